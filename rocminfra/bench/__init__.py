@@ -1,0 +1,1 @@
+"""Benchmarks: scenario, run on the host, collect, validate."""

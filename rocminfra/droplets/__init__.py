@@ -1,0 +1,1 @@
+"""The AMD Developer Cloud: client, life cycle and ledger come here."""

@@ -1,0 +1,1 @@
+"""What is on a host: pyinfra facts with pure parsers, frozen dataclasses out."""

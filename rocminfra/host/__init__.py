@@ -1,0 +1,1 @@
+"""Small programs that run on the host: standard library only, Python 3.10+."""

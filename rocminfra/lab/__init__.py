@@ -1,0 +1,1 @@
+"""The practice droplet; nothing outside this package knows that it is not a real one."""

@@ -1,0 +1,1 @@
+"""The engine simulator: speaks and behaves like vLLM, with modelled times."""

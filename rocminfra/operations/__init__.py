@@ -1,0 +1,1 @@
+"""pyinfra operations: facts in, planning decides, commands out."""

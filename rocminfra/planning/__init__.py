@@ -1,0 +1,1 @@
+"""Decisions as pure functions: standard library only, no I/O, no pyinfra."""

@@ -1,0 +1,1 @@
+"""From result folders to tables; reads files only, never a host."""

@@ -1,0 +1,1 @@
+"""The rocminfra command: runs the playbook in process; results are data."""

@@ -1,0 +1,411 @@
+"""Typed settings: the one home of every default.
+
+The defaults are the published reference run: Qwen2-VL-72B in bf16 on one MI300X, served by
+vLLM 0.20.1. A host may override any of them (``inventory/hosts.example.yaml`` lists all), and
+so may ``--data section.key=value`` and the environment. Unknown keys, wrong types and
+impossible values raise :class:`SettingsError`; nothing is coerced and nothing is ignored.
+
+This module imports nothing of ours, so that everything else can import it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in PurePosixPath(path).parts:
+        raise ValueError("must be an absolute path without '..'")
+    if any(char in path for char in "\n\r\0"):
+        raise ValueError("must not contain control characters")
+    return path.rstrip("/") or "/"
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+# Docker's own rule for container names: at least two characters.
+ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+OneLine = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]+$")]
+# One line that may be empty: a value, such as that of an environment variable.
+OneLineOrEmpty = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]*$")]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, strict about types, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class Storage(Section):
+    """The scratch disk and where it is mounted."""
+
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|/dev/[^\s\x00]+)$",
+        description="'auto' chooses the scratch disk by rule; or a path such as /dev/vdc or "
+        "/dev/disk/by-id/…",
+    )
+    mount_point: AbsolutePath = "/mnt/models"
+    filesystem: Literal["xfs"] = "xfs"
+    label: str = Field(
+        default="rocm-models",
+        pattern=r"^[A-Za-z0-9_.-]{1,12}$",
+        description="XFS label, at most 12 bytes (mkfs.xfs(8), -L)",
+    )
+    mount_options: list[OneLine] = Field(default=["nofail", "noatime"], min_length=1)
+    expected_size_gib: float | None = Field(
+        default=None,
+        gt=0,
+        description="size of the scratch disk in GiB when it is known (5120 on one MI300X); "
+        "a disk that differs by more than 5 % is never chosen",
+    )
+    owner: UserName = Field(default="root", description="user that owns the mount point's root")
+
+    @model_validator(mode="after")
+    def _mount_point_is_its_own(self) -> Storage:
+        system = ("/", "/boot", "/etc", "/usr", "/var", "/home", "/root", "/tmp", "/dev", "/proc")
+        if self.mount_point in system:
+            raise ValueError(f"mount_point {self.mount_point} belongs to the system")
+        return self
+
+
+class Model(Section):
+    """What is served."""
+
+    name: OneLine = Field(
+        default="Qwen/Qwen2-VL-72B-Instruct", description="name under which clients ask for it"
+    )
+    source: OneLine = Field(
+        default="Qwen/Qwen2-VL-72B-Instruct",
+        description="a Hugging Face repository, or an absolute path of a folder on the operator's "
+        "machine that is copied to the host",
+    )
+    revision: OneLine | None = Field(default=None, description="commit, tag or branch of the hub")
+
+    @property
+    def is_local_folder(self) -> bool:
+        """Whether ``source`` is a folder to copy and not a repository to download."""
+        return self.source.startswith("/")
+
+
+class HuggingFace(Section):
+    """Caches, and the token by reference."""
+
+    home: AbsolutePath = "/mnt/models/huggingface"
+    token_env: EnvironmentName = Field(
+        default="HF_TOKEN", description="environment variable of the operator that holds the token"
+    )
+    token_file: AbsolutePath | None = Field(
+        default=None, description="file on the operator's machine that holds the token"
+    )
+    endpoint: OneLine | None = Field(default=None, description="a mirror of huggingface.co")
+
+
+class Rocm(Section):
+    """Access to the GPU's device nodes."""
+
+    users: list[UserName] = Field(default=[], description="users that may open the GPU")
+    numa_balancing: bool = Field(
+        default=False,
+        description="the kernel's automatic NUMA balancing; AMD's MI300X guide says off",
+    )
+    gpu_count: int = Field(default=1, ge=1, le=16)
+
+
+class Docker(Section):
+    """Docker with its data on the scratch disk."""
+
+    data_root: AbsolutePath = "/mnt/models/docker"
+    package: OneLine = Field(default="docker.io", description="installed when no docker is there")
+
+
+class Engine(Section):
+    """Life cycle of the engine's container and unit."""
+
+    image: OneLine = "vllm/vllm-openai-rocm:v0.20.1"
+    image_source: Literal["registry", "archive"] = "registry"
+    image_archive: AbsolutePath | None = Field(
+        default=None, description="`docker save` archive on the host, for image_source=archive"
+    )
+    container_name: ContainerName = "vllm-qwen2-vl-72b"
+    ready_timeout_s: int = Field(default=1800, gt=0)
+    stop_timeout_s: int = Field(
+        default=90, ge=10, description="grace of `docker stop`; longer than shutdown_timeout_s"
+    )
+    shutdown_timeout_s: int = Field(
+        default=60, ge=0, description="vLLM's own --shutdown-timeout for requests in flight"
+    )
+    restart_delay_s: int = Field(default=20, ge=1)
+    start_limit_burst: int = Field(default=3, ge=1)
+    start_limit_interval_s: int = Field(default=1800, ge=1)
+    vram_clean_percent: float = Field(
+        default=10.0, gt=0, le=100, description="VRAM in use above which no engine is started"
+    )
+    vram_clean_timeout_s: int = Field(default=900, ge=0)
+    environment: dict[EnvironmentName, OneLineOrEmpty] = Field(
+        default={}, description="extra environment of the container; no secrets"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Engine:
+        if self.image_source == "archive" and self.image_archive is None:
+            raise ValueError("image_source 'archive' needs image_archive")
+        if self.stop_timeout_s <= self.shutdown_timeout_s:
+            raise ValueError(
+                f"stop_timeout_s ({self.stop_timeout_s}) must be longer than the engine's own "
+                f"shutdown_timeout_s ({self.shutdown_timeout_s})"
+            )
+        return self
+
+
+class Vllm(Section):
+    """Arguments of ``vllm serve``; names are vLLM's own."""
+
+    host: OneLine = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
+    gpu_memory_utilization: float = Field(default=0.92, gt=0, le=1)
+    max_model_len: int = Field(default=16384, ge=1)
+    max_num_seqs: int = Field(default=64, ge=1)
+    max_num_batched_tokens: int = Field(default=8192, ge=1)
+    enable_chunked_prefill: bool = True
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    kv_cache_dtype: Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"] = "auto"
+    max_pixels: int | None = Field(
+        default=None, ge=1, description="cap of an image's pixels (mm-processor-kwargs)"
+    )
+    ipc_host: bool = True
+    shm_size: str | None = Field(
+        default=None, pattern=r"^[0-9]+[bkmg]?$", description="used when ipc_host is off"
+    )
+    extra_args: list[OneLine] = Field(default=[], description="further arguments, one an item")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Vllm:
+        # vLLM's SchedulerConfig refuses both at start, minutes later and less clearly.
+        if self.max_num_batched_tokens < self.max_num_seqs:
+            raise ValueError(
+                f"max_num_batched_tokens ({self.max_num_batched_tokens}) must not be below "
+                f"max_num_seqs ({self.max_num_seqs})"
+            )
+        if not self.enable_chunked_prefill and self.max_num_batched_tokens < self.max_model_len:
+            raise ValueError(
+                "without chunked prefill max_num_batched_tokens "
+                f"({self.max_num_batched_tokens}) must not be below max_model_len "
+                f"({self.max_model_len})"
+            )
+        return self
+
+
+class Bench(Section):
+    """GuideLLM and its results."""
+
+    scenario: OneLine = Field(
+        default="smoke", description="name of a file in benchmarks/, or a path to one"
+    )
+    guidellm_version: str = Field(default="0.8.1", pattern=r"^\d+\.\d+\.\d+$")
+    torch_version: str = Field(default="2.13.0", pattern=r"^\d+\.\d+\.\d+$")
+    torch_index_url: OneLine | None = Field(
+        default=None,
+        description="pip index with CPU builds of torch; without it pip's own configuration counts",
+    )
+    results_dir: OneLine = Field(default="results", description="folder on the operator's machine")
+    run: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]{8}T[0-9]{6}Z$",
+        description="an earlier run to resume; without it a new one begins",
+    )
+
+
+class Cost(Section):
+    """Prices that reports use."""
+
+    usd_per_hour: float = Field(default=1.99, ge=0, description="price of the whole node")
+
+
+class Settings(Section):
+    """Everything a host can be told."""
+
+    storage: Storage = Storage()
+    model: Model = Model()
+    huggingface: HuggingFace = HuggingFace()
+    rocm: Rocm = Rocm()
+    docker: Docker = Docker()
+    engine: Engine = Engine()
+    vllm: Vllm = Vllm()
+    bench: Bench = Bench()
+    cost: Cost = Cost()
+    wipe: list[OneLine] = Field(
+        default=[], description="wipe tokens (HOST:DISK:…); the only way to destroy data"
+    )
+
+    @model_validator(mode="after")
+    def _caches_live_on_the_scratch_disk(self) -> Settings:
+        mount = self.storage.mount_point
+        for key, path in (
+            ("huggingface.home", self.huggingface.home),
+            ("docker.data_root", self.docker.data_root),
+        ):
+            if not path.startswith(f"{mount}/"):
+                raise ValueError(f"{key} ({path}) must lie below storage.mount_point ({mount})")
+        return self
+
+    @property
+    def caches_dir(self) -> str:
+        """Folder of the compile caches (vLLM, Triton, AITER, MIOpen)."""
+        return f"{self.storage.mount_point}/caches"
+
+    @property
+    def models_dir(self) -> str:
+        """Folder into which local model folders are copied."""
+        return f"{self.storage.mount_point}/models"
+
+    @property
+    def model_argument(self) -> str:
+        """What ``vllm serve`` is given: a path on the host, or a repository's name."""
+        if self.model.is_local_folder:
+            return f"{self.models_dir}/{PurePosixPath(self.model.source).name}"
+        return self.model.source
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "storage": Storage,
+    "model": Model,
+    "huggingface": HuggingFace,
+    "rocm": Rocm,
+    "docker": Docker,
+    "engine": Engine,
+    "vllm": Vllm,
+    "bench": Bench,
+    "cost": Cost,
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with the settings.
+
+    + key: dotted key, such as ``vllm.max_num_seqs``
+    + what: what is wrong with it
+    + hint: nearest known key, or None
+    """
+
+    key: str
+    what: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.key}: {self.what}" if self.key else self.what
+        return f"{text} (did you mean {self.hint}?)" if self.hint else text
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; carries every problem, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in problems))
+
+
+def known_keys() -> tuple[str, ...]:
+    """Every key that a host may set, dotted."""
+    keys = [f"{name}.{field}" for name, cls in SECTIONS.items() for field in cls.model_fields]
+    return (*keys, "wipe")
+
+
+def nearest_key(key: str) -> str | None:
+    """The known key that ``key`` was probably meant to be."""
+    known = known_keys()
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if close:
+        return close[0]
+    # `max_num_seqs` without its section, or in the wrong one.
+    leaf = key.rsplit(".", 1)[-1]
+    same_leaf = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
+    if same_leaf:
+        return same_leaf[0]
+    close_section = difflib.get_close_matches(key, list(SECTIONS), n=1, cutoff=0.6)
+    if close_section:
+        return close_section[0]
+    leaves = {name.rsplit(".", 1)[-1]: name for name in known}
+    close_leaf = difflib.get_close_matches(leaf, list(leaves), n=1, cutoff=0.75)
+    return leaves[close_leaf[0]] if close_leaf else None
+
+
+# Data that pyinfra itself and its connectors read from a host, so no settings of ours.
+_PYINFRA_KEY = re.compile(
+    r"^(ssh_|docker_|dockerssh_|podman_|vagrant_|terraform_|chroot_|_|rocminfra_connector$)"
+)
+
+
+def load_settings(data: Mapping[str, Any]) -> Settings:
+    """Check a host's data and return its settings.
+
+    + data: sections as mappings (``{"vllm": {"max_num_seqs": 32}}``), dotted keys
+      (``{"vllm.max_num_seqs": 32}``, which win) and ``wipe``; pyinfra's own keys (``ssh_*``,
+      ``_*``) are passed over
+
+    Raises :class:`SettingsError` with every problem found.
+    """
+    merged, problems = _merge(data)
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        problems.extend(_problem(item) for item in error.errors(include_url=False))
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _merge(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    merged: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, value in data.items():
+        if "." in key or _PYINFRA_KEY.match(key):
+            continue
+        if key in SECTIONS:
+            if value is None:  # an empty section of a YAML file
+                continue
+            if not isinstance(value, Mapping):
+                problems.append(Problem(key, f"must be a section with keys, not {value!r}"))
+                continue
+            merged[key] = dict(value)
+        elif key == "wipe":
+            merged[key] = [value] if isinstance(value, str) else value
+        else:
+            problems.append(Problem(key, "unknown key", nearest_key(key)))
+    for key, value in data.items():
+        if "." not in key or _PYINFRA_KEY.match(key):
+            continue
+        section, leaf = key.split(".", 1)
+        if section not in SECTIONS:
+            problems.append(Problem(key, "unknown key", nearest_key(key)))
+            continue
+        merged.setdefault(section, {})[leaf] = value
+    return merged, problems
+
+
+def _problem(item: Any) -> Problem:
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(location[:2])
+    if item["type"] == "extra_forbidden":
+        return Problem(key, "unknown key", nearest_key(key))
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return Problem(key, message[0].lower() + message[1:] if message else "not usable")
+
