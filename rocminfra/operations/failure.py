@@ -1,0 +1,94 @@
+"""How an operation says that a host cannot go on, and why.
+
+pyinfra ends *every* host's run when an operation raises. So nothing of ours raises: a failure is
+recorded on the host it concerns, logged as a message, and ends that host's run only. The runner
+reads the records back and turns their kind into its exit code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pyinfra import logger
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+_KEY = "rocminfra.failures"
+
+
+class FailureKind(Enum):
+    """Class of a failure; the value is the exit code of the ``rocminfra`` command."""
+
+    UNEXPECTED = 1
+    SETTINGS = 3
+    UNREACHABLE = 4
+    REFUSED = 5
+    UNFIT = 6
+    NOT_READY = 7
+    BENCHMARK = 8
+    LOCKED = 9
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a host's run ended.
+
+    + kind: class of the failure
+    + what: what is wrong, one sentence
+    + why: the evidence, a line each; remote stderr included
+    + next_command: exactly what to run next, or None
+    """
+
+    kind: FailureKind
+    what: str
+    why: tuple[str, ...] = ()
+    next_command: str | None = None
+
+    def lines(self) -> list[str]:
+        """The message, most important line last."""
+        lines = [f"    {line}" for line in self.why]
+        lines.append(self.what)
+        if self.next_command is not None:
+            lines.append(f"next: {self.next_command}")
+        return lines
+
+
+def record(host: Host, failure: Failure) -> None:
+    """Log ``failure`` and keep it on ``host``; said once, however often it is found."""
+    known = host.connector_data.setdefault(_KEY, [])
+    if failure in known:
+        return
+    known.append(failure)
+    for line in failure.lines():
+        host.log_styled(line, fg="red", log_func=logger.error)
+
+
+def failures(host: Host) -> tuple[Failure, ...]:
+    """What has been recorded on ``host`` in this run."""
+    return tuple(host.connector_data.get(_KEY, ()))
+
+
+def take_out(state: State, host: Host, failure: Failure) -> None:
+    """End ``host``'s run before its first operation; the other hosts go on.
+
+    For the prepare stage. ``state.fail_hosts`` would raise "No hosts remaining!" when it is the
+    last one, and that must never be the last word.
+    """
+    record(host, failure)
+    state.failed_hosts.add(host)
+    state.active_hosts.discard(host)
+
+
+def _fail(state: State, host: Host, failure: Failure) -> bool:
+    record(host, failure)
+    return False
+
+
+def fail(failure: Failure) -> FunctionCommand:
+    """A command for an operation to yield: it changes nothing and fails this host.
+
+    In the prepare stage it counts as a pending change, so that ``--dry`` shows it.
+    """
+    return FunctionCommand(_fail, (failure,), {})
