@@ -5,15 +5,14 @@ vLLM 0.20.1. A host may override any of them (``inventory/hosts.example.yaml`` l
 so may ``--data section.key=value`` and the environment. Unknown keys, wrong types and
 impossible values raise :class:`SettingsError`; nothing is coerced and nothing is ignored.
 
-This module imports nothing of ours, so that everything else can import it.
+This module imports nothing of ours but the words for what is wrong, so that everything else can
+import it.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -26,6 +25,11 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+
+from rocminfra.pyinfra_keys import GLOBAL_ARGUMENT_KEYS, SSH_KEYS, is_pyinfra_key
+from rocminfra.settings_problems import Problem as Problem
+from rocminfra.settings_problems import SettingsError as SettingsError
+from rocminfra.settings_problems import in_words
 
 
 def _absolute(path: str) -> str:
@@ -297,32 +301,6 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing wrong with the settings.
-
-    + key: dotted key, such as ``vllm.max_num_seqs``
-    + what: what is wrong with it
-    + hint: nearest known key, or None
-    """
-
-    key: str
-    what: str
-    hint: str | None = None
-
-    def __str__(self) -> str:
-        text = f"{self.key}: {self.what}" if self.key else self.what
-        return f"{text} (did you mean {self.hint}?)" if self.hint else text
-
-
-class SettingsError(ValueError):
-    """Settings that cannot be used; carries every problem, not only the first."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(str(problem) for problem in problems))
-
-
 def known_keys() -> tuple[str, ...]:
     """Every key that a host may set, dotted."""
     keys = [f"{name}.{field}" for name, cls in SECTIONS.items() for field in cls.model_fields]
@@ -331,6 +309,9 @@ def known_keys() -> tuple[str, ...]:
 
 def nearest_key(key: str) -> str | None:
     """The known key that ``key`` was probably meant to be."""
+    if key.startswith(("ssh_", "_")):
+        pyinfra_keys = sorted(SSH_KEYS | GLOBAL_ARGUMENT_KEYS)
+        return next(iter(difflib.get_close_matches(key, pyinfra_keys, n=1, cutoff=0.6)), None)
     known = known_keys()
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if close:
@@ -348,18 +329,12 @@ def nearest_key(key: str) -> str | None:
     return leaves[close_leaf[0]] if close_leaf else None
 
 
-# Data that pyinfra itself and its connectors read from a host, so no settings of ours.
-_PYINFRA_KEY = re.compile(
-    r"^(ssh_|docker_|dockerssh_|podman_|vagrant_|terraform_|chroot_|_|rocminfra_connector$)"
-)
-
-
 def load_settings(data: Mapping[str, Any]) -> Settings:
     """Check a host's data and return its settings.
 
     + data: sections as mappings (``{"vllm": {"max_num_seqs": 32}}``), dotted keys
-      (``{"vllm.max_num_seqs": 32}``, which win) and ``wipe``; pyinfra's own keys (``ssh_*``,
-      ``_*``) are passed over
+      (``{"vllm.max_num_seqs": 32}``, which win) and ``wipe``; keys that pyinfra itself knows
+      (``ssh_user``, ``_sudo``) are passed over
 
     Raises :class:`SettingsError` with every problem found.
     """
@@ -376,8 +351,9 @@ def load_settings(data: Mapping[str, Any]) -> Settings:
 def _merge(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     merged: dict[str, Any] = {}
     problems: list[Problem] = []
+    dotted = {key: value for key, value in data.items() if "." in key}
     for key, value in data.items():
-        if "." in key or _PYINFRA_KEY.match(key):
+        if key in dotted or is_pyinfra_key(key):
             continue
         if key in SECTIONS:
             if value is None:  # an empty section of a YAML file
@@ -390,9 +366,7 @@ def _merge(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
             merged[key] = [value] if isinstance(value, str) else value
         else:
             problems.append(Problem(key, "unknown key", nearest_key(key)))
-    for key, value in data.items():
-        if "." not in key or _PYINFRA_KEY.match(key):
-            continue
+    for key, value in dotted.items():
         section, leaf = key.split(".", 1)
         if section not in SECTIONS:
             problems.append(Problem(key, "unknown key", nearest_key(key)))
@@ -406,6 +380,8 @@ def _problem(item: Any) -> Problem:
     key = ".".join(location[:2])
     if item["type"] == "extra_forbidden":
         return Problem(key, "unknown key", nearest_key(key))
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return Problem(key, message[0].lower() + message[1:] if message else "not usable")
-
+    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    message = message[0].lower() + message[1:] if message else "not usable"
+    if item["type"].endswith("_type"):
+        message = f"{message}, not {in_words(item['input'])}"
+    return Problem(key, message)

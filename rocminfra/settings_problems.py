@@ -1,0 +1,52 @@
+"""What is wrong with somebody's settings, in words and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with the settings.
+
+    + key: dotted key, such as ``vllm.max_num_seqs``
+    + what: what is wrong with it
+    + hint: nearest known key, or None
+    + where: file and line, variable or option it was read from, or None
+    """
+
+    key: str
+    what: str
+    hint: str | None = None
+    where: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.key}: {self.what}" if self.key else self.what
+        text = f"{self.where}: {text}" if self.where else text
+        return f"{text} (did you mean {self.hint}?)" if self.hint else text
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; carries every problem, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in problems))
+
+
+def in_words(value: object) -> str:
+    """A refused value with its type, because ``8000`` and ``"8000"`` look the same."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return f"the truth value {str(value).lower()}"
+    if isinstance(value, int | float):
+        return f"the number {value} (a text is written in quotes: '\"{value}\"')"
+    if isinstance(value, str):
+        return f'the text "{value}"'
+    if isinstance(value, Mapping):
+        return "a section with keys"
+    if isinstance(value, Sequence):
+        return "a list"
+    return f"a {type(value).__name__}"
