@@ -1,0 +1,16 @@
+"""Hosts on the AMD Developer Cloud, or any other machines that you can reach over SSH.
+
+    pyinfra inventory/amd_cloud.py deploy.py -y
+    rocminfra apply
+
+They come from hosts.yaml beside this file (hosts.example.yaml explains every key), from the file
+that ROCMINFRA_HOSTS_FILE names, or from ROCMINFRA_HOSTS=203.0.113.10,ubuntu@203.0.113.11.
+"""
+
+from rocminfra.inventory_sources import from_environment, from_hosts_file, pyinfra_hosts
+
+# Asked in this order; the first that answers counts. The underscore keeps pyinfra from taking
+# the list for a group of hosts.
+_sources = (from_environment, from_hosts_file)
+
+hosts = pyinfra_hosts(_sources, __file__)

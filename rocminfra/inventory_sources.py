@@ -1,0 +1,116 @@
+"""Where hosts come from: the environment, a hosts file, and whatever a source is written for.
+
+A source is a function from the environment and the inventory's folder to a list of hosts, or to
+None when it has nothing to say. The first that answers counts, so that a cloud's API is one more
+function in an inventory's list.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api.exceptions import InventoryError
+
+from rocminfra.environment import HOSTS, HOSTS_FILE, environment_settings
+from rocminfra.hosts_file import InventoryHost, host_data, read_hosts_file
+from rocminfra.settings import load_settings
+from rocminfra.settings_problems import Problem, SettingsError
+
+Source = Callable[[Mapping[str, str], Path], "list[InventoryHost] | None"]
+
+HOSTS_FILE_NAME = "hosts.yaml"
+
+# [user@]address[:port]; an IPv6 address with a port is written in brackets.
+_ADDRESS = re.compile(
+    r"^(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d+))?$"
+)
+_BARE_V6 = re.compile(r"^(?:(?P<user>[^@\s]+)@)?(?P<v6>[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)$")
+
+
+def from_environment(environ: Mapping[str, str], _folder: Path) -> list[InventoryHost] | None:
+    """``ROCMINFRA_HOSTS``: names or addresses, with commas between them.
+
+    Each is ``[user@]address[:port]``; without a user it is root. The settings are the defaults
+    and ``ROCMINFRA_<SECTION>__<KEY>``.
+    """
+    listed = environ.get(HOSTS, "").strip()
+    if not listed:
+        return None
+    if environ.get(HOSTS_FILE, "").strip():
+        what = f"is set together with {HOSTS_FILE}; unset one of them"
+        raise SettingsError([Problem(HOSTS, what, where="environment")])
+    overrides = environment_settings(environ)
+    _check_overrides(overrides)
+    names = [item.strip() for item in listed.split(",") if item.strip()]
+    return [_environment_host(name, overrides) for name in dict.fromkeys(names)]
+
+
+def from_hosts_file(environ: Mapping[str, str], folder: Path) -> list[InventoryHost] | None:
+    """``ROCMINFRA_HOSTS_FILE``, or ``hosts.yaml`` beside the inventory."""
+    named = environ.get(HOSTS_FILE, "").strip()
+    path = Path(named) if named else folder / HOSTS_FILE_NAME
+    if not named and not path.exists():
+        return None
+    return read_hosts_file(path, environment_settings(environ))
+
+
+def pyinfra_hosts(
+    sources: Sequence[Source], inventory_file: str, environ: Mapping[str, str] | None = None
+) -> list[tuple[str, dict[str, Any]]]:
+    """The hosts of the first source that answers, as pyinfra's inventory wants them.
+
+    + sources: asked in this order
+    + inventory_file: the inventory's ``__file__``; hosts files are looked for beside it
+    + environ: usually ``os.environ``
+
+    Raises pyinfra's ``InventoryError``, which pyinfra shows as a message without a traceback.
+    """
+    environ = os.environ if environ is None else environ
+    folder = Path(inventory_file).parent
+    try:
+        for source in sources:
+            hosts = source(environ, folder)
+            if hosts is not None:
+                return [(host.name, host.data) for host in hosts]
+    except SettingsError as error:
+        problems = "\n".join(f"    {problem}" for problem in error.problems)
+        raise InventoryError(f"the hosts' settings cannot be used:\n{problems}") from None
+    example = folder / "hosts.example.yaml"
+    raise InventoryError(
+        f"no hosts: there is no {folder / HOSTS_FILE_NAME}, and {HOSTS_FILE} and {HOSTS} are not"
+        f" set\n    next: cp {example} {folder / HOSTS_FILE_NAME}, and write your hosts into it"
+        f"\n    or:   export {HOSTS}=203.0.113.10"
+    )
+
+
+def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:
+    if item.startswith("@"):
+        return InventoryHost(item, host_data(item, {}, overrides))
+    match = _BARE_V6.match(item) or _ADDRESS.match(item)
+    if match is None:
+        what = f"'{item}' is not [user@]address[:port]"
+        raise SettingsError([Problem(HOSTS, what, where="environment")])
+    parts = match.groupdict()
+    name = parts["v6"] or parts["host"]
+    own: dict[str, Any] = {"ssh_hostname": name}
+    if parts["user"]:
+        own["ssh_user"] = parts["user"]
+    if parts.get("port"):
+        own["ssh_port"] = int(parts["port"])
+        if not 1 <= own["ssh_port"] <= 65535:
+            what = f"'{item}': must be a port from 1 to 65535"
+            raise SettingsError([Problem(HOSTS, what, where="environment")])
+    return InventoryHost(name, host_data(name, own, overrides))
+
+
+def _check_overrides(overrides: Mapping[str, Any]) -> None:
+    try:
+        load_settings(overrides)
+    except SettingsError as error:
+        raise SettingsError(
+            [Problem(item.key, item.what, item.hint, "environment") for item in error.problems]
+        ) from None
