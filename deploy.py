@@ -1,0 +1,12 @@
+"""The playbook: which tasks, in which order.
+
+pyinfra -y inventory/amd_cloud.py deploy.py
+"""
+
+from pyinfra import local
+
+local.include("tasks/storage.py")
+local.include("tasks/rocm.py")
+local.include("tasks/docker.py")
+local.include("tasks/huggingface.py")
+local.include("tasks/vllm.py")

@@ -1,0 +1,120 @@
+"""Docker, its images and its containers, from ``docker inspect``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image on the host.
+
+    + id: ``sha256:…`` of its configuration
+    + repo_digests: ``name@sha256:…``, empty when it came from an archive
+    """
+
+    id: str
+    repo_digests: tuple[str, ...]
+
+    @property
+    def pinned(self) -> str:
+        """A reference that can only ever mean this image."""
+        return self.repo_digests[0] if self.repo_digests else self.id
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container on the host.
+
+    + id: its full id
+    + running: whether its process runs
+    + started_at: Docker's own ``StartedAt``
+    + labels: name to value
+    + image_id: ``sha256:…`` of the image it runs
+    """
+
+    id: str
+    running: bool
+    started_at: str
+    labels: tuple[tuple[str, str], ...]
+    image_id: str
+
+    def label(self, name: str) -> str | None:
+        """Value of a label, or None."""
+        return dict(self.labels).get(name)
+
+
+class DockerInstalled(FactBase[str | None]):
+    """Path of the ``docker`` program, or None."""
+
+    def command(self) -> str:
+        return "command -v docker || true"
+
+    def process(self, output: list[str]) -> str | None:
+        return output[0].strip() or None
+
+
+class DockerRoot(FactBase[str | None]):
+    """Data-root of the running daemon, or None when no daemon answers."""
+
+    def command(self) -> str:
+        return (
+            "! command -v docker >/dev/null || "
+            "timeout 30 docker info --format '{{.DockerRootDir}}' 2>/dev/null || true"
+        )
+
+    def process(self, output: list[str]) -> str | None:
+        return output[0].strip() or None
+
+
+class DockerImage(FactBase[Image | None]):
+    """An image by reference, or None when the host does not have it."""
+
+    def command(self, reference: str) -> StringCommand:
+        return _inspect("image", reference)
+
+    def process(self, output: list[str]) -> Image | None:
+        found = _first("\n".join(output))
+        if found is None:
+            return None
+        return Image(found["Id"], tuple(found.get("RepoDigests") or ()))
+
+
+class DockerContainer(FactBase[Container | None]):
+    """A container by name, or None when there is none."""
+
+    def command(self, container: str) -> StringCommand:
+        return _inspect("container", container)
+
+    def process(self, output: list[str]) -> Container | None:
+        found = _first("\n".join(output))
+        if found is None:
+            return None
+        labels = found["Config"].get("Labels") or {}
+        return Container(
+            id=found["Id"],
+            running=bool(found["State"]["Running"]),
+            started_at=found["State"]["StartedAt"],
+            labels=tuple(sorted(labels.items())),
+            image_id=found["Image"],
+        )
+
+
+def _inspect(kind: str, name: str) -> StringCommand:
+    # `docker inspect` of something missing prints [] and fails; a missing daemon prints [] too,
+    # and both mean here: not there.
+    return StringCommand(
+        "! command -v docker >/dev/null || timeout 30 docker inspect --type",
+        kind,
+        QuoteString(name),
+        "2>/dev/null || true",
+    )
+
+
+def _first(text: str) -> Any:
+    documents = json.loads(text) if text.strip() else []
+    return documents[0] if documents else None

@@ -1,0 +1,55 @@
+"""Whether the engine serves, as the readiness program on the host says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+READINESS = "/usr/local/lib/rocminfra/readiness.py"
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """One look at the engine.
+
+    + state: ``ready``, ``loading``, ``wrong`` or ``dead``
+    + reason: why it is not ready
+    + config: hash of unit, environment and image that the running container was started with
+    + container: id of the running container, empty when there is none
+    + log: the unit's last lines, when it is not ready
+    """
+
+    state: str
+    reason: str = ""
+    config: str = ""
+    container: str = ""
+    log: tuple[str, ...] = ()
+
+
+class EngineReadiness(FactBase[EngineStatus]):
+    """Status of the engine; ``dead`` when nothing of ours is on the host."""
+
+    @staticmethod
+    def default() -> EngineStatus:
+        return EngineStatus("dead", "the engine is not installed")
+
+    def command(
+        self, unit: str, container: str, port: int, model: str, wait_s: int = 0
+    ) -> StringCommand:
+        return StringCommand(
+            f"! test -e {READINESS} || python3 {READINESS}",
+            *("--unit", QuoteString(unit), "--container", QuoteString(container)),
+            *("--port", str(port), "--model", QuoteString(model), "--wait", str(wait_s)),
+        )
+
+    def process(self, output: list[str]) -> EngineStatus:
+        found = json.loads("\n".join(output))
+        return EngineStatus(
+            state=found["state"],
+            reason=found["reason"],
+            config=found["config"],
+            container=found["container"],
+            log=tuple(found.get("log", ())),
+        )

@@ -1,0 +1,49 @@
+"""The GPU's device nodes and who may open them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase
+
+
+@dataclass(frozen=True)
+class GpuNode:
+    """A device node of the GPU.
+
+    + path: such as ``/dev/dri/renderD128``
+    + gid: numeric id of the owning group, which is what a container needs
+    + group: its name on this host, ``UNKNOWN`` when it has none
+    + mode: permission bits
+    """
+
+    path: str
+    gid: int
+    group: str
+    mode: int
+
+
+class GpuNodes(FactBase[tuple[GpuNode, ...]]):
+    """``/dev/kfd`` and the nodes below ``/dev/dri``, as they are, not as ``getent`` would say."""
+
+    @staticmethod
+    def default() -> tuple[GpuNode, ...]:
+        return ()
+
+    def command(self) -> str:
+        return (
+            "for node in /dev/kfd /dev/dri/card* /dev/dri/renderD*; do "
+            'if test -c "$node"; then stat -c "%n|%g|%G|%a" "$node"; fi; done'
+        )
+
+    def process(self, output: list[str]) -> tuple[GpuNode, ...]:
+        nodes = []
+        for line in output:
+            path, gid, group, mode = line.rsplit("|", 3)
+            nodes.append(GpuNode(path, int(gid), group, int(mode, 8)))
+        return tuple(nodes)
+
+
+def group_ids(nodes: tuple[GpuNode, ...]) -> tuple[int, ...]:
+    """Numeric groups that own the nodes, each once; root's is left out, a container has it."""
+    return tuple(sorted({node.gid for node in nodes if node.gid != 0}))

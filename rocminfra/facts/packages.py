@@ -1,0 +1,29 @@
+"""Debian packages that are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+
+class InstalledPackages(FactBase[frozenset[str]]):
+    """Those of the named packages that are installed (dpkg's ``install ok installed``)."""
+
+    @staticmethod
+    def default() -> frozenset[str]:
+        return frozenset()
+
+    def requires_command(self, packages: Sequence[str]) -> str:
+        return "dpkg-query"
+
+    def command(self, packages: Sequence[str]) -> StringCommand:
+        return StringCommand(
+            "dpkg-query -W -f '${Package}|${Status}\\n'",
+            *(QuoteString(package) for package in packages),
+            "2>/dev/null || true",
+        )
+
+    def process(self, output: list[str]) -> frozenset[str]:
+        pairs = (line.split("|", 1) for line in output if "|" in line)
+        return frozenset(name for name, status in pairs if status == "install ok installed")

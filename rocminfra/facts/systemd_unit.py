@@ -1,0 +1,49 @@
+"""A systemd unit as systemd sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+
+@dataclass(frozen=True)
+class Unit:
+    """State of a unit.
+
+    + load_state: ``loaded``, ``not-found`` …
+    + active_state: ``active``, ``activating``, ``failed``, ``inactive`` …
+    + enabled: whether it starts at boot
+    + needs_reload: whether the file on disk is newer than what systemd has read
+    + invocation_id: changes with every start
+    """
+
+    load_state: str
+    active_state: str
+    enabled: bool
+    needs_reload: bool
+    invocation_id: str
+
+
+class SystemdUnit(FactBase[Unit | None]):
+    """One unit, or None where there is no systemd."""
+
+    def requires_command(self, unit: str) -> str:
+        return "systemctl"
+
+    def command(self, unit: str) -> StringCommand:
+        return StringCommand(
+            "systemctl show --property",
+            "LoadState,ActiveState,UnitFileState,NeedDaemonReload,InvocationID",
+            QuoteString(unit),
+        )
+
+    def process(self, output: list[str]) -> Unit:
+        pairs = dict(line.split("=", 1) for line in output if "=" in line)
+        return Unit(
+            load_state=pairs.get("LoadState", ""),
+            active_state=pairs.get("ActiveState", ""),
+            enabled=pairs.get("UnitFileState", "") == "enabled",
+            needs_reload=pairs.get("NeedDaemonReload", "") == "yes",
+            invocation_id=pairs.get("InvocationID", ""),
+        )

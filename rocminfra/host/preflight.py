@@ -1,0 +1,181 @@
+"""Everything that must be true before the engine's container may start.
+
+    python3 preflight.py --port 8000 --vram-percent 10 --vram-timeout 900 [--image ID] [--model DIR]
+
+Each failed check is a line on stderr with the next command; the exit code is 1 if there was one.
+A start that would fail minutes later, or that would share a port silently (vLLM listens with
+SO_REUSEPORT), fails here at once.
+
+Standard library only: this file is copied to the host as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+LISTEN = "0A"  # state of a listening socket in /proc/net/tcp (include/net/tcp_states.h)
+
+
+def listening_inodes(table: str, port: int) -> list[str]:
+    """Inodes of the sockets that listen on ``port`` in a text of /proc/net/tcp or tcp6."""
+    inodes = []
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 10 or fields[3] != LISTEN:
+            continue
+        if int(fields[1].rsplit(":", 1)[1], 16) == port:
+            inodes.append(fields[9])
+    return inodes
+
+
+def vram_percent(document: object) -> float | None:
+    """Highest VRAM use of any GPU, in percent, from ``amd-smi metric --json``; None if unknown.
+
+    ROCm 6 prints a list, ROCm 7 an object with ``gpu_data``; each leaf is an object with
+    ``value``, or the text "N/A".
+    """
+    gpus = document.get("gpu_data") if isinstance(document, dict) else document
+    if not isinstance(gpus, list):
+        return None
+    shares = []
+    for gpu in gpus:
+        memory = gpu.get("mem_usage") if isinstance(gpu, dict) else None
+        if not isinstance(memory, dict):
+            continue
+        used, total = _value(memory.get("used_vram")), _value(memory.get("total_vram"))
+        if used is not None and total:
+            shares.append(100.0 * used / total)
+    return max(shares) if shares else None
+
+
+def wait_until_clean(
+    read: Callable[[], float | None],
+    limit_percent: float,
+    timeout_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> float | None:
+    """Wait until VRAM use is at most ``limit_percent``; the last reading, or None if unknown.
+
+    A killed engine's memory is given back only when the driver has torn its contexts down, which
+    may take minutes; an engine that starts before that fails with "Free memory on device … less
+    than desired".
+    """
+    deadline = clock() + timeout_s
+    while True:
+        reading = read()
+        if reading is None or reading <= limit_percent or clock() >= deadline:
+            return reading
+        sleep(2.0)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the checks; exit code 0 when all pass, 1 when one fails."""
+    parser = argparse.ArgumentParser(description="checks before the engine starts")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--vram-percent", type=float, required=True)
+    parser.add_argument("--vram-timeout", type=float, required=True)
+    parser.add_argument("--image")
+    parser.add_argument("--model")
+    options = parser.parse_args(arguments)
+    problems = [*_nodes(), *_image(options.image), *_model(options.model), *_port(options.port)]
+    if not problems:
+        problems = list(_vram(options.vram_percent, options.vram_timeout))
+    for problem in problems:
+        print(f"preflight: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _value(leaf: Any) -> float | None:
+    value = leaf.get("value") if isinstance(leaf, dict) else leaf
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value)
+
+
+def _nodes() -> Iterable[str]:
+    try:
+        is_node = stat.S_ISCHR(os.stat("/dev/kfd").st_mode)
+    except OSError:
+        is_node = False
+    if not is_node:
+        yield "/dev/kfd is missing: the amdgpu driver is not loaded. next: modprobe amdgpu"
+
+
+def _image(image: str | None) -> Iterable[str]:
+    if image is None:
+        return
+    found = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{.Id}}", image],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if found.returncode != 0:
+        yield (
+            f"image {image} is not on this host ({found.stderr.strip()}). "
+            "next: run the vllm task again"
+        )
+
+
+def _model(model: str | None) -> Iterable[str]:
+    if model is not None and not os.path.isfile(os.path.join(model, "config.json")):
+        yield f"{model} holds no config.json. next: run the huggingface task again"
+
+
+def _port(port: int) -> Iterable[str]:
+    inodes = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as file:
+                inodes += listening_inodes(file.read(), port)
+        except OSError:
+            continue
+    if inodes:
+        yield (
+            f"port {port} is taken by another process. "
+            f"next: ss -ltnp 'sport = :{port}' shows it; stop it, or set vllm.port"
+        )
+
+
+def _read_vram() -> float | None:
+    program = "/opt/rocm/bin/amd-smi"
+    found = program if os.access(program, os.X_OK) else shutil.which("amd-smi")
+    if found is None:
+        return None
+    try:
+        result = subprocess.run(
+            [found, "metric", "--mem-usage", "--json"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        return vram_percent(json.loads(result.stdout))
+    except (subprocess.TimeoutExpired, ValueError, OSError):
+        return None
+
+
+def _vram(limit_percent: float, timeout_s: float) -> Iterable[str]:
+    reading = wait_until_clean(_read_vram, limit_percent, timeout_s)
+    if reading is None:
+        print("preflight: VRAM use is unknown (no answer from amd-smi); going on", file=sys.stderr)
+    elif reading > limit_percent:
+        yield (
+            f"{reading:.0f} % of the VRAM is in use after {timeout_s:.0f} s, more than "
+            f"{limit_percent:.0f} %. next: amd-smi process shows by whom"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""A model's folder on the operator's machine, copied to the host and verified there."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from io import StringIO
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+
+from rocminfra.facts.model_folder import MANIFEST, CopiedFile, Folder, ModelFolder
+from rocminfra.operations.commands import Commands
+from rocminfra.operations.failure import Failure, FailureKind, fail
+
+# Files up to this size are hashed at every run; a larger one (a shard of the weights) only when
+# its size or modification time differs from when it was copied.
+ALWAYS_HASH_BYTES = 16 * 1024 * 1024
+
+
+@operation()
+def copied(source: str, destination: str) -> Commands:
+    """Ensure that a model's folder is on the host, byte for byte.
+
+    + source: folder on the operator's machine; must hold ``config.json``
+    + destination: folder on the host
+
+    Every file is verified on the host by SHA-256 before it gets its name; the manifest is written
+    last, so that a copy that was cut off goes on where it ended.
+    """
+    folder = Path(source)
+    if not (folder / "config.json").is_file():
+        yield fail(
+            Failure(
+                FailureKind.SETTINGS,
+                f"model.source {source} is not a model's folder: it holds no config.json",
+                next_command=f"ls {source}",
+            )
+        )
+        return
+    there = host.get_fact(ModelFolder, path=destination)
+    wanted = _local_files(folder, there)
+    changes = [file for file in wanted if not _is_there(file, there)]
+    gone = {file.path for file in there.copied} - {file.path for file in wanted}
+    if not changes and not gone and there.copied:
+        host.noop(f"{destination} holds the model")
+        return
+    for file in changes:
+        target = posixpath.join(destination, file.path)
+        yield from _upload(str(folder / file.path), target, file.sha256)
+    for path in sorted(gone):
+        yield StringCommand("rm -f", QuoteString(posixpath.join(destination, path)))
+    text = "".join(f"{file.line()}\n" for file in wanted)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    yield from _upload(StringIO(text), posixpath.join(destination, MANIFEST), digest)
+
+
+def _local_files(folder: Path, there: Folder) -> list[CopiedFile]:
+    known = {file.path: file for file in there.copied}
+    files = []
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name == MANIFEST:
+            continue
+        status = path.stat()
+        before = known.get(name)
+        is_same = before is not None and (before.size, before.mtime_ns) == (
+            status.st_size,
+            status.st_mtime_ns,
+        )
+        if before is not None and is_same and status.st_size > ALWAYS_HASH_BYTES:
+            files.append(before)
+            continue
+        digest = _sha256(path)
+        # The time of the first copy stays, or a fresh checkout would look like a change.
+        is_equal = before is not None and before.sha256 == digest
+        mtime_ns = before.mtime_ns if before is not None and is_equal else status.st_mtime_ns
+        files.append(CopiedFile(name, status.st_size, mtime_ns, digest))
+    return files
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_there(file: CopiedFile, there: Folder) -> bool:
+    return file in there.copied and dict(there.sizes).get(file.path) == file.size
+
+
+def _upload(source: str | StringIO, target: str, sha256: str) -> Commands:
+    new = f"{target}.rocminfra-new"
+    yield StringCommand("mkdir -p", QuoteString(posixpath.dirname(target)))
+    yield FileUploadCommand(source, new, remote_temp_filename=host.get_temp_filename(target))
+    yield StringCommand(
+        *("echo", QuoteString(f"{sha256}  {new}"), "| sha256sum --check --quiet"),
+        *("&& chmod 0644", QuoteString(new), "&& mv -fT", QuoteString(new), QuoteString(target)),
+    )

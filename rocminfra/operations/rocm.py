@@ -1,0 +1,95 @@
+"""Access to the GPU's device nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyinfra import host, state
+from pyinfra.api import QuoteString, StringCommand, operation
+
+from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
+from rocminfra.facts.system import GroupExists, UserGroups
+from rocminfra.operations import host_files
+from rocminfra.operations.commands import Commands
+from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
+
+GROUP = "render"
+MODE = 0o660
+
+
+def gate(gpu_count: int = 1) -> None:
+    """Take the host out of the run, before any change, when it has too few GPUs.
+
+    + gpu_count: render nodes that must be there
+
+    For a task's top level; it decides nothing that an operation relies on later.
+    """
+    nodes = host.get_fact(GpuNodes)
+    missing = missing_nodes(nodes, gpu_count)
+    if missing is None:
+        return
+    take_out(
+        state,
+        host,
+        Failure(
+            FailureKind.UNFIT,
+            missing,
+            next_command="on the host: modprobe amdgpu && ls -l /dev/kfd /dev/dri; "
+            "without amdgpu-dkms install it and reboot",
+        ),
+    )
+
+
+def missing_nodes(nodes: Sequence[GpuNode], gpu_count: int) -> str | None:
+    """What is missing of the GPU's device nodes, or None."""
+    paths = [node.path for node in nodes]
+    if "/dev/kfd" not in paths:
+        return "/dev/kfd is missing: the amdgpu driver is not loaded or there is no Instinct GPU"
+    render = [path for path in paths if path.startswith("/dev/dri/renderD")]
+    if len(render) < gpu_count:
+        return f"{len(render)} render nodes instead of {gpu_count}: {', '.join(render) or 'none'}"
+    return None
+
+
+@operation()
+def access(users: Sequence[str], rule: host_files.HostFile) -> Commands:
+    """Ensure that the group ``render`` may open the GPU and that users belong to its groups.
+
+    + users: users that should have access; they must exist
+    + rule: udev rule that keeps owner and mode after a reboot
+    """
+    if not host.get_fact(GroupExists, group=GROUP):
+        yield StringCommand("groupadd --system", GROUP)
+    yield from host_files.present._inner([rule])
+    nodes = host.get_fact(GpuNodes)
+    wrong = [QuoteString(node.path) for node in nodes if _needs_rule(node)]
+    if wrong:
+        yield StringCommand(
+            "if command -v udevadm >/dev/null; then udevadm control --reload &&",
+            "udevadm trigger --subsystem-match=kfd --subsystem-match=drm && udevadm settle; else",
+            *(f"chgrp {GROUP}", *wrong, f"&& chmod {MODE:04o}", *wrong, "; fi"),
+        )
+    if not users:
+        return
+    found = host.get_fact(UserGroups, users=list(users))
+    unknown = [user for user in users if user not in found]
+    if unknown:
+        yield fail(
+            Failure(
+                FailureKind.SETTINGS,
+                f"rocm.users names users that do not exist on the host: {', '.join(unknown)}",
+                next_command=f"useradd -m {unknown[0]}; or take it out of rocm.users",
+            )
+        )
+        return
+    wanted = {GROUP, *(node.group for node in nodes if node.group not in ("UNKNOWN", "root"))}
+    for user in users:
+        lacking = sorted(wanted - found[user])
+        if lacking:
+            yield StringCommand("usermod -aG", QuoteString(",".join(lacking)), QuoteString(user))
+
+
+def _needs_rule(node: GpuNode) -> bool:
+    if node.path.startswith("/dev/dri/card"):
+        return False
+    return node.group != GROUP or node.mode & MODE != MODE

@@ -1,0 +1,20 @@
+"""Secrets by reference: read when they are needed, from the operator's environment or a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rocminfra.settings import HuggingFace
+
+
+def hub_token(settings: HuggingFace) -> str | None:
+    """The Hugging Face token of the operator, or None.
+
+    + settings: names the environment variable, and the file, which wins
+
+    Raises OSError when a file is named and cannot be read.
+    """
+    if settings.token_file is not None:
+        return Path(settings.token_file).read_text(encoding="utf-8").strip() or None
+    return os.environ.get(settings.token_env, "").strip() or None

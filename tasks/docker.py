@@ -1,0 +1,34 @@
+"""Docker on the scratch disk: guard and daemon.json first, so that no daemon starts elsewhere."""
+
+from rocminfra.host import program
+from rocminfra.operations import docker, host_files
+from rocminfra.operations.host_files import HostFile
+from rocminfra.operations.host_settings import current
+from rocminfra.rendering import render
+
+settings = current()
+
+host_files.present(
+    name="Docker waits for the scratch disk",
+    files=[
+        HostFile("/usr/local/lib/rocminfra/scratch_guard.py", program("scratch_guard.py")),
+        HostFile(
+            "/etc/systemd/system/docker.service.d/50-rocminfra-scratch.conf",
+            render("docker-scratch.conf.j2", {"mount_point": settings.storage.mount_point}),
+        ),
+    ],
+)
+
+docker.daemon_config(
+    name="Docker's data on the scratch disk",
+    values={
+        "data-root": settings.docker.data_root,
+        "log-driver": "local",
+        # Docker 29 keeps images below /var/lib/containerd, on the root disk, unless told not to.
+        "features": {"containerd-snapshotter": False},
+    },
+)
+
+docker.installed(name="Docker's package", package=settings.docker.package)
+
+docker.running(name="Docker runs", data_root=settings.docker.data_root)

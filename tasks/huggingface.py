@@ -1,0 +1,56 @@
+"""Caches on the scratch disk, for every way a program may start, and the model in them."""
+
+from rocminfra.operations import host_files, hub_model, model_folder, system
+from rocminfra.operations.host_files import HostFile
+from rocminfra.operations.host_settings import current
+from rocminfra.planning.engine_command import cache_environment
+from rocminfra.rendering import render
+from rocminfra.secrets import hub_token
+
+settings = current()
+environment = cache_environment(settings)
+
+host_files.directories(
+    name="Folders of the caches",
+    paths=sorted({*environment.values(), settings.caches_dir, settings.models_dir}),
+    user=settings.storage.owner,
+    group=settings.storage.owner,
+)
+
+host_files.present(
+    name="Caches for login shells and user services",
+    files=[
+        HostFile(
+            "/etc/profile.d/rocminfra.sh", render("profile.sh.j2", {"environment": environment})
+        ),
+        HostFile(
+            "/etc/environment.d/50-rocminfra.conf",
+            render("user-environment.conf.j2", {"environment": environment}),
+        ),
+    ],
+)
+
+system.service_environment(
+    name="Caches for system services",
+    environment=environment,
+    file=HostFile(
+        "/etc/systemd/system.conf.d/50-rocminfra.conf",
+        render("systemd-environment.conf.j2", {"environment": environment}),
+    ),
+)
+
+if settings.model.is_local_folder:
+    model_folder.copied(
+        name=f"Model {settings.model.name}",
+        source=settings.model.source,
+        destination=settings.model_argument,
+    )
+else:
+    hub_model.fetched(
+        name=f"Model {settings.model.source}",
+        repository=settings.model.source,
+        home=settings.huggingface.home,
+        revision=settings.model.revision,
+        endpoint=settings.huggingface.endpoint,
+        token=lambda: hub_token(settings.huggingface),
+    )

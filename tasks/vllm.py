@@ -1,0 +1,51 @@
+"""vLLM as a systemd unit: image, programs, unit, readiness."""
+
+from collections.abc import Sequence
+
+from rocminfra.host import program
+from rocminfra.operations import engine, host_files
+from rocminfra.operations.host_files import HostFile
+from rocminfra.operations.host_settings import current
+from rocminfra.planning.engine_command import ENV_FILE
+from rocminfra.rendering import vllm_environment, vllm_unit
+
+UNIT = "vllm.service"
+settings = current()
+
+
+def unit(image: str, group_ids: Sequence[int], config_hash: str) -> str:
+    """The unit's text once image and groups are known, which is when the operation runs."""
+    return vllm_unit(settings, image=image, group_ids=group_ids, config_hash=config_hash)
+
+
+host_files.present(
+    name="Programs that run on the host",
+    files=[
+        HostFile(f"/usr/local/lib/rocminfra/{name}", program(name))
+        for name in ("scratch_guard.py", "preflight.py", "readiness.py")
+    ],
+)
+
+engine.image(
+    name=f"Image {settings.engine.image}",
+    reference=settings.engine.image,
+    archive=settings.engine.image_archive,
+)
+
+engine.service(
+    name=UNIT,
+    unit=UNIT,
+    container=settings.engine.container_name,
+    reference=settings.engine.image,
+    environment_file=HostFile(ENV_FILE, vllm_environment(settings), mode=0o600),
+    render=unit,
+)
+
+engine.ready(
+    name=f"{settings.model.name} answers",
+    unit=UNIT,
+    container=settings.engine.container_name,
+    port=settings.vllm.port,
+    model=settings.model.name,
+    timeout_s=settings.engine.ready_timeout_s,
+)
