@@ -57,29 +57,30 @@ def serve_arguments(settings: Settings) -> list[str]:
     vllm = settings.vllm
     arguments = [
         settings.model_argument,
-        *("--served-model-name", settings.model.name),
-        *("--host", vllm.host),
-        *("--port", str(vllm.port)),
-        *("--dtype", vllm.dtype),
-        *("--gpu-memory-utilization", str(vllm.gpu_memory_utilization)),
-        *("--max-model-len", str(vllm.max_model_len)),
-        *("--max-num-seqs", str(vllm.max_num_seqs)),
-        *("--max-num-batched-tokens", str(vllm.max_num_batched_tokens)),
-        *("--shutdown-timeout", str(settings.engine.shutdown_timeout_s)),
+        f"--served-model-name={settings.model.name}",
+        f"--host={vllm.host}",
+        f"--port={vllm.port}",
+        f"--dtype={vllm.dtype}",
+        f"--gpu-memory-utilization={vllm.gpu_memory_utilization}",
+        f"--max-model-len={vllm.max_model_len}",
+        f"--max-num-seqs={vllm.max_num_seqs}",
+        f"--max-num-batched-tokens={vllm.max_num_batched_tokens}",
+        "--enable-chunked-prefill"
+        if vllm.enable_chunked_prefill
+        else "--no-enable-chunked-prefill",
+        f"--shutdown-timeout={settings.engine.shutdown_timeout_s}",
         # A misspelt or removed VLLM_* variable ends the start instead of being ignored.
         "--fail-on-environ-validation",
     ]
-    chunked = "--enable-chunked-prefill"
-    arguments.append(chunked if vllm.enable_chunked_prefill else chunked.replace("--", "--no-", 1))
     if vllm.tensor_parallel_size > 1:
-        arguments += ["--tensor-parallel-size", str(vllm.tensor_parallel_size)]
+        arguments.append(f"--tensor-parallel-size={vllm.tensor_parallel_size}")
     if vllm.kv_cache_dtype != "auto":
-        arguments += ["--kv-cache-dtype", vllm.kv_cache_dtype]
+        arguments.append(f"--kv-cache-dtype={vllm.kv_cache_dtype}")
     if vllm.max_pixels is not None:
         pixels = json.dumps({"max_pixels": vllm.max_pixels}, separators=(",", ":"))
-        arguments += ["--mm-processor-kwargs", pixels]
+        arguments.append(f"--mm-processor-kwargs={pixels}")
     if settings.model.revision is not None and not settings.model.is_local_folder:
-        arguments += ["--revision", settings.model.revision]
+        arguments.append(f"--revision={settings.model.revision}")
     return [*arguments, *vllm.extra_args]
 
 
