@@ -1,0 +1,134 @@
+"""What the latency and capacity models need to know of a model, and how images become tokens.
+
+Standard library only: the engine simulator's image carries this file.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class VisionShape:
+    """A vision encoder that turns patches into image tokens.
+
+    + parameters: weights of encoder and merger
+    + layers, hidden: of the encoder
+    + patch: side of a patch, pixels
+    + merge: patches that become one token, along each side
+    + min_pixels, max_pixels: what an image is resized to fit between
+    """
+
+    parameters: int
+    layers: int
+    hidden: int
+    patch: int = 14
+    merge: int = 2
+    min_pixels: int = 56 * 56
+    max_pixels: int = 16_384 * 28 * 28
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """A decoder with full attention, and its vision encoder if it has one.
+
+    + name: repository it describes
+    + parameters: all of them, vision included
+    + embedding_parameters: the input embedding, of which a step reads a few rows only
+    + layers, heads, kv_heads, head_dim: of the decoder
+    + dtype_bytes, kv_dtype_bytes: bytes of one weight and of one KV value
+    + vision: the encoder, or None
+    """
+
+    name: str
+    parameters: int
+    embedding_parameters: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    dtype_bytes: int = 2
+    kv_dtype_bytes: int = 2
+    vision: VisionShape | None = None
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of all weights."""
+        return self.parameters * self.dtype_bytes
+
+    @property
+    def decoder_parameters(self) -> int:
+        """Weights that take part in every token: no embedding table, no vision encoder."""
+        vision = self.vision.parameters if self.vision is not None else 0
+        return self.parameters - self.embedding_parameters - vision
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of keys and values that one token keeps (grouped-query attention)."""
+        return 2 * self.layers * self.kv_heads * self.head_dim * self.kv_dtype_bytes
+
+
+# config.json and the safetensors index of the published weights: decoder 72,706,203,648 (the
+# embedding is 152,064 x 8,192 of them), vision encoder about 631 M, merger about 68 M.
+QWEN2_VL_72B = ModelShape(
+    name="Qwen/Qwen2-VL-72B-Instruct",
+    parameters=73_405_560_320,
+    embedding_parameters=152_064 * 8_192,
+    layers=80,
+    heads=64,
+    kv_heads=8,
+    head_dim=128,
+    vision=VisionShape(parameters=699_356_672, layers=32, hidden=1_280),
+)
+
+
+@dataclass(frozen=True)
+class ImageGrid:
+    """An image as the encoder sees it: patches go in, tokens come out."""
+
+    patches: int
+    tokens: int
+
+
+def image_grid(
+    width: int, height: int, vision: VisionShape, max_pixels: int | None = None
+) -> ImageGrid:
+    """How many patches and tokens an image of ``width`` x ``height`` pixels becomes.
+
+    + max_pixels: cap instead of the model's own (``--mm-processor-kwargs``)
+
+    The rule is ``smart_resize`` of Qwen2-VL's image processor: both sides are rounded to a
+    multiple of patch x merge (28), and scaled down or up to stay between the two limits.
+    1700 x 2200 gives 4,819 tokens, and 1,240 when capped at 1,003,520 pixels.
+
+    Raises ValueError for an empty image, or one more than 200 times as long as wide.
+    """
+    if width < 1 or height < 1:
+        raise ValueError(f"an image of {width} x {height} pixels is empty")
+    if max(width, height) / min(width, height) > 200:
+        raise ValueError(
+            "absolute aspect ratio must be smaller than 200, "
+            f"got {max(width, height) / min(width, height)}"
+        )
+    factor = vision.patch * vision.merge
+    most = vision.max_pixels if max_pixels is None else max_pixels
+    rows = max(factor, round(height / factor) * factor)
+    columns = max(factor, round(width / factor) * factor)
+    if rows * columns > most:
+        shrink = math.sqrt(height * width / most)
+        rows = max(factor, math.floor(height / shrink / factor) * factor)
+        columns = max(factor, math.floor(width / shrink / factor) * factor)
+    elif rows * columns < vision.min_pixels:
+        grow = math.sqrt(vision.min_pixels / (height * width))
+        rows = math.ceil(height * grow / factor) * factor
+        columns = math.ceil(width * grow / factor) * factor
+    patches = (rows // vision.patch) * (columns // vision.patch)
+    return ImageGrid(patches=patches, tokens=patches // vision.merge**2)
+
+
+def image_tokens(
+    width: int, height: int, vision: VisionShape, max_pixels: int | None = None
+) -> int:
+    """Tokens of an image; see :func:`image_grid`."""
+    return image_grid(width, height, vision, max_pixels).tokens

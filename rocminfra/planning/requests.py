@@ -1,0 +1,61 @@
+"""What a client asks of an engine, as the scheduler sees it: counts, no text.
+
+Standard library only: the engine simulator's image carries this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ImageSpan:
+    """An image inside a prompt.
+
+    + offset: tokens of the prompt before it
+    + tokens: tokens it takes in the prompt, and entries in the encoder's cache
+    + patches: patches the vision encoder works on
+    """
+
+    offset: int
+    tokens: int
+    patches: int
+
+    def __post_init__(self) -> None:
+        if self.offset < 0 or self.tokens < 1 or self.patches < self.tokens:
+            raise ValueError(f"not an image inside a prompt: {self}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    + id: unique among the requests that an engine has at a time
+    + prompt_tokens: tokens of the prompt, those of its images included; at least 1
+    + output_tokens: tokens after which it ends; at least 1
+    + images: images in the order of the prompt, not overlapping
+    """
+
+    id: str
+    prompt_tokens: int
+    output_tokens: int
+    images: tuple[ImageSpan, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.prompt_tokens < 1 or self.output_tokens < 1:
+            raise ValueError(
+                f"request {self.id}: prompt and output need a token each, not "
+                f"{self.prompt_tokens} and {self.output_tokens}"
+            )
+        end = 0
+        for image in self.images:
+            if image.offset < end:
+                raise ValueError(f"request {self.id}: its images overlap or are out of order")
+            end = image.offset + image.tokens
+        if end > self.prompt_tokens:
+            raise ValueError(f"request {self.id}: an image ends after the prompt")
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and output together."""
+        return self.prompt_tokens + self.output_tokens
