@@ -26,9 +26,9 @@ def daemon_config(values: Mapping[str, object]) -> Commands:
 
     A file that is not a JSON object is refused, because Docker would not start with it either.
     """
-    lines = host.get_fact(FileContents, path=DAEMON_JSON)
+    text = "\n".join(host.get_fact(FileContents, path=DAEMON_JSON) or []).strip()
     try:
-        current = json.loads("\n".join(lines)) if lines else {}
+        current = json.loads(text) if text else {}
     except ValueError as error:
         current = error
     if not isinstance(current, dict):

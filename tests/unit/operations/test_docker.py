@@ -1,0 +1,85 @@
+"""Docker's configuration and daemon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pyinfra.facts.files import FileContents
+
+from rocminfra.facts.docker import DockerInstalled, DockerRoot
+from rocminfra.facts.packages import InstalledPackages
+from rocminfra.facts.paths import PathStates
+from rocminfra.facts.systemd_unit import SystemdUnit, Unit
+from rocminfra.operations.docker import daemon_config, installed, running
+from rocminfra.operations.failure import FailureKind
+
+WANTED = {"data-root": "/mnt/models/docker"}
+ACTIVE = Unit("loaded", "active", enabled=True, needs_reload=False, invocation_id="1")
+
+
+def test_other_keys_of_daemon_json_stay(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts[FileContents] = ['{"debug": true, "data-root": "/var/lib/docker"}']
+    scripted.facts[PathStates] = {}
+    written = run(daemon_config, values=WANTED).uploads["/etc/docker/daemon.json.rocminfra-new"]
+    assert json.loads(written) == {"debug": True, "data-root": "/mnt/models/docker"}
+
+
+def test_a_right_daemon_json_is_left_as_its_owner_wrote_it(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    scripted.facts[FileContents] = ['{"data-root":', '"/mnt/models/docker"}']
+    assert run(daemon_config, values=WANTED).commands == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null"])
+def test_a_broken_daemon_json_is_refused_not_replaced(
+    text: str, scripted: Any, run: Callable[..., Any]
+) -> None:
+    scripted.facts[FileContents] = [text]
+    outcome = run(daemon_config, values=WANTED)
+    assert outcome.shell == []
+    assert outcome.failure.kind is FailureKind.UNFIT
+
+
+def test_a_docker_that_is_there_is_left_alone(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts[DockerInstalled] = "/usr/bin/docker"
+    assert run(installed, package="docker.io").commands == []
+
+
+def test_the_package_is_installed_when_there_is_none(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    scripted.facts[DockerInstalled] = None
+    scripted.facts[InstalledPackages] = frozenset()
+    shell = run(installed, package="docker.io").shell
+    assert "cloud-init status --wait" in shell[0]
+    assert "DPkg::Lock::Timeout=600" in shell[1]
+    assert shell[2].endswith("docker.io")
+
+
+@pytest.mark.parametrize(
+    ("unit", "root", "expected"),
+    [
+        (ACTIVE, "/mnt/models/docker", []),
+        (ACTIVE, "/var/lib/docker", ["systemctl restart docker.service"]),
+        (
+            Unit("loaded", "inactive", enabled=False, needs_reload=True, invocation_id=""),
+            None,
+            [
+                "systemctl daemon-reload",
+                "systemctl enable docker.service",
+                "systemctl start docker.service",
+            ],
+        ),
+    ],
+)
+def test_the_daemon_is_restarted_only_when_its_data_is_elsewhere(
+    unit: Unit, root: str | None, expected: list[str], scripted: Any, run: Callable[..., Any]
+) -> None:
+    scripted.facts[SystemdUnit] = unit
+    scripted.facts[DockerRoot] = root
+    shell = run(running, data_root="/mnt/models/docker").shell
+    assert [command.split(" ||")[0] for command in shell] == expected

@@ -1,0 +1,191 @@
+"""The engine's unit: what runs is judged by the running container, and restarted once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pyinfra.api import FunctionCommand
+
+from rocminfra.facts.docker import Container, DockerContainer, DockerImage, Image
+from rocminfra.facts.engine import EngineReadiness, EngineStatus
+from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
+from rocminfra.facts.paths import PathState, PathStates
+from rocminfra.facts.systemd_unit import SystemdUnit, Unit
+from rocminfra.operations import engine
+from rocminfra.operations.failure import FailureKind, failures
+from rocminfra.operations.host_files import HostFile
+from rocminfra.planning.engine_command import CONFIG_LABEL, config_hash
+
+ENVIRONMENT = HostFile("/etc/rocminfra/vllm.env", "A=1\n", mode=0o600)
+IMAGE = Image("sha256:" + "1" * 64, ())
+NODES = (GpuNode("/dev/kfd", 992, "render", 0o660), GpuNode("/dev/dri/card0", 44, "video", 0o660))
+ACTIVE = Unit("loaded", "active", enabled=True, needs_reload=False, invocation_id="1")
+
+
+def render(image: str, groups: Any, label: str) -> str:
+    return f"{image} {list(groups)} {label}\n"
+
+
+WANTED = config_hash(
+    unit=render(IMAGE.id, (44, 992), "0" * 64), environment="A=1\n", image=IMAGE.id
+)
+UNIT_FILE = HostFile("/etc/systemd/system/vllm.service", render(IMAGE.id, (44, 992), WANTED))
+
+
+def container(label: str) -> Container:
+    return Container("c1", True, "2026-05-13T00:00:00Z", ((CONFIG_LABEL, label),), IMAGE.id)
+
+
+def right(*files: HostFile) -> dict[str, PathState]:
+    return {
+        file.path: PathState("regular file", file.mode, "root", "root", file.sha256)
+        for file in files
+    }
+
+
+@pytest.fixture
+def converged(scripted: Any) -> Any:
+    scripted.facts.update(
+        {
+            DockerImage: IMAGE,
+            GpuNodes: NODES,
+            PathStates: lambda paths: right(ENVIRONMENT, UNIT_FILE),
+            SystemdUnit: ACTIVE,
+            DockerContainer: container(WANTED),
+        }
+    )
+    return scripted
+
+
+def service(run: Callable[..., Any]) -> list[str]:
+    outcome = run(
+        engine.service,
+        unit="vllm.service",
+        container="vllm",
+        reference="vllm:v1",
+        environment_file=ENVIRONMENT,
+        render=render,
+    )
+    return [command.split(" ||")[0].split(" 2>")[0] for command in outcome.shell]
+
+
+RESTART = ["systemctl reset-failed vllm.service", "systemctl restart vllm.service"]
+
+
+def test_converged_means_no_command(converged: Any, run: Callable[..., Any]) -> None:
+    assert service(run) == []
+
+
+def test_a_changed_unit_is_written_and_restarted_once(
+    converged: Any, run: Callable[..., Any]
+) -> None:
+    converged.facts[PathStates] = lambda paths: right(ENVIRONMENT)
+    converged.facts[DockerContainer] = container("old")
+    shell = service(run)
+    assert "put /etc/systemd/system/vllm.service.rocminfra-new" in shell
+    assert shell[-3:] == ["systemctl daemon-reload", *RESTART]
+
+
+def test_a_run_killed_before_the_restart_is_finished_by_the_next(
+    converged: Any, run: Callable[..., Any]
+) -> None:
+    converged.facts[DockerContainer] = container("old")
+    assert service(run) == RESTART
+
+
+def test_a_run_killed_before_the_reload_is_finished_by_the_next(
+    converged: Any, run: Callable[..., Any]
+) -> None:
+    converged.facts[SystemdUnit] = Unit("loaded", "active", True, True, "1")
+    converged.facts[DockerContainer] = container("old")
+    assert service(run) == ["systemctl daemon-reload", *RESTART]
+
+
+@pytest.mark.parametrize("state", ["failed", "inactive"])
+def test_a_stopped_unit_is_started(state: str, converged: Any, run: Callable[..., Any]) -> None:
+    converged.facts[SystemdUnit] = Unit("loaded", state, True, False, "1")
+    converged.facts[DockerContainer] = None
+    assert service(run) == RESTART
+
+
+def test_a_unit_that_is_still_loading_the_right_thing_is_left_alone(
+    converged: Any, run: Callable[..., Any]
+) -> None:
+    converged.facts[SystemdUnit] = Unit("loaded", "activating", True, False, "1")
+    assert service(run) == []
+
+
+def test_another_image_means_another_hash(converged: Any, run: Callable[..., Any]) -> None:
+    converged.facts[DockerImage] = Image("sha256:" + "2" * 64, ())
+    assert service(run)[-2:] == RESTART
+
+
+def test_an_image_from_a_registry_is_pinned_by_digest(scripted: Any) -> None:
+    assert Image("sha256:1", ("vllm@sha256:2",)).pinned == "vllm@sha256:2"
+    assert Image("sha256:1", ()).pinned == "sha256:1"
+
+
+def test_an_image_that_is_there_is_not_pulled(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts[DockerImage] = IMAGE
+    assert run(engine.image, reference="vllm:v1").commands == []
+
+
+def test_an_archive_is_loaded_and_must_hold_the_image(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    scripted.facts[DockerImage] = None
+    shell = run(engine.image, reference="vllm:v1", archive="/srv/a b.tar").shell
+    assert shell[0] == "docker load --quiet --input '/srv/a b.tar'"
+    assert "exit 1" in shell[1]
+
+
+def test_a_missing_image_is_pulled(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts[DockerImage] = None
+    assert run(engine.image, reference="vllm:v1").shell == ["docker pull --quiet vllm:v1"]
+
+
+READY = {"unit": "vllm.service", "container": "vllm", "port": 8000, "model": "m"}
+
+
+def test_ready_asks_once_when_it_is(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts[EngineReadiness] = EngineStatus("ready")
+    assert run(engine.ready, **READY, timeout_s=60).commands == []
+    assert len(scripted.asked) == 1
+
+
+def waiting(scripted: Any, run: Callable[..., Any], answers: list[EngineStatus]) -> bool:
+    """Run the wait that the operation yields, with one answer after the other."""
+    scripted.facts[EngineReadiness] = lambda **_: answers.pop(0)
+    (command,) = run(engine.ready, **READY, timeout_s=60).commands
+    assert isinstance(command, FunctionCommand)
+    return bool(command.function(None, scripted, *command.args))
+
+
+def test_waits_while_it_loads_and_shows_the_last_log_line(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    loading = EngineStatus("loading", "no answer", log=("Loading weights took 3 s",))
+    assert waiting(scripted, run, [loading, loading, loading, EngineStatus("ready")])
+    assert all("Loading weights took 3 s" in line for line in scripted.logged)
+    assert len(scripted.logged) == 2
+
+
+@pytest.mark.parametrize("state", ["dead", "wrong"])
+def test_a_dead_or_wrong_engine_ends_the_wait_with_its_log(
+    state: str, scripted: Any, run: Callable[..., Any]
+) -> None:
+    status = EngineStatus(state, "because", log=("CUDA out of memory",))
+    assert not waiting(scripted, run, [EngineStatus("loading"), status])
+    (failure,) = failures(scripted)
+    assert failure.kind is FailureKind.NOT_READY
+    assert "because" in failure.what
+    assert failure.why == ("CUDA out of memory",)
+    assert failure.next_command is not None
+
+
+def test_the_deadline_ends_the_wait(scripted: Any) -> None:
+    scripted.facts[EngineReadiness] = lambda **_: EngineStatus("loading", "slow")
+    assert not engine._wait_until_ready(None, scripted, READY, timeout_s=0)
+    assert "gave up after" in failures(scripted)[0].what

@@ -1,0 +1,67 @@
+"""A model of the hub: fetched once, with a token that is in no argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rocminfra.facts.packages import InstalledPackages
+from rocminfra.facts.paths import PathState, PathStates
+from rocminfra.operations.hub_model import ENVIRONMENT, TOKEN_FILE, fetched, marker
+
+HOME = "/mnt/models/huggingface"
+REPOSITORY = "Qwen/Qwen2-VL-72B-Instruct"
+FILE = PathState("regular file", 0o644, "root", "root", "0")
+
+
+def fetch(run: Callable[..., Any], **arguments: Any) -> Any:
+    return run(fetched, repository=REPOSITORY, home=HOME, **arguments)
+
+
+@pytest.fixture
+def fresh(scripted: Any) -> Any:
+    scripted.facts.update({PathStates: {}, InstalledPackages: frozenset({"python3-venv"})})
+    return scripted
+
+
+def test_a_complete_model_is_not_fetched_again(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts[PathStates] = {marker(HOME, REPOSITORY, None): FILE}
+    asked: list[str] = []
+    assert fetch(run, token=lambda: asked.append("token")).commands == []
+    assert asked == [], "the token was read although nothing was to be fetched"
+
+
+def test_each_revision_has_its_own_marker() -> None:
+    assert marker(HOME, REPOSITORY, "abc") != marker(HOME, REPOSITORY, None)
+    assert ".." not in marker(HOME, "../../etc/passwd", None).removeprefix(HOME).split("/")
+
+
+def test_the_token_is_in_no_command_and_its_file_goes_when_it_is_done(
+    fresh: Any, run: Callable[..., Any]
+) -> None:
+    outcome = fetch(run, token=lambda: "hf_secret")
+    assert all("hf_secret" not in text for text in outcome.shell)
+    assert all("hf_secret" not in repr(command) for command in outcome.commands)
+    carriers = [
+        command
+        for command in outcome.commands
+        if "hf_secret" in str(command.connector_arguments.get("_stdin"))
+    ]
+    assert len(carriers) == 1
+    assert "umask 077" in str(carriers[0])
+    assert f"rm -f {TOKEN_FILE}" in outcome.shell[-1]
+
+
+def test_it_is_marked_complete_only_after_the_download(fresh: Any, run: Callable[..., Any]) -> None:
+    last = fetch(run, revision="v 1").shell[-1]
+    assert last.index("download") < last.index("touch")
+    assert "&& touch" in last
+    assert "--revision 'v 1'" in last
+
+
+def test_the_program_is_installed_once(fresh: Any, run: Callable[..., Any]) -> None:
+    assert any("venv" in command for command in fetch(run).shell)
+    fresh.facts[PathStates] = {f"{ENVIRONMENT}/bin/hf": FILE}
+    assert not any("venv" in command for command in fetch(run).shell)

@@ -1,0 +1,93 @@
+"""Access to the GPU's nodes, and the refusal of a host without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pyinfra import state
+
+from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
+from rocminfra.facts.paths import PathState, PathStates
+from rocminfra.facts.system import GroupExists, UserGroups
+from rocminfra.operations import rocm
+from rocminfra.operations.failure import FailureKind, failures
+from rocminfra.operations.host_files import HostFile
+
+RULE = HostFile("/etc/udev/rules.d/70-rocminfra-gpu.rules", "rule\n")
+KFD = GpuNode("/dev/kfd", 992, "render", 0o660)
+RENDER = GpuNode("/dev/dri/renderD128", 992, "render", 0o660)
+CARD = GpuNode("/dev/dri/card0", 44, "video", 0o660)
+
+
+@pytest.fixture
+def converged(scripted: Any) -> Any:
+    scripted.facts.update(
+        {
+            GpuNodes: (KFD, CARD, RENDER),
+            GroupExists: True,
+            PathStates: {RULE.path: PathState("regular file", 0o644, "root", "root", RULE.sha256)},
+            UserGroups: {"ann": frozenset({"ann", "render", "video"}), "ben": frozenset({"ben"})},
+        }
+    )
+    return scripted
+
+
+def access(run: Callable[..., Any], *users: str) -> Any:
+    return run(rocm.access, users=list(users), rule=RULE)
+
+
+def test_converged_means_no_command(converged: Any, run: Callable[..., Any]) -> None:
+    assert access(run, "ann").commands == []
+
+
+def test_a_user_is_added_to_the_groups_that_own_the_nodes(
+    converged: Any, run: Callable[..., Any]
+) -> None:
+    assert access(run, "ann", "ben").shell == ["usermod -aG render,video ben"]
+
+
+def test_a_user_that_does_not_exist_is_said_so(converged: Any, run: Callable[..., Any]) -> None:
+    failure = access(run, "zoe").failure
+    assert failure.kind is FailureKind.SETTINGS
+    assert "zoe" in failure.what
+
+
+def test_nodes_of_another_group_are_mended_now_and_for_the_next_boot(
+    converged: Any, run: Callable[..., Any]
+) -> None:
+    converged.facts[GpuNodes] = (GpuNode("/dev/kfd", 0, "root", 0o600), RENDER)
+    converged.facts[PathStates] = {}
+    shell = access(run).shell
+    assert f"put {RULE.path}.rocminfra-new" in shell
+    assert "udevadm trigger" in shell[-1]
+    assert "chgrp render /dev/kfd" in shell[-1]
+
+
+def test_a_missing_group_is_made(converged: Any, run: Callable[..., Any]) -> None:
+    converged.facts[GroupExists] = False
+    assert access(run).shell == ["groupadd --system render"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "count", "expected"),
+    [
+        ((KFD, CARD, RENDER), 1, None),
+        ((CARD, RENDER), 1, "/dev/kfd is missing"),
+        ((KFD, CARD), 1, "0 render nodes instead of 1"),
+        ((KFD, RENDER), 8, "1 render nodes instead of 8"),
+    ],
+)
+def test_what_is_missing(nodes: tuple[GpuNode, ...], count: int, expected: str | None) -> None:
+    found = rocm.missing_nodes(nodes, count)
+    assert (found is None) if expected is None else expected in str(found)
+
+
+def test_a_host_without_gpu_is_taken_out_before_its_first_operation(scripted: Any) -> None:
+    scripted.facts[GpuNodes] = ()
+    state.active_hosts.add(scripted)
+    rocm.gate()
+    assert state.failed_hosts == {scripted}
+    assert state.active_hosts == set()
+    assert failures(scripted)[0].kind is FailureKind.UNFIT
