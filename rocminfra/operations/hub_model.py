@@ -12,7 +12,7 @@ from rocminfra.facts.paths import PathStates
 from rocminfra.operations import packages
 from rocminfra.operations.commands import Commands
 
-HUB_VERSION = "1.2.0"
+HUB_VERSION = "2.4.0"
 ENVIRONMENT = f"/opt/rocminfra/hub-{HUB_VERSION}"
 TOKEN_FILE = "/etc/rocminfra/hub.env"
 UNIT = "rocminfra-prefetch"
