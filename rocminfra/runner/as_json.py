@@ -1,0 +1,70 @@
+"""Results as JSON, in the form that ``schemas/*.json`` publish."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rocminfra import __version__
+from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.runner.results import FailureResult, HostResult, OperationResult, RunResult
+
+SCHEMA_VERSION = 1
+
+
+def run_document(result: RunResult, code: ExitCode) -> dict[str, Any]:
+    """A plan, apply or bench.
+
+    + code: the process's exit code, which ``plan --exit-code`` makes 2 for pending changes
+    """
+    document = {
+        "schema": SCHEMA_VERSION,
+        "rocminfra": __version__,
+        "verb": result.verb,
+        "code": int(code),
+        "inventory": result.inventory,
+        "files": list(result.files),
+        "changes": result.changes,
+        "interrupted": result.interrupted,
+        "hosts": [_host(host) for host in result.hosts],
+        "error": None if result.error is None else failure_document(result.error),
+    }
+    if result.verb == "apply":
+        then = result.then
+        document["bench"] = None if then is None else run_document(then, then.code)
+    return document
+
+
+def failure_document(failure: FailureResult) -> dict[str, Any]:
+    """Why a host's run, or a command, ended."""
+    return {
+        "code": int(failure.code),
+        "kind": failure.code.name.lower(),
+        "what": failure.what,
+        "why": list(failure.why),
+        "next_command": failure.next_command,
+    }
+
+
+def dump(document: dict[str, Any]) -> str:
+    """JSON text of a document."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _host(host: HostResult) -> dict[str, Any]:
+    return {
+        "name": host.name,
+        "state": host.state.value,
+        "changes": host.changes,
+        "operations": [_operation(operation) for operation in host.operations],
+        "failures": [failure_document(failure) for failure in host.failures],
+    }
+
+
+def _operation(operation: OperationResult) -> dict[str, Any]:
+    return {
+        "name": operation.name,
+        "outcome": operation.outcome.value,
+        "seconds": None if operation.seconds is None else round(operation.seconds, 3),
+        "stderr": list(operation.stderr),
+    }

@@ -1,0 +1,113 @@
+"""The ``rocminfra`` command. Verbs are imported when they are called, so that help is instant."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from rocminfra import __version__
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+
+# Verb: where it is, and its line in the help.
+VERBS = {
+    "init": ("rocminfra.runner.commands:init", "Lay the playbook out in a folder of your own."),
+    "plan": ("rocminfra.runner.commands:plan", "Say what apply would change."),
+    "apply": ("rocminfra.runner.commands:apply", "Make the hosts what the playbook says."),
+    "status": ("rocminfra.runner.commands:status", "Say how the hosts are."),
+    "bench": ("rocminfra.runner.commands:bench", "Benchmark the engine, bring results back."),
+    "lab": ("rocminfra.lab.cli:lab", "Practice droplets on this machine, without hardware."),
+}
+
+EPILOG = """\b
+rocminfra init my-hosts && cd my-hosts
+rocminfra plan
+rocminfra apply --bench
+
+\b
+Exit codes: 0 done, 1 unexpected, 2 plan has changes (--exit-code), 3 settings or
+options invalid, 4 host unreachable, 5 refused for safety, 6 host unfit, 7 engine
+not ready, 8 benchmark invalid, 9 locked by another run, 130 interrupted.
+"""
+
+
+class Verbs(click.Group):
+    """A group that imports a verb when it is called, and not for the help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, name = VERBS[cmd_name][0].split(":")
+        command = vars(importlib.import_module(module))[name]
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{VERBS[cmd_name][0]} is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+
+@click.group(
+    cls=Verbs,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="rocminfra", message="%(prog)s %(version)s")
+def rocminfra() -> None:
+    """From a bare AMD Instinct machine to a measured LLM endpoint, over SSH."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point; ends the process with the exit code of the contract."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    sys.exit(int(run(arguments)))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb and return its exit code.
+
+    click ends with 2 for a wrong option, which here means that a plan has changes; so its errors
+    are turned into 3.
+    """
+    try:
+        code = rocminfra.main(args=arguments, prog_name="rocminfra", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _say_interrupted()
+    except KeyboardInterrupt:
+        return _say_interrupted()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.SETTINGS
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.SETTINGS
+    except CommandError as error:
+        _show(error)
+        return error.code
+    return int(code) if isinstance(code, int) else ExitCode.DONE
+
+
+def _show(error: CommandError) -> None:
+    for line in error.why:
+        click.echo(f"    {line}", err=True)
+    click.secho(error.what, fg="red", err=True)
+    if error.next_command is not None:
+        click.echo(f"next: {error.next_command}", err=True)
+
+
+def _say_interrupted() -> int:
+    click.echo("interrupted", err=True)
+    return ExitCode.INTERRUPTED
+
+
+def _interrupted(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,45 @@
+"""`rocminfra init`: the playbook in a folder of the user's own."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rocminfra.playbook_files import FilesInTheWay, LaidOut, lay_out
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+
+SHOWN = 5
+
+
+def init(folder: Path) -> LaidOut:
+    """Lay the playbook out; raises :class:`CommandError` when files are in the way."""
+    try:
+        return lay_out(folder)
+    except FilesInTheWay as error:
+        files = [str(file) for file in error.files[:SHOWN]]
+        if len(error.files) > SHOWN:
+            files.append(f"… and {len(error.files) - SHOWN} more")
+        raise CommandError(
+            ExitCode.SETTINGS,
+            f"{folder} already has files of these names; nothing was written",
+            tuple(files),
+            f"rocminfra init {shlex.quote(str(folder))}-new",
+        ) from None
+    except OSError as error:
+        raise CommandError(
+            ExitCode.SETTINGS, f"cannot write to {folder}: {error.strerror}", (str(error),)
+        ) from None
+
+
+def next_commands(folder: Path) -> tuple[str, ...]:
+    """What to do in a folder that was just laid out."""
+    steps = []
+    if folder.resolve() != Path.cwd().resolve():
+        steps.append(f"cd {shlex.quote(str(folder))}")
+    return (
+        *steps,
+        "cp inventory/hosts.example.yaml inventory/hosts.yaml   # then write your hosts into it",
+        "rocminfra plan",
+        "rocminfra apply",
+    )

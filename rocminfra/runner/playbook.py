@@ -1,0 +1,142 @@
+"""The verbs that run the playbook: plan, apply, bench."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocminfra.playbook_files import playbook_root
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.runner.results import FailureResult, HostResult, RunResult
+from rocminfra.runner.session import Progress, Request, Session
+from rocminfra.runner.targets import inventory_argument, parse_data
+
+DEPLOY = "deploy.py"
+BENCHMARK = "tasks/benchmark.py"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says, the same for every verb.
+
+    + inventory: file or names, None for the default
+    + limit: host names, groups or patterns
+    + data: ``key=value`` items
+    + wipe: wipe tokens
+    + verbosity: 0, 1 or 2
+    """
+
+    inventory: str | None = None
+    limit: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    wipe: tuple[str, ...] = ()
+    verbosity: int = 0
+
+
+# Shown a plan, answers whether to go on.
+Confirm = Callable[[RunResult], bool]
+
+
+def run(
+    verb: str,
+    files: Sequence[str],
+    options: Options,
+    progress: Progress,
+    *,
+    apply: bool,
+    confirm: Confirm | None = None,
+) -> RunResult:
+    """Run playbook files, or only say what they would do.
+
+    + verb: ``plan``, ``apply`` or ``bench``
+    + files: paths below the playbook; see :func:`playbook_files`
+    + apply: whether to change anything
+    + confirm: asked before anything changes, after the changes have been detected; without it
+      operations run at once
+
+    Never raises for what goes wrong on hosts; raises :class:`CommandError` when there is nothing
+    to run.
+    """
+    folder, paths = playbook_files(files)
+    request = Request(
+        verb=verb,
+        inventory=inventory_argument(options.inventory),
+        folder=folder,
+        limit=options.limit,
+        data=parse_data(options.data, options.wipe),
+        detect_changes=not apply or confirm is not None,
+        verbosity=options.verbosity,
+    )
+    names = tuple(str(path.relative_to(folder)) for path in paths)
+    result = RunResult(verb, request.inventory, names)
+    with Session(request, progress) as session:
+        try:
+            session.connect()
+            session.prepare(paths)
+            if apply:
+                planned = dataclasses.replace(result, hosts=session.results())
+                if confirm is None or (planned.changes and confirm(planned)):
+                    session.execute()
+        except KeyboardInterrupt:
+            return dataclasses.replace(result, hosts=session.results(), interrupted=True)
+        return dataclasses.replace(result, hosts=session.results())
+
+
+def benchmark_data(
+    data: Sequence[str], scenario: str | None, resume: str | None
+) -> tuple[str, ...]:
+    """``--data`` items of a benchmark: those given, its scenario and the run to resume."""
+    extra = []
+    if scenario:
+        extra.append(f"bench.scenario={scenario}")
+    if resume:
+        extra.append(f"bench.run={resume}")
+    return (*data, *extra)
+
+
+def playbook_files(files: Sequence[str]) -> tuple[Path, list[Path]]:
+    """The playbook's folder and the files to run.
+
+    The working directory is the playbook when it has the files; otherwise the shipped one is.
+    """
+    here = Path.cwd()
+    if all((here / file).is_file() for file in files):
+        folder = here
+    else:
+        try:
+            folder = playbook_root()
+        except FileNotFoundError as error:
+            raise CommandError(
+                ExitCode.SETTINGS, str(error), next_command="rocminfra init DIR"
+            ) from None
+    paths = [folder / file for file in files]
+    for path in paths:
+        if not path.is_file():
+            shipped = ", ".join(
+                ["deploy.py", *sorted(f"tasks/{p.name}" for p in (folder / "tasks").glob("*.py"))]
+            )
+            raise CommandError(
+                ExitCode.SETTINGS,
+                f"there is no playbook file {path}",
+                (f"there are: {shipped}",),
+            )
+    return folder, paths
+
+
+def hosts_done(result: RunResult) -> tuple[str, ...]:
+    """Names of the hosts that an apply went well on."""
+    return tuple(host.name for host in result.hosts if not host.failed)
+
+
+def failed(result: RunResult) -> tuple[HostResult, ...]:
+    """Hosts that are a reason for the exit code."""
+    return tuple(host for host in result.hosts if host.failed)
+
+
+def error_result(verb: str, error: CommandError) -> RunResult:
+    """A run that ended before it reached a host."""
+    failure = FailureResult(error.code, error.what, error.why, error.next_command)
+    return RunResult(verb, "", (), error=failure)

@@ -1,0 +1,132 @@
+"""What a run did, as data. Nothing here prints, and nothing here knows pyinfra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from rocminfra.runner.exit_codes import ExitCode, most_severe
+
+
+class Outcome(Enum):
+    """What became of one operation on one host."""
+
+    PENDING = "pending"  # a plan: it would change something
+    CONDITIONAL = "conditional"  # a plan: it may, depending on an earlier operation
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    NOT_RUN = "not-run"  # the host's run ended before it
+
+
+class HostState(Enum):
+    """What became of one host."""
+
+    PLANNED = "planned"
+    DONE = "done"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True)
+class OperationResult:
+    """One operation on one host.
+
+    + name: as the playbook calls it, with the task's file in front
+    + outcome: what became of it
+    + seconds: how long it took; None when it did not run
+    + stderr: what the host said, when it failed
+    """
+
+    name: str
+    outcome: Outcome
+    seconds: float | None = None
+    stderr: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FailureResult:
+    """Why a host's run, or a whole command, ended.
+
+    + code: exit code of this class of failure
+    + what: what is wrong, one sentence
+    + why: the evidence, a line each
+    + next_command: exactly what to run next, or None
+    """
+
+    code: ExitCode
+    what: str
+    why: tuple[str, ...] = ()
+    next_command: str | None = None
+
+
+@dataclass(frozen=True)
+class HostResult:
+    """One host's part of a run."""
+
+    name: str
+    state: HostState
+    operations: tuple[OperationResult, ...] = ()
+    failures: tuple[FailureResult, ...] = ()
+
+    def count(self, *outcomes: Outcome) -> int:
+        """How many operations ended in one of ``outcomes``."""
+        return sum(operation.outcome in outcomes for operation in self.operations)
+
+    @property
+    def changes(self) -> int:
+        """Operations that changed something, or would."""
+        return self.count(Outcome.PENDING, Outcome.CONDITIONAL, Outcome.CHANGED)
+
+    @property
+    def failed(self) -> bool:
+        """Whether this host is a reason for an exit code other than 0."""
+        return self.state in (HostState.FAILED, HostState.UNREACHABLE) or bool(self.failures)
+
+    @property
+    def code(self) -> ExitCode:
+        """Exit code that this host alone would give."""
+        if self.failures:
+            return most_severe(failure.code for failure in self.failures)
+        if self.state is HostState.UNREACHABLE:
+            return ExitCode.UNREACHABLE
+        return ExitCode.UNEXPECTED if self.state is HostState.FAILED else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A whole run.
+
+    + verb: ``plan``, ``apply`` or ``bench``
+    + inventory: where the hosts come from
+    + files: playbook files that were run
+    + hosts: in the inventory's order
+    + interrupted: whether somebody ended it
+    + error: what ended it before or beside the hosts
+    + then: the benchmark that followed an ``apply --bench``
+    """
+
+    verb: str
+    inventory: str
+    files: tuple[str, ...]
+    hosts: tuple[HostResult, ...] = ()
+    interrupted: bool = False
+    error: FailureResult | None = None
+    then: RunResult | None = None
+
+    @property
+    def changes(self) -> int:
+        """Operations that changed something, or would, on all hosts."""
+        return sum(host.changes for host in self.hosts)
+
+    @property
+    def code(self) -> ExitCode:
+        """The run's exit code: the most severe of its hosts' (``exit_codes.SEVERITY``)."""
+        codes = [host.code for host in self.hosts]
+        if self.interrupted:
+            codes.append(ExitCode.INTERRUPTED)
+        if self.error is not None:
+            codes.append(self.error.code)
+        if self.then is not None:
+            codes.append(self.then.code)
+        return most_severe(codes)

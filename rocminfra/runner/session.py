@@ -1,0 +1,198 @@
+"""One run of the playbook, in process: load, connect, prepare, execute, collect."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyinfra
+from pyinfra.api import Config, State
+from pyinfra.api.connect import disconnect_all
+from pyinfra.api.host import Host
+from pyinfra.api.state import BaseStateCallback, StateStage
+from pyinfra.context import ctx_config, ctx_inventory, ctx_state
+from pyinfra_cli.util import exec_file
+
+from rocminfra.runner.collect import host_results, operation_name
+from rocminfra.runner.execution import connect, execute, prepare
+from rocminfra.runner.log import HostLog
+from rocminfra.runner.redaction import Redaction, environment_secrets
+from rocminfra.runner.results import HostResult
+from rocminfra.runner.targets import check_settings, limit_hosts, load_inventory
+from rocminfra.settings import load_settings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run, and where.
+
+    + verb: for messages
+    + inventory: file, or names with commas
+    + folder: where the playbook's files include each other from
+    + limit: host names, groups or patterns; empty for all
+    + data: what this run overrides
+    + detect_changes: ask every operation whether it would change something while preparing
+    + verbosity: 0, 1 (what pyinfra says) or 2 (its debug log)
+    """
+
+    verb: str
+    inventory: str
+    folder: Path
+    limit: tuple[str, ...]
+    data: dict[str, Any]
+    detect_changes: bool
+    verbosity: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run's progress goes.
+
+    + line: a line of what pyinfra or a task says
+    + operation: an operation begins, by name
+    + host: what became of it on one host: the host's name, success, change, seconds
+    """
+
+    line: Callable[[str], None]
+    operation: Callable[[str], None]
+    host: Callable[[str, bool, bool, float], None]
+
+
+class Session:
+    """Hosts that are connected; close it, or use it in a ``with``."""
+
+    def __init__(self, request: Request, progress: Progress) -> None:
+        """Load inventory and settings; nothing is connected yet.
+
+        Raises :class:`rocminfra.runner.errors.CommandError` when there is nothing to run.
+        """
+        # Deploy files may include each other only when pyinfra believes to be in its own command.
+        pyinfra.is_cli = True
+        sys.dont_write_bytecode = True
+        os.environ.setdefault("PYINFRA_PROGRESS", "off")
+        self.request = request
+        self._log = HostLog(progress.line, request.verbosity)
+        self._log.attach()
+        self._refused: dict[str, Exception] = {}
+        self.state = State(check_for_changes=request.detect_changes)
+        self.state.cwd = str(request.folder)
+        self.state.print_noop_info = request.verbosity > 0
+        ctx_state.set(self.state)  # type: ignore[no-untyped-call]
+        config = Config()  # type: ignore[no-untyped-call]
+        ctx_config.set(config)  # type: ignore[no-untyped-call]
+        config_file = request.folder / "config.py"
+        if config_file.exists():
+            exec_file(str(config_file))
+        config.lock_current_state()
+        inventory = load_inventory(request.inventory, request.data)
+        ctx_inventory.set(inventory)  # type: ignore[no-untyped-call]
+        self.hosts = limit_hosts(inventory, request.limit, request.inventory)
+        check_settings(self.hosts, request.data)
+        self.redact = Redaction(environment_secrets(os.environ, self._token_variables()))
+        self.state.init(inventory, config, initial_limit=self.hosts)
+        self._times = _Callbacks(progress)
+        self.state.add_callback_handler(self._times)  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def active(self) -> list[Host]:
+        """Hosts that are connected and have not failed."""
+        return [host for host in self.hosts if host in self.state.active_hosts]
+
+    def connect(self) -> None:
+        """Connect to all hosts; those that refuse are part of the results."""
+        self._refused = connect(self.state, self.hosts)
+
+    def prepare(self, files: Sequence[Path]) -> None:
+        """Collect the operations of playbook files; with detect_changes also what they'd do."""
+        prepare(self.state, [str(file) for file in files])
+
+    def execute(self) -> None:
+        """Run the operations that :meth:`prepare` collected."""
+        execute(self.state)
+
+    def results(self) -> tuple[HostResult, ...]:
+        """What became of every host so far."""
+        return host_results(
+            self.state,
+            self.hosts,
+            log=self._log,
+            refused=self._refused,
+            seconds=self._times.seconds,
+            redact=self.redact,
+            verb=self.request.verb,
+        )
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self.state.initialised:
+            self.state.set_stage(StateStage.Disconnect)
+            disconnect_all(self.state)
+        ctx_state.reset()
+        ctx_inventory.reset()
+        ctx_config.reset()
+
+    def _token_variables(self) -> set[str]:
+        return {
+            load_settings(host.data.dict()).huggingface.token_env  # type: ignore[no-untyped-call]
+            for host in self.hosts
+        }
+
+
+class _Callbacks(BaseStateCallback):
+    """pyinfra's callbacks: how long things took, and what to show."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.seconds: dict[tuple[str, str], float] = {}
+        self._started: dict[tuple[str, str], float] = {}
+
+    def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
+        self.progress.operation(operation_name(state.get_op_meta(op_hash)))
+
+    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
+        self._started[host.name, op_hash] = time.monotonic()
+
+    def operation_host_success(  # type: ignore[override]
+        self, state: State, host: Host, op_hash: str, retry_count: int = 0
+    ) -> None:
+        self._ended(host, op_hash)
+
+    def operation_host_error(  # type: ignore[override]
+        self,
+        state: State,
+        host: Host,
+        op_hash: str,
+        retry_count: int = 0,
+        max_retries: int = 0,
+    ) -> None:
+        self._ended(host, op_hash)
+
+    def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
+        for host in state.inventory:
+            if (host.name, op_hash) not in self.seconds:
+                continue
+            meta = state.get_op_data_for_host(host, op_hash).operation_meta
+            if meta.is_complete():
+                seconds = self.seconds[host.name, op_hash]
+                self.progress.host(host.name, meta.did_succeed(), meta.did_change(), seconds)
+
+    def _ended(self, host: Host, op_hash: str) -> None:
+        started = self._started.pop((host.name, op_hash), time.monotonic())
+        self.seconds[host.name, op_hash] = time.monotonic() - started

@@ -1,0 +1,153 @@
+"""Which hosts a command is about: inventory, ``--limit``, and their settings, checked.
+
+Everything here happens before anything connects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api.exceptions import NoGroupError, PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra_cli.exceptions import UnexpectedExternalError
+from pyinfra_cli.inventory import make_inventory
+from pyinfra_cli.util import parse_cli_arg
+
+from rocminfra.playbook_files import playbook_root
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.settings import load_settings
+from rocminfra.settings_problems import Problem, SettingsError
+
+DEFAULT_INVENTORY = "inventory/amd_cloud.py"
+
+
+def parse_data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
+    """Data of this run from ``--data key=value`` and ``--wipe TOKEN``.
+
+    Values are read as pyinfra reads them: numbers, ``true``, ``false`` and JSON, else text.
+    """
+    data: dict[str, Any] = {}
+    for item in items:
+        key, separator, value = item.partition("=")
+        if not separator or not key:
+            raise CommandError(
+                ExitCode.SETTINGS,
+                f"--data {item}: not KEY=VALUE",
+                next_command="--data vllm.max_num_seqs=32",
+            )
+        data[key] = parse_cli_arg(value)
+    if wipe:
+        data["wipe"] = list(wipe)
+    return data
+
+
+def inventory_argument(given: str | None) -> str:
+    """The inventory to load: a file, or names and ``@connector`` hosts with commas.
+
+    Without ``given`` it is ``inventory/amd_cloud.py``, in the working directory or as shipped.
+    """
+    if given is None:
+        here = Path(DEFAULT_INVENTORY)
+        return str(here if here.exists() else playbook_root() / DEFAULT_INVENTORY)
+    if Path(given).is_file() or given.startswith("@") or "," in given:
+        return given
+    if given.endswith(".py") or "/" in given:
+        raise CommandError(
+            ExitCode.SETTINGS,
+            f"there is no inventory file {given}",
+            (f"looked for {Path(given).absolute()}",),
+            "rocminfra init DIR  # lays out inventory/ with a commented example",
+        )
+    # A single name or address; the comma keeps pyinfra from looking for a Python module.
+    return f"{given},"
+
+
+def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
+    """Run an inventory file, or make an inventory of names."""
+    try:
+        if not Path(argument).is_file():
+            names = [name for name in argument.split(",") if name]
+            return Inventory((names, {}), override_data=dict(data))  # type: ignore[no-untyped-call]
+        inventory: Inventory = make_inventory(argument, override_data=dict(data))
+    except UnexpectedExternalError as error:
+        raise CommandError(
+            ExitCode.SETTINGS,
+            f"inventory {argument}: {type(error.exception).__name__}: {error.exception}",
+        ) from error.exception
+    except PyinfraError as error:
+        what, *more = str(error.args[0] if error.args else error).splitlines()
+        next_command = None
+        why = []
+        for line in more:
+            text = line.strip()
+            if text.startswith("next: "):
+                next_command = text.removeprefix("next: ")
+            else:
+                why.append(text)
+        raise CommandError(
+            ExitCode.SETTINGS, f"inventory {argument}: {what}", tuple(why), next_command
+        ) from error
+    return inventory
+
+
+def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) -> list[Host]:
+    """The hosts that ``--limit`` leaves, in the inventory's order.
+
+    + patterns: host names, groups or shell patterns; none means all hosts
+
+    Raises :class:`CommandError` when there are no hosts, or a pattern matches none.
+    """
+    hosts = list(inventory)
+    if not hosts:
+        raise CommandError(
+            ExitCode.SETTINGS,
+            f"inventory {argument} lists no hosts",
+            next_command="rocminfra lab up  # for practice droplets"
+            if Path(argument).name == "lab.py"
+            else None,
+        )
+    if not patterns:
+        return hosts
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matching = _matching(inventory, pattern)
+        if not matching:
+            names = [host.name for host in hosts]
+            groups = sorted(inventory.groups)
+            raise CommandError(
+                ExitCode.SETTINGS,
+                f"--limit {pattern} matches no host",
+                (f"hosts:  {', '.join(names)}", f"groups: {', '.join(groups)}"),
+                f"--limit {names[0]}",
+            )
+        chosen.update(matching)
+    return [host for host in hosts if host.name in chosen]
+
+
+def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
+    """Check every host's settings; raises :class:`CommandError` with all that is wrong."""
+    found: dict[str, None] = {}
+    for host in hosts:
+        try:
+            load_settings(host.data.dict())  # type: ignore[no-untyped-call]
+        except SettingsError as error:
+            for problem in error.problems:
+                found[_line(problem, host.name, data)] = None
+    if found:
+        raise CommandError(ExitCode.SETTINGS, "the settings cannot be used", tuple(found))
+
+
+def _matching(inventory: Inventory, pattern: str) -> set[str]:
+    try:
+        return {host.name for host in inventory.get_group(pattern)}
+    except NoGroupError:
+        return {host.name for host in inventory if fnmatch(host.name, pattern)}
+
+
+def _line(problem: Problem, host: str, data: Mapping[str, Any]) -> str:
+    return f"--data {problem}" if problem.key in data else f"{host}: {problem}"
