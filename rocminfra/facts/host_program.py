@@ -1,0 +1,20 @@
+"""Text of the small programs that run on the host, and how they are called.
+
+They are sent along with the command that runs them, so that a look at a fresh host needs nothing
+installed there but Python, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+from importlib.resources import files
+
+
+def source(name: str) -> str:
+    """Text of ``rocminfra/host/<name>.py``."""
+    return files("rocminfra.host").joinpath(f"{name}.py").read_text(encoding="utf-8")
+
+
+def call(name: str, *arguments: str) -> str:
+    """Shell command that runs the program with ``arguments``, each quoted."""
+    return shlex.join(("python3", "-c", source(name), *arguments))

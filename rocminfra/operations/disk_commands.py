@@ -1,0 +1,91 @@
+"""The shell commands behind a decision about the scratch disk."""
+
+from __future__ import annotations
+
+from pyinfra.api import QuoteString, StringCommand
+
+from rocminfra.facts.fstab import fstab_line
+from rocminfra.facts.host_program import source
+from rocminfra.planning.disk import Format, Mount
+from rocminfra.planning.disk_mount import Step
+from rocminfra.planning.disk_observation import SENTINEL, Desired, Observed
+
+# Without udev there is nothing to wait for; with it, a mount right after mkfs can miss the UUID.
+_SETTLE = "if [ -S /run/udev/control ]; then udevadm settle --timeout=60; fi"
+# A unit made from an older fstab can unmount what is mounted by hand (systemd-fstab-generator(8)).
+_RELOAD = "if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi"
+
+
+def format_command(decision: Format, desired: Desired) -> StringCommand:
+    """``mkfs.xfs`` behind a second look: it runs only if nothing about the disk has changed."""
+    device = decision.device
+    mkfs = ["mkfs.xfs", "-q", "-m", f"uuid={decision.uuid}", "-L", desired.label]
+    if decision.token is None:
+        # Without -f, mkfs.xfs itself refuses a disk on which libblkid finds something.
+        command = [*mkfs, device.path]
+    else:
+        script = 'wipefs --all --force "$1" && shift && exec "$@"'
+        command = ["sh", "-c", script, "sh", device.path, *mkfs, "-f", device.path]
+    return StringCommand(
+        _program("disk_guard", source("disk_probe"), device.path, device.record, "--", *command),
+        "&&",
+        "{",
+        _SETTLE + ";",
+        "}",
+    )
+
+
+def step_command(
+    step: Step, decision: Mount | Format, observed: Observed, desired: Desired
+) -> StringCommand:
+    """The command for one step."""
+    place = QuoteString(desired.mount_point)
+    options = ",".join(desired.mount_options)
+    if step is Step.MOUNT_POINT:
+        return _program("mount_point", desired.mount_point)
+    if step is Step.FSTAB:
+        line = fstab_line(decision.uuid, desired.mount_point, desired.mount_options)
+        arguments = ("/etc/fstab", desired.mount_point, line, observed.fstab_sha256)
+        return StringCommand(_program("fstab_entry", *arguments), "&&", "{", _RELOAD + ";", "}")
+    if step is Step.MOUNT:
+        # systemd may have mounted it by itself as soon as the file system appeared.
+        return StringCommand(
+            "findmnt --mountpoint",
+            place,
+            ">/dev/null || mount -t xfs -o",
+            QuoteString(options),
+            QuoteString(decision.device.path),
+            place,
+        )
+    if step is Step.REMOUNT:
+        return StringCommand("mount -o", QuoteString(f"remount,{options}"), place)
+    if step is Step.OWNER:
+        return _if_mounted(decision, desired, StringCommand("chown", _owner(desired), place))
+    text = QuoteString(decision.uuid)
+    file = QuoteString(f"{desired.mount_point}/{SENTINEL}")
+    fresh = QuoteString(f"{desired.mount_point}/{SENTINEL}.new")
+    write = StringCommand(
+        "printf '%s\\n'", text, ">", fresh, "&& sync", fresh, "&& mv", fresh, file
+    )
+    return _if_mounted(decision, desired, write)
+
+
+def _owner(desired: Desired) -> QuoteString:
+    return QuoteString(desired.owner)
+
+
+def _if_mounted(
+    decision: Mount | Format, desired: Desired, command: StringCommand
+) -> StringCommand:
+    return StringCommand(
+        'test "$(findmnt -n -o MAJ:MIN --mountpoint',
+        QuoteString(desired.mount_point),
+        "| tr -d ' ')\" =",
+        QuoteString(decision.device.number),
+        "&&",
+        command,
+    )
+
+
+def _program(name: str, *arguments: str) -> StringCommand:
+    return StringCommand("python3 -c", QuoteString(source(name)), *map(QuoteString, arguments))

@@ -1,0 +1,21 @@
+"""The scratch disk: XFS, in fstab by UUID, mounted; refused where it may hold something."""
+
+from pyinfra import host
+
+from rocminfra.operations import disk
+from rocminfra.settings import load_settings
+
+settings = load_settings(host.data.dict())
+storage = settings.storage
+arguments = {
+    "device": storage.device,
+    "mount_point": storage.mount_point,
+    "label": storage.label,
+    "mount_options": storage.mount_options,
+    "owner": storage.owner,
+    "expected_size_gib": storage.expected_size_gib,
+    "wipe": settings.wipe,
+}
+
+disk.gate(**arguments)
+disk.scratch(name="Scratch disk", **arguments)
