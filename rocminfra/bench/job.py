@@ -1,0 +1,126 @@
+"""The job that the program on the host is given: everything about a run, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rocminfra.bench.scenario import Scenario
+from rocminfra.settings import Settings
+
+# Folder with the programs of a benchmark; a Python path, because they share the planner.
+PROGRAM_FOLDER = "/usr/local/lib/rocminfra/bench"
+RUNS_FOLDER = "/var/lib/rocminfra/runs"
+
+_PROGRAMS = (
+    "host/bench_files.py",
+    "host/bench_point.py",
+    "host/bench_runner.py",
+    "host/control_group.py",
+    "host/telemetry.py",
+    "planning/bench_points.py",
+    "planning/bench_report.py",
+    "planning/guidellm_spec.py",
+    "planning/manifest.py",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run on one host.
+
+    + run: id of the run, its UTC time
+    + host: name of the host
+    + scenario: what is measured
+    + values: the whole job as plain JSON values
+    + runs_folder: folder of all runs on the host
+    """
+
+    run: str
+    host: str
+    scenario: Scenario
+    values: dict[str, Any]
+    runs_folder: str = RUNS_FOLDER
+
+    @property
+    def text(self) -> str:
+        """Contents of ``job.json``; the same job gives the same text."""
+        return json.dumps(self.values, indent=2, sort_keys=True) + "\n"
+
+    @property
+    def folder(self) -> str:
+        """The run's folder on the host."""
+        return f"{self.runs_folder}/{self.run}"
+
+    @property
+    def unit(self) -> str:
+        """The systemd unit that it runs in."""
+        return f"rocminfra-bench-{self.run}.service"
+
+
+def guidellm_folder(version: str) -> str:
+    """Where GuideLLM's environment is on a host; not on the scratch disk, which may be blank."""
+    return f"/opt/rocminfra/guidellm-{version}"
+
+
+def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job:
+    """The job for one host.
+
+    + run: id of the run
+    + host: name of the host
+    + scenario: what is measured
+    + settings: the host's settings
+    """
+    base = f"http://127.0.0.1:{settings.vllm.port}"
+    return Job(
+        run=run,
+        host=host,
+        scenario=scenario,
+        values={
+            "version": 1,
+            "run": run,
+            "host": host,
+            "scenario": scenario.as_dict(),
+            "guidellm": f"{guidellm_folder(settings.bench.guidellm_version)}/bin/guidellm",
+            "guidellm_version": settings.bench.guidellm_version,
+            "target": f"{base}/v1",
+            "metrics_url": f"{base}/metrics",
+            "model": settings.model.name,
+            "tokenizer": settings.model_argument,
+            "environment": _environment(scenario, settings),
+            "usd_per_hour": settings.cost.usd_per_hour,
+        },
+    )
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """Name of a run that begins now: its UTC time, such as ``20260513T101500Z``."""
+    now = datetime.now(timezone.utc) if now is None else now
+    return now.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+
+
+def programs() -> dict[str, str]:
+    """Source text, by path on the host, of everything that a benchmark runs there."""
+    package = Path(__file__).parent.parent
+    return {
+        f"{PROGRAM_FOLDER}/rocminfra/{name}": (package / name).read_text(encoding="utf-8")
+        for name in _PROGRAMS
+    }
+
+
+def _environment(scenario: Scenario, settings: Settings) -> dict[str, str]:
+    environment = {
+        "HF_HOME": settings.huggingface.home,
+        "GUIDELLM__MAX_WORKER_PROCESSES": str(scenario.worker_processes),
+        # Nobody watches, and a terminal's width would only cut the log.
+        "NO_COLOR": "1",
+    }
+    if not scenario.needs_hub:
+        # The tokenizer is a folder or in the cache already: no request to the hub per point.
+        environment["HF_HUB_OFFLINE"] = "1"
+    elif settings.huggingface.endpoint is not None:
+        environment["HF_ENDPOINT"] = settings.huggingface.endpoint
+    return environment

@@ -1,0 +1,223 @@
+"""Benchmark scenarios: what is asked of the engine, typed and checked before anything runs.
+
+A scenario is a YAML file in ``benchmarks/``::
+
+    description: questions about scanned documents, 64 streams
+    data: {kind: huggingface, source: lmms-lab/DocVQA}
+    stages:
+      - {profile: concurrent, streams: [64]}
+    max_seconds: 120
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from rocminfra.located_yaml import Located, read_yaml
+from rocminfra.planning.bench_points import MAX_CONCURRENCY, Stage, planned_names
+from rocminfra.settings import AbsolutePath, OneLine, Section
+from rocminfra.settings_problems import Problem, SettingsError
+
+# Data in benchmarks/ that is no scenario.
+NOT_SCENARIOS = ("reference",)
+
+
+class SyntheticText(Section):
+    """Prompts of random words, of a given length in the model's own tokens."""
+
+    kind: Literal["synthetic_text"]
+    prompt_tokens: int = Field(ge=1)
+    output_tokens: int = Field(ge=1)
+    prompt_tokens_stdev: int | None = Field(default=None, ge=0)
+    output_tokens_stdev: int | None = Field(default=None, ge=0)
+
+
+class DataFile(Section):
+    """A file on the host that sends the requests."""
+
+    kind: Literal["parquet_file", "json_file", "csv_file", "arrow_file", "text_file"]
+    path: AbsolutePath
+    load_kwargs: dict[str, Any] = Field(default={})
+
+
+class HubDataset(Section):
+    """A data set of the Hugging Face hub, or a folder of one on the host."""
+
+    kind: Literal["huggingface"]
+    source: OneLine
+    load_kwargs: dict[str, Any] = Field(default={})
+
+
+Data = Annotated[SyntheticText | DataFile | HubDataset, Field(discriminator="kind")]
+
+
+class ScenarioStage(Section):
+    """One load profile; a point for each of its streams, rates or steps."""
+
+    profile: Literal["synchronous", "throughput", "concurrent", "constant", "poisson", "sweep"]
+    streams: list[Annotated[int, Field(ge=1)]] = Field(default=[])
+    rates: list[Annotated[float, Field(gt=0)]] = Field(default=[])
+    size: int = Field(default=10, ge=3, description="points of a sweep, the first two included")
+    max_concurrency: int = Field(default=MAX_CONCURRENCY, ge=1)
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> ScenarioStage:
+        needs = {"concurrent": "streams", "constant": "rates", "poisson": "rates"}
+        for name, given in (("streams", self.streams), ("rates", self.rates)):
+            is_needed = needs.get(self.profile) == name
+            if is_needed and not given:
+                raise ValueError(f"profile {self.profile} needs {name}")
+            if given and not is_needed:
+                raise ValueError(f"profile {self.profile} has no {name}")
+            if len(set(given)) != len(given):
+                raise ValueError(f"{name} names one value twice")
+        if self.profile != "sweep" and "size" in self.model_fields_set:
+            raise ValueError(f"profile {self.profile} has no size")
+        return self
+
+    def plan(self) -> Stage:
+        """The same as the planner takes it."""
+        return Stage(
+            kind=self.profile,
+            streams=tuple(self.streams),
+            rates=tuple(self.rates),
+            size=self.size,
+            max_concurrency=self.max_concurrency,
+        )
+
+
+class Scenario(Section):
+    """One scenario; every default is here."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    description: OneLine = ""
+    data: Data
+    stages: list[ScenarioStage] = Field(min_length=1)
+    max_seconds: float = Field(gt=0, description="length of a point, warm-up included")
+    max_requests: int | None = Field(default=None, ge=1, description="ends a point earlier")
+    warmup_seconds: float = Field(default=0, ge=0, description="left out of the figures")
+    overhead_seconds: float = Field(
+        default=180,
+        gt=0,
+        description="on top of max_seconds, for starting GuideLLM, making its data and writing "
+        "its report; a point that takes longer is killed",
+    )
+    min_completed: int = Field(default=1, ge=1, description="requests a point needs to count")
+    max_error_rate: float = Field(default=0.0, ge=0, le=1)
+    worker_processes: int = Field(default=10, ge=1, description="GuideLLM's own default is 10")
+    sample_size: int = Field(default=200, ge=1, description="request records kept in a report")
+    seed: int = Field(default=42, ge=0)
+
+    @model_validator(mode="after")
+    def _leaves_time_to_measure(self) -> Scenario:
+        if self.warmup_seconds >= self.max_seconds:
+            raise ValueError(
+                f"warmup_seconds ({self.warmup_seconds:g}) must be below max_seconds "
+                f"({self.max_seconds:g})"
+            )
+        return self
+
+    @property
+    def plan(self) -> tuple[Stage, ...]:
+        """Its stages as the planner takes them."""
+        return tuple(stage.plan() for stage in self.stages)
+
+    @property
+    def needs_hub(self) -> bool:
+        """Whether its data is fetched from the hub while it runs."""
+        return isinstance(self.data, HubDataset) and not self.data.source.startswith("/")
+
+    @property
+    def deadline_seconds(self) -> float:
+        """Longest time that all its points together may take."""
+        points = len(planned_names(self.plan))
+        return points * (self.max_seconds + self.overhead_seconds)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, as the program on the host takes them."""
+        plain = self.model_dump(mode="json", exclude={"data"})
+        plain["stages"] = [
+            {
+                "kind": stage.profile,
+                "streams": stage.streams,
+                "rates": stage.rates,
+                "size": stage.size,
+                "max_concurrency": stage.max_concurrency,
+            }
+            for stage in self.stages
+        ]
+        # GuideLLM's own defaults stay its own.
+        plain["data"] = self.data.model_dump(mode="json", exclude_none=True)
+        return plain
+
+
+def load_scenario(name: str, folder: Path) -> Scenario:
+    """Read a scenario and check it.
+
+    + name: a file's name in ``folder`` without ``.yaml``, or a path to a file
+    + folder: ``benchmarks/`` of the playbook
+
+    Raises :class:`~rocminfra.settings_problems.SettingsError` with every problem found, each with
+    file, line and the nearest known key; also for a scenario that does not exist.
+    """
+    path = (
+        Path(name) if "/" in name or name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    )
+    known = scenario_names(folder)
+    if not path.is_file() or (path.parent == folder and path.stem in NOT_SCENARIOS):
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        what = f"no scenario {name!r}; there are {', '.join(known) or 'none'} in {folder}"
+        raise SettingsError([Problem("bench.scenario", what, close[0] if close else None)])
+    located = read_yaml(path)
+    try:
+        return Scenario.model_validate({"name": path.stem, **located.data})
+    except ValidationError as error:
+        raise SettingsError(
+            [_problem(item, located) for item in error.errors(include_url=False)]
+        ) from None
+
+
+def scenario_names(folder: Path) -> tuple[str, ...]:
+    """Names of the scenarios in a folder, sorted."""
+    return tuple(
+        sorted(path.stem for path in folder.glob("*.yaml") if path.stem not in NOT_SCENARIOS)
+    )
+
+
+_DATA_KINDS: dict[str, type[Section]] = {
+    "synthetic_text": SyntheticText,
+    "huggingface": HubDataset,
+    **dict.fromkeys(("parquet_file", "json_file", "csv_file", "arrow_file", "text_file"), DataFile),
+}
+
+
+def _problem(item: Any, located: Located) -> Problem:
+    # Pydantic puts the kind of the data between `data` and its key; it is no key of the file.
+    location: Sequence[Any] = item["loc"]
+    path = [
+        str(part)
+        for index, part in enumerate(location)
+        if not (index == 1 and location[0] == "data" and part in _DATA_KINDS)
+    ]
+    key = re.sub(r"\.(\d+)", r"[\1]", ".".join(path))
+    where = located.where(*path)
+    if item["type"] == "extra_forbidden":
+        return Problem(key, "unknown key", _nearest(path, located), where)
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return Problem(key, message[0].lower() + message[1:], None, where)
+
+
+def _nearest(path: Sequence[str], located: Located) -> str | None:
+    section: type[Section] = Scenario
+    if path[0] == "stages":
+        section = ScenarioStage
+    elif path[0] == "data" and len(path) > 1:
+        section = _DATA_KINDS[located.data["data"]["kind"]]
+    close = difflib.get_close_matches(path[-1], list(section.model_fields), n=1, cutoff=0.6)
+    return close[0] if close else None

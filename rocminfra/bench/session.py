@@ -1,0 +1,297 @@
+"""One run on one host, from its start to its verified results on the operator's machine.
+
+Knows nothing of pyinfra: whoever calls it brings a :class:`Remote`.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from rocminfra.bench import results
+from rocminfra.bench.job import PROGRAM_FOLDER, Job
+from rocminfra.planning.bench_points import planned_names
+from rocminfra.report.table import PARTIAL, Table, read_table
+
+# One question waits at most this long on the host, so that a lost connection is noticed.
+WAIT_SLICE_S = 15
+# Time for starting and finishing a run, on top of what its points may take.
+SLACK_S = 120
+# A started run gives a sign of life within this.
+START_S = 30
+ANSWER_TIMEOUT_S = 60
+ARCHIVE_TIMEOUT_S = 600
+FETCH_ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command on the host gave."""
+
+    succeeded: bool
+    stdout: str
+    stderr: str
+
+
+class Remote(Protocol):
+    """The host; raises OSError when it cannot be reached any more."""
+
+    def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+        """Run a shell command."""
+
+    def fetch(self, path: str, target: Path) -> None:
+        """Copy a file of the host here."""
+
+
+class SessionError(Exception):
+    """A run could not be started, followed or brought back.
+
+    + kind: ``locked`` by another benchmark, ``refused``, or ``lost`` on its way
+    + what: what is wrong, one sentence
+    + why: evidence, a line each
+    """
+
+    def __init__(
+        self, kind: Literal["locked", "refused", "lost"], what: str, why: Sequence[str] = ()
+    ) -> None:
+        self.kind = kind
+        self.what = what
+        self.why = tuple(why)
+        super().__init__(what)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run that has come back.
+
+    + folder: the host's folder of results
+    + table: figures of the whole run, other hosts' included
+    + problems: why the run does not count on this host, a line each; empty when it does
+    """
+
+    folder: Path
+    table: Table
+    problems: tuple[str, ...]
+
+
+@dataclass
+class Session:
+    """Carries a run through.
+
+    + job: what to run
+    + remote: the host
+    + results_dir: folder of all runs here
+    + say: takes progress, a line each
+    + resumes: whether an earlier run is asked for
+    + clock: monotonic seconds
+    """
+
+    job: Job
+    remote: Remote
+    results_dir: Path
+    say: Callable[[str], None]
+    resumes: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _told: set[str] = field(default_factory=set)
+
+    def carry_through(self) -> Outcome:
+        """Start the run or attach to it, wait for its end, bring the results back.
+
+        Raises :class:`SessionError`; results that could be had are here by then.
+        """
+        status = self._status(seen=-1, wait_s=0)
+        if self._is_to_start(status):
+            self._start(status)
+        else:
+            self.say(f"run {self.job.run} is {status['state']} on the host: attached")
+        status = self._follow(status)
+        return self._bring_back(status)
+
+    def _is_to_start(self, status: dict[str, Any]) -> bool:
+        state = status["state"]
+        job = self.job
+        if state == "none" and self.resumes and not (self.results_dir / job.run).exists():
+            raise SessionError(
+                "refused",
+                f"there is no run {job.run} to resume, neither on the host nor in "
+                f"{self.results_dir}",
+            )
+        if status["scenario"] is not None and status["scenario"] != job.values["scenario"]:
+            raise SessionError(
+                "refused",
+                f"run {job.run} was made with another scenario than {job.scenario.name} is now; "
+                "a change needs a new run",
+            )
+        if state == "running":
+            return False
+        if status["busy_with"] is not None:
+            raise SessionError(
+                "locked",
+                f"benchmark {status['busy_with']} runs on this host",
+            )
+        valid = [point for point in status["points"] if point["outcome"] == "valid"]
+        return not (state == "finished" and len(valid) == len(planned_names(job.scenario.plan)))
+
+    def _start(self, status: dict[str, Any]) -> None:
+        job = self.job
+        folder = shlex.quote(job.folder)
+        limit = int(job.scenario.deadline_seconds + SLACK_S)
+        command = (
+            # An old status would be taken for the new run's.
+            f"install -d -m 0755 {folder} && rm -f {folder}/status.json && "
+            f"cat > {folder}/job.json.new && mv -f {folder}/job.json.new {folder}/job.json && "
+            f"systemd-run --quiet --collect --unit={shlex.quote(job.unit)} "
+            f"--property=KillMode=control-group --property=TimeoutStopSec=60 "
+            f"--property=RuntimeMaxSec={limit} --setenv=PYTHONPATH={PROGRAM_FOLDER} "
+            f"python3 -m rocminfra.host.bench_runner run {folder} --unit {shlex.quote(job.unit)}"
+        )
+        answer = self._ask(command, job.text, ANSWER_TIMEOUT_S)
+        if not answer.succeeded:
+            raise SessionError(
+                "refused", f"run {job.run} did not start", tuple(answer.stderr.splitlines())
+            )
+        valid = sum(point["outcome"] == "valid" for point in status["points"])
+        kept = f", {valid} valid points are kept" if valid else ""
+        points = len(planned_names(job.scenario.plan))
+        self.say(
+            f"run {job.run}: {job.scenario.name}, {points} points, detached as {job.unit}{kept}"
+        )
+
+    def _follow(self, status: dict[str, Any]) -> dict[str, Any]:
+        deadline = self.clock() + self.job.scenario.deadline_seconds + 2 * SLACK_S
+        started_by = self.clock() + START_S
+        seen = -1
+        while True:
+            status = self._status(seen, WAIT_SLICE_S)
+            self._tell(status)
+            seen = status["revision"]
+            state = status["state"]
+            if state == "none" and self.clock() > started_by:
+                raise SessionError(
+                    "refused",
+                    f"run {self.job.run} was started and left no sign of life",
+                    (f"journalctl -u {self.job.unit} on the host says why",),
+                )
+            if state not in ("none", "running"):
+                return status
+            if self.clock() > deadline:
+                raise SessionError("lost", f"run {self.job.run} has not ended in time")
+
+    def _tell(self, status: dict[str, Any]) -> None:
+        for number, point in enumerate(status["points"], start=1):
+            if point["name"] in self._told:
+                continue
+            self._told.add(point["name"])
+            self.say(
+                f"{number}/{status['planned']} {point['label']}: {point['outcome']} "
+                f"({point['wall_seconds']:.0f} s)"
+                + "".join(f"; {reason}" for reason in point["reasons"])
+            )
+
+    def _bring_back(self, status: dict[str, Any]) -> Outcome:
+        job = self.job
+        state = status["state"]
+        if state == "finished" and results.is_complete(
+            self.results_dir, job.run, job.host, status["manifest_sha256"]
+        ):
+            self.say(f"results of run {job.run} are here already")
+        else:
+            self._collect(state)
+        folder = self.results_dir / job.run / results.folder_name(job.host)
+        return Outcome(folder, read_table(self.results_dir / job.run), _problems(status, folder))
+
+    def _collect(self, state: str) -> None:
+        job = self.job
+        # An ended run says so itself; what is fetched while it runs is never published.
+        not_finished = () if state == "finished" else (f"the run {state} before its end",)
+        for attempt in range(1, FETCH_ATTEMPTS + 1):
+            with results.staging(self.results_dir, job.run, job.host) as folder:
+                archive = folder / "archive.tar.gz"
+                self._fetch_archive(archive)
+                staged = folder / "files"
+                staged.mkdir()
+                unpacked = results.unpack(archive, staged)
+                if unpacked.problems and attempt < FETCH_ATTEMPTS:
+                    self.say(f"results did not arrive whole, again: {unpacked.problems[0]}")
+                    continue
+                if not unpacked.digests:
+                    raise SessionError(
+                        "lost", f"no result of run {job.run} arrived", unpacked.problems
+                    )
+                results.publish(
+                    self.results_dir,
+                    job.run,
+                    job.host,
+                    staged,
+                    (*not_finished, *unpacked.problems),
+                )
+                return
+
+    def _fetch_archive(self, target: Path) -> None:
+        remote = f"{self.job.folder}.tar.gz"
+        packed = self._ask(
+            self._program(f"archive {shlex.quote(self.job.folder)} {shlex.quote(remote)}"),
+            None,
+            ARCHIVE_TIMEOUT_S,
+        )
+        if not packed.succeeded:
+            raise SessionError(
+                "lost",
+                f"the results of run {self.job.run} could not be packed on the host",
+                tuple(packed.stderr.splitlines()[-5:]),
+            )
+        try:
+            self.remote.fetch(remote, target)
+        except (OSError, EOFError) as error:
+            raise self._lost(error) from None
+        self._ask(f"rm -f {shlex.quote(remote)}", None, ANSWER_TIMEOUT_S)
+
+    def _status(self, seen: int, wait_s: int) -> dict[str, Any]:
+        arguments = f"status {shlex.quote(self.job.folder)} --seen {seen} --wait {wait_s}"
+        answer = self._ask(self._program(arguments), None, ANSWER_TIMEOUT_S)
+        try:
+            status: dict[str, Any] = json.loads(answer.stdout)
+        except ValueError:
+            raise SessionError(
+                "refused",
+                "the benchmark's program on the host does not answer",
+                tuple(answer.stderr.splitlines()[-5:]),
+            ) from None
+        return status
+
+    def _program(self, arguments: str) -> str:
+        return f"PYTHONPATH={PROGRAM_FOLDER} python3 -m rocminfra.host.bench_runner {arguments}"
+
+    def _ask(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+        try:
+            return self.remote.run(command, stdin, timeout_s)
+        except (OSError, EOFError) as error:
+            raise self._lost(error) from None
+
+    def _lost(self, error: Exception) -> SessionError:
+        return SessionError(
+            "lost",
+            f"the connection was lost during run {self.job.run}",
+            (f"{type(error).__name__}: {error}",),
+        )
+
+
+def _problems(status: dict[str, Any], folder: Path) -> tuple[str, ...]:
+    problems = [
+        f"{point['label']} is {point['outcome']}: {reason}"
+        for point in status["points"]
+        if point["outcome"] != "valid"
+        for reason in point["reasons"]
+    ]
+    left = status["planned"] - len(status["points"])
+    if left > 0:
+        problems.append(f"{left} of {status['planned']} points were never run")
+    partial = folder / PARTIAL
+    if partial.exists():
+        problems.extend(partial.read_text(encoding="utf-8").splitlines())
+    return tuple(problems)

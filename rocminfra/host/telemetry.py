@@ -1,0 +1,172 @@
+"""What engine and GPU do while a benchmark point runs: one JSON line a sample.
+
+Standard library only: this file is copied to the host as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+# Newer ROCm is found here and not on PATH; an older one may be in both.
+AMD_SMI = "/opt/rocm/bin/amd-smi"
+# A wedged driver hangs amd-smi for good.
+AMD_SMI_TIMEOUT_S = 10.0
+METRICS_TIMEOUT_S = 5.0
+
+# vLLM 0.20.1 (vllm/v1/metrics/loggers.py); counters carry the suffix that prometheus_client adds.
+ENGINE_SERIES = {
+    "running": "vllm:num_requests_running",
+    "waiting": "vllm:num_requests_waiting",
+    "kv_cache_usage": "vllm:kv_cache_usage_perc",
+    "preemptions": "vllm:num_preemptions_total",
+    "prompt_tokens": "vllm:prompt_tokens_total",
+    "generation_tokens": "vllm:generation_tokens_total",
+    "requests": "vllm:request_success_total",
+}
+
+_GPU_LEAVES = {
+    "gfx_activity_percent": ("usage", "gfx_activity"),
+    "umc_activity_percent": ("usage", "umc_activity"),
+    "power_w": ("power", "socket_power"),
+    "vram_used_mib": ("mem_usage", "used_vram"),
+    "vram_total_mib": ("mem_usage", "total_vram"),
+    "temperature_hotspot_c": ("temperature", "hotspot"),
+    "temperature_mem_c": ("temperature", "mem"),
+    "energy_j": ("energy", "total_energy_consumption"),
+}
+
+
+def engine_sample(text: str) -> dict[str, float]:
+    """The interesting series of a Prometheus page, each summed over its labels.
+
+    + text: the page; a series that is not in it is not in the answer
+    """
+    sums: dict[str, float] = {}
+    names = {series: name for name, series in ENGINE_SERIES.items()}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        series, _, rest = line.partition("{")
+        if not rest:
+            series, _, value = line.partition(" ")
+        else:
+            value = rest.rpartition("}")[2]
+        name = names.get(series)
+        if name is None:
+            continue
+        try:
+            sums[name] = sums.get(name, 0.0) + float(value.split()[0])
+        except (ValueError, IndexError):
+            continue
+    return sums
+
+
+def gpu_samples(text: str) -> list[dict[str, Any]]:
+    """Figures of each GPU from ``amd-smi metric --json``.
+
+    + text: what it printed: a bare list (ROCm 6) or ``{"gpu_data": […]}`` (ROCm 7 and later);
+      each leaf a ``{"value", "unit"}`` object or the text ``N/A``, which becomes None, never 0
+
+    Raises ValueError when it is something else; ``amd-smi`` exits 0 after "Invalid platform".
+    """
+    parsed = json.loads(text)
+    rows = parsed.get("gpu_data") if isinstance(parsed, dict) else parsed
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("amd-smi printed no list of GPUs")
+    return [
+        {"gpu": row.get("gpu"), **{key: _leaf(row, path) for key, path in _GPU_LEAVES.items()}}
+        for row in rows
+    ]
+
+
+def fetch(url: str) -> str:
+    """The page at ``url``; raises OSError when it does not come within a few seconds."""
+    with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_S) as answer:
+        text: str = answer.read().decode("utf-8", "replace")
+        return text
+
+
+class Sampler:
+    """A thread that writes samples as JSON lines until it is left.
+
+    + path: file that the lines are appended to
+    + sample: makes one sample; an OSError or ValueError of it becomes a line with ``error``
+    + period_s: time between the beginnings of two samples
+    """
+
+    def __init__(
+        self, path: Path, sample: Callable[[], Mapping[str, Any]], period_s: float
+    ) -> None:
+        self._path = path
+        self._sample = sample
+        self._period_s = period_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=path.stem, daemon=True)
+
+    def __enter__(self) -> Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(AMD_SMI_TIMEOUT_S + METRICS_TIMEOUT_S)
+
+    def _run(self) -> None:
+        with self._path.open("a", encoding="utf-8") as stream:
+            while not self._stop.is_set():
+                began = time.monotonic()
+                stream.write(json.dumps(_stamped(self._sample), sort_keys=True) + "\n")
+                stream.flush()
+                self._stop.wait(max(0.0, self._period_s - (time.monotonic() - began)))
+
+
+def engine_sampler(path: Path, url: str, period_s: float = 1.0) -> Sampler:
+    """Sampler of the engine's ``/metrics``."""
+    return Sampler(path, lambda: {"engine": engine_sample(fetch(url))}, period_s)
+
+
+def gpu_sampler(path: Path, period_s: float = 2.0) -> Sampler:
+    """Sampler of ``amd-smi metric``; one call costs 40 to 60 ms of a core."""
+    return Sampler(path, lambda: {"gpus": gpu_samples(_amd_smi())}, period_s)
+
+
+def _stamped(sample: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    now = round(time.time(), 3)
+    try:
+        return {"time": now, **sample()}
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return {"time": now, "error": f"{type(error).__name__}: {error}"}
+
+
+def _amd_smi() -> str:
+    program = AMD_SMI if Path(AMD_SMI).exists() else shutil.which("amd-smi")
+    if program is None:
+        raise FileNotFoundError("no amd-smi on this host")
+    done = subprocess.run(
+        [program, "metric", "--json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=AMD_SMI_TIMEOUT_S,
+        check=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def _leaf(row: Mapping[str, Any], path: tuple[str, str]) -> float | None:
+    part = row.get(path[0])
+    value = part.get(path[1]) if isinstance(part, Mapping) else None
+    if isinstance(value, Mapping):
+        value = value.get("value")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value)

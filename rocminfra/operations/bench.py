@@ -1,0 +1,155 @@
+"""Benchmarks: GuideLLM on the host, detached, and its results brought back."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+from paramiko import SSHException
+from pyinfra import host as current_host
+from pyinfra import logger
+from pyinfra.api import FunctionCommand, StringCommand, operation
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from rocminfra.bench.job import Job, new_run_id, programs
+from rocminfra.bench.scenario import Scenario, load_scenario
+from rocminfra.bench.session import Answer, Outcome, Session, SessionError
+from rocminfra.operations.commands import Commands
+from rocminfra.operations.failure import Failure, FailureKind, record
+from rocminfra.operations.host_files import HostFile
+from rocminfra.operations.host_settings import InvalidSettings
+from rocminfra.playbook_files import playbook_root
+from rocminfra.report import table
+from rocminfra.settings_problems import SettingsError
+
+_KINDS = {
+    "locked": FailureKind.LOCKED,
+    "refused": FailureKind.BENCHMARK,
+    "lost": FailureKind.BENCHMARK,
+}
+
+# All hosts of one pyinfra run share a benchmark run, and a task is executed once for each host.
+_run_ids: weakref.WeakKeyDictionary[State, str] = weakref.WeakKeyDictionary()
+
+
+def scenario(name: str) -> Scenario:
+    """The scenario of that name, checked.
+
+    + name: of a file in ``benchmarks/``, or a path to one
+
+    Raises :class:`~rocminfra.operations.host_settings.InvalidSettings`, which ends the run before
+    anything has changed.
+    """
+    try:
+        return load_scenario(name, playbook_root() / "benchmarks")
+    except SettingsError as error:
+        raise InvalidSettings(current_host.name, error.problems) from None
+
+
+def run_id(resumed: str | None) -> str:
+    """Id of the benchmark run of this pyinfra run.
+
+    + resumed: an earlier run to go on with; None for a new one
+    """
+    if resumed is not None:
+        return resumed
+    return _run_ids.setdefault(current_host.state, new_run_id())
+
+
+def program_files() -> list[HostFile]:
+    """The programs that a benchmark runs on the host."""
+    return [HostFile(path, text) for path, text in programs().items()]
+
+
+@operation(is_idempotent=False, idempotent_notice="A benchmark measures every time.")
+def run(job: Job, results_dir: str, resumes: bool = False) -> Commands:
+    """Run a scenario on the host and bring its results back, verified.
+
+    + job: what to run (:func:`rocminfra.bench.job.make_job`)
+    + results_dir: folder of all runs on the operator's machine
+    + resumes: whether ``job.run`` is an earlier run; valid points are then kept, and a run that
+      still goes on is waited for
+
+    The benchmark runs in a unit of its own, so that a lost connection loses nothing. Results
+    come back whatever happened; an invalid or failed point fails the host afterwards.
+    """
+    yield FunctionCommand(_run, (job, results_dir, resumes), {})
+
+
+class _HostRemote:
+    """pyinfra's host as a session takes it."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        arguments: Any = host.current_op_global_arguments or {}
+        self._arguments = {
+            key: arguments[key] for key in CONNECTOR_ARGUMENT_KEYS if key in arguments
+        }
+
+    def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+        arguments = {**self._arguments, "_timeout": timeout_s}
+        if stdin is not None:
+            arguments["_stdin"] = stdin
+        try:
+            succeeded, output = self._host.run_shell_command(StringCommand(command), **arguments)
+        except SSHException as error:
+            raise OSError(str(error)) from error
+        return Answer(succeeded, output.stdout, output.stderr)
+
+    def fetch(self, path: str, target: Path) -> None:
+        try:
+            succeeded = self._host.get_file(path, str(target), **self._arguments)
+        except SSHException as error:
+            raise OSError(str(error)) from error
+        if not succeeded:
+            raise OSError(f"{path} could not be copied")
+
+
+def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) -> bool:
+    session = Session(
+        job=job,
+        remote=_HostRemote(host),
+        results_dir=Path(results_dir),
+        say=lambda line: host.log(line, logger.info),
+        resumes=resumes,
+    )
+    again = f"--data bench.run={job.run}"
+    try:
+        outcome = session.carry_through()
+    except SessionError as error:
+        hint = None if error.kind == "locked" else f"the same command with {again}"
+        record(host, Failure(_KINDS[error.kind], error.what, error.why, hint))
+        return False
+    except OSError as error:
+        # What raises for the host's connection is a SessionError; this is our own disk.
+        record(
+            host,
+            Failure(
+                FailureKind.BENCHMARK,
+                f"results of run {job.run} could not be written to {results_dir}: {error}",
+                next_command=f"make room, then the same command with {again}",
+            ),
+        )
+        return False
+    return _tell(host, job, outcome, again)
+
+
+def _tell(host: Host, job: Job, outcome: Outcome, again: str) -> bool:
+    for line in table.lines(outcome.table):
+        host.log(line, logger.info)
+    host.log(f"results: {outcome.folder}", logger.info)
+    if not outcome.problems:
+        return True
+    record(
+        host,
+        Failure(
+            FailureKind.BENCHMARK,
+            f"run {job.run} of {job.scenario.name} does not count",
+            outcome.problems,
+            f"the same command with {again} runs only what is not valid",
+        ),
+    )
+    return False

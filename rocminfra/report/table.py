@@ -1,0 +1,163 @@
+"""The table of a run, read from its result folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rocminfra.planning.cost import usd_per_million_tokens
+
+PARTIAL = "PARTIAL"
+
+_HEADINGS = (
+    *("host", "point", "ok", "err", "inc", "TTFT p50 ms", "ITL p50 ms"),
+    *("tok/s all", "tok/s done", "req/s", "$/M tok", ""),
+)
+_LEFT = (0, 1, len(_HEADINGS) - 1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point of one host; None where nothing was measured.
+
+    + host: folder of the host
+    + point: GuideLLM's label, such as ``concurrent@64``
+    + outcome: ``valid``, ``invalid``, ``failed`` or ``never run``
+    + reasons: why it is not valid
+    + completed, errored, incomplete: requests
+    + ttft_p50_ms, itl_p50_ms: medians of completed requests
+    + tokens_per_second_total: all tokens, unfinished requests' included
+    + tokens_per_second_completed: tokens of completed requests
+    + requests_per_second: completed requests
+    + usd_per_million_tokens: from ``tokens_per_second_total``
+    """
+
+    host: str
+    point: str
+    outcome: str
+    reasons: tuple[str, ...]
+    completed: int | None = None
+    errored: int | None = None
+    incomplete: int | None = None
+    ttft_p50_ms: float | None = None
+    itl_p50_ms: float | None = None
+    tokens_per_second_total: float | None = None
+    tokens_per_second_completed: float | None = None
+    requests_per_second: float | None = None
+    usd_per_million_tokens: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A run's figures.
+
+    + run: folder of the run
+    + rows: in the order in which the points ran, host by host
+    + partial: what each incomplete host folder says is missing
+    """
+
+    run: Path
+    rows: tuple[Row, ...]
+    partial: Mapping[str, tuple[str, ...]]
+
+
+def read_table(run: Path) -> Table:
+    """Read the folder of a run.
+
+    + run: such as ``results/20260513T101500Z``
+
+    A folder without figures gives a table without rows; nothing is checked against the manifest.
+    """
+    rows: list[Row] = []
+    partial: dict[str, tuple[str, ...]] = {}
+    for host in sorted(path for path in run.iterdir() if path.is_dir()):
+        if host.name.startswith("."):
+            continue
+        record = _read(host / "run.json")
+        price = record.get("usd_per_hour")
+        points = [_read(path) for path in sorted(host.glob("*/point.json"))]
+        points.sort(key=lambda point: point.get("started", 0.0))
+        rows.extend(_row(host.name, point, price) for point in points)
+        rows.extend(Row(host.name, name, "never run", ()) for name in record.get("never_run", ()))
+        if (host / PARTIAL).exists():
+            lines = (host / PARTIAL).read_text(encoding="utf-8").splitlines()
+            partial[host.name] = tuple(line for line in lines if line)
+    return Table(run, tuple(rows), partial)
+
+
+def lines(table: Table) -> list[str]:
+    """The table as text, a line each, with what is wrong below it."""
+    cells = [_HEADINGS, *(_cells(row) for row in table.rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADINGS))]
+    # A run on one host needs no column for it.
+    shown = [
+        column
+        for column in range(len(_HEADINGS))
+        if column != 0 or len({row.host for row in table.rows}) > 1
+    ]
+    text = [
+        "  ".join(
+            row[column].ljust(widths[column])
+            if column in _LEFT
+            else row[column].rjust(widths[column])
+            for column in shown
+        ).rstrip()
+        for row in cells
+    ]
+    for row in table.rows:
+        text.extend(f"{row.point} {row.outcome}: {reason}" for reason in row.reasons)
+    for host, reasons in table.partial.items():
+        text.extend(f"{host} is incomplete: {reason}" for reason in reasons)
+    return text
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _row(host: str, record: Mapping[str, Any], price: float | None) -> Row:
+    figures = record.get("figures") or {}
+    total = figures.get("tokens_per_second_total")
+    return Row(
+        host=host,
+        point=record.get("label", "?"),
+        outcome=record.get("outcome", "failed"),
+        reasons=tuple(record.get("reasons", ("its record cannot be read",))),
+        completed=figures.get("completed"),
+        errored=figures.get("errored"),
+        incomplete=figures.get("incomplete"),
+        ttft_p50_ms=figures.get("ttft_p50_ms"),
+        itl_p50_ms=figures.get("itl_p50_ms"),
+        tokens_per_second_total=total,
+        tokens_per_second_completed=figures.get("tokens_per_second_completed"),
+        requests_per_second=figures.get("requests_per_second"),
+        usd_per_million_tokens=(
+            usd_per_million_tokens(price, total) if price is not None and total else None
+        ),
+    )
+
+
+def _cells(row: Row) -> Sequence[str]:
+    return (
+        row.host,
+        row.point,
+        *(_number(value, 0) for value in (row.completed, row.errored, row.incomplete)),
+        _number(row.ttft_p50_ms, 1),
+        _number(row.itl_p50_ms, 1),
+        _number(row.tokens_per_second_total, 0),
+        _number(row.tokens_per_second_completed, 0),
+        _number(row.requests_per_second, 2),
+        _number(row.usd_per_million_tokens, 3),
+        "" if row.outcome == "valid" else row.outcome.upper(),
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"

@@ -1,0 +1,28 @@
+"""GuideLLM against the engine of this host; results come back to ``bench.results_dir``."""
+
+from pyinfra import host
+
+from rocminfra.bench.job import guidellm_folder, make_job
+from rocminfra.operations import bench, guidellm, host_files
+from rocminfra.operations.host_settings import current
+
+settings = current()
+scenario = bench.scenario(settings.bench.scenario)
+run_id = bench.run_id(settings.bench.run)
+
+guidellm.environment(
+    name=f"GuideLLM {settings.bench.guidellm_version}",
+    path=guidellm_folder(settings.bench.guidellm_version),
+    version=settings.bench.guidellm_version,
+    torch_version=settings.bench.torch_version,
+    torch_index_url=settings.bench.torch_index_url,
+)
+
+host_files.present(name="Programs of a benchmark", files=bench.program_files())
+
+bench.run(
+    name=f"Benchmark {scenario.name}, run {run_id}",
+    job=make_job(run_id, host.name, scenario, settings),
+    results_dir=settings.bench.results_dir,
+    resumes=settings.bench.run is not None,
+)
