@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import click
 from pyinfra.api.exceptions import InventoryError
 
 from rocminfra.environment import HOSTS, HOSTS_FILE, environment_settings
@@ -75,6 +77,7 @@ def pyinfra_hosts(
         for source in sources:
             hosts = source(environ, folder)
             if hosts is not None:
+                refuse_empty_limit([host.name for host in hosts], inventory_file)
                 return [(host.name, host.data) for host in hosts]
     except SettingsError as error:
         problems = "\n".join(f"    {problem}" for problem in error.problems)
@@ -85,6 +88,28 @@ def pyinfra_hosts(
         f" set\n    next: cp {example} {folder / HOSTS_FILE_NAME}, and write your hosts into it"
         f"\n    or:   export {HOSTS}=203.0.113.10"
     )
+
+
+def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:
+    """Raise pyinfra's ``InventoryError`` when ``--limit`` leaves no host.
+
+    pyinfra itself warns, does nothing and exits with 0, which in CI looks like success.
+
+    + names: the inventory's hosts, all in a group called ``hosts``
+    + inventory_file: the inventory's ``__file__``
+    """
+    context = click.get_current_context(silent=True)
+    patterns = () if context is None else context.params.get("limit") or ()
+    path = Path(inventory_file)
+    groups = {"hosts", path.stem, *(item.stem for item in path.parent.glob("group_data/*.py"))}
+    for pattern in patterns:
+        if pattern in groups or pattern.startswith("@"):
+            continue
+        if not any(fnmatch(name, pattern) for name in names):
+            raise InventoryError(
+                f"--limit {pattern} matches no host\n    hosts: {', '.join(names)}"
+                f"\n    groups: {', '.join(sorted(groups))}\n    next: --limit {names[0]}"
+            )
 
 
 def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:

@@ -313,14 +313,14 @@ def nearest_key(key: str) -> str | None:
         pyinfra_keys = sorted(SSH_KEYS | GLOBAL_ARGUMENT_KEYS)
         return next(iter(difflib.get_close_matches(key, pyinfra_keys, n=1, cutoff=0.6)), None)
     known = known_keys()
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if close:
-        return close[0]
     # `max_num_seqs` without its section, or in the wrong one.
     leaf = key.rsplit(".", 1)[-1]
     same_leaf = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
     if same_leaf:
-        return same_leaf[0]
+        return difflib.get_close_matches(key, same_leaf, n=1, cutoff=0)[0]
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if close:
+        return close[0]
     close_section = difflib.get_close_matches(key, list(SECTIONS), n=1, cutoff=0.6)
     if close_section:
         return close_section[0]

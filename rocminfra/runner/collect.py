@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pyinfra.api.host import Host
@@ -34,7 +34,7 @@ def host_results(
     refused: Mapping[str, Exception],
     seconds: Mapping[tuple[str, str], float],
     redact: Redaction,
-    verb: str,
+    again: Callable[[str], str],
 ) -> tuple[HostResult, ...]:
     """One result a host.
 
@@ -43,9 +43,9 @@ def host_results(
     + refused: why hosts did not connect, by name
     + seconds: how long operations took, by host name and operation
     + redact: takes secrets out of texts
-    + verb: for the next command of a failure
+    + again: the command line that repeats the run for one host
     """
-    collector = _Collector(state, log, seconds, redact, verb)
+    collector = _Collector(state, log, seconds, redact, again)
     return tuple(
         collector.unreachable(host, refused[host.name])
         if host.name in refused
@@ -70,13 +70,13 @@ class _Collector:
         log: HostLog,
         seconds: Mapping[tuple[str, str], float],
         redact: Redaction,
-        verb: str,
+        again: Callable[[str], str],
     ) -> None:
         self.state = state
         self.log = log
         self.seconds = seconds
         self.redact = redact
-        self.verb = verb
+        self.again = again
         self.order: list[str] = state.get_op_order()  # type: ignore[no-untyped-call]
 
     def unreachable(self, host: Host, error: Exception) -> HostResult:
@@ -141,7 +141,7 @@ class _Collector:
             ExitCode.UNREACHABLE if lost else ExitCode.UNEXPECTED,
             f"{host.name}: operation '{operation.name}' failed",
             said,
-            f"rocminfra {self.verb} -v --limit {shlex.quote(host.name)}",
+            f"{self.again(host.name)} -v",
         )
 
     def _unexplained(self, host: Host) -> FailureResult:
@@ -149,7 +149,7 @@ class _Collector:
             ExitCode.UNEXPECTED,
             f"{host.name}: the run ended early",
             self.redact.lines(self.log.errors(host.name)) or ("pyinfra gave no reason",),
-            f"rocminfra {self.verb} -v --limit {shlex.quote(host.name)}",
+            f"{self.again(host.name)} -v",
         )
 
 

@@ -6,6 +6,7 @@ patched the standard library, which has to come first.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -99,9 +100,9 @@ def plan(
         _print_json(result, code)
     else:
         printing.print_plan(result, verbose)
-    _say_failures(result)
+    _say_failures(result, _again(options, "plan", files))
     if result.changes and code in (ExitCode.DONE, ExitCode.CHANGES):
-        printing.message("next: rocminfra apply")
+        printing.message(f"next: {_again(options, 'apply', files)}")
     return code
 
 
@@ -154,7 +155,7 @@ def apply(
         return dataclasses.replace(result, then=_bench(following, progress))
 
     result = _guarded("apply", as_json, work)
-    _report(result, as_json)
+    _report(result, as_json, _again(options, "apply", files))
     return result.code
 
 
@@ -177,7 +178,7 @@ def bench(
 
     options = Options(inventory, limit, benchmark_data(data, scenario, resume), (), verbose)
     result = _guarded("bench", as_json, lambda progress: _bench(options, progress))
-    _report(result, as_json)
+    _report(result, as_json, options.command("bench"))
     return result.code
 
 
@@ -269,7 +270,11 @@ def _bench(options: Options, progress: Progress) -> RunResult:
     return run("bench", (BENCHMARK,), options, progress, apply=True)
 
 
-def _report(result: RunResult, as_json: bool) -> None:
+def _again(options: Options, verb: str, files: tuple[str, ...]) -> str:
+    return shlex.join([*shlex.split(options.command(verb)), *files])
+
+
+def _report(result: RunResult, as_json: bool, again: str) -> None:
     from rocminfra.runner import printing
 
     if as_json:
@@ -279,12 +284,12 @@ def _report(result: RunResult, as_json: bool) -> None:
         printing.print_summary(result)
         if result.then is not None:
             printing.print_summary(result.then)
-    _say_failures(result)
+    _say_failures(result, again)
     if result.then is not None:
-        _say_failures(result.then)
+        _say_failures(result.then, again)
 
 
-def _say_failures(result: RunResult) -> None:
+def _say_failures(result: RunResult, again: str) -> None:
     from rocminfra.runner import printing
 
     printing.print_failures(result.hosts)
@@ -292,7 +297,7 @@ def _say_failures(result: RunResult) -> None:
         printing.print_failure(result.error)
     if result.interrupted:
         printing.message("interrupted; what was done stays done", "yellow")
-        printing.message(f"next: rocminfra {result.verb}")
+        printing.message(f"next: {again}")
 
 
 def _print_json(result: RunResult, code: ExitCode) -> None:

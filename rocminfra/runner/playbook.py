@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rocminfra.playbook_files import playbook_root
@@ -35,6 +37,20 @@ class Options:
     wipe: tuple[str, ...] = ()
     verbosity: int = 0
 
+    def command(self, verb: str, host: str | None = None) -> str:
+        """The command line that does ``verb`` with the same options; wipe tokens are not repeated.
+
+        + host: limits it to this host
+        """
+        words = ["rocminfra", verb]
+        if self.inventory is not None:
+            words += ["-i", self.inventory]
+        for limit in self.limit if host is None else (host,):
+            words += ["--limit", limit]
+        for item in self.data:
+            words += ["--data", item]
+        return shlex.join(words)
+
 
 # Shown a plan, answers whether to go on.
 Confirm = Callable[[RunResult], bool]
@@ -62,7 +78,7 @@ def run(
     """
     folder, paths = playbook_files(files)
     request = Request(
-        verb=verb,
+        again=partial(options.command, verb),
         inventory=inventory_argument(options.inventory),
         folder=folder,
         limit=options.limit,

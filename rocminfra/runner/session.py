@@ -15,6 +15,7 @@ import pyinfra
 from pyinfra.api import Config, State
 from pyinfra.api.connect import disconnect_all
 from pyinfra.api.host import Host
+from pyinfra.api.output import set_echo
 from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 from pyinfra_cli.util import exec_file
@@ -25,6 +26,7 @@ from rocminfra.runner.log import HostLog
 from rocminfra.runner.redaction import Redaction, environment_secrets
 from rocminfra.runner.results import HostResult
 from rocminfra.runner.targets import check_settings, limit_hosts, load_inventory
+from rocminfra.secrets import hub_token
 from rocminfra.settings import load_settings
 
 
@@ -32,7 +34,7 @@ from rocminfra.settings import load_settings
 class Request:
     """What to run, and where.
 
-    + verb: for messages
+    + again: the command line that repeats this run for one host, for failures to name
     + inventory: file, or names with commas
     + folder: where the playbook's files include each other from
     + limit: host names, groups or patterns; empty for all
@@ -41,7 +43,7 @@ class Request:
     + verbosity: 0, 1 (what pyinfra says) or 2 (its debug log)
     """
 
-    verb: str
+    again: Callable[[str], str]
     inventory: str
     folder: Path
     limit: tuple[str, ...]
@@ -77,12 +79,19 @@ class Session:
         sys.dont_write_bytecode = True
         os.environ.setdefault("PYINFRA_PROGRESS", "off")
         self.request = request
-        self._log = HostLog(progress.line, request.verbosity)
+        self._progress = progress
+        # Until the settings say which variables hold tokens, the usual ones are masked.
+        self.redact = Redaction(environment_secrets(os.environ, ()))
+        self._log = HostLog(self._show, request.verbosity)
         self._log.attach()
         self._refused: dict[str, Exception] = {}
         self.state = State(check_for_changes=request.detect_changes)
         self.state.cwd = str(request.folder)
         self.state.print_noop_info = request.verbosity > 0
+        if request.verbosity > 1:
+            set_echo(self._echo)
+            self.state.print_input = self.state.print_fact_input = True
+            self.state.print_output = self.state.print_fact_output = True
         ctx_state.set(self.state)  # type: ignore[no-untyped-call]
         config = Config()  # type: ignore[no-untyped-call]
         ctx_config.set(config)  # type: ignore[no-untyped-call]
@@ -94,7 +103,7 @@ class Session:
         ctx_inventory.set(inventory)  # type: ignore[no-untyped-call]
         self.hosts = limit_hosts(inventory, request.limit, request.inventory)
         check_settings(self.hosts, request.data)
-        self.redact = Redaction(environment_secrets(os.environ, self._token_variables()))
+        self.redact = Redaction(self._secrets())
         self.state.init(inventory, config, initial_limit=self.hosts)
         self._times = _Callbacks(progress)
         self.state.add_callback_handler(self._times)  # type: ignore[no-untyped-call]
@@ -136,7 +145,7 @@ class Session:
             refused=self._refused,
             seconds=self._times.seconds,
             redact=self.redact,
-            verb=self.request.verb,
+            again=self.request.again,
         )
 
     def close(self) -> None:
@@ -148,11 +157,25 @@ class Session:
         ctx_inventory.reset()
         ctx_config.reset()
 
-    def _token_variables(self) -> set[str]:
-        return {
-            load_settings(host.data.dict()).huggingface.token_env  # type: ignore[no-untyped-call]
-            for host in self.hosts
-        }
+    def _echo(self, message: object = "", **_style: object) -> None:
+        self._show(str(message))
+
+    def _show(self, line: str) -> None:
+        self._progress.line(self.redact.text(line))
+
+    def _secrets(self) -> list[str]:
+        """What must not be shown; the tokens are read for masking and kept nowhere else."""
+        found = []
+        variables = set()
+        for host in self.hosts:
+            settings = load_settings(host.data.dict()).huggingface  # type: ignore[no-untyped-call]
+            variables.add(settings.token_env)
+            try:
+                found.append(hub_token(settings) or "")
+            except OSError:
+                # A file that cannot be read has nothing to leak; the task that needs it says so.
+                continue
+        return [*environment_secrets(os.environ, variables), *found]
 
 
 class _Callbacks(BaseStateCallback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def read_status(
 ) -> tuple[HostStatus, ...]:
     """Ask every host; raises :class:`rocminfra.runner.errors.CommandError` for wrong options."""
     request = Request(
-        verb="status",
+        again=partial(options.command, "status"),
         inventory=inventory_argument(options.inventory),
         folder=Path.cwd(),
         limit=options.limit,

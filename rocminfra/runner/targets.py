@@ -5,6 +5,7 @@ Everything here happens before anything connects.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,6 +18,7 @@ from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.inventory import make_inventory
 from pyinfra_cli.util import parse_cli_arg
 
+from rocminfra.environment import HOSTS, HOSTS_FILE
 from rocminfra.playbook_files import playbook_root
 from rocminfra.runner.errors import CommandError
 from rocminfra.runner.exit_codes import ExitCode
@@ -49,11 +51,20 @@ def parse_data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
 def inventory_argument(given: str | None) -> str:
     """The inventory to load: a file, or names and ``@connector`` hosts with commas.
 
-    Without ``given`` it is ``inventory/amd_cloud.py``, in the working directory or as shipped.
+    Without ``given`` it is ``inventory/amd_cloud.py`` in the working directory; or, when the
+    environment names hosts or a hosts file, the one that is shipped.
     """
     if given is None:
         here = Path(DEFAULT_INVENTORY)
-        return str(here if here.exists() else playbook_root() / DEFAULT_INVENTORY)
+        if here.exists():
+            return str(here)
+        if os.environ.get(HOSTS) or os.environ.get(HOSTS_FILE):
+            return str(playbook_root() / DEFAULT_INVENTORY)
+        raise CommandError(
+            ExitCode.SETTINGS,
+            f"no hosts: there is no {DEFAULT_INVENTORY} here, and neither -i nor {HOSTS} is given",
+            next_command="rocminfra init my-hosts && cd my-hosts",
+        )
     if Path(given).is_file() or given.startswith("@") or "," in given:
         return given
     if given.endswith(".py") or "/" in given:
