@@ -1,0 +1,130 @@
+"""What is simulated, from ``ROCMINFRA_SIM_*`` variables; the engine's own flags are elsewhere.
+
+The names do not begin with ``VLLM_``, because vLLM checks those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+PREFIX = "ROCMINFRA_SIM_"
+
+
+class FailureMode(Enum):
+    """Ways to fail on demand; the value is what ``ROCMINFRA_SIM_FAIL`` begins with."""
+
+    NONE = ""
+    SLOW_LOAD = "slow-load"
+    CRASH_AT_LOAD = "crash-at-load"
+    CRASH_LOOP = "crash-loop"
+    OOM_AT_LOAD = "oom-at-load"
+    HUNG = "hung"
+    ERRORS = "errors"
+    DIES_MID_RUN = "dies-mid-run"
+
+
+# Argument of a mode when none is given: seconds, share of requests, requests.
+_DEFAULT_AMOUNTS = {
+    FailureMode.SLOW_LOAD: 600.0,
+    FailureMode.ERRORS: 0.5,
+    FailureMode.DIES_MID_RUN: 10.0,
+}
+
+
+class SimulationError(ValueError):
+    """A variable of the simulator that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What the simulator pretends.
+
+    + time_scale: how many times faster than the real GPU
+    + failure: the way it fails, if any
+    + failure_amount: real seconds of ``slow-load``, share of requests that ``errors`` answers
+      with 500, requests after which ``dies-mid-run`` dies
+    + load_seconds: modelled seconds from start to ready
+    + gpu: key of the modelled GPU in ``planning/gpus.py``
+    + kv_blocks: KV blocks, or None to compute them from flags, GPU and the reference model
+    + output_tokens: median length of an answer whose request sets no limit
+    + bandwidth_fraction, compute_fraction, attention_fraction, vision_fraction: see
+      ``planning/latency.py``; None is its default
+    + step_overhead_ms: likewise
+    """
+
+    time_scale: float = 1.0
+    failure: FailureMode = FailureMode.NONE
+    failure_amount: float = 0.0
+    load_seconds: float = 60.0
+    gpu: str = "mi300x"
+    kv_blocks: int | None = None
+    output_tokens: int = 19
+    bandwidth_fraction: float | None = None
+    compute_fraction: float | None = None
+    attention_fraction: float | None = None
+    vision_fraction: float | None = None
+    step_overhead_ms: float | None = None
+
+
+def simulation_from(environ: Mapping[str, str]) -> Simulation:
+    """Read the simulator's variables.
+
+    Raises :class:`SimulationError` for an unknown variable, and for a value that is not usable.
+    """
+    values: dict[str, str] = {
+        name[len(PREFIX) :].lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX)
+    }
+    unknown = sorted(set(values) - set(_READERS) - {"fail"})
+    if unknown:
+        known = ", ".join(PREFIX + name.upper() for name in sorted([*_READERS, "fail"]))
+        raise SimulationError(f"unknown variable {PREFIX}{unknown[0].upper()}; known: {known}")
+    failure, amount = _failure(values.pop("fail", ""))
+    numbers = {name: _number(name, value) for name, value in values.items() if name != "gpu"}
+    fields = {name: _READERS[name](number) for name, number in numbers.items()}
+    if "gpu" in values:
+        fields["gpu"] = values["gpu"]
+    return Simulation(failure=failure, failure_amount=amount, **fields)  # type: ignore[arg-type]
+
+
+_READERS: dict[str, type[int] | type[float] | type[str]] = {
+    "time_scale": float,
+    "load_seconds": float,
+    "gpu": str,
+    "kv_blocks": int,
+    "output_tokens": int,
+    "bandwidth_fraction": float,
+    "compute_fraction": float,
+    "attention_fraction": float,
+    "vision_fraction": float,
+    "step_overhead_ms": float,
+}
+# Zero is a length of time; it is no scale, share or count.
+_MAY_BE_ZERO = {"load_seconds", "step_overhead_ms"}
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if number > 0 or (number == 0 and name in _MAY_BE_ZERO):
+        return number
+    raise SimulationError(f"{PREFIX}{name.upper()}={text!r} is not a positive number")
+
+
+def _failure(text: str) -> tuple[FailureMode, float]:
+    name, _, amount_text = text.partition(":")
+    try:
+        mode = FailureMode(name)
+    except ValueError:
+        known = ", ".join(mode.value for mode in FailureMode if mode.value)
+        raise SimulationError(f"{PREFIX}FAIL={text!r}: known modes are {known}") from None
+    if not amount_text:
+        return mode, _DEFAULT_AMOUNTS.get(mode, 0.0)
+    if mode not in _DEFAULT_AMOUNTS:
+        raise SimulationError(f"{PREFIX}FAIL={text!r}: {name} takes no number")
+    return mode, _number("fail", amount_text)
