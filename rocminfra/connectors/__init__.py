@@ -1,1 +1,1 @@
-"""Connectors for pyinfra; the one that fetches facts in one exec comes here."""
+"""Connectors for pyinfra: SSH with a host's facts fetched in one exec (``@rocminfra/NAME``)."""

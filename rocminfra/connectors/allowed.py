@@ -1,0 +1,229 @@
+"""Which facts a learned list may make a host run, before anybody has asked for them.
+
+A learned list is a file, so what it says is not trusted. A fact of the list is run only when
+
+1. its class is in :mod:`pyinfra.facts` or :mod:`rocminfra.facts`, or in a module that this run
+   has loaded for other reasons (nothing else is imported because a list names it), is a fact, and
+   is where it says it is;
+2. each of its arguments is one of those below: one that the class hands to the shell quoted, or
+   that is a single harmless word, and that the command only reads with. An argument that has its
+   default is the class's own text and needs no permission. ``server.Command`` takes shell text as
+   its argument and is therefore never here; neither is anything that names a program to run (such
+   as a path for ``pip``), further options (``args`` of ``files.FindFiles``), a repository (git runs
+   what its configuration says) or a password;
+3. it runs as somebody that the list may name (:data:`IDENTITY`) under a plain shell. Everything
+   else, the environment above all, never comes from a list: the run itself must supply it.
+
+A fact that is not allowed here is still a fact and is simply asked live.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pyinfra.api import FactBase
+
+Fact = type[FactBase[Any]]
+Check = Callable[[object], bool]
+
+# Modules that a list may cause to be imported.
+_FACT_MODULE = re.compile(r"(pyinfra|rocminfra)\.facts\.[a-z_0-9]+")
+
+# One word that no shell does anything with, that is no option, and that no program takes for an
+# assignment.
+_WORD = re.compile(r"[A-Za-z0-9_./:@%+,~][A-Za-z0-9_./:@%+,~-]*")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
+# A marker of files.block stands unquoted inside of an awk pattern.
+_MARKER = re.compile(r"[A-Za-z0-9 _{}#.,:-]+")
+
+_SHELLS = frozenset(
+    f"{folder}{name}" for folder in ("", "/bin/", "/usr/bin/") for name in ("sh", "bash", "dash")
+)
+
+
+class ReadOnlyArguments:
+    """Mix this into a fact class of your own to let it be batched with its arguments.
+
+    By that you promise two things about its ``command``: that every text argument is quoted
+    (``QuoteString``), and that the command only reads, whatever the arguments are. Facts without
+    arguments need no promise.
+    """
+
+
+def _text(value: object) -> bool:
+    # Not an option, even where the command has no `--`.
+    return isinstance(value, str) and "\0" not in value and not value.startswith("-")
+
+
+def _word(value: object) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
+
+
+def _user(value: object) -> bool:
+    return isinstance(value, str) and _USER.fullmatch(value) is not None
+
+
+def _marker(value: object) -> bool:
+    return isinstance(value, str) and _MARKER.fullmatch(value) is not None
+
+
+def _flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _list_of(check: Check) -> Check:
+    def each(value: object) -> bool:
+        return isinstance(value, list) and all(check(item) for item in value)
+
+    return each
+
+
+def _any_of(*checks: Check) -> Check:
+    return lambda value: any(check(value) for check in checks)
+
+
+def _one_of(*values: str) -> Check:
+    return lambda value: isinstance(value, str) and value in values
+
+
+_PATH: Mapping[str, Check] = {"path": _text}
+_FIND: Mapping[str, Check] = {
+    "path": _text,
+    "size": _any_of(_number, _word),
+    "min_size": _any_of(_number, _word),
+    "max_size": _any_of(_number, _word),
+    "maxdepth": _number,
+    "fname": _text,
+    "iname": _text,
+    "regex": _text,
+    "path_match": _text,
+}
+_SYSTEMD: Mapping[str, Check] = {
+    "user_mode": _flag,
+    "services": _any_of(_text, _list_of(_text)),
+}
+
+# pyinfra's own facts: class (below pyinfra.facts) to the arguments that were read and found to be
+# quoted, or words, and read-only. A test tries hostile values in every one of them.
+ARGUMENTS: Mapping[str, Mapping[str, Check]] = {
+    "crontab.Crontab": {"user": _user},
+    "deb.DebPackage": {"package": _text},
+    "docker.DockerContainer": {"object_id": _word},
+    "docker.DockerImage": {"object_id": _word},
+    "docker.DockerNetwork": {"object_id": _word},
+    "docker.DockerPlugin": {"object_id": _word},
+    "docker.DockerVolume": {"object_id": _word},
+    "files.Block": {"path": _text, "marker": _marker, "begin": _marker, "end": _marker},
+    "files.Directory": _PATH,
+    "files.File": _PATH,
+    "files.FileContents": _PATH,
+    "files.FindDirectories": _FIND,
+    "files.FindFiles": _FIND,
+    "files.FindInFile": {"path": _text, "pattern": _text, "extended_regex": _flag},
+    "files.FindLinks": _FIND,
+    "files.Flags": _PATH,
+    "files.Link": _PATH,
+    "files.Md5File": _PATH,
+    "files.Sha1File": _PATH,
+    "files.Sha256File": _PATH,
+    "files.Sha384File": _PATH,
+    "files.Socket": _PATH,
+    "iptables.Ip6tablesChains": {"table": _word},
+    "iptables.Ip6tablesRules": {"table": _word},
+    "iptables.IptablesChains": {"table": _word},
+    "iptables.IptablesRules": {"table": _word},
+    "pip.Pip3Packages": {"pip": _one_of("pip", "pip3")},
+    "pip.PipPackages": {"pip": _one_of("pip", "pip3")},
+    "server.AuthorizedKeys": {"user": _user, "path": _text},
+    "server.EtcHosts": _PATH,
+    "server.Home": {"user": _user},
+    "server.Port": {"port": _number, "protocol": _one_of("tcp", "udp")},
+    "server.Processes": {"pid": _number},
+    "server.Sysctl": {"keys": _list_of(_word)},
+    "server.Which": {"command": _word},
+    "systemd.SystemdEnabled": _SYSTEMD,
+    "systemd.SystemdStatus": _SYSTEMD,
+}
+
+# Arguments of the connector that a list may name, and what they must look like. Those that are
+# missing here either do not change the command (time-outs, retries) or never come from a list.
+IDENTITY: Mapping[str, Check] = {
+    "_sudo": _flag,
+    "_sudo_user": _user,
+    "_use_sudo_login": _flag,
+    "_preserve_sudo_env": _flag,
+    "_su_user": _user,
+    "_use_su_login": _flag,
+    "_preserve_su_env": _flag,
+    "_doas": _flag,
+    "_doas_user": _user,
+    "_dzdo": _flag,
+    "_dzdo_user": _user,
+    "_shell_executable": _one_of(*_SHELLS),
+}
+
+
+def find_fact(name: object) -> Fact | None:
+    """The fact class of that dotted name, or None when the list may not have it (rule 1)."""
+    if not isinstance(name, str):
+        return None
+    module_name, _, class_name = name.rpartition(".")
+    module = sys.modules.get(module_name)
+    if module is None:
+        if _FACT_MODULE.fullmatch(module_name) is None:
+            return None
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError:
+            return None
+    # Not getattr: a module may run code of its own for a name that it does not have.
+    found = vars(module).get(class_name)
+    if not isinstance(found, type) or not issubclass(found, FactBase):
+        return None
+    is_itself = (found.__module__, found.__qualname__) == (module_name, class_name)
+    return found if is_itself else None
+
+
+def arguments_allowed(fact: Fact, arguments: Mapping[str, object]) -> bool:
+    """Whether the list may have this fact with these arguments (rule 2)."""
+    if not callable(fact.command):
+        return not arguments
+    parameters = inspect.signature(fact.command).parameters
+    given = {
+        key: value
+        for key, value in arguments.items()
+        if key not in parameters or not _same(value, parameters[key].default)
+    }
+    if not given:
+        return True
+    module = fact.__module__
+    if module.startswith("pyinfra.facts."):
+        known = ARGUMENTS.get(f"{module.removeprefix('pyinfra.facts.')}.{fact.__name__}", {})
+        return all(key in known and known[key](value) for key, value in given.items())
+    if module.startswith("rocminfra.facts.") or issubclass(fact, ReadOnlyArguments):
+        return all(_plain(value) for value in given.values())
+    return False
+
+
+def identity_allowed(identity: Mapping[str, object]) -> bool:
+    """Whether the list may have a fact run as this (rule 3)."""
+    return all(key in IDENTITY and IDENTITY[key](value) for key, value in identity.items())
+
+
+def _plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(_plain(item) for item in value)
+    return value is None or isinstance(value, (bool, int)) or _text(value)
+
+
+def _same(value: object, default: object) -> bool:
+    return type(value) is type(default) and value == default

@@ -1,0 +1,167 @@
+"""One batch: many commands sent to a host in one exec, their answers read as they come."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gevent
+from gevent.event import Event
+from paramiko import Channel, SSHException, Transport
+from pyinfra import logger
+
+from rocminfra.connectors import host_batch
+from rocminfra.connectors.answers import Answer, AnswerStream, BrokenStreamError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one batch may cost.
+
+    + parallel: commands that run on the host at once
+    + fact_seconds: time for each command; one that takes longer is asked live
+    + batch_seconds: time for all of them, on the host and here
+    + most_each: bytes of output of a command; one that writes more is asked live
+    + most_all: bytes of output of all commands, which bounds the memory for each host
+    + most_text: bytes of the command line that carries a batch; Linux allows 128 KiB for one
+      argument, and the login shell's ``-c`` is one
+    + fresh_seconds: age at which an answer is not used any more
+    """
+
+    parallel: int = 8
+    fact_seconds: float = 10.0
+    batch_seconds: float = 20.0
+    most_each: int = 2 * 1024 * 1024
+    most_all: int = 8 * 1024 * 1024
+    most_text: int = 96 * 1024
+    fresh_seconds: float = 30.0
+
+
+class Batch:
+    """Commands under way on a host.
+
+    + transport: the SSH connection; the batch opens one channel on it
+    + commands: what to run, as text for the user's login shell
+    + name: of the host, for debug messages
+    """
+
+    def __init__(
+        self, transport: Transport, commands: Sequence[str], name: str, limits: Limits
+    ) -> None:
+        self._transport = transport
+        self._commands = list(dict.fromkeys(commands))
+        self._name = name
+        self._limits = limits
+        self._channel: Channel | None = None
+        self._answers: dict[str, Answer] = {}
+        self._waiting = {command: Event() for command in self._commands}
+        self._cancelled = False
+        self.started = time.monotonic()
+        self.asked = 0
+        self.served = 0
+        self.error = ""
+        self._reader = gevent.spawn(self._run)
+
+    def answer(self, command: str) -> Answer | None:
+        """The answer to ``command``, waited for; None when there is none or it is too old."""
+        event = self._waiting.get(command)
+        if event is None:
+            return None
+        self.asked += 1
+        left = self.started + self._limits.batch_seconds + 5.0 - time.monotonic()
+        event.wait(max(0.0, left))
+        found = self._answers.get(command)
+        if found is None or self.old:
+            return None
+        self.served += 1
+        return found
+
+    def knows(self, command: str) -> bool:
+        """Whether ``command`` is one of this batch, answered or not."""
+        return command in self._waiting
+
+    @property
+    def old(self) -> bool:
+        """Whether too much time has passed for its answers to be used."""
+        return time.monotonic() - self.started > self._limits.fresh_seconds
+
+    def cancel(self) -> None:
+        """Forget every answer and end what still runs on the host."""
+        self._cancelled = True
+        self._answers.clear()
+        self._end()
+
+    def _run(self) -> None:
+        try:
+            with gevent.Timeout(self._limits.batch_seconds + 5.0, TimeoutError("no end of it")):
+                self._exchange()
+        except (SSHException, OSError, EOFError, TimeoutError, BrokenStreamError) as error:
+            self.error = str(error) or type(error).__name__
+            logger.debug("[%s] Facts are asked one by one: %s", self._name, self.error)
+            # An answer that came before the stream broke is as good as any other, except when
+            # the host's shell talks; then none came.
+        finally:
+            self._end()
+
+    def _exchange(self) -> None:
+        nonce = secrets.token_hex(8)
+        limits = self._limits
+        channel = self._transport.open_session(timeout=limits.batch_seconds)
+        self._channel = channel
+        if self._cancelled:
+            return
+        channel.exec_command(command_line(self._commands, nonce, limits))
+        stream = AnswerStream(nonce, limits.most_all + 1024 * (len(self._commands) + 1))
+        while not stream.complete:
+            data = channel.recv(65536)
+            if not data:
+                said = channel.recv_stderr(200) if channel.recv_stderr_ready() else b""
+                raise BrokenStreamError(f"the host ended early, saying {said!r}")
+            for index, answer in stream.feed(data).items():
+                self._take(index, answer)
+
+    def _take(self, index: int, answer: Answer | None) -> None:
+        if self._cancelled or not 0 <= index < len(self._commands):
+            return
+        command = self._commands[index]
+        if answer is not None:
+            self._answers[command] = answer
+        self._waiting[command].set()
+
+    def _end(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        for event in self._waiting.values():
+            event.set()
+
+
+def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
+    """What the host's login shell is given: the program and its request, in one argument.
+
+    Only letters, digits and ``+/=`` stand between the quotes, so every shell reads it alike.
+    """
+    request: Mapping[str, object] = {
+        "nonce": nonce,
+        "commands": list(commands),
+        "parallel": limits.parallel,
+        "seconds": limits.fact_seconds,
+        "deadline": limits.batch_seconds,
+        "most_each": limits.most_each,
+        "most_all": limits.most_all,
+    }
+    text = json.dumps([_PROGRAM, request])
+    packed = base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
+    return (
+        "python3 -I -S -c 'import base64,json,zlib;"
+        f'p,r=json.loads(zlib.decompress(base64.b64decode("{packed}")).decode());'
+        'g={"__name__":"facts"};exec(p,g);g["main"](r)\''
+    )
+
+
+_PROGRAM = Path(host_batch.__file__).read_text(encoding="utf-8")

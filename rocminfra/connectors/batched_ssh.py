@@ -1,0 +1,247 @@
+"""``@rocminfra/NAME``: pyinfra over SSH, with a host's facts fetched in one exec.
+
+pyinfra asks every fact in an SSH exec of its own. This connector remembers which facts a deploy
+asked (:mod:`.learned`), sends all of them in one exec when it connects, and answers from there. It
+works for every pyinfra deploy: write ``@rocminfra/NAME`` in the inventory where it said ``NAME``.
+pyinfra still calls the host ``NAME``, so ``--limit``, group data and everything else stay as they
+are. What can run before it is asked, and why nothing else can, is in :mod:`.allowed`; how a fact is
+recognised is in :mod:`.asking`.
+
+Answers are only ever used for the exact text of a command, which holds arguments, environment and
+the user that it runs as. They are forgotten at the first command that is not a fact's, at every
+file transfer, at every disconnect, when an operation has run anything at all (Python callbacks
+too), and after 30 seconds. A fact that is asked again and again by one operation (a loop that
+waits for something) is read live from the third time on.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import time
+from collections.abc import Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from paramiko import SSHException, Transport
+from paramiko.file import BufferedFile
+from pyinfra import logger
+from pyinfra.api import Host, State, StringCommand
+from pyinfra.api.exceptions import ConnectError, InventoryError
+from pyinfra.api.output import echo
+from pyinfra.connectors.ssh import SSHConnector
+from pyinfra.connectors.util import (
+    SUDO_PASSWORD_REQUIRED_LINES,
+    CommandOutput,
+    extract_control_arguments,
+    make_unix_command_for_host,
+    read_output_buffers,
+)
+from pyinfra.facts.server import Command
+from typing_extensions import Unpack
+
+from rocminfra.connectors.answers import Answer
+from rocminfra.connectors.asking import FactWatch, asked_now
+from rocminfra.connectors.batch import Limits
+from rocminfra.connectors.deploy_name import deploy_name
+from rocminfra.connectors.host_facts import HostFacts
+from rocminfra.connectors.learned import LearnedList
+from rocminfra.connectors.questions import unix_command
+
+if TYPE_CHECKING:
+    from pyinfra.api.arguments import ConnectorArguments
+
+    _TextFile = BufferedFile[str]
+else:
+    _TextFile = BufferedFile
+
+# An SSH server closes connections without a word when many arrive at once (sshd's MaxStartups
+# begins to at ten), so a connection that got no banner is tried again.
+BANNER_TRIES = 6
+BANNER_WAIT_SECONDS = (0.1, 0.6)  # at random between these, times the number of tries
+
+# Its argument is shell text, which may do anything.
+SHELL_TEXT_FACTS = (Command,)
+
+
+class BatchedSSHConnector(SSHConnector):
+    """
+    SSH with a host's facts fetched in one exec: pyinfra's own connector in everything else.
+
+    .. code:: python
+
+        hosts = ["@rocminfra/my-host.net"]
+    """
+
+    def __init__(self, state: State, host: Host) -> None:
+        super().__init__(state, host)
+        FactWatch.over(host)
+        deploy = deploy_name(state)
+        learned = LearnedList(deploy) if deploy is not None else None
+        self.facts = HostFacts(host, learned, Limits())
+
+    @staticmethod
+    def make_names_data(name: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
+        """One host of that plain name."""
+        if not name:
+            raise InventoryError("@rocminfra needs a name: @rocminfra/my-host.net")
+        yield name, {}, []
+
+    def connect(self) -> None:
+        """Connect, and ask the host everything that the deploy is known to ask."""
+        for tried in range(1, BANNER_TRIES + 1):
+            try:
+                super().connect()
+                break
+            except ConnectError as error:
+                if tried == BANNER_TRIES or not _no_banner(error):
+                    raise
+                logger.debug("[%s] No SSH banner, try %i", self.host.name, tried + 1)
+                time.sleep(tried * random.uniform(*BANNER_WAIT_SECONDS))
+        transport = self.client.get_transport() if self.client is not None else None
+        if transport is not None:
+            self.facts.connected(transport, self._address(transport))
+
+    def disconnect(self) -> None:
+        """Disconnect; what was asked is written to the deploy's list."""
+        self.facts.disconnected()
+        super().disconnect()
+
+    def run_shell_command(
+        self,
+        command: StringCommand,
+        print_output: bool = False,
+        print_input: bool = False,
+        **arguments: Unpack[ConnectorArguments],
+    ) -> tuple[bool, CommandOutput]:
+        """Answer a fact's command from what is known, or run it; anything else is a change."""
+        asked = asked_now(self.host)
+        if asked is None or not asked.is_command(command) or asked.fact in SHELL_TEXT_FACTS:
+            self.facts.changed()
+            return super().run_shell_command(command, print_output, print_input, **arguments)
+        given = dict(arguments)
+        text = self._text(command, given)
+        answer = self.facts.answer(text, given) if text is not None else None
+        if answer is not None and not _wants_password(answer):
+            self.facts.answered(asked, text or "", given, 0.0)
+            return self._replay(answer, command, print_output, print_input, arguments)
+        started = time.monotonic()
+        result = super().run_shell_command(command, print_output, print_input, **arguments)
+        if text is not None:
+            self.facts.answered(asked, text, given, time.monotonic() - started)
+        return result
+
+    def put_file(
+        self,
+        filename_or_io: str | io.IOBase,
+        remote_filename: str,
+        remote_temp_filename: str | None = None,
+        print_output: bool = False,
+        print_input: bool = False,
+        **arguments: Unpack[ConnectorArguments],
+    ) -> bool:
+        """A transfer is a change."""
+        self.facts.changed()
+        return super().put_file(
+            cast("str | IO[Any]", filename_or_io),
+            remote_filename,
+            remote_temp_filename,
+            print_output,
+            print_input,
+            **arguments,
+        )
+
+    def get_file(
+        self,
+        remote_filename: str,
+        filename_or_io: str | io.IOBase,
+        remote_temp_filename: str | None = None,
+        print_output: bool = False,
+        print_input: bool = False,
+        **arguments: Unpack[ConnectorArguments],
+    ) -> bool:
+        """A transfer is a change (with sudo it makes a copy on the host)."""
+        self.facts.changed()
+        return super().get_file(
+            remote_filename,
+            filename_or_io,
+            remote_temp_filename,
+            print_output,
+            print_input,
+            **arguments,
+        )
+
+    def rsync(
+        self,
+        src: str,
+        dest: str,
+        flags: Iterable[str],
+        print_output: bool = False,
+        print_input: bool = False,
+        **arguments: Unpack[ConnectorArguments],
+    ) -> bool:
+        """A transfer is a change."""
+        self.facts.changed()
+        done = super().rsync(src, dest, flags, print_output, print_input, **arguments)
+        return bool(done)
+
+    def _text(self, command: StringCommand | str, arguments: dict[str, Any]) -> str | None:
+        if arguments.get("_sudo") and self.host.connector_data.get("prompted_sudo_password"):
+            return None
+        return unix_command(command, arguments)
+
+    def _replay(
+        self,
+        answer: Answer,
+        command: StringCommand,
+        print_output: bool,
+        print_input: bool,
+        arguments: ConnectorArguments,
+    ) -> tuple[bool, CommandOutput]:
+        """Hand an answer to pyinfra through its own reader of SSH channels, printing included."""
+        control = extract_control_arguments(arguments)
+        if print_input:
+            shown = make_unix_command_for_host(self.state, self.host, command, **arguments)
+            echo(f"{self.host.print_prefix}>>> {shown}", err=True)
+        output = read_output_buffers(
+            _Recorded(answer.stdout),
+            _Recorded(answer.stderr),
+            timeout=None,
+            print_output=print_output,
+            print_prefix=self.host.print_prefix,
+        )
+        success = control.get("_success_exit_codes") or (0,)
+        return answer.status in success, output
+
+    def _address(self, transport: Transport) -> str:
+        try:
+            return str(transport.getpeername()[0])
+        except (AttributeError, OSError, TypeError, IndexError):
+            # Through a ProxyCommand there is no peer to see.
+            return str(self.data["ssh_hostname"] or self.host.name)
+
+
+class _Recorded(_TextFile):
+    """Recorded output, read as paramiko reads a channel: same lines, same decoding, same errors."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._recorded = io.BytesIO(data)
+        self._set_mode("r", -1)  # type: ignore[attr-defined]  # missing in paramiko's stubs
+
+    def _read(self, size: int) -> bytes:
+        return self._recorded.read(size)
+
+
+def _no_banner(error: ConnectError) -> bool:
+    cause = error.__context__
+    if isinstance(cause, (EOFError, ConnectionResetError)):
+        return True
+    return isinstance(cause, SSHException) and "protocol banner" in str(cause)
+
+
+def _wants_password(answer: Answer) -> bool:
+    # pyinfra asks the operator for it and runs the command again, which only it can do.
+    if answer.status == 0:
+        return False
+    lines = (answer.stdout + b"\n" + answer.stderr).decode("utf-8", "replace").splitlines()
+    return any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in lines)

@@ -1,0 +1,27 @@
+"""Which deploy this run is, so that a run finds the list that the last one learned."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from pyinfra.api import State
+
+
+def deploy_name(state: State) -> str | None:
+    """Name of the deploy, equal in every run of it; None when there is nothing to learn.
+
+    Under the ``pyinfra`` command these are the deploy's files, which its command line names (a
+    connector is made before any of them is loaded). A run of one operation, one command or some
+    facts is no deploy. A program that uses :mod:`pyinfra.api` is named after itself.
+    """
+    context = click.get_current_context(silent=True)
+    operations = context.params.get("operations") if context is not None else None
+    if operations is None:
+        return json.dumps(["program", Path(sys.argv[0]).name if sys.argv else ""])
+    if not all(isinstance(name, str) and name.endswith(".py") for name in operations):
+        return None
+    folder = Path(state.cwd or ".")
+    return json.dumps([str((folder / name).resolve()) for name in operations])

@@ -1,0 +1,232 @@
+"""What is known of one host in one run: the questions that it will be asked, and its answers."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from paramiko import Transport
+from pyinfra import logger
+from pyinfra.api import Host, State
+from pyinfra.api.arguments import pop_global_arguments
+
+from rocminfra.connectors.answers import Answer
+from rocminfra.connectors.asking import Asked, guess, rebuilt
+from rocminfra.connectors.batch import Batch, Limits, command_line
+from rocminfra.connectors.learned import LearnedList, Record
+from rocminfra.connectors.questions import (
+    Arguments,
+    Question,
+    supplied_names,
+    supplied_values,
+    unix_command,
+)
+
+# A batch that served fewer answers than this was not worth it, and is not asked for again after
+# the next change: in a run that changes something at every step, facts are better asked live.
+WORTH_IT = 4
+
+# A fact that took longer than this live is not learned; nobody should wait for it in a batch.
+SLOW_SECONDS = 3.0
+
+# The same question this many times in a row within one operation is a loop that waits.
+LOOP = 3
+
+
+class HostFacts:
+    """Facts of one host.
+
+    + host: pyinfra's
+    + learned: the deploy's list; None asks every fact live and learns nothing
+    """
+
+    def __init__(self, host: Host, learned: LearnedList | None, limits: Limits) -> None:
+        self._host = host
+        self._learned = learned
+        self._limits = limits
+        self._transport: Transport | None = None
+        self._address = ""
+        self._questions: dict[str, Question] = {}
+        self._texts: dict[str, str] = {}
+        self._supplied: dict[tuple[str, ...], Arguments] = {}
+        self._batches: list[Batch] = []
+        self._worth_asking = True
+        self._executed = 0
+        self._last: tuple[object, ...] = ()
+        self._repeats = 0
+        self._asked: dict[str, Record] = {}
+
+    def connected(self, transport: Transport, address: str) -> None:
+        """The host can be reached: ask what the list says, without waiting for the answers.
+
+        + address: of the machine; hosts with the same one lose their answers together
+        """
+        again = self._transport is not None
+        self._transport = transport
+        self._address = address
+        _hosts_of(self._host.state).append(self)
+        if again or self._learned is None:
+            return
+        try:
+            for record in self._learned.for_host(self._host.name):
+                question = Question.read(record)
+                if question is not None:
+                    self._questions[question.key] = question
+            base, _ = pop_global_arguments(self._host.state, self._host, {})
+            self._supply(dict(base))
+            self._send(self._commands())
+        except Exception as error:
+            # Whatever a list contains, it must not keep a run from going on.
+            self._questions.clear()
+            logger.debug("[%s] The learned facts are of no use: %s", self._host.name, error)
+
+    def answer(self, command: str, arguments: Arguments) -> Answer | None:
+        """The answer to the question being asked, or None when it must be asked live.
+
+        + command: text of the fact's command as it would go over SSH
+        + arguments: the connector's, with which it is asked
+        """
+        if self._operations_ran() or self._in_callback():
+            self.changed()
+        if self._learned is None or self._looping(command):
+            return None
+        self._supply(arguments)
+        for batch in self._current():
+            if batch.knows(command):
+                return self._in_time(batch.answer(command), arguments)
+        if not self._worth_asking:
+            return None
+        return self._ask_again(command, arguments)
+
+    def answered(self, asked: Asked, command: str, arguments: Arguments, seconds: float) -> None:
+        """A question was answered, from a batch (0 seconds) or live."""
+        if self._learned is None or seconds > SLOW_SECONDS:
+            return
+        question = Question.asked(asked.fact, asked.arguments(), arguments)
+        record = question.record()
+        if record is None or question.key in self._asked:
+            return
+        fact = question.allowed()
+        if fact is None:
+            return
+        # Learned is what can be built again from the list alone, to the letter.
+        built = rebuilt(self._host, fact, question.arguments, guess)
+        if built is not None and unix_command(built, arguments) == command:
+            self._asked[question.key] = record
+            self._questions.setdefault(question.key, question)
+
+    def changed(self) -> None:
+        """Something other than a fact runs on the host: no answer is true any more."""
+        for facts in _hosts_of(self._host.state):
+            if facts._address == self._address:
+                facts._forget()
+
+    def disconnected(self) -> None:
+        """The run is over, or the connection is: forget the answers, keep what was asked."""
+        self._forget()
+        if self._learned is not None:
+            self._learned.remember(self._host.name, self._asked.values())
+
+    def _forget(self) -> None:
+        if self._batches:
+            self._worth_asking = self._was_worth_it()
+        for batch in self._batches:
+            batch.cancel()
+        self._batches.clear()
+
+    def _was_worth_it(self) -> bool:
+        asked = any(batch.asked for batch in self._batches)
+        return not asked or sum(batch.served for batch in self._batches) >= WORTH_IT
+
+    def _current(self) -> Iterable[Batch]:
+        if any(batch.old for batch in self._batches):
+            self._forget()
+        return self._batches
+
+    def _ask_again(self, command: str, arguments: Arguments) -> Answer | None:
+        """Send what has become known since the last batch, when that is more than this one."""
+        new = [
+            text
+            for text in self._commands()
+            if not any(batch.knows(text) for batch in self._batches)
+        ]
+        if len({*new, command}) < 2:
+            return None
+        batch = self._send([command, *new])
+        return self._in_time(batch.answer(command), arguments) if batch is not None else None
+
+    def _send(self, commands: Iterable[str]) -> Batch | None:
+        fitting = _fitting(list(dict.fromkeys(commands)), self._limits)
+        if not fitting or self._transport is None:
+            return None
+        logger.debug("[%s] Asking %i facts at once", self._host.name, len(fitting))
+        batch = Batch(self._transport, fitting, self._host.name, self._limits)
+        self._batches.append(batch)
+        return batch
+
+    def _commands(self) -> list[str]:
+        """Text of every question that can be asked now."""
+        for key, question in self._questions.items():
+            supplied = self._supplied.get(question.supplied)
+            if key in self._texts or supplied is None:
+                continue
+            fact = question.allowed()
+            if fact is None:
+                continue
+            built = rebuilt(self._host, fact, question.arguments, guess)
+            arguments = {**question.identity, **supplied}
+            text = unix_command(built, arguments) if built is not None else None
+            if text is not None:
+                self._texts[key] = text
+        return list(self._texts.values())
+
+    def _supply(self, arguments: Mapping[str, Any]) -> None:
+        names = supplied_names(arguments)
+        if names not in self._supplied:
+            self._supplied[names] = supplied_values(arguments)
+
+    def _in_time(self, answer: Answer | None, arguments: Arguments) -> Answer | None:
+        timeout = arguments.get("_timeout")
+        if answer is not None and timeout and answer.seconds > timeout:
+            return None
+        return answer
+
+    def _looping(self, command: str) -> bool:
+        host = self._host
+        here = (
+            command,
+            host.current_op_hash,
+            host.executing_op_hash,
+            host.nested_executing_op_hash,
+        )
+        self._repeats = self._repeats + 1 if here == self._last else 1
+        self._last = here
+        return self._repeats >= LOOP
+
+    def _operations_ran(self) -> bool:
+        """Whether an operation has run anything since the last look, seen by us or not."""
+        operations = self._host.state.ops.get(self._host, {}).values()
+        executed = sum(operation.operation_meta.executed for operation in operations)
+        ran, self._executed = executed > self._executed, executed
+        return ran
+
+    def _in_callback(self) -> bool:
+        # pyinfra's python.call: anything can be going on.
+        host = self._host
+        executing = host.executing_op_hash is not None and host.current_op_hash is not None
+        return executing and not host.in_op
+
+
+def _fitting(commands: list[str], limits: Limits) -> list[str]:
+    """As many of the commands, from the first on, as fit into one command line."""
+    while commands and len(command_line(commands, "0" * 16, limits)) > limits.most_text:
+        commands = commands[: len(commands) * 3 // 4]
+    return commands
+
+
+_HOSTS: weakref.WeakKeyDictionary[State, list[HostFacts]] = weakref.WeakKeyDictionary()
+
+
+def _hosts_of(state: State) -> list[HostFacts]:
+    return _HOSTS.setdefault(state, [])

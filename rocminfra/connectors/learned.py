@@ -1,0 +1,142 @@
+"""The learned list: which facts a deploy asked on its last runs, kept in the user's cache.
+
+A list belongs to a deploy, not to a host: facts are kept for each host by name, and a host that
+the list has never seen starts with what the others asked. It holds names of fact classes and
+their arguments as JSON (:class:`~rocminfra.connectors.questions.Question`), never shell text and
+never an answer.
+
+A list only makes a run faster. One that cannot be read, is of another format, or that somebody
+else could have written, is as good as none, and the next run writes it anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pyinfra import logger
+
+FORMAT = 1
+LARGEST_LIST = 4 * 1024 * 1024  # bytes; a list of a thousand facts is about 200 kB
+MOST_QUESTIONS = 1000  # for each host
+
+# A fact that the deploy did not ask is kept for this many complete runs, because many facts are
+# asked only now and then (behind an `if`, or after a change).
+RUNS_UNASKED = 3
+
+Record = dict[str, Any]
+
+
+class LearnedList:
+    """The learned list of one deploy.
+
+    + deploy: what names the deploy, such as its files' paths
+    + folder: where lists are kept, by default :func:`default_folder`
+    """
+
+    def __init__(self, deploy: str, folder: Path | None = None) -> None:
+        self.deploy = deploy
+        name = hashlib.sha256(deploy.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        self.path = (folder or default_folder()) / f"{name}.json"
+
+    def for_host(self, name: str) -> list[Record]:
+        """What host ``name`` asked last, or the other hosts together when it is new."""
+        hosts = self._read()
+        if name in hosts:
+            return [entry["question"] for entry in hosts[name]]
+        union = {
+            _text(entry["question"]): entry["question"]
+            for entries in hosts.values()
+            for entry in entries
+        }
+        return list(union.values())[:MOST_QUESTIONS]
+
+    def remember(self, name: str, asked: Iterable[Record]) -> None:
+        """Write down what host ``name`` asked in this run; a list that stays equal is not written.
+
+        A run that asked less than half of what the host is known to ask was cut short, and
+        says nothing about the facts that it did not ask.
+        """
+        hosts = self._read()
+        before = {_text(entry["question"]): entry for entry in hosts.get(name, [])}
+        now = {_text(record): {"question": record, "unasked": 0} for record in asked}
+        if not now:
+            return
+        complete = 2 * len(now) >= len(before)
+        for key, entry in before.items():
+            unasked = entry["unasked"] + (1 if complete else 0)
+            if key not in now and unasked <= RUNS_UNASKED:
+                now[key] = {"question": entry["question"], "unasked": unasked}
+        entries = list(now.values())[:MOST_QUESTIONS]
+        if entries == hosts.get(name):
+            return
+        self._write({**hosts, name: entries})
+
+    def _read(self) -> dict[str, list[Record]]:
+        try:
+            with open(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+                about = os.fstat(file.fileno())
+                if not _only_ours(about):
+                    logger.debug("Learned facts in %s are not this user's alone", self.path)
+                    return {}
+                text = file.read(LARGEST_LIST + 1)
+        except OSError:
+            return {}
+        try:
+            return _hosts(json.loads(text.decode("utf-8")), self.deploy)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            logger.debug("Learned facts in %s cannot be used: %s", self.path, error)
+            return {}
+
+    def _write(self, hosts: Mapping[str, list[Record]]) -> None:
+        document = {"format": FORMAT, "deploy": self.deploy, "hosts": hosts}
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".list-")
+            try:
+                with open(handle, "w", encoding="utf-8") as file:
+                    json.dump(document, file, indent=1)
+                os.replace(temporary, self.path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+        except OSError as error:
+            logger.debug("Learned facts cannot be written to %s: %s", self.path, error)
+
+
+def default_folder() -> Path:
+    """``rocminfra/facts`` in the user's cache folder (``XDG_CACHE_HOME``)."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
+    return base / "rocminfra" / "facts"
+
+
+def _hosts(document: Any, deploy: str) -> dict[str, list[Record]]:
+    if document["format"] != FORMAT:
+        raise ValueError(f"format {document['format']!r} is not {FORMAT}")
+    if document["deploy"] != deploy:
+        raise ValueError("it belongs to another deploy")
+    return {
+        str(name): [
+            {"question": dict(entry["question"]), "unasked": int(entry["unasked"])}
+            for entry in entries[:MOST_QUESTIONS]
+        ]
+        for name, entries in document["hosts"].items()
+    }
+
+
+def _only_ours(about: os.stat_result) -> bool:
+    private = not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and private
+
+
+def _text(record: Record) -> str:
+    return json.dumps(record, sort_keys=True)
