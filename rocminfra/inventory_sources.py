@@ -28,7 +28,7 @@ HOSTS_FILE_NAME = "hosts.yaml"
 
 # [user@]address[:port]; an IPv6 address with a port is written in brackets.
 _ADDRESS = re.compile(
-    r"^(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d+))?$"
+    r"^(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9A-Fa-f:]+)\]|(?P<host>[^\s:@\[\]]+))(?::(?P<port>\d+))?$"
 )
 _BARE_V6 = re.compile(r"^(?:(?P<user>[^@\s]+)@)?(?P<v6>[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)$")
 
