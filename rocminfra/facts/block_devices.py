@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Mapping
@@ -9,12 +10,13 @@ from typing import Any
 
 from rocminfra.facts.signatures import blkid_look, wipefs_look
 from rocminfra.facts.tool_output import NotUnderstood, loads_tool
-from rocminfra.planning.disk_observation import Device, Finding, Identity, Look
+from rocminfra.planning.disk_observation import INTERRUPTED, Device, Finding, Identity, Look
 
 _SECTOR = 512  # the unit of sysfs' "size", whatever the device's own
 _PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _SCSI = re.compile(r"\d+:\d+:\d+:\d+")
 _BY_ID = "/dev/disk/by-id/"
+_CONTENT_KEYS = {"size", "read_only", "data_at", "exclusive", "users", "xfs_in_progress"}
 
 
 def parse_devices(seen: Mapping[str, Any]) -> tuple[Device, ...]:
@@ -56,8 +58,8 @@ def _device(
         problems.append(f"sysfs lists {name}, which lsblk does not")
     elif row.get("size") != size:
         problems.append(f"lsblk says {row.get('size')} bytes, sysfs {size}")
-    content = raw.get("content")
-    if isinstance(content, dict) and content.get("size", size) != size:
+    content = _content(raw)
+    if isinstance(content, dict) and content["size"] != size:
         problems.append(f"the device itself says {content['size']} bytes, sysfs {size}")
     kind = str(row.get("type")) if row is not None else "unknown"
     return Device(
@@ -71,63 +73,71 @@ def _device(
         parent=raw.get("parent"),
         slaves=tuple(raw.get("slaves", ())),
         holders=tuple(raw.get("holders", ())),
-        users=tuple(raw.get("users", ())),
-        read_only=_read_only(raw, row),
+        users=tuple(content["users"]) if isinstance(content, dict) else (),
+        read_only=_read_only(raw, row, content),
         removable=raw.get("removable") == "1",
-        looks=_looks(raw),
+        looks=_looks(raw, content),
         problems=tuple(problems),
         record=json.dumps(raw, sort_keys=True),
     )
 
 
-def _looks(raw: Mapping[str, Any]) -> tuple[Look, ...]:
-    partitions = raw.get("parents_of") or ()
-    looks = [
-        Look(
-            "partitions",
-            Finding.DATA if partitions else Finding.BLANK,
-            f"{len(partitions)} partitions" if partitions else "none",
-        )
-    ]
+def _content(raw: Mapping[str, Any]) -> dict[str, Any] | str | None:
+    """What ``host/disk_content.py`` saw, why it saw nothing, or None when it was not asked."""
+    if "content" not in raw:
+        return None
+    try:
+        seen = loads_tool(raw["content"], "look into the device")
+    except NotUnderstood as error:
+        return str(error)
+    if not isinstance(seen, dict) or not set(seen) >= _CONTENT_KEYS:
+        reason = seen.get("error") if isinstance(seen, dict) else None
+        return f"the device cannot be read: {reason or 'unknown answer'}"
+    if not isinstance(seen["users"], list) or not isinstance(seen["size"], int):
+        return "the device cannot be read: unknown answer"
+    return seen
+
+
+def _looks(raw: Mapping[str, Any], content: dict[str, Any] | str | None) -> tuple[Look, ...]:
+    partitions = raw.get("partitions") or ()
+    finding = Finding.DATA if partitions else Finding.BLANK
+    looks = [Look("partitions", finding, f"{len(partitions)} partitions")]
     if "blkid" in raw:
         looks += [blkid_look(raw["blkid"]), wipefs_look(raw.get("wipefs"))]
-    content = raw.get("content")
     if content is None:
         return tuple(looks)
-    if not isinstance(content, dict) or "error" in content or "data_at" not in content:
-        error = content.get("error", "nothing read") if isinstance(content, dict) else "no answer"
-        return (*looks, Look("content", Finding.UNKNOWN, str(error)))
+    if isinstance(content, str):
+        return (*looks, Look("content", Finding.UNKNOWN, content))
+    looks += [_samples(content), _exclusive(content["exclusive"])]
+    users = content["users"]
+    finding = Finding.BUSY if users else Finding.BLANK
+    return (*looks, Look("users", finding, "; ".join(map(str, users)) or "none"))
+
+
+def _samples(content: Mapping[str, Any]) -> Look:
     where = content["data_at"]
-    if content.get("xfs_in_progress"):
-        looks.append(Look("content", Finding.DATA, "mkfs was interrupted: XFS marked unfinished"))
-    elif where is None:
-        looks.append(Look("content", Finding.BLANK, "all samples are zero"))
-    else:
-        looks.append(Look("content", Finding.DATA, f"data at byte {where}"))
-    exclusive = content.get("exclusive")
-    if exclusive == "free":
-        looks.append(Look("exclusive open", Finding.BLANK, "granted"))
-    elif isinstance(exclusive, str) and "Errno 16" in exclusive:
-        looks.append(Look("exclusive open", Finding.BUSY, "the kernel says it is busy"))
-    else:
-        looks.append(Look("exclusive open", Finding.UNKNOWN, str(exclusive)))
-    users = raw.get("users")
-    if not isinstance(users, list):
-        looks.append(Look("users", Finding.UNKNOWN, "nobody looked"))
-    else:
-        finding = Finding.BUSY if users else Finding.BLANK
-        looks.append(Look("users", finding, "; ".join(users) or "none"))
-    return tuple(looks)
+    if where is None:
+        return Look("content", Finding.BLANK, "all samples are zero")
+    if content["xfs_in_progress"]:
+        return Look("content", Finding.DATA, f"{INTERRUPTED}: XFS is marked as unfinished")
+    return Look("content", Finding.DATA, f"data at byte {where}")
 
 
-def _read_only(raw: Mapping[str, Any], row: Mapping[str, Any] | None) -> bool | None:
-    content = raw.get("content")
-    said = {raw.get("ro") == "1"}
-    if row is not None:
-        said.add(bool(row.get("ro")))
-    if isinstance(content, dict) and "read_only" in content:
-        said.add(bool(content["read_only"]))
-    return True in said
+def _exclusive(answer: Any) -> Look:
+    if answer == "free":
+        return Look("exclusive open", Finding.BLANK, "granted")
+    if isinstance(answer, str) and answer.startswith(f"[Errno {errno.EBUSY}]"):
+        return Look("exclusive open", Finding.BUSY, "the kernel says it is busy")
+    return Look("exclusive open", Finding.UNKNOWN, str(answer))
+
+
+def _read_only(
+    raw: Mapping[str, Any], row: Mapping[str, Any] | None, content: dict[str, Any] | str | None
+) -> bool:
+    said = [raw.get("ro") == "1", bool((row or {}).get("ro"))]
+    if isinstance(content, dict):
+        said.append(bool(content["read_only"]))
+    return any(said)
 
 
 def _identity(
@@ -137,7 +147,8 @@ def _identity(
     disk = every.get(str(raw.get("parent")), raw)
     lsblk = row or {}
     serial = lsblk.get("serial") or disk.get("serial") or disk.get("device/serial")
-    wwn = lsblk.get("wwn") or disk.get("wwid") or disk.get("device/wwid") or disk.get("dm/uuid")
+    wwn = lsblk.get("wwn") or disk.get("wwid") or disk.get("device/wwid")
+    wwn = wwn or disk.get("dm/uuid") or disk.get("md/uuid")
     return Identity(_word(serial), _word(wwn), _address(disk), size)
 
 
@@ -147,9 +158,12 @@ def _word(text: Any) -> str | None:
 
 
 def _address(disk: Mapping[str, Any]) -> str:
-    found = _PCI.findall(str(disk.get("sysfs", "")))
+    sysfs = str(disk.get("sysfs", ""))
+    found = _PCI.findall(sysfs)
     if not found:
-        return ""
+        # Buses without PCI (Xen, Hyper-V, ARM platforms); a virtual device has no address.
+        place = re.fullmatch(r"/sys/devices/(?!virtual/)(.+)/block/.*", sysfs)
+        return f"sysfs-{place.group(1)}" if place else ""
     address = f"pci-{found[-1]}"
     if _SCSI.fullmatch(str(disk.get("address", ""))):
         address += f"-scsi-{disk['address']}"

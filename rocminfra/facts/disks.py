@@ -10,7 +10,7 @@ from pyinfra.api import FactBase
 
 from rocminfra.facts.block_devices import parse_devices
 from rocminfra.facts.fstab import parse_fstab
-from rocminfra.facts.host_program import call
+from rocminfra.facts.host_program import call, source
 from rocminfra.facts.mounts import check_findmnt, parse_mountinfo
 from rocminfra.facts.tool_output import NotUnderstood, text_of
 from rocminfra.planning.disk_observation import Device, MountPoint, Observed
@@ -34,7 +34,8 @@ class Disks(FactBase[Observed]):
         + mount_point: where the scratch disk belongs
         """
         request = json.dumps({"device": device, "mount_point": mount_point}, sort_keys=True)
-        return f'{call("disk_probe", request)} || echo "disk probe: exit code $?"'
+        probe = call("disk_probe", request, source("disk_content"))
+        return f'{probe} || echo "disk probe: exit code $?"'
 
     @staticmethod
     def default() -> Observed:

@@ -1,10 +1,11 @@
 """Run a command on a disk only if the disk is still the one that was decided on.
 
-    python3 disk_guard.py PROBE DEVICE EXPECTED -- COMMAND…
+    python3 disk_guard.py PROBE CONTENT DEVICE EXPECTED -- COMMAND…
 
-PROBE is the text of disk_probe.py, DEVICE a path, EXPECTED the JSON of what the probe saw of that
-device when the decision was made. The look is repeated, every difference ends it, and the device
-stays open while COMMAND runs, so that its number cannot be given to another disk.
+PROBE and CONTENT are the texts of disk_probe.py and disk_content.py, DEVICE is a path, EXPECTED the
+JSON of what they saw of that device when the decision was made. The look is repeated, every
+difference ends it, and the device stays open while COMMAND runs, so that its number cannot be
+given to another disk.
 
 Standard library only: this file is sent to the host as it is.
 """
@@ -28,10 +29,10 @@ def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
     ]
 
 
-def look_again(probe: str, device: str) -> dict[str, Any]:
+def look_again(probe: str, content: str, device: str) -> dict[str, Any]:
     """What the probe sees of ``device`` now; empty when it sees no such device."""
     process = subprocess.run(
-        [sys.executable, "-c", probe, json.dumps({"only": device})],
+        [sys.executable, "-c", probe, json.dumps({"only": device}), content],
         stdout=subprocess.PIPE,
         check=True,
         timeout=180,
@@ -43,12 +44,12 @@ def look_again(probe: str, device: str) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Exit code of COMMAND, or 1 when the disk has changed, 2 for bad usage."""
-    if len(arguments) < 5 or arguments[3] != "--":
-        print("usage: disk_guard.py PROBE DEVICE EXPECTED -- COMMAND", file=sys.stderr)
+    if len(arguments) < 6 or arguments[4] != "--":
+        print("usage: disk_guard.py PROBE CONTENT DEVICE EXPECTED -- COMMAND", file=sys.stderr)
         return 2
-    probe, device, text = arguments[:3]
+    probe, content, device, text = arguments[:4]
     expected = json.loads(text)
-    changed = differences(expected, look_again(probe, device))
+    changed = differences(expected, look_again(probe, content, device))
     if changed:
         for line in changed:
             print(f"    {line}", file=sys.stderr)
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> int:
     if f"{os.major(number)}:{os.minor(number)}" != expected["node"]:
         print(f"{device} was renamed at this moment; nothing was done", file=sys.stderr)
         return 1
-    return subprocess.run(arguments[4:], stdin=subprocess.DEVNULL, check=False).returncode
+    return subprocess.run(arguments[5:], stdin=subprocess.DEVNULL, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ def format_command(decision: Format, desired: Desired) -> StringCommand:
     else:
         script = 'wipefs --all --force "$1" && shift && exec "$@"'
         command = ["sh", "-c", script, "sh", device.path, *mkfs, "-f", device.path]
+    looks = (source("disk_probe"), source("disk_content"))
     return StringCommand(
-        _program("disk_guard", source("disk_probe"), device.path, device.record, "--", *command),
+        _program("disk_guard", *looks, device.path, device.record, "--", *command),
         "&&",
         "{",
         _SETTLE + ";",

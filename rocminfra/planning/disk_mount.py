@@ -102,11 +102,11 @@ def fstab_is_right(fstab: tuple[FstabLine, ...], desired: Desired, uuid: str) ->
 
 
 def fstab_uuid(observed: Observed, target: str) -> str | None:
-    """The UUID that fstab expects at ``target``; None when it has none or more than one."""
+    """The UUID of the XFS that fstab expects at ``target``; None for none or more than one."""
     uuids = {
         line.source.removeprefix("UUID=").strip('"').lower()
         for line in fstab_lines(observed.fstab, target)
-        if line.source.startswith("UUID=")
+        if line.source.startswith("UUID=") and line.kind == "xfs"
     }
     return uuids.pop() if len(uuids) == 1 else None
 

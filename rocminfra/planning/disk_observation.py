@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 SENTINEL = ".rocminfra-scratch"
+INTERRUPTED = "mkfs was interrupted"
 
 # Every one of these must say "blank" before a disk is formatted without a wipe token.
 PROBES = ("partitions", "blkid", "wipefs", "content", "exclusive open", "users")
@@ -98,7 +99,7 @@ class Device:
     slaves: tuple[str, ...] = ()
     holders: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
-    read_only: bool | None = False
+    read_only: bool = False
     removable: bool = False
     looks: tuple[Look, ...] = ()
     problems: tuple[str, ...] = ()

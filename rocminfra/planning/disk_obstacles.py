@@ -1,0 +1,174 @@
+"""What stands in the way of using a disk as the scratch disk, and no wipe token can change."""
+
+from __future__ import annotations
+
+from rocminfra.planning.disk_choice import SMALLEST, mounts_of, size_problem, system_use, uses
+from rocminfra.planning.disk_decision import Refuse
+from rocminfra.planning.disk_mount import mounts_at
+from rocminfra.planning.disk_observation import PROBES, Desired, Device, Finding, Observed
+
+# Kinds of lsblk that a file system can be made on; of md it is "raid0", "raid1"…
+_KINDS = frozenset(("disk", "part", "loop", "lvm", "mpath", "crypt"))
+_TABLES = frozenset(("gpt", "dos", "PMBR"))
+
+
+def mount_point_problem(observed: Observed, desired: Desired) -> Refuse | None:
+    place = observed.mount_point
+    path = desired.mount_point
+    if place.real != path:
+        return Refuse(
+            f"mount point {path} is a symbolic link, or lies behind one",
+            (f"it leads to {place.real}",),
+            f"set storage.mount_point to {place.real}, or remove the link",
+        )
+    if not place.exists:
+        return None
+    if not place.folder:
+        return Refuse(
+            f"mount point {path} is not a directory",
+            ("it exists as something else",),
+            f"move it away: mv {path} {path}.old",
+        )
+    if place.count and not mounts_at(observed, path):
+        names = ", ".join(place.names)
+        return Refuse(
+            f"mount point {path} holds {place.count} entries on the disk below it",
+            (f"first entries: {names}", "mounting over them would hide them and keep their space"),
+            f"move them away: mv {path} {path}.old",
+        )
+    return None
+
+
+def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refuse | None:
+    for line in observed.fstab:
+        named = _named_by(observed, line.source, line.device)
+        if line.target != desired.mount_point and device in named:
+            return Refuse(
+                f"/etc/fstab gives {device.path} to {line.target}, not to {desired.mount_point}",
+                (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
+                f"remove that line from /etc/fstab, or set storage.mount_point to {line.target}",
+                device,
+            )
+        if line.target == desired.mount_point and named and device not in named:
+            return Refuse(
+                f"/etc/fstab gives {desired.mount_point} to {named[0].path}, not to {device.path}",
+                (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
+                f"set storage.device to {named[0].path}, or remove that line from /etc/fstab",
+                device,
+            )
+    return None
+
+
+def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse | None:
+    """What no token can permit."""
+    if device.kind not in _KINDS and not device.kind.startswith("raid"):
+        return Refuse(
+            f"{device.path} is of kind {device.kind}", (), "set storage.device to a disk", device
+        )
+    if device.problems:
+        return Refuse(
+            f"{device.path} is not understood", device.problems, "lsblk on the host", device
+        )
+    system = system_use(observed, device)
+    if system is not None:
+        return Refuse(
+            f"{device.path} belongs to the running system",
+            (system,),
+            "set storage.device to another disk",
+            device,
+        )
+    used = uses(observed, device)
+    if used:
+        mounts = mounts_of(observed, device)
+        free = f"umount {mounts[0].target}" if mounts else "stop what uses it"
+        return Refuse(f"{device.path} is in use", used, f"{free}, then run this again", device)
+    if device.read_only is not False:
+        known = "is read-only" if device.read_only else "may be read-only"
+        return Refuse(
+            f"{device.path} {known}",
+            (),
+            f"blockdev --setrw {device.path}, if that is right",
+            device,
+        )
+    if device.size < SMALLEST:
+        return Refuse(
+            f"{device.path} is too small for XFS",
+            (f"it has {device.size} bytes, and mkfs.xfs needs {SMALLEST}",),
+            "set storage.device to a larger disk",
+            device,
+        )
+    size = size_problem(device, desired)
+    if size is not None:
+        return Refuse(
+            f"{device.path} has the wrong size",
+            (size,),
+            "set storage.expected_size_gib, or storage.device, to what is right",
+            device,
+        )
+    failed = tuple(
+        f"{look.probe}: {look.evidence}"
+        for look in map(device.look, PROBES)
+        if look.finding is Finding.UNKNOWN
+    )
+    if failed:
+        return Refuse(
+            f"what {device.path} holds is unknown",
+            failed,
+            "repair what is named above, then run this again; no token permits wiping it",
+            device,
+        )
+    return None
+
+
+def twin_problem(observed: Observed, device: Device) -> Refuse | None:
+    """Whether another device shares the identity, or a file system's UUID, with this one."""
+    disk = observed.device(device.parent) or device
+    uuids = {s.uuid for s in device.signatures if s.uuid is not None}
+    twins = [
+        f"{other.path} has the same identity {other.identity}"
+        for other in observed.devices
+        if other is not disk and other.parent is None and _same_disk(disk, other)
+    ]
+    twins += [
+        f"{other.path} holds a file system with the same UUID {s.uuid}"
+        for other in observed.devices
+        if other is not device
+        for s in other.signatures
+        if s.uuid in uuids
+    ]
+    if disk is not device:
+        table = {
+            s.kind for look in (disk.look("blkid"), disk.look("wipefs")) for s in look.signatures
+        }
+        twins += [f"{disk.path}, which it is on, holds {kind}" for kind in sorted(table - _TABLES)]
+        if not table:
+            twins.append(f"{disk.path}, which it is on, shows no partition table")
+    if not twins:
+        return None
+    return Refuse(
+        f"{device.path} cannot be told apart from another disk",
+        tuple(twins),
+        "lsblk -o +SERIAL,WWN,UUID on the host; detach the copy, or free one of the two",
+        device,
+    )
+
+
+def _same_disk(one: Device, other: Device) -> bool:
+    if one.identity.wwn and other.identity.wwn:
+        return one.identity.wwn == other.identity.wwn
+    return one.identity.serial is not None and one.identity.serial == other.identity.serial
+
+
+def _named_by(observed: Observed, source: str, number: str | None) -> tuple[Device, ...]:
+    key, _, value = source.partition("=")
+    value = value.strip('"')
+    if key == "UUID":
+        return tuple(
+            d
+            for d in observed.devices
+            if any((s.uuid or "").lower() == value.lower() for s in d.signatures)
+        )
+    if key == "LABEL":
+        return tuple(d for d in observed.devices if any(s.label == value for s in d.signatures))
+    device = observed.device(number)
+    return () if device is None else (device,)
