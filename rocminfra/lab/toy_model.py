@@ -177,7 +177,7 @@ def _tokenizer() -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_SENTENCES, trainer)
+    tokenizer.train_from_iterator((*_SENTENCES, *[_TEMPLATE_WORDS] * 20), trainer)
     return tokenizer
 
 
@@ -201,6 +201,8 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+# Often enough that each becomes one token: the template then costs 19 tokens, as Qwen's does.
+_TEMPLATE_WORDS = "You are a helpful assistant.\nsystem\nuser\nassistant\n"
 # What the tokenizer is trained on: enough different words for a vocabulary of plain ones.
 _SENTENCES = (
     "The engine reads every weight once for each step, and the cache once for each sequence.",
