@@ -107,9 +107,8 @@ def uses(observed: Observed, device: Device) -> tuple[str, ...]:
             found.append(f"used as swap{where}")
         found += [f"held by {name}{where}" for name in member.holders]
         found += [f"{user}{where}" for user in member.users]
-        exclusive = next((k for k in member.looks if k.probe == "exclusive open"), None)
-        if exclusive is not None and exclusive.finding is Finding.BUSY:
-            found.append(f"cannot be opened exclusively: {exclusive.evidence}{where}")
+        busy = [look for look in member.looks if look.finding is Finding.BUSY]
+        found += [f"{look.probe}: {look.evidence}{where}" for look in busy if not member.users]
     return tuple(dict.fromkeys(found))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rocminfra.planning.disk_choice import SMALLEST, mounts_of, size_problem, system_use, uses
 from rocminfra.planning.disk_decision import Refuse
-from rocminfra.planning.disk_mount import mounts_at
+from rocminfra.planning.disk_mount import fstab_lines, mounts_at
 from rocminfra.planning.disk_observation import PROBES, Desired, Device, Finding, Observed
 
 # Kinds of lsblk that a file system can be made on; of md it is "raid0", "raid1"…
@@ -40,8 +40,17 @@ def mount_point_problem(observed: Observed, desired: Desired) -> Refuse | None:
 
 
 def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refuse | None:
+    ours = {line.source for line in fstab_lines(observed.fstab, desired.mount_point)}
     for line in observed.fstab:
         named = _named_by(observed, line.source, line.device)
+        if line.target != desired.mount_point and line.source in ours:
+            return Refuse(
+                f"/etc/fstab mounts {line.source} both at {line.target} and at "
+                f"{desired.mount_point}",
+                (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
+                "remove one of the two lines from /etc/fstab",
+                device,
+            )
         if line.target != desired.mount_point and device in named:
             return Refuse(
                 f"/etc/fstab gives {device.path} to {line.target}, not to {desired.mount_point}",
