@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from rocminfra import __version__
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.runner.exit_codes import ExitCode, most_severe
 from rocminfra.runner.results import FailureResult, HostResult, OperationResult, RunResult
+from rocminfra.runner.status_results import HostStatus
 
 SCHEMA_VERSION = 1
 
@@ -33,6 +34,31 @@ def run_document(result: RunResult, code: ExitCode) -> dict[str, Any]:
         then = result.then
         document["bench"] = None if then is None else run_document(then, then.code)
     return document
+
+
+def status_document(hosts: tuple[HostStatus, ...], error: FailureResult | None) -> dict[str, Any]:
+    """The status as ``schemas/status.json`` publishes it."""
+    codes = [host.code for host in hosts]
+    if error is not None:
+        codes.append(error.code)
+    return {
+        "schema": SCHEMA_VERSION,
+        "rocminfra": __version__,
+        "verb": "status",
+        "code": int(most_severe(codes)),
+        "hosts": [
+            {
+                "name": host.name,
+                "parts": {
+                    name: {"good": part.good, "words": part.words, "details": part.details}
+                    for name, part in host.parts.items()
+                },
+                "failures": [failure_document(failure) for failure in host.failures],
+            }
+            for host in hosts
+        ],
+        "error": None if error is None else failure_document(error),
+    }
 
 
 def failure_document(failure: FailureResult) -> dict[str, Any]:

@@ -197,9 +197,9 @@ def status(
     """
     _patch()
     from rocminfra.runner import printing
-    from rocminfra.runner.as_json import dump
+    from rocminfra.runner.as_json import dump, status_document
     from rocminfra.runner.playbook import Options, error_result
-    from rocminfra.runner.status import read_status, status_document
+    from rocminfra.runner.status import read_status
 
     options = Options(inventory, limit, data, (), verbose)
     try:

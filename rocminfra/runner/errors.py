@@ -25,4 +25,7 @@ class CommandError(Exception):
         self.what = what
         self.why = why
         self.next_command = next_command
-        super().__init__(what)
+        super().__init__(code, what, why, next_command)
+
+    def __str__(self) -> str:
+        return self.what

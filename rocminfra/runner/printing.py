@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from rocminfra.runner.results import (
     FailureResult,
@@ -15,9 +15,7 @@ from rocminfra.runner.results import (
     Outcome,
     RunResult,
 )
-
-if TYPE_CHECKING:
-    from rocminfra.runner.status import HostStatus
+from rocminfra.runner.status_results import HostStatus
 
 _SIGNS = {
     Outcome.PENDING: "+",
@@ -110,7 +108,8 @@ def print_failures(hosts: Iterable[HostResult]) -> None:
     """Why hosts failed: evidence first, then what is wrong, then the next command."""
     for host in hosts:
         for failure in host.failures:
-            prefix = "" if host.name in failure.what else f"{host.name}: "
+            named = failure.what.startswith((f"{host.name} ", f"{host.name}:"))
+            prefix = "" if named else f"{host.name}: "
             print_failure(failure, prefix)
 
 

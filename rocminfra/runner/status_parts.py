@@ -6,7 +6,6 @@ A new part is a function and a line in PARTS. A part reads facts only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from pyinfra.api.host import Host
@@ -15,24 +14,11 @@ from rocminfra.facts.docker import DockerContainer, DockerRoot
 from rocminfra.facts.engine import EngineReadiness
 from rocminfra.facts.scratch_mount import ScratchMountStatus
 from rocminfra.facts.systemd_unit import SystemdUnit
+from rocminfra.runner.status_results import Part
 from rocminfra.settings import Settings
 
 UNIT = "vllm.service"
 GIB = 1024**3
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of a host's status.
-
-    + good: whether it is as the settings say
-    + words: for people, a few words
-    + details: for machines; plain JSON values
-    """
-
-    good: bool
-    words: str
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 def scratch(host: Host, settings: Settings) -> Part:

@@ -65,7 +65,7 @@ def inventory_argument(given: str | None) -> str:
             f"no hosts: there is no {DEFAULT_INVENTORY} here, and neither -i nor {HOSTS} is given",
             next_command="rocminfra init my-hosts && cd my-hosts",
         )
-    if Path(given).is_file() or given.startswith("@") or "," in given:
+    if _is_file(given) or given.startswith("@") or "," in given:
         return given
     if given.endswith(".py") or "/" in given:
         raise CommandError(
@@ -81,7 +81,7 @@ def inventory_argument(given: str | None) -> str:
 def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
     """Run an inventory file, or make an inventory of names."""
     try:
-        if not Path(argument).is_file():
+        if not _is_file(argument):
             names = [name for name in argument.split(",") if name]
             return Inventory((names, {}), override_data=dict(data))  # type: ignore[no-untyped-call]
         inventory: Inventory = make_inventory(argument, override_data=dict(data))
@@ -90,6 +90,10 @@ def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
             ExitCode.SETTINGS,
             f"inventory {argument}: {type(error.exception).__name__}: {error.exception}",
         ) from error.exception
+    except (SyntaxError, UnicodeDecodeError, OSError, TypeError) as error:
+        # pyinfra compiles the file, and judges what is in it, outside its own guard.
+        what = f"inventory {argument}: {type(error).__name__}: {error}"
+        raise CommandError(ExitCode.SETTINGS, what) from error
     except PyinfraError as error:
         what, *more = str(error.args[0] if error.args else error).splitlines()
         next_command = None
@@ -151,6 +155,11 @@ def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
                 found[_line(problem, host.name, data)] = None
     if found:
         raise CommandError(ExitCode.SETTINGS, "the settings cannot be used", tuple(found))
+
+
+def _is_file(argument: str) -> bool:
+    # A file may well be called like a host; one called like a connector is not meant.
+    return not argument.startswith("@") and Path(argument).is_file()
 
 
 def _matching(inventory: Inventory, pattern: str) -> set[str]:

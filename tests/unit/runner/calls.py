@@ -1,0 +1,152 @@
+"""What the worker can be asked to do; see worker.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pyinfra.api.inventory import Inventory
+from pyinfra.connectors.local import LocalConnector
+from pyinfra_cli.util import PYTHON_CODES
+
+from rocminfra.runner import session, status
+from rocminfra.runner.playbook import Options, run
+from rocminfra.runner.results import RunResult
+from rocminfra.runner.session import Progress
+from rocminfra.runner.status_results import HostStatus, Part
+from rocminfra.runner.targets import (
+    check_settings,
+    inventory_argument,
+    limit_hosts,
+    load_inventory,
+    parse_data,
+)
+
+Hosts = Mapping[str, Mapping[str, Any]]
+
+
+# A run's result, what pyinfra and the tasks said, operations and hosts as they went, and the plans
+# that were shown before asking. A class of this module would be imported where it is unpickled.
+Ran = tuple[RunResult, list[str], list[str], list[RunResult]]
+
+
+def run_playbook(
+    folder: str,
+    environ: Mapping[str, str],
+    verb: str,
+    files: Sequence[str],
+    options: Mapping[str, Any],
+    hosts: Hosts | None,
+    answer: bool | None,
+) -> Ran:
+    """A verb in a folder.
+
+    + hosts: names and data instead of an inventory; all are this machine, unless they have a port
+    + answer: what to answer when asked; None to ask nobody
+    """
+    lines: list[str] = []
+    progress: list[str] = []
+    shown: list[RunResult] = []
+
+    def confirm(planned: RunResult) -> bool:
+        shown.append(planned)
+        return bool(answer)
+
+    with _place(folder, environ), _inventory(hosts):
+        result = run(
+            verb,
+            files,
+            Options(**options),
+            _progress(lines, progress),
+            apply=verb != "plan",
+            confirm=None if answer is None else confirm,
+        )
+    return result, lines, progress, shown
+
+
+def read_status(
+    folder: str, environ: Mapping[str, str], hosts: Hosts, parts: Mapping[str, str]
+) -> tuple[HostStatus, ...]:
+    """The status of hosts; a part ``good``, ``bad`` or ``broken`` stands for a real one."""
+
+    def part(word: str) -> status.Reader:
+        def read(_host: object, _settings: object) -> Part:
+            if word == "broken":
+                raise ConnectionResetError("gone")
+            return Part(word == "good", word)
+
+        return read
+
+    readers = {name: part(word) for name, word in parts.items()}
+    with _place(folder, environ), _inventory(hosts):
+        return status.read_status(Options(), _progress([], []), readers)
+
+
+def argument(folder: str, environ: Mapping[str, str], given: str | None) -> tuple[str, list[str]]:
+    """The inventory that ``-i`` means, and the hosts in it."""
+    with _place(folder, environ):
+        name = inventory_argument(given)
+        if name.startswith("inventory/"):
+            return name, []
+        return name, [host.name for host in load_inventory(name, {})]
+
+
+def data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
+    """What ``--data`` and ``--wipe`` mean."""
+    return parse_data(items, wipe)
+
+
+def limited(names: Sequence[str], group: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """The hosts that a limit leaves."""
+    inventory = Inventory((list(names), {}), group=(list(group), {}))
+    return [host.name for host in limit_hosts(inventory, patterns, "inventory/lab.py")]
+
+
+def checked(hosts: Hosts, override: Mapping[str, Any]) -> None:
+    """Check settings of hosts."""
+    inventory = Inventory((list(hosts.items()), {}), override_data=dict(override))
+    check_settings(list(inventory), override)
+
+
+def _progress(lines: list[str], progress: list[str]) -> Progress:
+    def host(name: str, success: bool, changed: bool, _seconds: float) -> None:
+        progress.append(f"{name} {'changed' if changed else 'ok' if success else 'failed'}")
+
+    return Progress(lines.append, progress.append, host)
+
+
+@contextmanager
+def _place(folder: str, environ: Mapping[str, str]) -> Iterator[None]:
+    before, directory = dict(os.environ), os.getcwd()
+    for name in [name for name in os.environ if name.startswith("ROCMINFRA_")]:
+        del os.environ[name]
+    os.environ.pop("HF_TOKEN", None)
+    os.environ.update(environ)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(directory)
+        os.environ.clear()
+        os.environ.update(before)
+        PYTHON_CODES.clear()
+
+
+@contextmanager
+def _inventory(hosts: Hosts | None) -> Iterator[None]:
+    def load(_argument: str, override: Mapping[str, Any]) -> Inventory:
+        inventory = Inventory((list((hosts or {}).items()), {}), override_data=dict(override))
+        for host in inventory:
+            if "ssh_port" not in (hosts or {})[host.name]:
+                host.connector_cls = LocalConnector
+        return inventory
+
+    original = session.load_inventory
+    if hosts is not None:
+        session.load_inventory = load
+    try:
+        yield
+    finally:
+        session.load_inventory = original

@@ -1,0 +1,138 @@
+"""Which hosts a command is about, and what is refused before anything connects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+
+
+def test_data_is_read_as_pyinfra_reads_it(worker: Any) -> None:
+    items = ["vllm.port=8001", "a=true", 'rocm.users=["bob"]', "model.name=x=y", "b=1.5"]
+    assert worker("data", items, ["t1", "t2"]) == {
+        "vllm.port": 8001,
+        "a": True,
+        "rocm.users": ["bob"],
+        "model.name": "x=y",
+        "b": 1.5,
+        "wipe": ["t1", "t2"],
+    }
+
+
+@pytest.mark.parametrize("item", ["vllm.port", "=1", ""])
+def test_data_that_is_no_pair_is_refused(item: str, worker: Any) -> None:
+    with pytest.raises(CommandError, match="not KEY=VALUE") as caught:
+        worker("data", [item], [])
+    assert caught.value.code is ExitCode.SETTINGS
+
+
+def test_the_default_inventory_is_the_one_in_this_folder(worker: Any, tmp_path: Path) -> None:
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "inventory" / "amd_cloud.py").touch()
+    assert worker("argument", str(tmp_path), {}, None) == ("inventory/amd_cloud.py", [])
+
+
+def test_the_environment_alone_is_enough(runner: Any) -> None:
+    runner.write("")
+    runner.environ["ROCMINFRA_HOSTS"] = "@local"
+    result = runner("plan", inventory=None)
+    assert [host.name for host in result.hosts] == ["@local"]
+
+
+def test_without_any_hosts_the_next_command_is_init(worker: Any, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="no hosts") as caught:
+        worker("argument", str(tmp_path), {}, None)
+    assert caught.value.next_command == "rocminfra init my-hosts && cd my-hosts"
+
+
+@pytest.mark.parametrize(
+    ("given", "argument"),
+    [
+        ("@local", "@local"),
+        ("a,b", "a,b"),
+        ("mi300x-1", "mi300x-1,"),
+        ("203.0.113.1", "203.0.113.1,"),
+    ],
+)
+def test_hosts_by_name(given: str, argument: str, worker: Any, tmp_path: Path) -> None:
+    assert worker("argument", str(tmp_path), {}, given) == (argument, given.split(","))
+
+
+@pytest.mark.parametrize("given", ["missing.py", "inventory/missing"])
+def test_an_inventory_file_that_is_missing(given: str, worker: Any, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="there is no inventory file") as caught:
+        worker("argument", str(tmp_path), {}, given)
+    assert caught.value.code is ExitCode.SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import nowhere_to_be_found", "ModuleNotFoundError"),
+        ("hosts = [", "SyntaxError"),
+        (
+            "from pyinfra.api.exceptions import InventoryError\n"
+            "raise InventoryError('bad file:\\n    f:2: x\\n    next: fix it')",
+            "bad file:",
+        ),
+        ("hosts = ['@nothing/x']", "Invalid connector: nothing"),
+    ],
+)
+def test_an_inventory_that_fails_is_a_message(text: str, expected: str, runner: Any) -> None:
+    runner.write(text, "inv.py")
+    runner.write("")
+    with pytest.raises(CommandError) as caught:
+        runner(inventory="inv.py")
+    assert caught.value.code is ExitCode.SETTINGS
+    assert "inv.py" in caught.value.what
+    assert expected in caught.value.what
+    if "next:" in text:
+        assert caught.value.why == ("f:2: x",)
+        assert caught.value.next_command == "fix it"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        ([], ["a1", "b", "a2"]),
+        (["a2", "a1"], ["a1", "a2"]),
+        (["a*"], ["a1", "a2"]),
+        (["group"], ["b"]),
+    ],
+)
+def test_limits_keep_the_inventorys_order(
+    patterns: list[str], left: list[str], worker: Any
+) -> None:
+    assert worker("limited", ["a1", "b", "a2"], ["b"], patterns) == left
+
+
+def test_a_limit_that_matches_no_host_lists_what_there_is(worker: Any) -> None:
+    with pytest.raises(CommandError, match="--limit c matches no host") as caught:
+        worker("limited", ["a", "b"], ["b"], ["a", "c"])
+    assert caught.value.code is ExitCode.SETTINGS
+    assert caught.value.why == ("hosts:  a, b", "groups: group")
+    assert caught.value.next_command == "--limit a"
+
+
+def test_an_inventory_without_hosts(worker: Any) -> None:
+    with pytest.raises(CommandError, match="lists no hosts") as caught:
+        worker("limited", [], [], [])
+    assert caught.value.next_command is not None
+    assert caught.value.next_command.startswith("rocminfra lab up")
+
+
+def test_settings_of_all_hosts_are_checked_at_once(worker: Any) -> None:
+    hosts = {"a": {"vllm": {"port": 0}}, "b": {"vlm": {}}, "c": {}}
+    with pytest.raises(CommandError) as caught:
+        worker("checked", hosts, {"vllm.prot": 1})
+    assert caught.value.code is ExitCode.SETTINGS
+    assert caught.value.why == (
+        "a: vllm.port: should be greater than or equal to 1",
+        "--data vllm.prot: unknown key (did you mean vllm.port?)",
+        "b: vlm: unknown key (did you mean vllm?)",
+    )
