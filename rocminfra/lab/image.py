@@ -14,7 +14,8 @@ from typing import IO, Any
 
 import tokenizers
 
-from rocminfra.lab.image_files import Entry, ImageError, entries, sources
+from rocminfra.lab.errors import LabError
+from rocminfra.lab.image_files import Entry, entries, sources
 
 TAG = "vllm/vllm-openai-rocm:v0.20.1"
 # How many times faster than a real MI300X the image's engine is unless its environment says
@@ -32,7 +33,7 @@ def build(base_root: Path, out: Path) -> str:
     + out: the archive; ``<out>.key`` beside it says what it was made from
 
     Nothing is done when the archive there was made from the same sources. Raises
-    :class:`ImageError` when the root or this environment lacks something.
+    LabError when the root or this environment lacks something.
     """
     key = content_key(base_root)
     known = _read_key(out)
@@ -63,7 +64,7 @@ def content_key(base_root: Path) -> str:
     digest.update(f"{_FORMAT} {TIME_SCALE} {tokenizers.__version__}\n".encode())
     packages = base_root / "var/lib/dpkg/status"
     if not packages.is_file():
-        raise ImageError(f"{base_root} is no Debian or Ubuntu root: it has no var/lib/dpkg/status")
+        raise LabError(f"{base_root} is no Debian or Ubuntu root: it has no var/lib/dpkg/status")
     files = {"dpkg-status": packages, **sources()}
     for module in ("image", "image_files", "elf", "rooted"):
         files[module] = Path(__file__).with_name(f"{module}.py")

@@ -11,6 +11,7 @@ import tokenizers
 
 import rocminfra
 from rocminfra.lab.elf import library_closure
+from rocminfra.lab.errors import LabError
 from rocminfra.lab.rooted import link_chain
 
 APP_FOLDER = "usr/local/lib/vllm-simulator"
@@ -59,10 +60,6 @@ sys.exit(main(sys.argv[1:], os.environ))
 """
 
 
-class ImageError(Exception):
-    """The image cannot be made; says what is missing and what to do."""
-
-
 @dataclass(frozen=True)
 class Entry:
     """One member of the layer.
@@ -100,7 +97,7 @@ def entries(base_root: Path) -> list[Entry]:
 
     + base_root: a Debian or Ubuntu root with Python 3 in it
 
-    Raises :class:`ImageError` when the root or this environment lacks something.
+    Raises LabError when the root or this environment lacks something.
     """
     found: dict[str, Entry] = {}
     for entry in _all(base_root.resolve()):
@@ -156,11 +153,11 @@ def _python(root: Path) -> str:
     """Name of the root's interpreter, such as ``python3.11``."""
     program = root / "usr/bin/python3"
     if not link_chain(root, program)[-1].exists():
-        raise ImageError(f"{root} has no usr/bin/python3; make the base root again with python3")
+        raise LabError(f"the base root {root} has no usr/bin/python3")
     name = link_chain(root, program)[-1].name
     minor = name.removeprefix("python3.")
     if not minor.isdecimal() or int(minor) < 10:
-        raise ImageError(f"the base root's {name} is older than Python 3.10, which is needed")
+        raise LabError(f"the base root's {name} is older than Python 3.10, which is needed")
     return name
 
 
@@ -177,9 +174,9 @@ def _bindings() -> dict[str, Path]:
     """The tokenizers package of this environment; its binary serves every Python from 3.10."""
     folder = Path(tokenizers.__file__).resolve().parent
     if not list(folder.glob("*.abi3.so")):
-        raise ImageError(
-            f"{folder} has no abi3 library, so the image's Python cannot load it; "
-            "next: pip install --force-reinstall tokenizers"
+        raise LabError(
+            f"{folder} has no abi3 library, so the image's Python cannot load it",
+            next_command="pip install --force-reinstall tokenizers",
         )
     return {
         f"tokenizers/{path.relative_to(folder)}": path
