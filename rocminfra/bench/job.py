@@ -17,6 +17,7 @@ RUNS_FOLDER = "/var/lib/rocminfra/runs"
 
 _PROGRAMS = (
     "host/bench_files.py",
+    "host/bench_lock.py",
     "host/bench_point.py",
     "host/bench_runner.py",
     "host/control_group.py",

@@ -115,7 +115,8 @@ class Session:
     def _is_to_start(self, status: dict[str, Any]) -> bool:
         state = status["state"]
         job = self.job
-        if state == "none" and self.resumes and not (self.results_dir / job.run).exists():
+        is_unknown = status["scenario"] is None and not (self.results_dir / job.run).exists()
+        if self.resumes and is_unknown:
             raise SessionError(
                 "refused",
                 f"there is no run {job.run} to resume, neither on the host nor in "
@@ -139,16 +140,18 @@ class Session:
 
     def _start(self, status: dict[str, Any]) -> None:
         job = self.job
-        folder = shlex.quote(job.folder)
+        folder, unit = shlex.quote(job.folder), shlex.quote(job.unit)
         limit = int(job.scenario.deadline_seconds + SLACK_S)
         command = (
+            # Active: started a moment ago, by a run whose connection was lost.
+            f"systemctl is-active --quiet {unit} || {{ "
             # An old status would be taken for the new run's.
             f"install -d -m 0755 {folder} && rm -f {folder}/status.json && "
             f"cat > {folder}/job.json.new && mv -f {folder}/job.json.new {folder}/job.json && "
-            f"systemd-run --quiet --collect --unit={shlex.quote(job.unit)} "
+            f"systemd-run --quiet --collect --unit={unit} "
             f"--property=KillMode=control-group --property=TimeoutStopSec=60 "
             f"--property=RuntimeMaxSec={limit} --setenv=PYTHONPATH={PROGRAM_FOLDER} "
-            f"python3 -m rocminfra.host.bench_runner run {folder} --unit {shlex.quote(job.unit)}"
+            f"python3 -m rocminfra.host.bench_runner run {folder} --unit {unit}; }}"
         )
         answer = self._ask(command, job.text, ANSWER_TIMEOUT_S)
         if not answer.succeeded:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rocminfra.host.bench_files import read_json, write_json
-from rocminfra.host.control_group import Launcher
+from rocminfra.host.control_group import Launcher, Running
 from rocminfra.host.telemetry import engine_sample, engine_sampler, fetch, gpu_sampler
 from rocminfra.planning import bench_report, guidellm_spec
 from rocminfra.planning.bench_points import Finished, Outcome, Point
@@ -161,12 +161,21 @@ def _run_process(
         try:
             findings.exit_code = running.wait(limit)
         finally:
-            # After a normal end too, and when this program is told to stop.
-            running.end()
+            # After a normal end too: workers may be left.
+            _end(running)
     if findings.exit_code is None:
         findings.fail(f"GuideLLM did not end within {limit:g} s and was killed")
     elif findings.exit_code != 0:
         findings.fail(f"GuideLLM exited with {findings.exit_code}: {_last_words(folder)}")
+
+
+def _end(running: Running) -> None:
+    try:
+        running.end()
+    except BaseException:
+        # This program was told to stop while it did that; it is told only once.
+        running.end()
+        raise
 
 
 def _judge(scenario: Mapping[str, Any], folder: Path, findings: Findings) -> None:

@@ -13,20 +13,19 @@ Standard library only: this file is copied to the host as it is.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import platform
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from rocminfra.host import bench_files
+from rocminfra.host.bench_lock import Busy, is_held, only_one
 from rocminfra.host.bench_point import finished, finished_point, run_point
 from rocminfra.host.control_group import Launcher, launcher
 from rocminfra.host.telemetry import fetch
@@ -42,15 +41,11 @@ from rocminfra.planning.manifest import MANIFEST
 
 RECORD_VERSION = 1
 SUPERSEDED = "superseded"
-_POLL_S = 0.5
+_POLL_S = 0.2
 
 
 class Stopped(Exception):
     """Somebody asked this program to end."""
-
-
-class Busy(Exception):
-    """Another benchmark runs on this host."""
 
 
 def run(folder: Path, launch: Launcher) -> dict[str, Any]:
@@ -63,7 +58,7 @@ def run(folder: Path, launch: Launcher) -> dict[str, Any]:
     """
     job = bench_files.read_json(folder / "job.json")
     stages = [stage_from_dict(stage) for stage in job["scenario"]["stages"]]
-    with _only_one(folder):
+    with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
         done = _valid_points(folder, planned_names(stages))
         (folder / MANIFEST).unlink(missing_ok=True)
@@ -168,6 +163,7 @@ class _Progress:
             self._folder / bench_files.STATUS,
             {
                 "run": self._run,
+                "pid": os.getpid(),
                 "state": state,
                 "revision": self._revision,
                 "current": current,
@@ -220,33 +216,12 @@ def _set_aside(folder: Path) -> None:
     folder.rename(aside / f"{folder.name}-{number}")
 
 
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold the lock of this run and that of the host; the kernel lets go of both when we die."""
-    with (
-        (folder / bench_files.LOCK).open("a") as own,
-        (folder.parent / bench_files.LOCK).open("a+") as shared,
-    ):
-        for lock in (shared, own):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.seek(0)
-                raise Busy(
-                    f"benchmark {lock.read().strip() or folder.name} runs here already"
-                ) from None
-        shared.truncate(0)
-        shared.write(folder.name)
-        shared.flush()
-        yield
-
-
 def _status_now(folder: Path) -> dict[str, Any]:
     found = bench_files.read_json(folder / bench_files.STATUS)
     answer: dict[str, Any] = found if isinstance(found, dict) else {}
     if not answer:
         answer = {"state": "none", "revision": -1, "current": None, "planned": 0, "points": []}
-    if answer["state"] == "running" and not _is_held(folder / bench_files.LOCK):
+    if answer["state"] == "running" and not is_held(folder / bench_files.LOCK):
         # Read again: it may have ended between the two looks.
         again = bench_files.read_json(folder / bench_files.STATUS)
         answer = {**again, "state": "died"} if again["state"] == "running" else again
@@ -255,19 +230,8 @@ def _status_now(folder: Path) -> dict[str, Any]:
     manifest = folder / MANIFEST
     answer["manifest_sha256"] = bench_files.sha256(manifest) if manifest.exists() else None
     shared = folder.parent / bench_files.LOCK
-    answer["busy_with"] = shared.read_text().strip() if _is_held(shared) else None
+    answer["busy_with"] = shared.read_text().strip() if is_held(shared) else None
     return answer
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with path.open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
 
 
 def _provenance(job: Mapping[str, Any]) -> dict[str, Any]:

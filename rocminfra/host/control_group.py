@@ -98,7 +98,13 @@ class Scope(ProcessGroup):
 
 
 class ProcessGroups:
-    """Launcher for machines without systemd."""
+    """Launcher for machines without systemd.
+
+    + grace_s: seconds between asking a process to end and killing it
+    """
+
+    def __init__(self, grace_s: float = GRACE_S) -> None:
+        self._grace_s = grace_s
 
     def start(
         self,
@@ -110,7 +116,7 @@ class ProcessGroups:
         stderr: IO[bytes],
     ) -> Running:
         """See :meth:`Launcher.start`."""
-        return ProcessGroup(_spawn(command, folder, environment, stdout, stderr))
+        return ProcessGroup(_spawn(command, folder, environment, stdout, stderr), self._grace_s)
 
 
 class Scopes:

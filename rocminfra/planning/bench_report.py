@@ -74,7 +74,7 @@ class Figures:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self)
+        return {**asdict(self), "warnings": list(self.warnings)}
 
 
 def figures(report: Mapping[str, Any]) -> Figures:

@@ -38,7 +38,8 @@ def parse_manifest(text: str) -> dict[str, str]:
     Raises :class:`ManifestError` for a malformed line, an unsafe path or a path that comes twice.
     """
     digests: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines(): it also splits at characters that a path may hold.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
         match = _LINE.match(line)
         if match is None:
             raise ManifestError(f"line {number} of the manifest is not sha256sum's: {line!r}")

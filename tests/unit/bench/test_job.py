@@ -1,0 +1,72 @@
+"""The job of a run, and the programs that carry it out."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from bench_fakes import scenario
+
+from rocminfra.bench.job import PROGRAM_FOLDER, make_job, new_run_id, programs
+from rocminfra.settings import load_settings
+
+THROUGHPUT = [{"profile": "throughput"}]
+
+
+def test_a_run_is_named_by_its_utc_time() -> None:
+    berlin = timezone(timedelta(hours=2))
+    assert new_run_id(datetime(2026, 5, 13, 12, 15, tzinfo=berlin)) == "20260513T101500Z"
+
+
+def test_the_same_job_has_the_same_text() -> None:
+    made = [make_job("r", "h", scenario(THROUGHPUT), load_settings({})) for _ in range(2)]
+    assert made[0].text == made[1].text
+    assert json.loads(made[0].text) == made[0].values
+
+
+def test_a_tokenizer_of_ours_needs_no_hub() -> None:
+    settings = load_settings({"model.source": "/home/me/toy"})
+    values = make_job("r", "h", scenario(THROUGHPUT), settings).values
+    assert values["tokenizer"] == "/mnt/models/models/toy"
+    assert values["environment"]["HF_HUB_OFFLINE"] == "1"
+    assert values["target"] == "http://127.0.0.1:8000/v1"
+    assert values["guidellm"] == "/opt/rocminfra/guidellm-0.8.1/bin/guidellm"
+
+
+def test_hub_data_may_be_fetched_from_a_mirror() -> None:
+    settings = load_settings({"huggingface.endpoint": "https://hub.example.org"})
+    hub = {"kind": "huggingface", "source": "lmms-lab/DocVQA"}
+    environment = make_job("r", "h", scenario(THROUGHPUT, data=hub), settings).values["environment"]
+    assert "HF_HUB_OFFLINE" not in environment
+    assert environment["HF_ENDPOINT"] == "https://hub.example.org"
+
+
+def test_no_token_is_in_a_job(monkeypatch: object) -> None:
+    text = make_job("r", "h", scenario(THROUGHPUT), load_settings({})).text
+    assert "HF_TOKEN" not in text
+
+
+def test_the_programs_need_nothing_but_the_standard_library(tmp_path: Path) -> None:
+    for path, text in programs().items():
+        target = tmp_path / Path(path).relative_to(PROGRAM_FOLDER)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        for node in ast.walk(ast.parse(text, feature_version=(3, 10))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                top = name.split(".")[0]
+                assert top == "rocminfra" or top in sys.stdlib_module_names, (path, name)
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "rocminfra.host.bench_runner", "--help"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,328 @@
+"""A run from its start to its verified results, with a host that fails in every way it can.
+
+The programs are the real ones, run as they are on a host; GuideLLM, engine and systemd are fakes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_fakes import (
+    RUN,
+    FakeEngine,
+    LocalHost,
+    calls,
+    fake_guidellm,
+    job,
+    profiles,
+    scenario,
+    set_modes,
+)
+
+from rocminfra.bench.job import Job
+from rocminfra.bench.results import verify
+from rocminfra.bench.session import Answer, Outcome, Session, SessionError
+
+STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeEngine]:
+    with FakeEngine().serving() as serving:
+        yield serving
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    return fake_guidellm(tmp_path / "guidellm")
+
+
+@pytest.fixture
+def made(tmp_path: Path, program: Path, engine: FakeEngine) -> Job:
+    return job(tmp_path / "runs", program, engine, scenario(STAGES))
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> LocalHost:
+    return LocalHost(tmp_path)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def carry(
+    made: Job, remote: LocalHost, tmp_path: Path, said: list[str], program: Path
+) -> Iterator[Callable[..., Outcome]]:
+    def run(**changes: Any) -> Outcome:
+        arguments = {
+            "job": made,
+            "remote": remote,
+            "results_dir": tmp_path / "results",
+            "say": said.append,
+            **changes,
+        }
+        return Session(**arguments).carry_through()
+
+    yield run
+    # A session that gave up leaves its benchmark running, as it should.
+    status = Path(made.folder) / "status.json"
+    if status.exists():
+        _kill(json.loads(status.read_text())["pid"])
+    for call in calls(program):
+        _kill(call["pid"])
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.killpg(os.getpgid(pid), signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def test_a_run_comes_back_whole(
+    carry: Callable[..., Outcome], tmp_path: Path, said: list[str]
+) -> None:
+    outcome = carry()
+    assert outcome.problems == ()
+    assert outcome.folder == tmp_path / "results" / RUN / "mi300x-1"
+    assert verify(tmp_path / "results" / RUN) == ()
+    assert [row.point for row in outcome.table.rows] == [
+        *("concurrent@4", "synchronous", "throughput", "constant@2.00"),
+    ]
+    assert said[0].startswith(f"run {RUN}: quick, 4 points, detached as rocminfra-bench-{RUN}")
+    assert said[-1].startswith("4/4 constant@2.00: valid")
+
+
+def test_bad_points_come_back_as_problems(
+    carry: Callable[..., Outcome], tmp_path: Path, program: Path
+) -> None:
+    set_modes(program, concurrent="errors", throughput="silent")
+    outcome = carry()
+    assert "concurrent@4 is invalid: 528 of 548" in outcome.problems[0]
+    assert "throughput is failed: GuideLLM exited with 0 and wrote no report" in outcome.problems
+    assert outcome.problems[-1] == "1 of 4 points were never run"
+    assert verify(tmp_path / "results" / RUN) == (), "bad points are results too"
+
+
+def test_resuming_keeps_what_is_valid(
+    carry: Callable[..., Outcome], tmp_path: Path, program: Path, said: list[str]
+) -> None:
+    set_modes(program, concurrent="errors")
+    carry()
+    set_modes(program)
+    before = len(calls(program))
+    outcome = carry(resumes=True)
+    assert profiles(program)[before:] == ["concurrent"]
+    assert outcome.problems == ()
+    assert any("3 valid points are kept" in line for line in said)
+    assert verify(tmp_path / "results" / RUN) == ()
+
+
+def test_a_run_that_is_here_already_is_neither_run_nor_fetched_again(
+    carry: Callable[..., Outcome], remote: LocalHost, program: Path
+) -> None:
+    carry()
+    before = len(calls(program)), len(remote.commands)
+    assert carry(resumes=True).problems == ()
+    assert len(calls(program)) == before[0]
+    assert len(remote.commands) - before[1] <= 2
+    assert not any("archive" in command for command in remote.commands[before[1] :])
+
+
+def test_results_that_were_lost_here_are_fetched_again(
+    carry: Callable[..., Outcome], tmp_path: Path, program: Path
+) -> None:
+    shutil.rmtree(carry().folder)
+    before = len(calls(program))
+    carry(resumes=True)
+    assert len(calls(program)) == before
+    assert verify(tmp_path / "results" / RUN) == ()
+
+
+class Flaky:
+    """A host whose connection breaks at a command, or whose files arrive damaged."""
+
+    def __init__(self, remote: LocalHost) -> None:
+        self.remote = remote
+        self.breaks_at: str | None = None
+        self.damage: list[Callable[[bytes], bytes]] = []
+
+    def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+        if self.breaks_at is not None and self.breaks_at in command:
+            raise ConnectionResetError("Connection reset by peer")
+        return self.remote.run(command, stdin, timeout_s)
+
+    def fetch(self, path: str, target: Path) -> None:
+        self.remote.fetch(path, target)
+        if self.damage:
+            target.write_bytes(self.damage.pop(0)(target.read_bytes()))
+
+
+def half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def nothing(content: bytes) -> bytes:
+    return b""
+
+
+def test_a_lost_connection_loses_nothing(
+    carry: Callable[..., Outcome],
+    remote: LocalHost,
+    tmp_path: Path,
+    program: Path,
+    said: list[str],
+) -> None:
+    flaky = Flaky(remote)
+    flaky.breaks_at = "--wait 15"
+    with pytest.raises(SessionError) as caught:
+        carry(remote=flaky)
+    assert caught.value.kind == "lost"
+    assert "Connection reset by peer" in caught.value.why[0]
+    assert not (tmp_path / "results" / RUN).exists()
+    _until(lambda: bool(calls(program)))
+
+    outcome = carry(resumes=True)
+    assert outcome.problems == ()
+    assert len(calls(program)) == 4, "no point ran twice"
+    assert verify(tmp_path / "results" / RUN) == ()
+    assert sum("detached as" in line for line in said) == 1
+
+
+def test_an_archive_that_was_cut_off_is_fetched_again(
+    carry: Callable[..., Outcome], remote: LocalHost, tmp_path: Path, said: list[str]
+) -> None:
+    flaky = Flaky(remote)
+    flaky.damage = [half]
+    assert carry(remote=flaky).problems == ()
+    assert any("did not arrive whole, again" in line for line in said)
+    assert verify(tmp_path / "results" / RUN) == ()
+
+
+def test_what_arrives_in_part_twice_is_marked_partial(
+    carry: Callable[..., Outcome], remote: LocalHost, tmp_path: Path
+) -> None:
+    flaky = Flaky(remote)
+    flaky.damage = [half, half]
+    outcome = carry(remote=flaky)
+    assert (outcome.folder / "PARTIAL").read_text().count("missing") >= 1
+    assert any("cut off" in problem for problem in outcome.problems)
+    assert any("is incomplete" in problem for problem in verify(tmp_path / "results" / RUN))
+
+    assert carry(resumes=True).problems == ()
+    assert verify(tmp_path / "results" / RUN) == ()
+
+
+def test_nothing_empty_counts_as_a_result(
+    carry: Callable[..., Outcome], remote: LocalHost, tmp_path: Path
+) -> None:
+    flaky = Flaky(remote)
+    flaky.damage = [nothing, nothing]
+    with pytest.raises(SessionError, match="no result"):
+        carry(remote=flaky)
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_another_benchmark_on_the_host_is_named(
+    carry: Callable[..., Outcome], made: Job, remote: LocalHost, program: Path
+) -> None:
+    set_modes(program, concurrent="slow")
+    flaky = Flaky(remote)
+    flaky.breaks_at = "--wait 15"
+    with pytest.raises(SessionError, match="connection was lost"):
+        carry(remote=flaky)
+    _until(lambda: len(calls(program)) == 1)
+    values = {**made.values, "run": "20260513T111111Z"}
+    with pytest.raises(SessionError) as caught:
+        carry(job=replace(made, run="20260513T111111Z", values=values))
+    assert caught.value.kind == "locked"
+    assert RUN in caught.value.what
+
+
+def test_a_run_that_was_killed_on_the_host_comes_back_marked_partial(
+    carry: Callable[..., Outcome], made: Job, remote: LocalHost, tmp_path: Path, program: Path
+) -> None:
+    set_modes(program, synchronous="slow")
+
+    class Killer(Flaky):
+        def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+            if "--wait 15" in command:
+                _until(lambda: len(calls(program)) == 2)
+                _kill(json.loads((Path(made.folder) / "status.json").read_text())["pid"])
+            return self.remote.run(command, stdin, timeout_s)
+
+    outcome = carry(remote=Killer(remote))
+    assert "the run died before its end" in outcome.problems
+    assert (outcome.folder / "01-concurrent-4" / "point.json").exists()
+    assert verify(tmp_path / "results" / RUN) == (
+        "mi300x-1 is incomplete: the run died before its end",
+    )
+    set_modes(program)
+    assert carry(resumes=True).problems == ()
+    assert verify(tmp_path / "results" / RUN) == ()
+
+
+def test_another_scenario_needs_a_new_run(
+    carry: Callable[..., Outcome], made: Job, program: Path, engine: FakeEngine
+) -> None:
+    carry()
+    longer = scenario(STAGES, max_seconds=2.0)
+    changed = job(Path(made.runs_folder), program, engine, longer)
+    with pytest.raises(SessionError, match="another scenario"):
+        carry(job=changed, resumes=True)
+
+
+def test_a_run_that_never_was_cannot_be_resumed(carry: Callable[..., Outcome]) -> None:
+    with pytest.raises(SessionError, match=r"no run .* to resume"):
+        carry(resumes=True)
+
+
+def test_a_unit_that_does_not_start_says_why(
+    carry: Callable[..., Outcome], remote: LocalHost
+) -> None:
+    tool = remote.programs.parent / "tools" / "systemd-run"
+    tool.write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2; exit 1\n")
+    with pytest.raises(SessionError) as caught:
+        carry()
+    assert caught.value.why == ("Failed to connect to bus",)
+
+
+def test_programs_that_are_missing_say_so(carry: Callable[..., Outcome], remote: LocalHost) -> None:
+    shutil.rmtree(remote.programs)
+    with pytest.raises(SessionError, match="does not answer") as caught:
+        carry()
+    assert "No module named" in caught.value.why[-1]
+
+
+def test_a_program_that_dies_at_once_is_not_waited_for_for_ever(
+    carry: Callable[..., Outcome], remote: LocalHost
+) -> None:
+    tool = remote.programs.parent / "tools" / "systemd-run"
+    tool.write_text("#!/bin/sh\n")
+
+    class Impatient(Flaky):
+        def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+            return self.remote.run(command.replace("--wait 15", "--wait 0"), stdin, timeout_s)
+
+    times = iter(range(0, 1000, 10))
+    with pytest.raises(SessionError, match="no sign of life"):
+        carry(remote=Impatient(remote), clock=lambda: float(next(times)))
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,283 @@
+"""Stand-ins for a benchmark's surroundings: GuideLLM, its report, the engine, the host."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from rocminfra.bench.job import PROGRAM_FOLDER, Job, make_job, programs
+from rocminfra.bench.scenario import Scenario
+from rocminfra.bench.session import Answer
+from rocminfra.settings import load_settings
+
+MODEL = "toy"
+RUN = "20260513T101500Z"
+
+# Reads its mode from the file beside it, keyed by profile, so that a test can change it between
+# two attempts; notes every call.
+FAKE_GUIDELLM = '''#!{python}
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+home = Path(__file__).parent
+config = json.loads(Path(sys.argv[sys.argv.index("--config") + 1]).read_text())
+profile = config["spec"]["profile"]
+with (home / "calls").open("a") as calls:
+    calls.write(json.dumps({{"profile": profile, "cwd": os.getcwd(), "pid": os.getpid()}}) + "\\n")
+modes = json.loads((home / "modes.json").read_text())
+mode = modes.get(profile["kind"], "ok")
+if mode == "hang":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(600)
+if mode == "slow":
+    time.sleep(600)
+if mode == "crash":
+    print("Traceback", file=sys.stderr)
+    print("RuntimeError: Backend validation request failed", file=sys.stderr)
+    sys.exit(1)
+if mode == "silent":
+    sys.exit(0)
+if mode == "leaves a worker":
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (home / "worker").write_text(str(worker.pid))
+report = json.loads((home / "report.json").read_text())
+if mode == "errors":
+    report = json.loads((home / "errors.json").read_text())
+if mode == "garbage":
+    Path("report.json").write_text("{{\\"metadata\\": ")
+    sys.exit(0)
+Path("report.json").write_text(json.dumps(report))
+Path("report.html").write_text("<html></html>")
+'''
+
+
+def population(value: float, count: int) -> dict[str, Any]:
+    """One population of a distribution; all zeros over nothing, as GuideLLM has it."""
+    if count == 0:
+        value = 0.0
+    return {
+        "mean": value,
+        "median": value,
+        "count": count,
+        "percentiles": {"p50": value, "p95": value, "p99": value},
+    }
+
+
+def distribution(value: float, count: int, total: float | None = None) -> dict[str, Any]:
+    """A distribution with ``count`` successful samples and the same in total."""
+    return {
+        "successful": population(value, count),
+        "errored": population(0.0, 0),
+        "incomplete": population(0.0, 0),
+        "total": population(value if total is None else total, count),
+    }
+
+
+def report(
+    completed: int = 46,
+    errored: int = 0,
+    incomplete: int = 4,
+    duration: float = 5.0,
+    rate: float = 2.0,
+    **changes: Any,
+) -> dict[str, Any]:
+    """A report of GuideLLM 0.8.1 with one benchmark, as far as anybody reads it."""
+    metrics = {
+        "request_totals": {
+            "successful": completed,
+            "errored": errored,
+            "incomplete": incomplete,
+            "total": completed + errored + incomplete,
+        },
+        "requests_per_second": distribution(rate, completed),
+        "time_to_first_token_ms": distribution(63.0, completed),
+        "inter_token_latency_ms": distribution(5.25, completed),
+        "prompt_token_count": distribution(147.0, completed),
+        "output_token_count": distribution(32.0, completed),
+        "tokens_per_second": distribution(2097.0, completed, total=2621.0),
+        "output_tokens_per_second": distribution(700.0, completed),
+        "image": {"pixels": {"input": None}},
+    }
+    metrics.update(changes)
+    return {
+        "metadata": {"version": 2, "guidellm_version": "0.8.1"},
+        "config": {},
+        "benchmarks": [
+            {
+                "metrics": metrics,
+                "duration": duration,
+                "warnings": [{"code": "generation_delay_ttft", "message": "mean delay was 1%"}],
+                "requests": {
+                    "successful": [],
+                    "errored": [{"info": {"error": "500 Internal\nServer Error"}}] * bool(errored),
+                    "incomplete": [],
+                },
+            }
+        ],
+    }
+
+
+def fake_guidellm(folder: Path) -> Path:
+    """An executable that behaves as ``modes.json`` beside it says; see :func:`set_modes`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "guidellm"
+    program.write_text(FAKE_GUIDELLM.format(python=sys.executable))
+    program.chmod(0o755)
+    (folder / "report.json").write_text(json.dumps(report()))
+    (folder / "errors.json").write_text(json.dumps(report(completed=20, errored=528)))
+    set_modes(program)
+    return program
+
+
+def set_modes(program: Path, **modes: str) -> None:
+    """How the fake behaves for each profile: ok, errors, hang, crash, silent, garbage …"""
+    (program.parent / "modes.json").write_text(json.dumps(modes))
+
+
+def calls(program: Path) -> list[dict[str, Any]]:
+    """Every call of the fake so far."""
+    path = program.parent / "calls"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def profiles(program: Path) -> list[str]:
+    """Profile of every call of the fake so far."""
+    return [call["profile"]["kind"] for call in calls(program)]
+
+
+class FakeEngine:
+    """Serves what a benchmark asks the engine besides completions."""
+
+    def __init__(self) -> None:
+        self.model = MODEL
+        self.tokens = 0.0
+        self.step = 100.0
+        self.has_metrics = True
+        engine = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = engine.answer(self.path)
+                self.send_response(404 if body is None else 200)
+                self.end_headers()
+                self.wfile.write((body or "").encode())
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def answer(self, path: str) -> str | None:
+        if path == "/v1/models":
+            return json.dumps({"data": [{"id": self.model}]})
+        if path == "/version":
+            return json.dumps({"version": "0.20.1+fake"})
+        if path == "/metrics" and self.has_metrics:
+            self.tokens += self.step
+            return (
+                "# TYPE vllm:generation_tokens counter\n"
+                f'vllm:generation_tokens_total{{engine="0",model_name="toy"}} {self.tokens}\n'
+                'vllm:kv_cache_usage_perc{engine="0",model_name="toy"} 0.21\n'
+            )
+        return None
+
+    @contextmanager
+    def serving(self) -> Iterator[FakeEngine]:
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+
+
+def scenario(stages: Sequence[dict[str, Any]], **changes: Any) -> Scenario:
+    """A scenario of half-second points."""
+    values = {
+        "name": "quick",
+        "data": {"kind": "synthetic_text", "prompt_tokens": 8, "output_tokens": 4},
+        "stages": list(stages),
+        "max_seconds": 1.0,
+        "overhead_seconds": 20.0,
+        **changes,
+    }
+    return Scenario.model_validate(values)
+
+
+def job(folder: Path, program: Path, engine: FakeEngine, wanted: Scenario) -> Job:
+    """A job whose runs are below ``folder`` and whose GuideLLM is ``program``."""
+    settings = load_settings({"model.name": MODEL, "vllm.port": engine.port})
+    made = make_job(RUN, "mi300x-1", wanted, settings)
+    return replace(
+        made, runs_folder=str(folder), values={**made.values, "guidellm": str(program)}
+    )
+
+
+class LocalHost:
+    """A host that is this machine: a session's commands run here, in folders of the test.
+
+    ``systemd-run`` is a shell script that starts a detached process, or, for a scope, becomes it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.programs = folder / "programs"
+        self.commands: list[str] = []
+        for path, text in programs().items():
+            target = self.programs / Path(path).relative_to(PROGRAM_FOLDER)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        tools = folder / "tools"
+        tools.mkdir()
+        (tools / "systemd-run").write_text(
+            "#!/bin/sh\n"
+            "scope=\n"
+            'while [ "${1#--}" != "$1" ]; do\n'
+            '  case "$1" in --setenv=*) export "${1#--setenv=}";; --scope) scope=1;; esac\n'
+            "  shift\n"
+            "done\n"
+            '[ -z "$scope" ] || exec "$@"\n'
+            f'cd / && setsid "$@" >"{folder}/runner.log" 2>&1 </dev/null &\n'
+        )
+        (tools / "systemctl").write_text('#!/bin/sh\n[ "$1" != is-active ]\n')
+        for tool in tools.iterdir():
+            tool.chmod(0o755)
+        path = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self._environment = {**os.environ, "PATH": path}
+
+    def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+        self.commands.append(command)
+        done = subprocess.run(
+            ["sh", "-c", command.replace(PROGRAM_FOLDER, str(self.programs))],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env=self._environment,
+            # Not the checkout: its programs would be found instead of those that were copied.
+            cwd="/",
+            check=False,
+        )
+        return Answer(done.returncode == 0, done.stdout, done.stderr)
+
+    def fetch(self, path: str, target: Path) -> None:
+        shutil.copyfile(path, target)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

@@ -1,0 +1,98 @@
+"""The table of a run: from its folder only, and nothing measured is never a 0."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_fakes import report
+
+from rocminfra.planning.bench_report import figures
+from rocminfra.report.table import lines, read_table
+
+
+def record(
+    label: str, outcome: str = "valid", started: float = 0.0, **changes: Any
+) -> dict[str, Any]:
+    return {
+        "label": label,
+        "outcome": outcome,
+        "reasons": [],
+        "started": started,
+        "figures": figures(report()).as_dict(),
+        **changes,
+    }
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    host = tmp_path / "20260513T101500Z" / "mi300x-1"
+    points = {
+        "02-sweep-throughput": record("throughput", started=30.0),
+        "01-concurrent-64": record("concurrent@64", started=10.0),
+        "02-sweep-synchronous": record(
+            "synchronous", "failed", 20.0, figures=None, reasons=["GuideLLM exited with 1: boom"]
+        ),
+    }
+    for name, value in points.items():
+        (host / name).mkdir(parents=True)
+        (host / name / "point.json").write_text(json.dumps(value))
+    run = {"usd_per_hour": 1.99, "never_run": ["02-sweep-constant-1"]}
+    (host / "run.json").write_text(json.dumps(run))
+    return host.parent
+
+
+def test_rows_come_in_the_order_in_which_they_ran(run: Path) -> None:
+    rows = read_table(run).rows
+    assert [(row.point, row.outcome) for row in rows] == [
+        ("concurrent@64", "valid"),
+        ("synchronous", "failed"),
+        ("throughput", "valid"),
+        ("02-sweep-constant-1", "never run"),
+    ]
+
+
+def test_both_throughputs_and_the_price(run: Path) -> None:
+    row = read_table(run).rows[0]
+    assert (row.tokens_per_second_total, row.tokens_per_second_completed) == (2621.0, 2097.0)
+    assert row.usd_per_million_tokens is not None
+    assert round(row.usd_per_million_tokens, 3) == 0.211
+
+
+def test_the_text_says_what_was_measured_and_what_was_not(run: Path) -> None:
+    text = lines(read_table(run))
+    assert "TTFT p50 ms" in text[0]
+    assert "host" not in text[0], "one host needs no column"
+    assert "2,621" in text[1]
+    assert "0.211" in text[1]
+    assert text[2].split()[:4] == ["synchronous", "–", "–", "–"]
+    assert text[2].endswith("FAILED")
+    assert text[-1] == "synchronous failed: GuideLLM exited with 1: boom"
+
+
+def test_several_hosts_are_told_apart(run: Path) -> None:
+    other = run / "mi300x-2" / "01-concurrent-64"
+    other.mkdir(parents=True)
+    (other / "point.json").write_text(json.dumps(record("concurrent@64")))
+    text = lines(read_table(run))
+    assert text[0].startswith("host")
+    assert text[-2].startswith("mi300x-2")
+    assert read_table(run).rows[-1].usd_per_million_tokens is None, "no price was recorded"
+
+
+def test_a_partial_run_says_so_in_its_table(run: Path) -> None:
+    (run / "mi300x-1" / "PARTIAL").write_text("the run died before its end\n")
+    assert lines(read_table(run))[-1] == "mi300x-1 is incomplete: the run died before its end"
+
+
+def test_a_record_that_cannot_be_read_is_a_failed_row(run: Path) -> None:
+    (run / "mi300x-1" / "01-concurrent-64" / "point.json").write_text("{")
+    rows = read_table(run).rows
+    assert rows[0].outcome == "failed"
+    assert rows[0].completed is None
+
+
+def test_an_empty_folder_has_no_rows(tmp_path: Path) -> None:
+    assert read_table(tmp_path).rows == ()
