@@ -7,6 +7,7 @@ patched the standard library, which has to come first.
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -217,6 +218,8 @@ def status(
     for host in hosts:
         for failure in host.failures:
             printing.print_failure(failure)
+    if error is not None:
+        printing.print_failure(error)
     return ExitCode(document["code"])
 
 
@@ -241,6 +244,11 @@ def _patch() -> None:
     from gevent import monkey
 
     monkey.patch_all()
+
+    import gevent
+
+    # A handler of Python's own would run, and raise, in whatever greenlet is at work.
+    gevent.signal_handler(signal.SIGTERM, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
 
 
 def _progress(quiet: bool = False) -> Progress:

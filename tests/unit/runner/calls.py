@@ -81,7 +81,7 @@ def read_status(
 
     readers = {name: part(word) for name, word in parts.items()}
     with _place(folder, environ), _inventory(hosts):
-        return status.read_status(Options(), _progress([], []), readers)
+        return status.read_status(Options("@local"), _progress([], []), readers)
 
 
 def argument(folder: str, environ: Mapping[str, str], given: str | None) -> tuple[str, list[str]]:
