@@ -1,0 +1,17 @@
+"""Practice droplets on this machine: whatever is up.
+
+    rocminfra lab up
+    pyinfra -y inventory/lab.py deploy.py
+
+ROCMINFRA_LAB_USER=ops logs in as a user with sudo instead of root.
+"""
+
+from pyinfra.api.exceptions import InventoryError
+
+from rocminfra.lab.errors import LabError
+from rocminfra.lab.hosts import hosts as _hosts
+
+try:
+    hosts = _hosts()
+except LabError as error:
+    raise InventoryError(str(error)) from None

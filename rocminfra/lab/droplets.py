@@ -1,0 +1,207 @@
+"""Practice droplets: made, started afresh, taken away."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rocminfra.lab import (
+    assets,
+    base_root,
+    container,
+    droplet_record,
+    keys,
+    layer,
+    loop_disk,
+    network,
+    processes,
+    removal,
+    requirements,
+)
+from rocminfra.lab.commands import run
+from rocminfra.lab.droplet_record import Droplet
+from rocminfra.lab.errors import LOCKED, SETTINGS, LabError
+from rocminfra.lab.lock import exclusive
+from rocminfra.lab.paths import LabPaths
+
+Say = Callable[[str], None]
+
+LOCK_WAIT_S = 60
+DISK_GIB = 5120
+TIME_SCALE = 20.0
+ROCM = 7
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What new droplets are like.
+
+    + disk_gib: size of the scratch disk; it is sparse
+    + time_scale: how much faster than real ones the engine and the GPU are
+    + rocm: generation whose JSON shapes ``amd-smi`` prints, 6 or 7
+    """
+
+    disk_gib: int = DISK_GIB
+    time_scale: float = TIME_SCALE
+    rocm: int = ROCM
+
+
+def up(paths: LabPaths, names: Sequence[str], wanted: Wanted, say: Say) -> tuple[Droplet, ...]:
+    """Make droplets ``names`` and wait until their SSH answers.
+
+    + say: told what is being done
+
+    Raises :class:`LabError`; what was made until then is removed again.
+    """
+    for name in names:
+        droplet_record.check_name(name)
+    _refuse_taken(paths, names)
+    has_base = any(paths.cache.glob("base-*-????????????"))
+    requirements.check(paths.state, len(names), build=not has_base)
+    layer.make_caches(paths)
+    base = base_root.ensure(paths.cache, say)
+    assets.ensure(paths, base, say)
+    made: list[tuple[Droplet, subprocess.Popen[bytes]]] = []
+    with exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
+        _refuse_taken(paths, names)
+        begun: list[str] = []
+        try:
+            for name in names:
+                droplet = _new(paths, name, wanted, base)
+                say(f"{name}: disk, network and system at {droplet.address}")
+                begun.append(name)
+                made.append((droplet, _make(paths, droplet)))
+            for droplet, process in made:
+                container.wait_for_ssh(paths, droplet, process)
+                say(f"{droplet.name}: SSH answers")
+        except BaseException:
+            for name in begun:
+                removal.remove(paths, name)
+            raise
+    return tuple(droplet for droplet, _ in made)
+
+
+def down(paths: LabPaths, name: str, say: Say) -> None:
+    """Take droplet ``name`` away.
+
+    Raises :class:`LabError` when there is no such droplet, or something of it stays.
+    """
+    requirements.check_root()
+    with exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
+        if name not in droplet_record.names(paths):
+            droplet_record.load(paths, name)  # says that there is none, and which there are
+        removal.remove(paths, name)
+    say(f"{name}: removed")
+
+
+def free_names(paths: LabPaths, count: int) -> tuple[str, ...]:
+    """The first ``count`` names lab-1, lab-2, … that no droplet has."""
+    taken = set(droplet_record.names(paths))
+    found: list[str] = []
+    number = 1
+    while len(found) < count:
+        if f"lab-{number}" not in taken:
+            found.append(f"lab-{number}")
+        number += 1
+    return tuple(found)
+
+
+def reset_disk(paths: LabPaths, name: str, say: Say) -> None:
+    """Give droplet ``name`` a blank scratch disk, as if it had just been made.
+
+    What uses the disk is stopped and the mounts are undone; everything else stays as it is.
+
+    Raises :class:`LabError` when the disk stays in use.
+    """
+    requirements.check_root()
+    droplet = droplet_record.load(paths, name)
+    refuse_dead(paths, name)
+    folder = paths.droplet(name)
+    disks = loop_disk.attached(folder)
+    if not disks:
+        raise LabError(f"droplet '{name}' has no disk", next_command=f"rocminfra lab down {name}")
+    ssh = keys.ssh_command(paths, droplet)
+    hint = f"rocminfra lab ssh {name} findmnt --source /dev/vdc"
+    say(f"{name}: stopping what uses the disk")
+    run([*ssh, _LET_GO], timeout_s=180, next_command=hint)
+    loop_disk.make_blank(folder, disks[0], droplet.disk_gib)
+    run([*ssh, "/usr/local/lib/rocminfra-lab/devices.sh refresh"])
+    say(f"{name}: /dev/vdc is blank")
+
+
+def refuse_dead(paths: LabPaths, name: str) -> None:
+    """Refuse a droplet whose system does not run.
+
+    Raises :class:`LabError`.
+    """
+    if name not in processes.running(paths):
+        raise LabError(
+            f"droplet '{name}' does not run: it is left over from a run that was killed",
+            next_command=f"rocminfra lab down {name}; rocminfra lab up --name {name}",
+        )
+
+
+# Runs inside. Docker's data may be on the disk, and swap or another mount too.
+_LET_GO = r"""
+set -eu
+units="vllm.service docker.socket docker.service containerd.service"
+for unit in $units; do
+    if systemctl --quiet is-active "$unit"; then systemctl stop "$unit"; fi
+done
+number=$(cat /sys/class/block/vdc/dev)
+while target=$(findmnt -rn -o TARGET,MAJ:MIN | awk -v n="$number" '$2 == n {t = $1} END {print t}')
+    test -n "$target"
+do
+    umount -R "$target"
+done
+"""
+
+
+def _new(paths: LabPaths, name: str, wanted: Wanted, base: Path) -> Droplet:
+    half = network.subnet()
+    taken = [droplet.number for droplet in droplet_record.readable(paths)]
+    taken += [int(item.removeprefix(network.INTERFACE_PREFIX)) for item in network.interfaces()]
+    droplet = Droplet(
+        name=name,
+        number=network.free_number(half, taken, network.routed()),
+        subnet=half,
+        disk_gib=wanted.disk_gib,
+        time_scale=wanted.time_scale,
+        rocm=wanted.rocm,
+        base=str(base),
+        cache=str(paths.cache),
+        model=str(paths.model),
+        created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    # Left by a run that was killed, and known by name only: it would be in the way.
+    removal.remove(paths, name)
+    droplet_record.save(paths, droplet)
+    return droplet
+
+
+def _make(paths: LabPaths, droplet: Droplet) -> subprocess.Popen[bytes]:
+    folder = paths.droplet(droplet.name)
+    disk = loop_disk.make(folder, droplet.disk_gib)
+    layer.make(paths, droplet, disk)
+    network.make(droplet)
+    network.start_way_out(droplet, folder / "slirp4netns.log")
+    return container.start(paths, droplet)
+
+
+def _refuse_taken(paths: LabPaths, names: Sequence[str]) -> None:
+    if len(set(names)) != len(names):
+        raise LabError(f"a name is given twice: {', '.join(names)}", code=SETTINGS)
+    running = processes.running(paths)
+    for name in names:
+        if name not in droplet_record.names(paths):
+            continue
+        if name in running:
+            raise LabError(
+                f"droplet '{name}' is up already",
+                next_command=f"rocminfra lab ssh {name}, or: rocminfra lab down {name}",
+                code=LOCKED,
+            )
+        refuse_dead(paths, name)

@@ -1,0 +1,85 @@
+#!/bin/sh
+# The droplet's own view of its devices, at boot and again after the disk was reset or partitioned.
+#
+# /sys is the host's: without this, lsblk shows the host's disks and loopN, never vdc.
+# /etc/rocminfra-lab/disk holds the name of the loop device.
+set -eu
+
+remount_read_write() {
+    mount -o remount,rw,bind "$1" 2>/dev/null || true
+}
+
+case "${1:-refresh}" in
+boot)
+    # Docker makes control groups of its own.
+    for folder in /sys/fs/cgroup /sys/fs/cgroup/*; do
+        if mountpoint -q "$folder"; then remount_read_write "$folder"; fi
+    done
+    # Of /proc/sys only what belongs to this network namespace. Everything else is the host's:
+    # a droplet gets its own copy of what the playbook sets, and cannot set the rest.
+    mount --bind /proc/sys/net /proc/sys/net
+    remount_read_write /proc/sys/net
+    if [ -e /proc/sys/kernel/numa_balancing ]; then
+        echo 1 >/run/rocminfra-lab-numa_balancing
+        mount --bind /run/rocminfra-lab-numa_balancing /proc/sys/kernel/numa_balancing
+    fi
+    mkdir -p /run/rocminfra-lab-sys
+    mount -t tmpfs -o mode=755,size=16m tmpfs /run/rocminfra-lab-sys
+    mkdir -p /run/rocminfra-lab-sys/block /run/rocminfra-lab-sys/dev /run/rocminfra-lab-sys/class
+    mount --bind /run/rocminfra-lab-sys/block /sys/block
+    mount --bind /run/rocminfra-lab-sys/dev /sys/dev/block
+    mount --bind /run/rocminfra-lab-sys/class /sys/class/block
+    # Harmless character devices (those of /dev/null) with the owners and modes of a real host.
+    mkdir -p /dev/dri
+    mknod -m 0660 /dev/kfd c 1 3
+    mknod -m 0660 /dev/dri/card0 c 1 3
+    mknod -m 0660 /dev/dri/renderD128 c 1 3
+    chown root:render /dev/kfd /dev/dri/renderD128
+    chown root:video /dev/dri/card0
+    ;;
+refresh) ;;
+*)
+    echo "usage: devices.sh [boot|refresh]" >&2
+    exit 2
+    ;;
+esac
+
+loop=$(cat /etc/rocminfra-lab/disk)
+source=/sys/devices/virtual/block/$loop
+
+# attributes FROM TO: copy readable attributes; what a loop device alone has is left out.
+attributes() {
+    mkdir -p "$2" "$2/holders" "$2/slaves"
+    for entry in "$1"/*; do
+        if [ -f "$entry" ]; then cat "$entry" >"$2/${entry##*/}" 2>/dev/null || true; fi
+    done
+    if [ -d "$1/queue" ]; then
+        mkdir -p "$2/queue"
+        for entry in "$1"/queue/*; do
+            if [ -f "$entry" ]; then cat "$entry" >"$2/queue/${entry##*/}" 2>/dev/null || true; fi
+        done
+    fi
+    sed -i "s/^DEVNAME=$loop\(p\|\)/DEVNAME=vdc/" "$2/uevent"
+}
+
+# node NAME FOLDER: device node, and the links by number and by class.
+node() {
+    number=$(cat "$2/dev")
+    if [ ! -b "/dev/$1" ]; then
+        mknod -m 0660 "/dev/$1" b "${number%:*}" "${number#*:}"
+        chgrp disk "/dev/$1"
+    fi
+    ln -sfn "../../${2#/sys/}" "/sys/dev/block/$number"
+    ln -sfn "../../${2#/sys/}" "/sys/class/block/$1"
+}
+
+rm -rf /sys/block/vdc /sys/dev/block/* /sys/class/block/* /dev/vdc?*
+attributes "$source" /sys/block/vdc
+for part in "$source/$loop"p*; do
+    if [ -d "$part" ]; then
+        name=vdc${part##*"$loop"p}
+        attributes "$part" "/sys/block/vdc/$name"
+        node "$name" "/sys/block/vdc/$name"
+    fi
+done
+node vdc /sys/block/vdc

@@ -1,0 +1,60 @@
+"""What is up, as pyinfra's inventory wants it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rocminfra.lab import droplet_record, keys, processes
+from rocminfra.lab.assets import IMAGE
+from rocminfra.lab.droplet_record import Droplet
+from rocminfra.lab.errors import LabError
+from rocminfra.lab.paths import LabPaths, default_paths
+
+USER_VARIABLE = "ROCMINFRA_LAB_USER"
+
+
+def hosts(paths: LabPaths | None = None) -> list[tuple[str, dict[str, Any]]]:
+    """Droplets that run, with how to log in and their settings.
+
+    ``ROCMINFRA_LAB_USER=ops`` logs in as the sudo user instead of root.
+
+    Raises :class:`LabError` when no droplet runs.
+    """
+    paths = default_paths() if paths is None else paths
+    running = processes.running(paths)
+    found = [droplet for droplet in droplet_record.readable(paths) if droplet.name in running]
+    if not found:
+        dead = droplet_record.names(paths)
+        raise LabError(
+            "no practice droplet is up",
+            why=(f"left over from a run that was killed: {', '.join(dead)}",) if dead else (),
+            next_command="rocminfra lab up   (or all at once: make demo)",
+        )
+    return [(droplet.name, data(paths, droplet)) for droplet in found]
+
+
+def data(paths: LabPaths, droplet: Droplet) -> dict[str, Any]:
+    """A droplet's host data: connection and settings."""
+    key = Path(droplet.cache) / paths.key.relative_to(paths.cache)
+    user = os.environ.get(USER_VARIABLE, "root").strip()
+    return {
+        "ssh_hostname": droplet.address,
+        "ssh_user": user,
+        "ssh_key": str(key),
+        "ssh_known_hosts_file": str(paths.droplet(droplet.name) / keys.KNOWN_HOSTS),
+        "ssh_strict_host_key_checking": "yes",
+        **({} if user == "root" else {"_sudo": True}),
+        "storage": {"expected_size_gib": float(droplet.disk_gib)},
+        "model": {"source": droplet.model},
+        "engine": {
+            "image_source": "archive",
+            "image_archive": f"/srv/rocminfra/{IMAGE}",
+            "environment": {"ROCMINFRA_SIM_TIME_SCALE": f"{droplet.time_scale:g}"},
+            # Everything here happens in seconds; a failure need not take half an hour.
+            "ready_timeout_s": 120,
+            "restart_delay_s": 2,
+            "vram_clean_timeout_s": 30,
+        },
+    }

@@ -1,0 +1,112 @@
+"""Locks that name their holder and vanish with it.
+
+The kernel gives a lock back when its holder ends, however it ends, so nothing is ever stale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rocminfra.lab.errors import LOCKED, LabError
+from rocminfra.lab.paths import default_paths
+
+
+class LabLocked(LabError):
+    """Another process holds the lock; the message names it."""
+
+
+@contextmanager
+def exclusive(name: str, wait_s: float = 0.0, folder: Path | None = None) -> Iterator[Path]:
+    """Hold the lock ``name``, or refuse and say who holds it since when.
+
+    + wait_s: how long to wait for another holder, seconds
+    + folder: where lock files stand; the lab's own folder unless given
+
+    Raises :class:`LabLocked` when it is held, :class:`LabError` when it cannot be written.
+    """
+    folder = default_paths().locks if folder is None else folder
+    file = folder / f"{name}.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _acquire(file, time.monotonic() + wait_s)
+    except PermissionError:
+        raise LabError(
+            f"the lab needs root (cannot write {file})", next_command="sudo, or a root shell"
+        ) from None
+    if descriptor is None:
+        raise _locked(name, file)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, _holder_text().encode())
+        yield file
+    finally:
+        os.close(descriptor)
+
+
+def holder(name: str, folder: Path | None = None) -> str | None:
+    """Who holds the lock ``name`` now, as ``process 123 (command) since …``; None when nobody."""
+    file = (default_paths().locks if folder is None else folder) / f"{name}.lock"
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_holder(file)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _acquire(file: Path, deadline: float) -> int | None:
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.1)
+            continue
+        # `clean` removes lock files while it holds them: a lock on a removed file guards nothing.
+        with contextlib.suppress(FileNotFoundError):
+            if os.fstat(descriptor).st_ino == file.stat().st_ino:
+                return descriptor
+        os.close(descriptor)
+
+
+def _holder_text() -> str:
+    since = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    return f"process {os.getpid()} ({command}) since {since}\n"
+
+
+def _read_holder(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip() or "a process that has just started"
+    except OSError:
+        return "a process that has just ended"
+
+
+def _locked(name: str, file: Path) -> LabLocked:
+    who = _read_holder(file)
+    what = {
+        "demo": "another demo is running",
+        "lab": "another lab command is at work",
+        "base": "another process builds the base root",
+    }.get(name, f"the lock '{name}' is held")
+    return LabLocked(
+        f"{what}: {who}",
+        next_command="wait until it has ended, then run this again; or end that process",
+        code=LOCKED,
+    )

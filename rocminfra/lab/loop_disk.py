@@ -1,0 +1,93 @@
+"""The scratch disk: a sparse file behind a loop device."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocminfra.lab.commands import run, succeeds
+from rocminfra.lab.errors import LabError
+
+FILE = "scratch.img"
+_DELETED = " (deleted)"
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop device.
+
+    + name: such as ``loop0``
+    + backing: file behind it, as the kernel names it
+    """
+
+    name: str
+    backing: str
+
+    @property
+    def path(self) -> str:
+        return f"/dev/{self.name}"
+
+
+def make(folder: Path, size_gib: int) -> Loop:
+    """A sparse file of ``size_gib`` in ``folder`` and a loop device on it.
+
+    Raises :class:`LabError` when there is no loop device, or the file system takes no such file.
+    """
+    file = folder / FILE
+    try:
+        with file.open("xb") as stream:
+            os.truncate(stream.fileno(), size_gib * 1024**3)
+    except OSError as error:
+        raise LabError(
+            f"the file system of {folder} takes no sparse file of {size_gib} GiB: {error.strerror}",
+            next_command="rocminfra lab up --disk-gib 512, or put /var/lib on ext4 or XFS",
+        ) from None
+    hint = "losetup --find, to see whether this machine has loop devices (modprobe loop)"
+    path = run(["losetup", "--find", "--show", "--partscan", str(file)], next_command=hint).strip()
+    loop = Loop(Path(path).name, str(file))
+    _make_node(loop)
+    return loop
+
+
+def attached(below: Path) -> tuple[Loop, ...]:
+    """Loop devices whose file is, or was, below the folder."""
+    prefix = f"{below}/"
+    found = []
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            text = backing.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n")
+        except OSError:  # detached meanwhile
+            continue
+        if text.startswith(prefix):
+            name = backing.parent.parent.name
+            found.append(Loop(name, text.removesuffix(_DELETED)))
+    return tuple(sorted(found, key=lambda loop: int(loop.name.removeprefix("loop"))))
+
+
+def detach(loop: Loop) -> None:
+    """Detach ``loop``; while something still has it open, the kernel does so when it is closed."""
+    succeeds(["losetup", "--detach", loop.path])
+
+
+def make_blank(folder: Path, loop: Loop, size_gib: int) -> None:
+    """Make the disk read as zeros again, partitions gone; the device stays the same.
+
+    Raises :class:`LabError`.
+    """
+    os.truncate(folder / FILE, 0)
+    os.truncate(folder / FILE, size_gib * 1024**3)
+    run(["blockdev", "--flushbufs", loop.path])
+    # The kernel forgets the partitions of the table that is gone.
+    run(["blockdev", "--rereadpt", loop.path])
+
+
+def _make_node(loop: Loop) -> None:
+    """Without devtmpfs, as in some containers, only the first eight have a node."""
+    path = Path(loop.path)
+    if path.exists() and stat.S_ISBLK(path.stat().st_mode):
+        return
+    number = Path(f"/sys/block/{loop.name}/dev").read_text(encoding="ascii").strip()
+    major, minor = number.split(":")
+    os.mknod(path, 0o660 | stat.S_IFBLK, os.makedev(int(major), int(minor)))

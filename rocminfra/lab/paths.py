@@ -1,0 +1,67 @@
+"""Where the lab keeps things: state of what is up, and a cache that survives it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE_VARIABLE = "ROCMINFRA_LAB_CACHE"
+STATE = Path("/var/lib/rocminfra-lab")
+
+
+@dataclass(frozen=True)
+class LabPaths:
+    """Folders of the lab on this machine.
+
+    + state: one folder per droplet, removed with it; a fixed place, so that `clean` finds what a
+      killed run left, whoever started it
+    + cache: packages, wheels and the base root; removing it costs time only
+    """
+
+    state: Path
+    cache: Path
+
+    @property
+    def locks(self) -> Path:
+        return self.state / ".locks"
+
+    @property
+    def key(self) -> Path:
+        """The lab's own private key; its public half stands beside it as ``.pub``."""
+        return self.cache / "ssh" / "id_ed25519"
+
+    @property
+    def assets(self) -> Path:
+        """What a droplet sees read-only as ``/srv/rocminfra``."""
+        return self.cache / "assets"
+
+    @property
+    def model(self) -> Path:
+        return self.cache / "toy-qwen2-vl"
+
+    @property
+    def debs(self) -> Path:
+        return self.cache / "debs"
+
+    @property
+    def wheels(self) -> Path:
+        return self.cache / "pip"
+
+    def droplet(self, name: str) -> Path:
+        return self.state / name
+
+
+def default_paths(environ: Mapping[str, str] | None = None) -> LabPaths:
+    """The lab's folders on this machine.
+
+    + environ: usually ``os.environ``; ``ROCMINFRA_LAB_CACHE`` and ``XDG_CACHE_HOME`` are read
+    """
+    environ = os.environ if environ is None else environ
+    named = environ.get(CACHE_VARIABLE, "").strip()
+    if named:
+        return LabPaths(STATE, Path(named).absolute())
+    base = environ.get("XDG_CACHE_HOME", "").strip()
+    home = Path(base) if base else Path("~/.cache").expanduser()
+    return LabPaths(STATE, home.absolute() / "rocminfra-lab")

@@ -1,0 +1,130 @@
+"""What this machine must have, asked before a droplet is made: nothing is left half-made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from rocminfra.lab.commands import succeeds
+from rocminfra.lab.errors import LabError
+
+# Program and the Debian package that it is in.
+PROGRAMS = {
+    "systemd-nspawn": "systemd-container",
+    "mkfs.xfs": "xfsprogs",
+    "slirp4netns": "slirp4netns",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "ip": "iproute2",
+    "sysctl": "procps",
+    "losetup": "mount",
+    "unshare": "util-linux",
+    "setpriv": "util-linux",
+}
+BUILD_PROGRAMS = {"debootstrap": "debootstrap"}
+# An engine image, Docker's packages and GuideLLM's environment, with room to spare.
+NEEDED_GIB_PER_DROPLET = 4
+
+
+def check(
+    state: Path,
+    droplets: int,
+    build: bool,
+    proc: Path = Path("/proc"),
+    dev: Path = Path("/dev"),
+    which: Callable[[str], str | None] = shutil.which,
+) -> None:
+    """Refuse a machine that cannot run droplets.
+
+    + state: folder in which droplets are made
+    + droplets: how many more are wanted
+    + build: whether the base root has to be built
+    + proc, dev, which: the machine; tests pass their own
+
+    Raises :class:`LabError`.
+    """
+    _check_root()
+    _check_programs({**PROGRAMS, **(BUILD_PROGRAMS if build else {})}, which)
+    _check_kernel(proc, dev)
+    _check_space(state, droplets)
+
+
+def check_root() -> None:
+    """Refuse anyone but root.
+
+    Raises :class:`LabError`.
+    """
+    _check_root()
+
+
+def missing_in_kernel(proc: Path, dev: Path) -> tuple[tuple[str, str], ...]:
+    """What this kernel lacks: name of it, and the module that would bring it."""
+    known = (proc / "filesystems").read_text(encoding="ascii").split()
+    lacks = [(name, name) for name in ("overlay", "xfs") if name not in known]
+    lacks += [
+        (str(node), module)
+        for node, module in ((dev / "loop-control", "loop"), (dev / "net" / "tun", "tun"))
+        if not node.exists()
+    ]
+    lacks += [
+        (f"{kind} namespaces", "")
+        for kind in ("net", "mnt", "pid", "uts", "ipc")
+        if not (proc / "self" / "ns" / kind).exists()
+    ]
+    return tuple(lacks)
+
+
+def _check_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError(
+            "the lab needs root: it makes loop devices, mounts and network namespaces",
+            next_command=f"sudo {' '.join([sys.argv[0], *sys.argv[1:]])}",
+        )
+
+
+def _check_programs(programs: dict[str, str], which: Callable[[str], str | None]) -> None:
+    lacks = [program for program in programs if which(program) is None]
+    if not lacks:
+        return
+    packages = sorted({programs[program] for program in lacks})
+    raise LabError(
+        f"Debian packages are missing: {', '.join(packages)}",
+        why=tuple(f"no {program} (package {programs[program]})" for program in lacks),
+        next_command=f"apt-get update && apt-get install -y {' '.join(packages)}",
+    )
+
+
+def _check_kernel(proc: Path, dev: Path) -> None:
+    lacks = missing_in_kernel(proc, dev)
+    for module in _modules(lacks):
+        succeeds(["modprobe", module])
+    if lacks:
+        lacks = missing_in_kernel(proc, dev)
+    if not lacks:
+        return
+    modules = _modules(lacks)
+    raise LabError(
+        f"this machine's kernel lacks: {', '.join(name for name, _ in lacks)}",
+        why=("in a container, ask for it to be started privileged, with these devices",),
+        next_command=f"modprobe -a {' '.join(modules)}" if modules else "use another machine",
+    )
+
+
+def _modules(lacks: Iterable[tuple[str, str]]) -> list[str]:
+    return [module for _, module in lacks if module]
+
+
+def _check_space(state: Path, droplets: int) -> None:
+    place = state
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 1024**3
+    needed = NEEDED_GIB_PER_DROPLET * droplets
+    if free < needed:
+        raise LabError(
+            f"{place} has {free:.1f} GiB free; {droplets} droplet(s) need {needed} GiB",
+            next_command="rocminfra lab clean, or make space",
+        )
