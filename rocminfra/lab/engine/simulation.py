@@ -5,9 +5,10 @@ The names do not begin with ``VLLM_``, because vLLM checks those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 PREFIX = "ROCMINFRA_SIM_"
 
@@ -83,25 +84,10 @@ def simulation_from(environ: Mapping[str, str]) -> Simulation:
         known = ", ".join(PREFIX + name.upper() for name in sorted([*_READERS, "fail"]))
         raise SimulationError(f"unknown variable {PREFIX}{unknown[0].upper()}; known: {known}")
     failure, amount = _failure(values.pop("fail", ""))
-    numbers = {name: _number(name, value) for name, value in values.items() if name != "gpu"}
-    fields = {name: _READERS[name](number) for name, number in numbers.items()}
-    if "gpu" in values:
-        fields["gpu"] = values["gpu"]
-    return Simulation(failure=failure, failure_amount=amount, **fields)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {name: _READERS[name](name, value) for name, value in values.items()}
+    return Simulation(failure=failure, failure_amount=amount, **fields)
 
 
-_READERS: dict[str, type[int] | type[float] | type[str]] = {
-    "time_scale": float,
-    "load_seconds": float,
-    "gpu": str,
-    "kv_blocks": int,
-    "output_tokens": int,
-    "bandwidth_fraction": float,
-    "compute_fraction": float,
-    "attention_fraction": float,
-    "vision_fraction": float,
-    "step_overhead_ms": float,
-}
 # Zero is a length of time; it is no scale, share or count.
 _MAY_BE_ZERO = {"load_seconds", "step_overhead_ms"}
 
@@ -111,9 +97,34 @@ def _number(name: str, text: str) -> float:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if number > 0 or (number == 0 and name in _MAY_BE_ZERO):
+    if 0 < number < float("inf") or (number == 0 and name in _MAY_BE_ZERO):
         return number
     raise SimulationError(f"{PREFIX}{name.upper()}={text!r} is not a positive number")
+
+
+def _whole(name: str, text: str) -> int:
+    number = _number(name, text)
+    if number != int(number):
+        raise SimulationError(f"{PREFIX}{name.upper()}={text!r} is not a whole number")
+    return int(number)
+
+
+def _text(_name: str, text: str) -> str:
+    return text
+
+
+_READERS: dict[str, Callable[[str, str], object]] = {
+    "time_scale": _number,
+    "load_seconds": _number,
+    "gpu": _text,
+    "kv_blocks": _whole,
+    "output_tokens": _whole,
+    "bandwidth_fraction": _number,
+    "compute_fraction": _number,
+    "attention_fraction": _number,
+    "vision_fraction": _number,
+    "step_overhead_ms": _number,
+}
 
 
 def _failure(text: str) -> tuple[FailureMode, float]:

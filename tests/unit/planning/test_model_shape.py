@@ -49,5 +49,5 @@ def test_no_image_has_more_tokens_than_its_cap(width: int, height: int, cap: int
 
 @pytest.mark.parametrize(("width", "height"), [(0, 10), (10, 0), (10, 2_001)])
 def test_images_that_are_none_are_refused(width: int, height: int) -> None:
-    with pytest.raises(ValueError, match="image of|aspect ratio"):
+    with pytest.raises(ValueError, match=r"image of|aspect ratio"):
         image_grid(width, height, VISION)

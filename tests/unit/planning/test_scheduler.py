@@ -31,7 +31,7 @@ def drain(scheduler: Scheduler) -> dict[str, int]:
         assert 0 < step.tokens <= config.max_num_batched_tokens
         assert scheduler.running <= config.max_num_seqs
         assert 0 <= scheduler.pool.free <= scheduler.pool.usable
-        assert 0 <= scheduler.encoder_cache.free
+        assert scheduler.encoder_cache.free >= 0
         for chunk in step.chunks:
             held[chunk.request_id] = chunk.context + chunk.tokens
             needed = blocks_for(held[chunk.request_id], config.block_size)

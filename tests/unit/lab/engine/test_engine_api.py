@@ -67,8 +67,7 @@ def test_a_model_left_alone_stops_by_itself_and_always_at_the_same_place() -> No
     async def scenario() -> None:
         async with running() as engine:
             answers = [
-                (await engine.post("/v1/chat/completions", messages=HELLO)).json()
-                for _ in range(2)
+                (await engine.post("/v1/chat/completions", messages=HELLO)).json() for _ in range(2)
             ]
             assert [answer["choices"][0]["finish_reason"] for answer in answers] == ["stop"] * 2
             lengths = {answer["usage"]["completion_tokens"] for answer in answers}
