@@ -50,8 +50,8 @@ class ReadOnlyArguments:
     """Mix this into a fact class of your own to let it be batched with its arguments.
 
     By that you promise two things about its ``command``: that every text argument is quoted
-    (``QuoteString``), and that the command only reads, whatever the arguments are. Facts without
-    arguments need no promise.
+    (``QuoteString``), and that the command only reads, whatever the arguments are. The arguments
+    must be declared as :data:`_DECLARED` says. Facts without arguments need no promise.
     """
 
 
@@ -94,6 +94,17 @@ def _any_of(*checks: Check) -> Check:
 def _one_of(*values: str) -> Check:
     return lambda value: isinstance(value, str) and value in values
 
+
+# Types that parameters of our own facts, and of ReadOnlyArguments, may be declared with.
+_DECLARED: Mapping[str, Check] = {
+    "str": _text,
+    "int": _number,
+    "bool": _flag,
+    "None": lambda value: value is None,
+    "list[str]": _list_of(_text),
+    "Sequence[str]": _list_of(_text),
+    "Iterable[str]": _list_of(_text),
+}
 
 _PATH: Mapping[str, Check] = {"path": _text}
 _FIND: Mapping[str, Check] = {
@@ -210,7 +221,10 @@ def arguments_allowed(fact: Fact, arguments: Mapping[str, object]) -> bool:
         known = ARGUMENTS.get(f"{module.removeprefix('pyinfra.facts.')}.{fact.__name__}", {})
         return all(key in known and known[key](value) for key, value in given.items())
     if module.startswith("rocminfra.facts.") or issubclass(fact, ReadOnlyArguments):
-        return all(_plain(value) for value in given.values())
+        return all(
+            key in parameters and _fits(value, parameters[key].annotation)
+            for key, value in given.items()
+        )
     return False
 
 
@@ -219,10 +233,11 @@ def identity_allowed(identity: Mapping[str, object]) -> bool:
     return all(key in IDENTITY and IDENTITY[key](value) for key, value in identity.items())
 
 
-def _plain(value: object) -> bool:
-    if isinstance(value, list):
-        return all(_plain(item) for item in value)
-    return value is None or isinstance(value, (bool, int)) or _text(value)
+def _fits(value: object, annotation: object) -> bool:
+    """Whether a value is of its parameter's declared type; a number is often not quoted."""
+    declared = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    parts = [part.strip() for part in declared.split("|")]
+    return any(part in _DECLARED and _DECLARED[part](value) for part in parts)
 
 
 def _same(value: object, default: object) -> bool:

@@ -129,6 +129,12 @@ def rebuilt(
             return None
 
 
+def nothing_may_run() -> None:
+    """Raise :class:`NotKnownError` while a command is being built: that must reach no host."""
+    if _REBUILDING.get() is not None:
+        raise NotKnownError("a fact that runs commands to know its own cannot be known before")
+
+
 def guess(fact: Fact, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """What most hosts answer, for the commands that are built before a host was asked anything.
 

@@ -114,6 +114,8 @@ class Batch:
         limits = self._limits
         channel = self._transport.open_session(timeout=limits.batch_seconds)
         self._channel = channel
+        # Holds even where gevent has not patched the sockets and its time-outs do not.
+        channel.settimeout(limits.batch_seconds + 5.0)
         if self._cancelled:
             return
         channel.exec_command(command_line(self._commands, nonce, limits))
@@ -142,9 +144,11 @@ class Batch:
 
 
 def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
-    """What the host's login shell is given: the program and its request, in one argument.
+    """What the host's login shell is given: the program and its request.
 
-    Only letters, digits and ``+/=`` stand between the quotes, so every shell reads it alike.
+    It is one ``sh -c`` with nothing inside its quotes that any login shell would read otherwise.
+    The system's own Python comes first, because a wrapper of that name (pyenv's) changes the
+    environment that the commands are to see.
     """
     request: Mapping[str, object] = {
         "nonce": nonce,
@@ -158,10 +162,14 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
     text = json.dumps([_PROGRAM, request])
     packed = base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
     return (
-        "python3 -I -S -c 'import base64,json,zlib;"
-        f'p,r=json.loads(zlib.decompress(base64.b64decode("{packed}")).decode());'
-        'g={"__name__":"facts"};exec(p,g);g["main"](r)\''
+        "sh -c 'p=/usr/bin/python3; [ -x $p ] || p=python3; "
+        f'exec $p -I -S -c "{_START}" {packed}\''
     )
 
 
+_START = (
+    "import base64,json,sys,zlib;"
+    "p,r=json.loads(zlib.decompress(base64.b64decode(sys.argv[1])).decode());"
+    "exec(p);main(r)"
+)
 _PROGRAM = Path(host_batch.__file__).read_text(encoding="utf-8")

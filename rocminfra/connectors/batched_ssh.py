@@ -40,7 +40,7 @@ from pyinfra.facts.server import Command
 from typing_extensions import Unpack
 
 from rocminfra.connectors.answers import Answer
-from rocminfra.connectors.asking import FactWatch, asked_now
+from rocminfra.connectors.asking import FactWatch, asked_now, nothing_may_run
 from rocminfra.connectors.batch import Limits
 from rocminfra.connectors.deploy_name import deploy_name
 from rocminfra.connectors.host_facts import HostFacts
@@ -72,12 +72,14 @@ class BatchedSSHConnector(SSHConnector):
         hosts = ["@rocminfra/my-host.net"]
     """
 
+    limits = Limits()
+
     def __init__(self, state: State, host: Host) -> None:
         super().__init__(state, host)
         FactWatch.over(host)
         deploy = deploy_name(state)
         learned = LearnedList(deploy) if deploy is not None else None
-        self.facts = HostFacts(host, learned, Limits())
+        self.facts = HostFacts(host, learned, self.limits)
 
     @staticmethod
     def make_names_data(name: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
@@ -114,6 +116,7 @@ class BatchedSSHConnector(SSHConnector):
         **arguments: Unpack[ConnectorArguments],
     ) -> tuple[bool, CommandOutput]:
         """Answer a fact's command from what is known, or run it; anything else is a change."""
+        nothing_may_run()
         asked = asked_now(self.host)
         if asked is None or not asked.is_command(command) or asked.fact in SHELL_TEXT_FACTS:
             self.facts.changed()
@@ -140,6 +143,7 @@ class BatchedSSHConnector(SSHConnector):
         **arguments: Unpack[ConnectorArguments],
     ) -> bool:
         """A transfer is a change."""
+        nothing_may_run()
         self.facts.changed()
         return super().put_file(
             cast("str | IO[Any]", filename_or_io),
@@ -160,6 +164,7 @@ class BatchedSSHConnector(SSHConnector):
         **arguments: Unpack[ConnectorArguments],
     ) -> bool:
         """A transfer is a change (with sudo it makes a copy on the host)."""
+        nothing_may_run()
         self.facts.changed()
         return super().get_file(
             remote_filename,
@@ -180,6 +185,7 @@ class BatchedSSHConnector(SSHConnector):
         **arguments: Unpack[ConnectorArguments],
     ) -> bool:
         """A transfer is a change."""
+        nothing_may_run()
         self.facts.changed()
         done = super().rsync(src, dest, flags, print_output, print_input, **arguments)
         return bool(done)

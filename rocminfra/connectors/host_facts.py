@@ -48,10 +48,12 @@ class HostFacts:
         self._transport: Transport | None = None
         self._address = ""
         self._questions: dict[str, Question] = {}
+        self._sent: set[str] = set()
         self._texts: dict[str, str] = {}
         self._supplied: dict[tuple[str, ...], Arguments] = {}
         self._batches: list[Batch] = []
         self._worth_asking = True
+        self._forgotten = False
         self._executed = 0
         self._last: tuple[object, ...] = ()
         self._repeats = 0
@@ -115,6 +117,8 @@ class HostFacts:
         if built is not None and unix_command(built, arguments) == command:
             self._asked[question.key] = record
             self._questions.setdefault(question.key, question)
+            self._texts.setdefault(question.key, command)
+            self._sent.add(command)
 
     def changed(self) -> None:
         """Something other than a fact runs on the host: no answer is true any more."""
@@ -131,6 +135,7 @@ class HostFacts:
     def _forget(self) -> None:
         if self._batches:
             self._worth_asking = self._was_worth_it()
+            self._forgotten = True
         for batch in self._batches:
             batch.cancel()
         self._batches.clear()
@@ -145,15 +150,16 @@ class HostFacts:
         return self._batches
 
     def _ask_again(self, command: str, arguments: Arguments) -> Answer | None:
-        """Send what has become known since the last batch, when that is more than this one."""
-        new = [
-            text
-            for text in self._commands()
-            if not any(batch.knows(text) for batch in self._batches)
-        ]
-        if len({*new, command}) < 2:
+        """Send this question with others that will be asked, if any are known.
+
+        After a change that is everything known; before one it is what could not be sent yet: the
+        list's questions whose classes the deploy has loaded only now, or whose environment is
+        known only now.
+        """
+        others = [text for text in self._commands() if self._forgotten or text not in self._sent]
+        if len({*others, command}) < 2:
             return None
-        batch = self._send([command, *new])
+        batch = self._send([command, *others])
         return self._in_time(batch.answer(command), arguments) if batch is not None else None
 
     def _send(self, commands: Iterable[str]) -> Batch | None:
@@ -163,6 +169,8 @@ class HostFacts:
         logger.debug("[%s] Asking %i facts at once", self._host.name, len(fitting))
         batch = Batch(self._transport, fitting, self._host.name, self._limits)
         self._batches.append(batch)
+        self._sent.update(fitting)
+        self._forgotten = False
         return batch
 
     def _commands(self) -> list[str]:
