@@ -27,6 +27,7 @@ PLANNING_MODULES = (
     "requests",
     "scheduler",
     "sequence",
+    "steps",
 )
 _PROGRAMS = (
     *("bash", "cat", "chmod", "cp", "cut", "date", "dash", "df", "du", "echo", "env", "false"),

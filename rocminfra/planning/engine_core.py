@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from rocminfra.planning.latency import LatencyModel
 from rocminfra.planning.requests import Request
-from rocminfra.planning.scheduler import Completion, Scheduler, SchedulerConfig, Step
+from rocminfra.planning.scheduler import Scheduler, SchedulerConfig
+from rocminfra.planning.steps import Completion, Step
 
 
 @dataclass(frozen=True)

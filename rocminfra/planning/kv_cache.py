@@ -71,10 +71,6 @@ class BlockPool:
         """Blocks that ``holder`` has."""
         return self._held.get(holder, 0)
 
-    def missing(self, holder: str, tokens: int) -> int:
-        """Blocks that ``holder`` still lacks to keep ``tokens`` tokens; 0 when it has enough."""
-        return max(0, -(-tokens // self.block_size) - self._held.get(holder, 0))
-
     def grow(self, holder: str, tokens: int) -> bool:
         """Give ``holder`` what it lacks to keep ``tokens`` tokens; False, and nothing, if it
         cannot be had."""

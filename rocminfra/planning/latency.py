@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rocminfra.planning.gpus import MI300X, Gpu
 from rocminfra.planning.model_shape import QWEN2_VL_72B, ModelShape
-from rocminfra.planning.scheduler import Step
+from rocminfra.planning.steps import Step
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from rocminfra.lab.engine.app import App
 from rocminfra.lab.engine.clock import Clock, ScaledClock
@@ -23,6 +24,9 @@ from rocminfra.lab.engine.startup import Load, LoadFailure, announce, failure_re
 from rocminfra.lab.engine.stats import StatsLog
 from rocminfra.lab.engine.tokenizer import ServedTokenizer
 from rocminfra.planning.engine_core import EngineCore
+
+# Real seconds that clients have to take the last bytes of their answers.
+_FLUSH_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,10 @@ class Server:
         await asyncio.gather(*tasks, return_exceptions=True)
         for connection in list(connections):
             connection.close()
+        # What has been written is on its way out; the loop must live until it is.
+        deadline = time.monotonic() + _FLUSH_S
+        while connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
         if self._is_dead:
             return 1
         self._log.uvicorn("Waiting for application shutdown.")
@@ -194,7 +202,8 @@ class Server:
             return
         request = exchange.request
         self._log.uvicorn(
-            f'{request.peer} - "{request.method} {request.path} HTTP/1.1" {exchange.status}'
+            f'{request.peer} - "{request.method} {request.path} HTTP/1.1" '
+            f"{exchange.status} {HTTPStatus(exchange.status).phrase}"
         )
 
 

@@ -31,9 +31,10 @@ class ServedTokenizer:
                 "directory containing all relevant files for a Qwen2TokenizerFast tokenizer."
             )
         self._tokenizer = Tokenizer.from_file(str(path))
-        self._words = _plain_words(self._tokenizer)
         # As JSON strings without their quotes: they are pasted into answers a token at a time.
-        self.json_words = tuple(json.dumps(word)[1:-1].encode() for word in self._words)
+        self.json_words = tuple(
+            json.dumps(word)[1:-1].encode() for word in _plain_words(self._tokenizer)
+        )
         self.count = lru_cache(maxsize=64)(self._count)
 
     def encode(self, text: str) -> list[int]:
@@ -45,11 +46,6 @@ class ServedTokenizer:
         """Text of ``ids``."""
         text: str = self._tokenizer.decode(ids, skip_special_tokens=False)
         return text
-
-    def text(self, start: int, count: int) -> str:
-        """``count`` tokens of an answer that began ``start`` tokens ago."""
-        words = self._words
-        return "".join(words[(start + index) % len(words)] for index in range(count))
 
     def _count(self, text: str) -> int:
         return len(self.encode(text))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rocminfra.planning.gpus import GPUS, MI300X, MI325X
 from rocminfra.planning.latency import LatencyConstants, LatencyModel
 from rocminfra.planning.model_shape import QWEN2_VL_72B
-from rocminfra.planning.scheduler import Chunk, Step
+from rocminfra.planning.steps import Chunk, Step
 
 IDEAL = LatencyConstants(
     bandwidth_fraction=1,
