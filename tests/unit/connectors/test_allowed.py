@@ -250,6 +250,12 @@ def test_a_list_does_not_have_a_module_imported(tmp_path: Path, monkeypatch: Any
     assert not (tmp_path / "canary").exists()
 
 
+def test_a_fact_is_known_by_its_own_name_only() -> None:
+    assert find_fact("pyinfra.facts.server.Kernel") is Kernel
+    assert find_fact("pyinfra.facts.server.FactBase") is None
+    assert find_fact(f"{__name__}.Kernel") is None
+
+
 def test_facts_of_a_deploy_are_known_once_the_deploy_has_loaded_them() -> None:
     assert find_fact(f"{__name__}.Own") is Own
     assert sys.modules[__name__] is not None

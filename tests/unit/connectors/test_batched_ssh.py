@@ -14,12 +14,15 @@ from paramiko import SSHException
 from pyinfra.api import FactBase, StringCommand
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.facts import get_fact
+from pyinfra.api.operation import add_op
+from pyinfra.api.operations import run_ops
 from pyinfra.connectors import ssh
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.context import ctx_host
 from pyinfra.facts.files import Directory, File, FileContents, Sha256File
 from pyinfra.facts.server import Command, Hostname, Kernel, Mounts, Which
 from pyinfra.facts.server import Path as SearchPath
+from pyinfra.operations import files, python
 
 from rocminfra.connectors import batched_ssh
 from rocminfra.connectors.answers import Answer
@@ -108,23 +111,36 @@ def test_every_transfer_counts_as_a_change(
 
 def test_an_operation_that_only_ran_python_counts_as_a_change(wire: Wire, tmp_path: Path) -> None:
     """A callback may have reached the host by any other way."""
-
-    class Meta:
-        executed = False
-
-    class Operation:
-        operation_meta = Meta()
-
     file = tmp_path / "a"
     file.write_text("old\n")
     learn((FileContents, {"path": str(file)}), (Kernel, {}))
-    with Run() as run:
-        assert run.host.get_fact(FileContents, path=str(file)) == ["old"]
+    seen = []
+
+    def callback() -> None:
         file.write_text("new\n")
-        run.state.ops[run.host]["hash"] = Operation()  # type: ignore[assignment]
-        assert run.host.get_fact(FileContents, path=str(file)) == ["old"]
-        Meta.executed = True
-        assert run.host.get_fact(FileContents, path=str(file)) == ["new"]
+        seen.append(run.host.get_fact(FileContents, path=str(file)))
+        file.write_text("newer\n")
+
+    with Run() as run:
+        seen.append(run.host.get_fact(FileContents, path=str(file)))
+        run.host.get_fact(Kernel)
+        add_op(run.state, python.call, function=callback)
+        run_ops(run.state)
+        run.host.get_fact(Kernel)
+        seen.append(run.host.get_fact(FileContents, path=str(file)))
+    assert seen == [["old"], ["new"], ["newer"]]
+
+
+def test_an_operation_that_ran_nothing_is_no_change(wire: Wire, tmp_path: Path) -> None:
+    learn((Directory, {"path": str(tmp_path)}), (Kernel, {}))
+    wire.execs.clear()
+    with Run() as run:
+        run.host.get_fact(Kernel)
+        add_op(run.state, files.directory, path=str(tmp_path))
+        run_ops(run.state)
+        run.host.get_fact(Kernel)
+        assert run.state.results[run.host].success_ops == 1
+    assert len(wire.execs) == len(wire.batches) == 1
 
 
 def test_a_change_through_another_name_of_the_same_machine_counts(
@@ -205,8 +221,11 @@ def test_a_fact_with_shell_text_for_an_argument_is_live_and_a_change(
     learn((Command, {"command": f"echo x >> {file}"}), (Kernel, {}))
     assert file.read_text() == "x\n"
     assert "Command" not in lists(cache)[0].read_text()
-    learn((Command, {"command": f"echo x >> {file}"}), (Kernel, {}))
-    assert file.read_text() == "x\nx\n"
+    with Run() as run:
+        run.host.get_fact(Kernel)
+        assert file.read_text() == "x\n"
+        run.host.get_fact(Command, command=f"echo x >> {file}")
+        assert run.connector.facts._batches == []
 
 
 class Meddling(FactBase[str]):
