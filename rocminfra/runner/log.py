@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 
 _HOST_PREFIX = re.compile(r"^\[(?P<host>[^\]]+)\]\s*(?:nested\s*)?(?P<text>.*)$", re.DOTALL)
+# What pyinfra says of every operation and every host; the runner says it in its own way.
+_STATUS = re.compile(r"^(Connected|Success|No changes|Skipped)\b")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -18,7 +20,8 @@ class HostLog(logging.Handler):
     """Collects pyinfra's errors by host.
 
     + show: called with every other line that is worth showing
-    + verbosity: 0 shows warnings, 1 everything that pyinfra says, 2 its debug log as well
+    + verbosity: 0 shows warnings and what operations tell of a host, 1 everything that pyinfra
+      says, 2 its debug log as well
     """
 
     def __init__(self, show: Callable[[str], None], verbosity: int) -> None:
@@ -34,7 +37,8 @@ class HostLog(logging.Handler):
             self._errors.setdefault(match["host"], []).append(match["text"].rstrip())
             if self.verbosity == 0:
                 return
-        if record.levelno >= logging.WARNING or self.verbosity > 0:
+        told = match is not None and not _STATUS.match(match["text"])
+        if record.levelno >= logging.WARNING or self.verbosity > 0 or told:
             self.show(message)
 
     def errors(self, host: str) -> tuple[str, ...]:

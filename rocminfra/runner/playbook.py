@@ -78,6 +78,7 @@ def run(
     """
     folder, paths = playbook_files(files)
     request = Request(
+        command=options.command(verb),
         again=partial(options.command, verb),
         inventory=inventory_argument(options.inventory),
         folder=folder,

@@ -20,8 +20,10 @@ from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 from pyinfra_cli.util import exec_file
 
+from rocminfra.operations.failure import keep_silent_at_exit
 from rocminfra.runner.collect import host_results, operation_name
 from rocminfra.runner.execution import connect, execute, prepare
+from rocminfra.runner.host_lock import needs_lock, new_lock
 from rocminfra.runner.log import HostLog
 from rocminfra.runner.redaction import Redaction, environment_secrets
 from rocminfra.runner.results import HostResult
@@ -34,6 +36,7 @@ from rocminfra.settings import load_settings
 class Request:
     """What to run, and where.
 
+    + command: this command line, for others who find the host locked
     + again: the command line that repeats this run for one host, for failures to name
     + inventory: file, or names with commas
     + folder: where the playbook's files include each other from
@@ -43,6 +46,7 @@ class Request:
     + verbosity: 0, 1 (what pyinfra says) or 2 (its debug log)
     """
 
+    command: str
     again: Callable[[str], str]
     inventory: str
     folder: Path
@@ -76,6 +80,7 @@ class Session:
         """
         # Deploy files may include each other only when pyinfra believes to be in its own command.
         pyinfra.is_cli = True
+        keep_silent_at_exit()
         sys.dont_write_bytecode = True
         os.environ.setdefault("PYINFRA_PROGRESS", "off")
         self.request = request
@@ -133,8 +138,14 @@ class Session:
         prepare(self.state, [str(file) for file in files])
 
     def execute(self) -> None:
-        """Run the operations that :meth:`prepare` collected."""
-        execute(self.state)
+        """Run the operations that :meth:`prepare` collected, with the hosts locked."""
+        locked = [host for host in self.active if needs_lock(host)]
+        lock = new_lock(self.request.command)
+        lock.take(self.state, locked)
+        try:
+            execute(self.state)
+        finally:
+            lock.free(self.state, locked)
 
     def results(self) -> tuple[HostResult, ...]:
         """What became of every host so far."""

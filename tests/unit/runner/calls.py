@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.local import LocalConnector
 from pyinfra_cli.util import PYTHON_CODES
 
+from rocminfra.operations.failure import failures
 from rocminfra.runner import session, status
+from rocminfra.runner.host_lock import new_lock
 from rocminfra.runner.playbook import Options, run
 from rocminfra.runner.results import RunResult
 from rocminfra.runner.session import Progress
@@ -82,6 +85,32 @@ def read_status(
     readers = {name: part(word) for name, word in parts.items()}
     with _place(folder, environ), _inventory(hosts):
         return status.read_status(Options("@local"), _progress([], []), readers)
+
+
+def locks(folder: str, path: str, runs: int) -> list[dict[str, Any]]:
+    """Several runs that take one lock, one after the other, and then give it back."""
+    held = []
+    answers = []
+    with _place(folder, {}), _inventory({"h": {}}):
+        for _ in range(runs):
+            lines: list[str] = []
+            request = session.Request("", str, "@local", Path(folder), (), {}, False)
+            run_ = session.Session(request, _progress(lines, []))
+            run_.connect()
+            lock = new_lock("rocminfra apply --limit h", path)
+            lock.take(run_.state, run_.active)
+            held.append((lock, run_, run_.active))
+            answers.append(
+                {
+                    "active": [host.name for host in run_.active],
+                    "failures": list(failures(run_.hosts[0])),
+                    "lines": lines,
+                }
+            )
+        for lock, run_, active in held:
+            lock.free(run_.state, active)
+            run_.close()
+    return answers
 
 
 def argument(folder: str, environ: Mapping[str, str], given: str | None) -> tuple[str, list[str]]:

@@ -36,6 +36,15 @@ def test_what_is_shown(verbosity: int, expected: list[str]) -> None:
     assert shown == expected
 
 
+@pytest.mark.parametrize("text", ["Connected", "Success", "No changes on retry 1", "Skipped"])
+def test_what_an_operation_tells_is_shown_and_pyinfras_status_is_not(text: str) -> None:
+    _, shown, logger = log(0)
+    logger.info(f"[a] {text}")
+    logger.info("[a]  still loading, 3 min of 30")
+    logger.debug("[a] detail")
+    assert shown == ["[a]  still loading, 3 min of 30"]
+
+
 def test_the_debug_log_comes_with_the_second_v() -> None:
     _, shown, logger = log(2)
     logger.debug("d %s", 1)

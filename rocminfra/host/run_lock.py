@@ -1,0 +1,154 @@
+"""One run at a time on a host, as one JSON object on stdout.
+
+    python3 run_lock.py take FILE --token T --owner alice@laptop --command 'rocminfra apply'
+    python3 run_lock.py free FILE --token T
+
+The lock names the process that holds it: the SSH connection's sshd, found among our own parents.
+When that process is gone the lock is stale, whoever took it and from wherever, so that a run that
+was killed blocks nobody. The file stays, empty while the lock is free, and is guarded by flock(2)
+while it is read and written.
+
+Standard library only: this file is copied to the host as it is, or piped into python3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+
+
+def take(path: Path, record: Record, running: Callable[[Record], bool]) -> Record:
+    """Take the lock, also when whoever held it is gone.
+
+    + path: the lock file; its folder is made
+    + record: who takes it; ``token`` tells holders apart
+    + running: says whether a holder still runs
+
+    Returns ``{"taken": bool, "holder": record or None}``; the holder is who has the lock, or,
+    when it was taken from somebody who is gone, who had it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        holder = _read(file)
+        if holder is not None and holder.get("token") != record["token"] and running(holder):
+            return {"taken": False, "holder": holder}
+        _write(file, json.dumps(record))
+        return {"taken": True, "holder": holder}
+
+
+def free(path: Path, token: str) -> Record:
+    """Give the lock back; somebody else's is left alone."""
+    if not path.exists():
+        return {"freed": False}
+    with open(path, "a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        holder = _read(file)
+        if holder is None or holder.get("token") != token:
+            return {"freed": False}
+        _write(file, "")
+        return {"freed": True}
+
+
+def is_running(holder: Record) -> bool:
+    """Whether the process that a record names still runs, and is the same one."""
+    pid, start, boot = holder.get("pid"), holder.get("start"), holder.get("boot")
+    return isinstance(pid, int) and boot == boot_id() and start_time(pid) == start
+
+
+def holding_process(pid: int) -> int:
+    """The process that lives as long as the connection: the nearest sshd above ``pid``.
+
+    Without one (another way in than SSH) the topmost process below init.
+    """
+    topmost = pid
+    while pid > 1:
+        status = _status(pid)
+        if status is None:
+            break
+        name, parent = status[0], int(status[2])
+        if name.startswith("sshd"):
+            return pid
+        topmost, pid = pid, parent
+    return topmost
+
+
+def start_time(pid: int) -> str | None:
+    """When a process began, in clock ticks since boot (proc(5), stat, field 22); None: no such."""
+    status = _status(pid)
+    return None if status is None else status[20]
+
+
+def boot_id() -> str:
+    """Differs after every boot, so that a process id of before means nothing."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _status(pid: int) -> list[str] | None:
+    """Name and the fields after it of /proc/PID/stat; the name may hold spaces and brackets."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    return [name, *rest.split()]
+
+
+def _read(file: Any) -> Record | None:
+    file.seek(0)
+    try:
+        record = json.loads(file.read())
+    except ValueError:
+        # Empty: free. Anything else was cut off while it was written, so its writer is gone.
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _write(file: Any, text: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("action", choices=("take", "free"))
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--token", required=True)
+    parser.add_argument("--owner", default="")
+    parser.add_argument("--command", default="")
+    options = parser.parse_args(arguments)
+    if options.action == "free":
+        print(json.dumps(free(options.file, options.token)))
+        return 0
+    pid = holding_process(os.getppid())
+    record = {
+        "token": options.token,
+        "owner": options.owner,
+        "command": options.command,
+        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "pid": pid,
+        "start": start_time(pid),
+        "boot": boot_id(),
+    }
+    print(json.dumps(take(options.file, record, is_running)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
