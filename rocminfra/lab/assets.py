@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import rocminfra
+from rocminfra.lab.errors import LabError
 from rocminfra.lab.lock import exclusive
 from rocminfra.lab.paths import LabPaths
 
@@ -24,56 +26,42 @@ def ensure(paths: LabPaths, base: Path, say: Callable[[str], None]) -> None:
 
     Raises :class:`LabError` when another process makes them and does not end.
     """
-    model_key = _key([_PACKAGE / "lab" / "toy_model.py"])
-    sources = [_PACKAGE / "lab" / "image.py", _PACKAGE / "lab" / "toy_model.py"]
-    sources += sorted((_PACKAGE / "lab" / "engine").rglob("*.py"))
-    sources += sorted((_PACKAGE / "planning").glob("*.py"))
-    image_key = _key(sources, base.name)
-    model_mark, image_mark = _mark(paths.model), _mark(paths.assets / IMAGE)
-    if _read(model_mark) == model_key and _read(image_mark) == image_key:
-        return
+    source = (_PACKAGE / "lab" / "toy_model.py").read_bytes()
+    model_key = hashlib.sha256(source).hexdigest()
+    mark = paths.model.with_name(f"{paths.model.name}.key")
     with exclusive("assets", wait_s=LOCK_WAIT_S, folder=paths.cache / ".locks"):
-        if _read(model_mark) != model_key:
+        if not paths.model.is_dir() or _read(mark) != model_key:
             say("making the toy model")
-            _make_model(paths.model)
-            model_mark.write_text(model_key, encoding="ascii")
-        if _read(image_mark) != image_key:
+            mark.unlink(missing_ok=True)
+            _toy_model().build(paths.model)
+            mark.write_text(model_key, encoding="ascii")
+        if not (paths.assets / IMAGE).exists():
             say("making the engine simulator's image")
-            image_mark.unlink(missing_ok=True)
-            _make_image(base, paths.assets / IMAGE)
-            image_mark.write_text(image_key, encoding="ascii")
+        # It knows by itself whether its sources have changed.
+        _image().build(base, paths.assets / IMAGE)
 
 
-def _make_model(folder: Path) -> None:
-    from rocminfra.lab import toy_model  # it needs a tokenizer library that nothing else does
-
-    draft = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    toy_model.build(draft)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+def _toy_model() -> ModuleType:
+    try:
+        from rocminfra.lab import toy_model
+    except ModuleNotFoundError as error:
+        raise _incomplete(error) from None
+    return toy_model
 
 
-def _make_image(base: Path, file: Path) -> None:
-    from rocminfra.lab import image
-
-    draft = file.with_name(f"{file.name}.new")
-    image.build(base, draft)
-    draft.rename(file)
-
-
-def _key(files: Iterable[Path], *words: str) -> str:
-    digest = hashlib.sha256(" ".join(words).encode())
-    for file in files:
-        if file.is_file():
-            digest.update(f"{file.relative_to(_PACKAGE)}\n".encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+def _image() -> ModuleType:
+    try:
+        from rocminfra.lab import image
+    except ModuleNotFoundError as error:
+        raise _incomplete(error) from None
+    return image
 
 
-def _mark(made: Path) -> Path:
-    """File beside ``made`` that says what it was made from."""
-    return made.with_name(f"{made.name}.key")
+def _incomplete(error: ModuleNotFoundError) -> LabError:
+    return LabError(
+        f"the lab's own Python packages are missing: {error}",
+        next_command=f"{sys.executable} -m pip install 'rocminfra[lab]'",
+    )
 
 
 def _read(file: Path) -> str:

@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from rocminfra.lab import guest, machine
@@ -32,11 +32,12 @@ LOCK_WAIT_S = 1200
 NEEDED_BYTES = 2 * 1024**3
 
 
-def ensure(cache: Path, say: Say) -> Path:
+def ensure(cache: Path, in_use: Collection[str], say: Say) -> Path:
     """The base root in ``cache``, built if it is not there.
 
     + cache: the lab's cache; the root is built beside its final place and renamed, so that a
       killed build leaves nothing that could be taken for a root
+    + in_use: base roots of droplets that are up; other old ones make room for a new one
     + say: told what is being done
 
     Raises :class:`LabError`.
@@ -49,7 +50,7 @@ def ensure(cache: Path, say: Say) -> Path:
     with exclusive("base", wait_s=LOCK_WAIT_S, folder=cache / ".locks"):
         if final.is_dir():  # another process has built it meanwhile
             return final
-        _remove_unfinished(cache)
+        _remove_old(cache, in_use)
         _check_space(cache)
         building = cache / f"{final.name}.building-{os.getpid()}"
         try:
@@ -74,23 +75,12 @@ def key(release: Release, files: Mapping[str, tuple[bytes, int]]) -> str:
 
 
 def base_files() -> dict[str, tuple[bytes, int]]:
-    """Files of the base root that are not a package's: path, and contents with mode."""
+    """Files of this machine that the base root gets: path, and contents with mode."""
     files: dict[str, tuple[bytes, int]] = {}
     for path, contents in {**machine.apt_files(), **machine.certificates()}.items():
         files[path] = (contents, 0o644)
     files["/etc/apt/apt.conf.d/90machine"] = (machine.apt_acquire().encode(), 0o644)
     files["/etc/dpkg/dpkg.cfg.d/90lab"] = (b"force-unsafe-io\n", 0o644)
-    library = "/usr/local/lib/rocminfra-lab"
-    for name, path, mode in (
-        ("apt.conf", "/etc/apt/apt.conf.d/95rocminfra-lab", 0o644),
-        ("sshd.conf", "/etc/ssh/sshd_config.d/10-rocminfra-lab.conf", 0o644),
-        ("rocminfra-lab-devices.service", "/etc/systemd/system/", 0o644),
-        ("devices.sh", f"{library}/", 0o755),
-        ("save_debs.sh", f"{library}/", 0o755),
-        ("amd_smi.py", "/opt/rocm/bin/amd-smi", 0o755),
-    ):
-        target = path + name if path.endswith("/") else path
-        files[target] = (guest.text(name).encode(), mode)
     return files
 
 
@@ -162,9 +152,10 @@ def _contained(command: list[str], what: str) -> None:
         )
 
 
-def _remove_unfinished(cache: Path) -> None:
-    for folder in cache.glob("base-*.building-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+def _remove_old(cache: Path, in_use: Collection[str]) -> None:
+    for folder in cache.glob("base-*"):
+        if str(folder) not in in_use:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_space(cache: Path) -> None:

@@ -86,6 +86,8 @@ def answers(address: str) -> bool:
     try:
         with socket.create_connection((address, 22), timeout=1) as connection:
             connection.settimeout(5)
+            # Whoever hangs up without a greeting is an error in the droplet's journal.
+            connection.sendall(b"SSH-2.0-rocminfra-lab\r\n")
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
@@ -114,6 +116,8 @@ def _nspawn(paths: LabPaths, droplet: Droplet) -> list[str]:
         "--timezone=off",
         "--resolv-conf=off",
         "--console=pipe",
+        # As on a machine of its own, whatever the limits of this shell are.
+        "--rlimit=RLIMIT_NOFILE=1024:524288",
         # Docker needs nearly all of them; none can set this machine's clock or load modules.
         "--capability=all",
         "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE",

@@ -62,7 +62,8 @@ def up(paths: LabPaths, names: Sequence[str], wanted: Wanted, say: Say) -> tuple
     has_base = any(paths.cache.glob("base-*-????????????"))
     requirements.check(paths.state, len(names), build=not has_base)
     layer.make_caches(paths)
-    base = base_root.ensure(paths.cache, say)
+    in_use = {droplet.base for droplet in droplet_record.readable(paths)}
+    base = base_root.ensure(paths.cache, in_use, say)
     assets.ensure(paths, base, say)
     made: list[tuple[Droplet, subprocess.Popen[bytes]]] = []
     with exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
@@ -144,18 +145,21 @@ def refuse_dead(paths: LabPaths, name: str) -> None:
         )
 
 
-# Runs inside. Docker's data may be on the disk, and swap or another mount too.
+# Runs inside. Docker's data may be on the disk, or on a partition of it.
 _LET_GO = r"""
 set -eu
-units="vllm.service docker.socket docker.service containerd.service"
-for unit in $units; do
+for unit in vllm.service docker.socket docker.service containerd.service; do
     if systemctl --quiet is-active "$unit"; then systemctl stop "$unit"; fi
 done
-number=$(cat /sys/class/block/vdc/dev)
-while target=$(findmnt -rn -o TARGET,MAJ:MIN | awk -v n="$number" '$2 == n {t = $1} END {print t}')
-    test -n "$target"
-do
-    umount -R "$target"
+for device in /dev/vdc*; do
+    number=$(cat "/sys/class/block/${device#/dev/}/dev")
+    findmnt -rn -o MAJ:MIN,TARGET | awk -v n="$number" '$1 == n {print $2}' | tac |
+        while read -r target; do umount --recursive "$target" 2>/dev/null || true; done
+    if findmnt -rn -o MAJ:MIN | grep -qx "$number"; then
+        echo "$device is still mounted" >&2
+        findmnt -n -o TARGET,SOURCE --source "$device" >&2
+        exit 1
+    fi
 done
 """
 

@@ -9,7 +9,7 @@ import shutil
 import uuid
 from pathlib import Path
 
-from rocminfra.lab import keys, machine
+from rocminfra.lab import guest, keys, machine
 from rocminfra.lab.base_root import install
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.loop_disk import Loop
@@ -19,6 +19,17 @@ from rocminfra.lab.paths import LabPaths
 NAME_SERVER = "10.0.2.3"
 DROPLET_CACHE = "/var/cache/rocminfra-lab"
 VRAM_MIB = 196_288  # one MI300X as amd-smi reports it on an SR-IOV guest
+_LIBRARY = "/usr/local/lib/rocminfra-lab"
+_UNIT = "rocminfra-lab-devices.service"
+# File of `guest`: where it goes, and its mode.
+_GUEST_FILES = {
+    "apt.conf": ("/etc/apt/apt.conf.d/95rocminfra-lab", 0o644),
+    "sshd.conf": ("/etc/ssh/sshd_config.d/10-rocminfra-lab.conf", 0o644),
+    _UNIT: (f"/etc/systemd/system/{_UNIT}", 0o644),
+    "devices.sh": (f"{_LIBRARY}/devices.sh", 0o755),
+    "save_debs.sh": (f"{_LIBRARY}/save_debs.sh", 0o755),
+    "amd_smi.py": ("/opt/rocm/bin/amd-smi", 0o755),
+}
 
 
 def make(paths: LabPaths, droplet: Droplet, disk: Loop) -> None:
@@ -55,8 +66,13 @@ def make(paths: LabPaths, droplet: Droplet, disk: Loop) -> None:
         "/etc/rocminfra-lab/disk": (f"{disk.name}\n", 0o644),
         "/etc/rocminfra-lab/gpu.json": (json.dumps(gpu) + "\n", 0o644),
     }
+    for name, (path, mode) in _GUEST_FILES.items():
+        files[path] = (guest.text(name), mode)
     for path, (contents, mode) in files.items():
         install(upper, base, path, contents, mode)
+    wanted = upper / "etc/systemd/system/sysinit.target.wants"
+    wanted.mkdir(exist_ok=True)
+    (wanted / _UNIT).symlink_to(f"../{_UNIT}")
     _lend_packages(paths, upper, base)
 
 

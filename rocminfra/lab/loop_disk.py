@@ -74,13 +74,20 @@ def detach(loop: Loop) -> None:
 def make_blank(folder: Path, loop: Loop, size_gib: int) -> None:
     """Make the disk read as zeros again, partitions gone; the device stays the same.
 
-    Raises :class:`LabError`.
+    Raises :class:`LabError` when something still uses it; nothing has been changed then.
     """
+    try:
+        os.close(os.open(loop.path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as error:
+        raise LabError(
+            f"the disk is in use: {error.strerror}",
+            next_command="unmount it, or take the droplet down",
+        ) from None
     os.truncate(folder / FILE, 0)
     os.truncate(folder / FILE, size_gib * 1024**3)
     run(["blockdev", "--flushbufs", loop.path])
-    # The kernel forgets the partitions of the table that is gone.
-    run(["blockdev", "--rereadpt", loop.path])
+    # The kernel forgets the partitions of the table that is gone; there may have been none.
+    succeeds(["partx", "--delete", loop.path])
 
 
 def _make_node(loop: Loop) -> None:

@@ -23,6 +23,12 @@ boot)
         echo 1 >/run/rocminfra-lab-numa_balancing
         mount --bind /run/rocminfra-lab-numa_balancing /proc/sys/kernel/numa_balancing
     fi
+    # The host's disks and swap show in these as well.
+    mkdir -p /run/rocminfra-lab-proc
+    head -n 1 /proc/swaps >/run/rocminfra-lab-proc/swaps
+    : >/run/rocminfra-lab-proc/partitions
+    mount --bind /run/rocminfra-lab-proc/swaps /proc/swaps
+    mount --bind /run/rocminfra-lab-proc/partitions /proc/partitions
     mkdir -p /run/rocminfra-lab-sys
     mount -t tmpfs -o mode=755,size=16m tmpfs /run/rocminfra-lab-sys
     mkdir -p /run/rocminfra-lab-sys/block /run/rocminfra-lab-sys/dev /run/rocminfra-lab-sys/class
@@ -44,6 +50,11 @@ refresh) ;;
     ;;
 esac
 
+# The kernel may know no GPT; partx reads the table itself and tells it.
+if [ -b /dev/vdc ]; then
+    partx --update /dev/vdc 2>/dev/null || partx --delete /dev/vdc 2>/dev/null || true
+fi
+
 loop=$(cat /etc/rocminfra-lab/disk)
 source=/sys/devices/virtual/block/$loop
 
@@ -59,7 +70,7 @@ attributes() {
             if [ -f "$entry" ]; then cat "$entry" >"$2/queue/${entry##*/}" 2>/dev/null || true; fi
         done
     fi
-    sed -i "s/^DEVNAME=$loop\(p\|\)/DEVNAME=vdc/" "$2/uevent"
+    sed -i "s/^DEVNAME=${loop}p*/DEVNAME=vdc/" "$2/uevent"
 }
 
 # node NAME FOLDER: device node, and the links by number and by class.
@@ -71,10 +82,14 @@ node() {
     fi
     ln -sfn "../../${2#/sys/}" "/sys/dev/block/$number"
     ln -sfn "../../${2#/sys/}" "/sys/class/block/$1"
+    printf '%4d %8d %10d %s\n' "${number%:*}" "${number#*:}" $(($(cat "$2/size") / 2)) "$1" \
+        >>/run/rocminfra-lab-proc/partitions
 }
 
+printf 'major minor  #blocks  name\n\n' >/run/rocminfra-lab-proc/partitions
 rm -rf /sys/block/vdc /sys/dev/block/* /sys/class/block/* /dev/vdc?*
 attributes "$source" /sys/block/vdc
+node vdc /sys/block/vdc
 for part in "$source/$loop"p*; do
     if [ -d "$part" ]; then
         name=vdc${part##*"$loop"p}
@@ -82,4 +97,3 @@ for part in "$source/$loop"p*; do
         node "$name" "/sys/block/vdc/$name"
     fi
 done
-node vdc /sys/block/vdc

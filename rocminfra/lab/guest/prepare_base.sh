@@ -26,10 +26,11 @@ systemctl --quiet mask \
     getty.target systemd-logind.service systemd-update-utmp.service \
     systemd-update-utmp-runlevel.service systemd-firstboot.service ssh.socket \
     sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount modprobe@.service
-systemctl --quiet enable ssh.service rocminfra-lab-devices.service
+systemctl --quiet enable ssh.service
 systemctl --quiet set-default multi-user.target
 rm -f /etc/ssh/ssh_host_* /etc/machine-id /var/lib/dbus/machine-id /etc/hostname
 rm -f /etc/update-motd.d/* /etc/motd
+echo LANG=C.UTF-8 >/etc/default/locale
 
 # The index is the droplet's own, as on an image; the product updates it when it must.
 apt-get update -qq
