@@ -9,6 +9,8 @@ from rocminfra.secrets import hub_token
 
 settings = current()
 environment = cache_environment(settings)
+if settings.model.is_local_folder:
+    model_folder.gate(settings.model.source)
 
 host_files.directories(
     name="Folders of the caches",

@@ -1,11 +1,9 @@
 """The scratch disk: XFS, in fstab by UUID, mounted; refused where it may hold something."""
 
-from pyinfra import host
-
 from rocminfra.operations import disk
-from rocminfra.settings import load_settings
+from rocminfra.operations.host_settings import current
 
-settings = load_settings(host.data.dict())
+settings = current()
 storage = settings.storage
 arguments = {
     "device": storage.device,

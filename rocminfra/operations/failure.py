@@ -7,15 +7,21 @@ reads the records back and turns their kind into its exit code.
 
 from __future__ import annotations
 
+import atexit
+import sys
 from dataclasses import dataclass
 from enum import Enum
 
+import pyinfra
 from pyinfra import logger
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 _KEY = "rocminfra.failures"
+# Repeated when plain pyinfra ends, below its "No hosts remaining!".
+_last_words: list[str] = []
+_repeats_at_exit = True
 
 
 class FailureKind(Enum):
@@ -63,6 +69,15 @@ def record(host: Host, failure: Failure) -> None:
     known.append(failure)
     for line in failure.lines():
         host.log_styled(line, fg="red", log_func=logger.error)
+    if _repeats_at_exit and pyinfra.is_cli and not _last_words:
+        atexit.register(_say_last_words)
+    _last_words.extend(f"[{host.name}] {line}" for line in failure.lines()[len(failure.why) :])
+
+
+def keep_silent_at_exit() -> None:
+    """For programs that report recorded failures themselves, such as the runner."""
+    global _repeats_at_exit
+    _repeats_at_exit = False
 
 
 def failures(host: Host) -> tuple[Failure, ...]:
@@ -92,3 +107,8 @@ def fail(failure: Failure) -> FunctionCommand:
     In the prepare stage it counts as a pending change, so that ``--dry`` shows it.
     """
     return FunctionCommand(_fail, (failure,), {})
+
+
+def _say_last_words() -> None:
+    for line in _last_words:
+        print(f"--> {line}", file=sys.stderr)  # noqa: T201

@@ -7,16 +7,27 @@ import posixpath
 from io import StringIO
 from pathlib import Path
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from rocminfra.facts.model_folder import MANIFEST, CopiedFile, Folder, ModelFolder
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.failure import Failure, FailureKind, fail
+from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
 
 # Files up to this size are hashed at every run; a larger one (a shard of the weights) only when
 # its size or modification time differs from when it was copied.
 ALWAYS_HASH_BYTES = 16 * 1024 * 1024
+
+
+def gate(source: str) -> None:
+    """Take the host out of the run, before any change, when there is no model to copy.
+
+    + source: folder on the operator's machine
+
+    For a task's top level.
+    """
+    if not _is_model(source):
+        take_out(state, host, _no_model(source))
 
 
 @operation()
@@ -29,16 +40,10 @@ def copied(source: str, destination: str) -> Commands:
     Every file is verified on the host by SHA-256 before it gets its name; the manifest is written
     last, so that a copy that was cut off goes on where it ended.
     """
-    folder = Path(source)
-    if not (folder / "config.json").is_file():
-        yield fail(
-            Failure(
-                FailureKind.SETTINGS,
-                f"model.source {source} is not a model's folder: it holds no config.json",
-                next_command=f"ls {source}",
-            )
-        )
+    if not _is_model(source):
+        yield fail(_no_model(source))
         return
+    folder = Path(source)
     there = host.get_fact(ModelFolder, path=destination)
     wanted = _local_files(folder, there)
     changes = [file for file in wanted if not _is_there(file, there)]
@@ -54,6 +59,18 @@ def copied(source: str, destination: str) -> Commands:
     text = "".join(f"{file.line()}\n" for file in wanted)
     digest = hashlib.sha256(text.encode()).hexdigest()
     yield from _upload(StringIO(text), posixpath.join(destination, MANIFEST), digest)
+
+
+def _is_model(source: str) -> bool:
+    return (Path(source) / "config.json").is_file()
+
+
+def _no_model(source: str) -> Failure:
+    return Failure(
+        FailureKind.SETTINGS,
+        f"model.source {source} is not a model's folder: it holds no config.json",
+        next_command=f"ls {source}",
+    )
 
 
 def _local_files(folder: Path, there: Folder) -> list[CopiedFile]:

@@ -19,6 +19,7 @@ from rocminfra.operations.failure import Failure
 class ScriptedHost:
     """Stands where pyinfra's host does: answers facts from a table and remembers what it hears."""
 
+    name: str = "scripted"
     facts: dict[type, Any] = field(default_factory=dict)
     connector_data: dict[str, Any] = field(default_factory=dict)
     noops: list[str] = field(default_factory=list)
