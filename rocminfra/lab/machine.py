@@ -196,13 +196,19 @@ def pip_conf(settings: Mapping[str, str], cache_dir: str) -> str:
 
 
 def local_paths(settings: Mapping[str, str]) -> tuple[Path, ...]:
-    """Existing local folders and files that pip's settings name, without those in others."""
+    """Existing local folders and files that pip's settings need, without those in others.
+
+    + settings: pip's settings; a local index needs the folder above its pages as well, because
+      they link to files beside them (``simple/NAME/index.html`` to ``../../files/…``)
+    """
     named = set()
-    for value in settings.values():
+    for key, value in settings.items():
         for word in value.split():
             path = Path(word.removeprefix("file://")) if word.startswith("file://") else Path(word)
-            if path.is_absolute() and path.exists():
-                named.add(path)
+            if not path.is_absolute() or not path.exists():
+                continue
+            is_index = key in ("index-url", "extra-index-url") and path.parent != Path("/")
+            named.add(path.parent if is_index else path)
     # The droplet has certificates of its own, this machine's included.
     own = Path("/etc/ssl")
     paths = sorted(path for path in named if path != own and own not in path.parents)
