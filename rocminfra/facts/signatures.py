@@ -1,7 +1,8 @@
 """What blkid and wipefs say of a device.
 
 "Blank" is said by one exact answer of each tool, and by nothing else: blkid's exit code 2 with
-nothing on either output, wipefs's exit code 0 with an empty list. blkid's code 2 also means "no
+nothing on either output (of a partition, exit code 0 with nothing but its line in the partition
+table), wipefs's exit code 0 with an empty list. blkid's code 2 also means "no
 such device" (blkid(8)), which is why it never counts alone.
 """
 
@@ -12,6 +13,8 @@ from typing import Any
 
 from rocminfra.facts.tool_output import NotUnderstood, check_run, failure, loads_tool
 from rocminfra.planning.disk_observation import Finding, Look, Signature
+
+_ENTRY = "PART_ENTRY_"
 
 
 def blkid_look(run: Any) -> Look:
@@ -32,6 +35,9 @@ def blkid_look(run: Any) -> Look:
         for key, uuid in (("TYPE", "UUID"), ("PTTYPE", "PTUUID"))
         if key in found
     )
+    if set(found) - {"DEVNAME"} and all(k == "DEVNAME" or k.startswith(_ENTRY) for k in found):
+        # Of a partition blkid tells its line in the table, and with that it has an answer.
+        return Look("blkid", Finding.BLANK, "nothing recognised in the partition")
     if not signatures:
         # DEVNAME alone, or keys of a newer blkid: something is there that we do not know.
         return Look("blkid", Finding.DATA, f"unknown contents: {' '.join(sorted(found))}")

@@ -7,7 +7,7 @@ from pyinfra.api import QuoteString, StringCommand
 from rocminfra.facts.fstab import fstab_line
 from rocminfra.facts.host_program import source
 from rocminfra.planning.disk import Format, Mount
-from rocminfra.planning.disk_mount import Step
+from rocminfra.planning.disk_mount import Step, missing_options, mounts_at
 from rocminfra.planning.disk_observation import SENTINEL, Desired, Observed
 
 # Without udev there is nothing to wait for; with it, a mount right after mkfs can miss the UUID.
@@ -59,7 +59,10 @@ def step_command(
             place,
         )
     if step is Step.REMOUNT:
-        return StringCommand("mount -o", QuoteString(f"remount,{options}"), place)
+        live = mounts_at(observed, desired.mount_point)[-1].options
+        lacking = missing_options(live, desired.mount_options)
+        every = dict.fromkeys(("remount", *desired.mount_options, *lacking))
+        return StringCommand("mount -o", QuoteString(",".join(every)), place)
     if step is Step.OWNER:
         return _if_mounted(decision, desired, StringCommand("chown", _owner(desired), place))
     text = QuoteString(decision.uuid)

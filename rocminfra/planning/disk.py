@@ -152,12 +152,12 @@ def _format(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
             device,
             uuid,
             MOUNT_STEPS,
-            (choice.reason, "every probe says it is blank"),
+            (choice.reason, "every probe says it is blank", f"it gets UUID {uuid}"),
             choice.rejected,
         )
     token = permits(desired.wipe, desired.host, device)
     if token is not None:
-        reasons = (choice.reason, f"wipe token {token}", *_evidence(device))
+        reasons = (choice.reason, f"wipe token {token}", f"it gets UUID {uuid}", *_evidence(device))
         return Format(device, uuid, MOUNT_STEPS, reasons, choice.rejected, token)
     wanted = tokens(desired.host, device)[0]
     return Refuse(

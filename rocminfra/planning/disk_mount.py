@@ -36,6 +36,10 @@ _SHOWN_AS_ABSENCE = {
     "nodiscard": "discard",
     "noquota": "usrquota",
 }
+# Options that nobody asked for and that would break what runs on the disk.
+_UNWANTED = {"ro": "rw", "noexec": "exec", "nosuid": "suid", "nodev": "dev", "sync": "async"}
+# Options that bring some of those along (mount(8)).
+_IMPLYING = frozenset(("user", "users", "owner", "group"))
 
 
 class Step(Enum):
@@ -112,15 +116,19 @@ def fstab_uuid(observed: Observed, target: str) -> str | None:
 
 
 def missing_options(live: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """The wanted options that the live mount does not have.
+    """The options that the live mount lacks: wanted ones, and the opposite of unwanted ones.
 
     + live: options of the mount and of its file system, as mountinfo shows them
     + wanted: options as in fstab
     """
     shown = {_plain(option) for option in live}
     missing = [option for option in wanted if not _has(shown, option)]
-    if "ro" in shown and "ro" not in wanted and "rw" not in missing:
-        missing.append("rw")
+    unwanted = {} if _IMPLYING & set(wanted) else _UNWANTED
+    missing += [
+        opposite
+        for option, opposite in unwanted.items()
+        if option in shown and option not in wanted and opposite not in missing
+    ]
     return tuple(missing)
 
 

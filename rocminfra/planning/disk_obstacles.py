@@ -70,13 +70,13 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
 
 def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse | None:
     """What no token can permit."""
-    if device.kind not in _KINDS and not device.kind.startswith("raid"):
-        return Refuse(
-            f"{device.path} is of kind {device.kind}", (), "set storage.device to a disk", device
-        )
     if device.problems:
         return Refuse(
             f"{device.path} is not understood", device.problems, "lsblk on the host", device
+        )
+    if device.kind not in _KINDS and not device.kind.startswith("raid"):
+        return Refuse(
+            f"{device.path} is of kind {device.kind}", (), "set storage.device to a disk", device
         )
     system = system_use(observed, device)
     if system is not None:

@@ -1,0 +1,446 @@
+"""The states that a disk and its surroundings can be in, each with what has to be decided.
+
+One table for the tests and for ``docs/storage.md``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import storage_signatures as signatures
+from storage_room import DISK_BYTES, MIB, Disk, Room
+
+Prepare = Callable[[Room, Disk], Mapping[str, str] | None]
+UUID = "7d0e4f0a-92a1-4c3e-8f9b-0c7f5a1b2c3d"
+OTHER_UUID = "11111111-2222-4333-8444-555555555555"
+
+
+@dataclass(frozen=True)
+class State:
+    """One state.
+
+    + name: what it is, for the table
+    + decision: ``Keep``, ``Mount``, ``Format`` or ``Refuse``
+    + says: what the message has to say
+    + prepare: makes it; hands back more ``--data``
+    + token: whether the refusal shows a wipe token
+    """
+
+    name: str
+    decision: str
+    says: str
+    prepare: Prepare
+    token: bool = False
+
+    @property
+    def slug(self) -> str:
+        return "-".join("".join(c if c.isalnum() else " " for c in self.name).lower().split())
+
+
+def refused(name: str, says: str, prepare: Prepare, token: bool = False) -> State:
+    return State(name, "Refuse", says, prepare, token)
+
+
+def holds(name: str, says: str, prepare: Prepare) -> State:
+    """A disk with something on it: refused, and the token to destroy it is shown."""
+
+    return State(name, "Refuse", says, prepare, token=True)
+
+
+def run(*command: str) -> Prepare:
+    """Run a command; ``DISK`` in it is the device."""
+
+    def prepare(room: Room, disk: Disk) -> None:
+        room.sh('"$@"', *(part.replace("DISK", disk.path) for part in command))
+
+    return prepare
+
+
+def ours(room: Room, disk: Disk, uuid: str = UUID) -> None:
+    """Our file system, not mounted."""
+    room.sh('mkfs.xfs -q -L rocm-models -m uuid="$1" "$2"', uuid, disk.path)
+
+
+def mounted(room: Room, disk: Disk, options: str = "noatime", path: str | None = None) -> None:
+    room.sh('mkdir -p "$2"; mount -o "$3" "$1" "$2"', disk.path, path or room.mount_point, options)
+
+
+def fstab(room: Room, *lines: str) -> None:
+    room.sh('printf "%s\\n" "$@" >> /etc/fstab', *lines)
+
+
+def done(room: Room, disk: Disk) -> None:
+    """Everything right."""
+    ours(room, disk)
+    mounted(room, disk)
+    fstab(room, f"UUID={UUID} {room.mount_point} xfs nofail,noatime 0 0")
+    room.sh('echo "$1" > "$2/.rocminfra-scratch"', UUID, room.mount_point)
+
+
+def random_bytes(offset: int, length: int = 4096) -> Prepare:
+    def prepare(room: Room, disk: Disk) -> None:
+        disk.write(offset, os.urandom(length))
+
+    return prepare
+
+
+def torn(room: Room, disk: Disk) -> None:
+    ours(room, disk)
+    disk.write(0, bytes(512))
+
+
+def interrupted(room: Room, disk: Disk) -> None:
+    ours(room, disk)
+    room.sh('xfs_db -x -c "sb 0" -c "write -c inprogress 1" "$1" >/dev/null', disk.path)
+
+
+def came_back_blank(room: Room, disk: Disk) -> None:
+    fstab(room, f"UUID={UUID} {room.mount_point} xfs nofail,noatime 0 0")
+
+
+def in_container(room: Room, disk: Disk) -> None:
+    """Mounted in another mount name space only."""
+    ours(room, disk)
+    script = 'mount --make-rprivate /; mount "$1" "$2"; echo ready; exec cat'
+    room.sh('mkdir "$1"', f"{room.place}/container")
+    room.start(
+        'exec unshare --mount sh -euc "$3" sh "$1" "$2"',
+        disk.path,
+        f"{room.place}/container",
+        script,
+    )
+
+
+def opened(room: Room, disk: Disk) -> None:
+    room.start('exec 3<"$1"; echo ready; exec cat', disk.path)
+
+
+def mounted_elsewhere(room: Room, disk: Disk) -> None:
+    ours(room, disk)
+    mounted(room, disk, path=f"{room.place}/else where")
+
+
+def below_a_loop_device(room: Room, disk: Disk) -> None:
+    room.attach(Path(disk.path))
+
+
+def missing(tool: str) -> Prepare:
+    """A tool that is not there."""
+
+    def prepare(room: Room, disk: Disk) -> None:
+        room.sh('mount --bind /dev/null "$(command -v "$1")"', tool)
+
+    return prepare
+
+
+def read_only(room: Room, disk: Disk) -> None:
+    room.sh('blockdev --setro "$1"', disk.path)
+
+
+def on_place(script: str) -> Prepare:
+    """Our XFS is there, and something is at the mount point (``$1``)."""
+
+    def prepare(room: Room, disk: Disk) -> None:
+        ours(room, disk)
+        room.sh(script, room.mount_point)
+
+    return prepare
+
+
+def with_lines(*lines: str, uuid: str = UUID) -> Prepare:
+    """Our XFS, not mounted, and lines in fstab; ``AT`` is the mount point, ``DISK`` the device."""
+
+    def prepare(room: Room, disk: Disk) -> None:
+        ours(room, disk, uuid)
+        fstab(
+            room,
+            *(line.replace("AT", room.mount_point).replace("DISK", disk.path) for line in lines),
+        )
+
+    return prepare
+
+
+def but(change: Callable[[Room, Disk], object]) -> Prepare:
+    """Everything right, but for one change."""
+
+    def prepare(room: Room, disk: Disk) -> None:
+        done(room, disk)
+        change(room, disk)
+
+    return prepare
+
+
+def unmounted(room: Room, disk: Disk) -> None:
+    room.sh('umount "$1"', room.mount_point)
+
+
+def fstab_says(text: str) -> Prepare:
+    """All of fstab; ``AT`` is the mount point."""
+
+    def prepare(room: Room, disk: Disk) -> None:
+        room.sh('printf "%s\\n" "$1" > /etc/fstab', text.replace("AT", room.mount_point))
+
+    return prepare
+
+
+def twice_mounted(room: Room, disk: Disk) -> None:
+    room.sh('mount -t tmpfs tmpfs "$1"', room.mount_point)
+
+
+def only_a_folder(room: Room, disk: Disk) -> None:
+    room.sh(
+        'mkdir "$1/sub" "$1-"; mount --bind "$1/sub" "$1-"; umount "$1"; mount --move "$1-" "$1"',
+        room.mount_point,
+    )
+
+
+def one_partition(prepare: str) -> Prepare:
+    """A whole disk with one partition; ``$1`` of the script is the partition."""
+
+    def made(room: Room, disk: Disk) -> None:
+        signatures.gpt(disk, DISK_BYTES, ((2048, DISK_BYTES // 512 - 2048),))
+        room.sh('partx --update "$1"', disk.path)
+        room.sh(prepare, f"{disk.path}p1")
+
+    return made
+
+
+def full_without_sentinel(room: Room, disk: Disk) -> None:
+    ours(room, disk)
+    mounted(room, disk)
+    fstab(room, f"UUID={UUID} {room.mount_point} xfs nofail,noatime 0 0")
+    room.sh(
+        'dd if=/dev/zero of="$1/big" bs=1M status=none 2>/dev/null || true;'
+        "i=0; while mkdir $1/d$i 2>/dev/null; do i=$((i+1)); done",
+        room.mount_point,
+    )
+
+
+def shimmed(tool: str, script: str) -> Prepare:
+    def prepare(room: Room, disk: Disk) -> None:
+        room.shim(tool, script)
+
+    return prepare
+
+
+def hidden_ext4(tool: str, script: str) -> Prepare:
+    """A disk with data, and a tool that lies about it."""
+
+    def prepare(room: Room, disk: Disk) -> None:
+        room.sh('mkfs.ext4 -q "$1"', disk.path)
+        room.shim(tool, script)
+
+    return prepare
+
+
+HOLDING = (
+    holds("ext4", "is not blank", run("mkfs.ext4", "-q", "DISK")),
+    holds("XFS with another label", "is not blank", run("mkfs.xfs", "-q", "-L", "data", "DISK")),
+    holds(
+        "XFS with a label of spaces and umlauts",
+        "is not blank",
+        run("mkfs.xfs", "-q", "-L", "a b ü", "DISK"),
+    ),
+    holds("MBR partition table", "is not blank", lambda _, disk: signatures.mbr(disk, DISK_BYTES)),
+    holds(
+        "GPT with two partitions",
+        "is not blank",
+        lambda _, disk: signatures.gpt(disk, DISK_BYTES, ((2048, 99999), (100000, 200000))),
+    ),
+    holds("LUKS", "crypto_LUKS", lambda _, disk: signatures.luks(disk)),
+    holds("LVM physical volume", "LVM2_member", lambda _, disk: signatures.lvm(disk, DISK_BYTES)),
+    holds("md member", "linux_raid_member", lambda _, disk: signatures.md(disk, DISK_BYTES)),
+    holds("swap area, not in use", "swap", run("mkswap", "-q", "DISK")),
+    holds("ZFS member (a written label)", "zfs_member", lambda _, disk: signatures.zfs(disk)),
+    holds("Btrfs member", "btrfs", lambda _, disk: signatures.btrfs(disk, DISK_BYTES)),
+    holds("our XFS with its first sector zeroed", "data at byte", torn),
+    holds("mkfs that was killed", "mkfs was interrupted", interrupted),
+    holds("random bytes at the start", "data at byte 0", random_bytes(0)),
+    holds("random bytes in the middle", "data at byte", random_bytes(DISK_BYTES // 2, 8 * MIB)),
+    holds("random bytes at the end only", "data at byte", random_bytes(DISK_BYTES - 4096)),
+    holds(
+        "blkid says blank, wipefs sees ext4",
+        "wipefs: ext4",
+        hidden_ext4("blkid", "exit 2"),
+    ),
+    holds(
+        "wipefs says blank, blkid sees ext4",
+        "blkid: ext4",
+        hidden_ext4("wipefs", "echo '{\"signatures\": []}'"),
+    ),
+)
+
+USED = (
+    refused("opened by a process", "is in use", opened),
+    refused("our XFS, mounted elsewhere", "is in use", mounted_elsewhere),
+    refused("our XFS, mounted in a container", "is in use", in_container),
+    refused("below another loop device", "is in use", below_a_loop_device),
+)
+
+UNKNOWN = (
+    refused("blkid fails", "is unknown", shimmed("blkid", "echo broken >&2; exit 4")),
+    refused("blkid answers nonsense", "is unknown", shimmed("blkid", "echo hello; exit 0")),
+    refused("blkid warns", "is unknown", shimmed("blkid", "echo warning >&2; exit 2")),
+    refused("wipefs fails", "is unknown", shimmed("wipefs", "exit 1")),
+    refused("wipefs is cut off", "is unknown", shimmed("wipefs", "echo '{\"signatures\": ['")),
+    refused("wipefs answers another shape", "is unknown", shimmed("wipefs", "echo '[]'")),
+    refused("wipefs is killed", "is unknown", shimmed("wipefs", "kill -9 $$")),
+    refused("lsblk fails", "could not be observed", shimmed("lsblk", "exit 32")),
+    refused(
+        "lsblk leaves disks out",
+        "which lsblk does not",
+        shimmed("lsblk", "echo '{\"blockdevices\": []}'"),
+    ),
+    refused("findmnt fails", "could not be observed", shimmed("findmnt", "exit 1")),
+    refused(
+        "findmnt sees no mounts",
+        "disagree",
+        shimmed("findmnt", "echo '{\"filesystems\": []}'"),
+    ),
+)
+
+UNKNOWN += tuple(
+    refused(
+        f"{tool} is missing",
+        "is unknown" if tool in ("blkid", "wipefs") else "could not be",
+        missing(tool),
+    )
+    for tool in ("blkid", "wipefs", "lsblk", "findmnt")
+)
+
+SURROUNDINGS = (
+    refused(
+        "wrong size", "has the wrong size", lambda _room, _disk: {"expected_size_gib": "5120.0"}
+    ),
+    refused("read-only device", "is read-only", read_only),
+    refused("no such device", "is no block device", lambda _room, _disk: {"device": "/dev/vdz"}),
+    refused(
+        "a file instead of a device", "is no block device", lambda *_: {"device": "/etc/fstab"}
+    ),
+    refused(
+        "mount point holds files", "holds 1 entries", on_place('mkdir "$1"; touch "$1/weights"')
+    ),
+    refused(
+        "mount point is a symbolic link",
+        "is a symbolic link",
+        on_place('mkdir "$1.real"; ln -s "$1.real" "$1"'),
+    ),
+    refused("mount point is a file", "is not a directory", on_place('touch "$1"')),
+    refused(
+        "fstab mounts the disk elsewhere", "gives", with_lines("DISK /mnt/scratch xfs defaults 0 0")
+    ),
+    refused(
+        "fstab mounts our file system elsewhere, by UUID",
+        "gives",
+        with_lines(f"UUID={UUID} /data xfs defaults 0 0"),
+    ),
+    refused(
+        "fstab expects another XFS at the mount point",
+        "is not the file system that fstab expects",
+        with_lines(f"UUID={OTHER_UUID} AT xfs nofail 0 0"),
+    ),
+    refused("a line of fstab that nobody understands", "one field", with_lines("what")),
+    refused(
+        "something else is mounted at the mount point",
+        "is taken by another device",
+        on_place('mkdir "$1"; mount -t tmpfs tmpfs "$1"'),
+    ),
+    refused("two mounts are stacked on the mount point", "stacked", but(twice_mounted)),
+    refused(
+        "mounted, but with another label",
+        "is not the file system labelled",
+        but(lambda room, disk: room.sh('xfs_io -c "label -s data" "$1"', room.mount_point)),
+    ),
+    refused(
+        "only a folder of our file system is mounted there",
+        "is not a whole XFS",
+        but(only_a_folder),
+    ),
+)
+
+CONVERGING = (
+    State("blank", "Format", "every probe says it is blank", lambda *_: None),
+    State("blank again after a power cycle", "Format", UUID, came_back_blank),
+    State(
+        "blank partition",
+        "Format",
+        "every probe says",
+        lambda room, disk: (one_partition("true")(room, disk), {"device": f"{disk.path}p1"})[1],
+    ),
+    State("whole disk with one blank partition", "Format", "only partition", one_partition("true")),
+    State("our XFS, not mounted, nothing in fstab", "Mount", f"it holds XFS {UUID}", ours),
+    State("our XFS, not mounted, fstab right", "Mount", "mount it", but(unmounted)),
+    State(
+        "whole disk with our XFS on its one partition",
+        "Mount",
+        "only partition",
+        one_partition(f'mkfs.xfs -q -L rocm-models -m uuid={UUID} "$1"'),
+    ),
+    State("mounted, fstab line missing", "Mount", "write the line", but(fstab_says("# none"))),
+    State(
+        "mounted, fstab line by device name",
+        "Mount",
+        "write the line",
+        but(fstab_says("/dev/disk/by-path/gone AT xfs defaults 0 0")),
+    ),
+    State(
+        "mounted, two fstab lines",
+        "Mount",
+        "write the line",
+        but(lambda room, disk: fstab(room, f"UUID={UUID} {room.mount_point} xfs defaults 0 0")),
+    ),
+    State(
+        "mounted with wrong options",
+        "Mount",
+        "right options",
+        but(lambda room, disk: room.sh('mount -o remount,relatime,atime "$1"', room.mount_point)),
+    ),
+    State(
+        "mounted with noexec, which nobody asked for",
+        "Mount",
+        "right options",
+        but(lambda room, disk: room.sh('mount -o remount,noexec "$1"', room.mount_point)),
+    ),
+    State(
+        "mounted read-only",
+        "Mount",
+        "right options",
+        but(lambda room, disk: room.sh('mount -o remount,ro "$1"', room.mount_point)),
+    ),
+    State(
+        "mounted, sentinel missing",
+        "Mount",
+        "sentinel",
+        but(lambda room, disk: room.sh('rm "$1/.rocminfra-scratch"', room.mount_point)),
+    ),
+    State(
+        "mounted, sentinel of another file system",
+        "Mount",
+        "sentinel",
+        but(lambda room, disk: room.sh('echo other > "$1/.rocminfra-scratch"', room.mount_point)),
+    ),
+    State(
+        "mounted, wrong owner",
+        "Mount",
+        "owner",
+        but(lambda room, disk: room.sh('chown nobody "$1"', room.mount_point)),
+    ),
+    State(
+        "mount point with spaces and umlauts",
+        "Format",
+        "blank",
+        lambda room, _: {"mount_point": f"{room.place}/mein großer Platz"},
+    ),
+    State("everything right", "Keep", "No changes", done),
+    State(
+        "everything right, and mounted a second time elsewhere",
+        "Keep",
+        "No changes",
+        but(lambda room, disk: mounted(room, disk, path=f"{room.place}/else")),
+    ),
+)
+
+STATES = (*HOLDING, *USED, *UNKNOWN, *SURROUNDINGS, *CONVERGING)
