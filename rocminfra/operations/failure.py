@@ -92,8 +92,11 @@ def take_out(state: State, host: Host, failure: Failure) -> None:
     last one, and that must never be the last word.
     """
     record(host, failure)
-    state.failed_hosts.add(host)
-    state.active_hosts.discard(host)
+    # A task passes pyinfra's context object, which stands for no host once the task has ended; so
+    # the host itself goes from one set to the other.
+    own = {known for known in state.active_hosts if host == known}
+    state.failed_hosts |= own
+    state.active_hosts -= own
 
 
 def _fail(state: State, host: Host, failure: Failure) -> bool:

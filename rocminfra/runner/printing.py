@@ -62,11 +62,14 @@ def duration(seconds: float) -> str:
 
 
 def print_plan(result: RunResult, verbosity: int = 0) -> None:
-    """What would change, host by host."""
+    """What would change, host by host.
+
+    + verbosity: above 0 shows every operation, also those that change nothing
+    """
     for host in result.hosts:
         print(styled(f"{host.name}: {_plan_words(host)}", "bold", sys.stdout))
         for operation in host.operations:
-            if operation.outcome is not Outcome.UNCHANGED or verbosity > 0:
+            if operation.outcome in (Outcome.PENDING, Outcome.CONDITIONAL) or verbosity > 0:
                 print(f"  {_operation_line(operation)}")
 
 

@@ -123,7 +123,7 @@ def test_a_host_taken_out_is_refused_before_its_first_operation(verb: str, runne
     runner.write(
         FAIL.format(kind="REFUSED")
         + f'server.shell(name="before", commands="touch {runner.folder}/touched")\n'
-        + "take_out(state._get_module(), host._get_module(), FAILURE)\n"
+        + "take_out(state, host, FAILURE)\n"
         + f'server.shell(name="after", commands="touch {runner.folder}/touched")\n'
     )
     result = runner(verb)
