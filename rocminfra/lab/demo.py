@@ -1,0 +1,108 @@
+"""``make demo``: the whole main job on a practice droplet, as a new user would run it.
+
+Every stage is one of the commands that the README names, run as a process, so that what the demo
+shows is what the user gets.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rocminfra.lab.lock import LabLocked, exclusive
+
+DROPLET = "demo"
+ROOT = Path(__file__).resolve().parents[2]
+STATE = (
+    "systemctl show --property InvocationID --value vllm.service docker.service; "
+    "docker inspect --format '{{.State.StartedAt}}' $(docker ps -q); "
+    "findmnt -n -o SOURCE,FSTYPE,OPTIONS /mnt/models; cat /mnt/models/.rocminfra-scratch"
+)
+
+
+class DemoFailed(Exception):
+    """A stage did not do what it should; the message says what, and what to run next."""
+
+
+def main() -> int:
+    """Run the demo; the exit code is 0, 1 when a stage failed, 9 when another demo runs."""
+    started = time.monotonic()
+    try:
+        with exclusive("demo"):
+            _run()
+    except LabLocked as error:
+        print(error, file=sys.stderr)
+        return 9
+    except DemoFailed as error:
+        print(f"\nThe demo failed: {error}", file=sys.stderr)
+        print(f"next: rocminfra lab logs {DROPLET}; make clean-lab", file=sys.stderr)
+        return 1
+    print(f"\nThe whole demo took {time.monotonic() - started:.0f} s.", file=sys.stderr)
+    print(f"Look around: .venv/bin/rocminfra lab ssh {DROPLET}", file=sys.stderr)
+    print("Take it away: make clean-lab", file=sys.stderr)
+    return 0
+
+
+def _run() -> None:
+    with _stage("Practice droplet"):
+        # Left over from a demo that was killed, or from the one before: this one starts afresh.
+        _call([*_rocminfra("lab"), "down", DROPLET, "--if-exists"])
+        _call([*_rocminfra("lab"), "up", "--name", DROPLET])
+    with _stage("pyinfra -y inventory/lab.py deploy.py"):
+        _call(_pyinfra("deploy.py"))
+    before = _observe()
+    with _stage("The same again: nothing may change"):
+        changed = _changes(_call([*_pyinfra("deploy.py"), "--json"], capture=True))
+    if changed:
+        raise DemoFailed(f"the second run changed: {', '.join(changed)}")
+    after = _observe()
+    if after != before:
+        raise DemoFailed(f"the second run restarted something:\n{before}\n{after}")
+    print("    no changes, no restarts", file=sys.stderr)
+    with _stage("pyinfra -y inventory/lab.py tasks/benchmark.py"):
+        _call([*_pyinfra("tasks/benchmark.py"), "--data", "bench.scenario=smoke"])
+
+
+def _rocminfra(*words: str) -> list[str]:
+    return [sys.executable, "-m", "rocminfra", *words]
+
+
+def _pyinfra(task: str) -> list[str]:
+    command = [sys.executable, "-m", "pyinfra", "-y", "inventory/lab.py", task]
+    return [*command, "--limit", DROPLET]
+
+
+def _observe() -> str:
+    return _call([*_rocminfra("lab"), "ssh", DROPLET, STATE], capture=True)
+
+
+def _changes(text: str) -> list[str]:
+    results = json.loads(text)["results"]
+    return [item["name"] for item in results["operations"] if item["success"] or item["error"]]
+
+
+def _call(command: list[str], capture: bool = False) -> str:
+    """Run a stage's command from the playbook's folder; its output is the user's to see."""
+    result = subprocess.run(
+        command, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE if capture else None
+    )
+    if result.returncode != 0:
+        raise DemoFailed(f"`{' '.join(command[2:])}` ended with exit code {result.returncode}")
+    return result.stdout or ""
+
+
+@contextmanager
+def _stage(title: str) -> Iterator[None]:
+    print(f"\n==> {title}", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    yield
+    print(f"    {title}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
