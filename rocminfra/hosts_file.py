@@ -26,6 +26,7 @@ from rocminfra.environment import variable
 from rocminfra.located_yaml import Located, read_yaml
 from rocminfra.settings import SECTIONS, load_settings
 from rocminfra.settings_problems import Problem, SettingsError, in_words
+from rocminfra.ssh_config import configured_user
 
 # Keys of a host that say how it is reached, with the type each must have. Names and meaning are
 # pyinfra's (its SSH connector). Passwords are left out on purpose: secrets belong in no file.
@@ -108,16 +109,25 @@ def hosts_from(located: Located, overrides: Mapping[str, Any]) -> list[Inventory
 def host_data(name: str, own: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """pyinfra's data for a host: who logs in, whether with sudo, and the settings.
 
-    Without ``ssh_user`` it is root, which is what AMD's images offer; any other user means sudo,
-    unless ``_sudo`` says otherwise. A host of another connector (``@local``) logs in nowhere.
+    Without ``ssh_user`` it is the one of the operator's ssh configuration, and without that root,
+    which is what AMD's images offer. Any other user means sudo, unless ``_sudo`` says otherwise.
+    A host of another connector (``@local``) logs in nowhere.
     """
     data = {**own, **overrides}
     if name.startswith("@") and not name.startswith("@ssh/"):
         return data
-    user = data.setdefault("ssh_user", DEFAULT_USER)
+    if "ssh_user" not in data:
+        address = str(data.get("ssh_hostname", name.removeprefix("@ssh/")))
+        data["ssh_user"] = _configured_user(address, data) or DEFAULT_USER
+    user = data["ssh_user"]
     if user != "root":
         data.setdefault("_sudo", True)
     return data
+
+
+def _configured_user(address: str, data: Mapping[str, Any]) -> str | None:
+    config_file = data.get("ssh_config_file")
+    return configured_user(address, config_file if isinstance(config_file, str) else None)
 
 
 def _mapping(value: Any) -> dict[str, Any]:

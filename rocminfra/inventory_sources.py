@@ -36,8 +36,8 @@ _BARE_V6 = re.compile(r"^(?:(?P<user>[^@\s]+)@)?(?P<v6>[0-9A-Fa-f]*:[0-9A-Fa-f:]
 def from_environment(environ: Mapping[str, str], _folder: Path) -> list[InventoryHost] | None:
     """``ROCMINFRA_HOSTS``: names or addresses, with commas between them.
 
-    Each is ``[user@]address[:port]``; without a user it is root. The settings are the defaults
-    and ``ROCMINFRA_<SECTION>__<KEY>``.
+    Each is ``[user@]address[:port]``; without a user it is that of ``~/.ssh/config``, or root.
+    The settings are the defaults and ``ROCMINFRA_<SECTION>__<KEY>``.
     """
     listed = environ.get(HOSTS, "").strip()
     if not listed:
@@ -80,14 +80,35 @@ def pyinfra_hosts(
                 refuse_empty_limit([host.name for host in hosts], inventory_file)
                 return [(host.name, host.data) for host in hosts]
     except SettingsError as error:
-        problems = "\n".join(f"    {problem}" for problem in error.problems)
-        raise InventoryError(f"the hosts' settings cannot be used:\n{problems}") from None
+        raise _unusable(error) from None
     example = folder / "hosts.example.yaml"
     raise InventoryError(
         f"no hosts: there is no {folder / HOSTS_FILE_NAME}, and {HOSTS_FILE} and {HOSTS} are not"
         f" set\n    next: cp {example} {folder / HOSTS_FILE_NAME}, and write your hosts into it"
         f"\n    or:   export {HOSTS}=203.0.113.10"
     )
+
+
+def completed(
+    hosts: Sequence[tuple[str, Mapping[str, Any]]],
+    inventory_file: str,
+    environ: Mapping[str, str] | None = None,
+) -> list[tuple[str, dict[str, Any]]]:
+    """Hosts of any origin with what every inventory of ours adds: settings of the environment,
+    and an error for a ``--limit`` that leaves none.
+
+    + hosts: names and data, as pyinfra takes them
+    + inventory_file: the inventory's ``__file__``
+    + environ: usually ``os.environ``
+
+    Raises pyinfra's ``InventoryError``.
+    """
+    try:
+        overrides = environment_settings(os.environ if environ is None else environ)
+    except SettingsError as error:
+        raise _unusable(error) from None
+    refuse_empty_limit([name for name, _ in hosts], inventory_file)
+    return [(name, {**data, **overrides}) for name, data in hosts]
 
 
 def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:
@@ -110,6 +131,11 @@ def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:
                 f"--limit {pattern} matches no host\n    hosts: {', '.join(names)}"
                 f"\n    groups: {', '.join(sorted(groups))}\n    next: --limit {names[0]}"
             )
+
+
+def _unusable(error: SettingsError) -> InventoryError:
+    problems = "\n".join(f"    {problem}" for problem in error.problems)
+    return InventoryError(f"the hosts' settings cannot be used:\n{problems}")
 
 
 def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:

@@ -6,7 +6,6 @@ patched the standard library, which has to come first.
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -86,14 +85,10 @@ def plan(
     """
     _patch()
     from rocminfra.runner import printing
-    from rocminfra.runner.playbook import DEPLOY, Options, run
+    from rocminfra.runner.playbook import Options, run
 
-    options = Options(inventory, limit, data, wipe, verbose)
-
-    def work(progress: Progress) -> RunResult:
-        return run("plan", files or (DEPLOY,), options, progress, apply=False)
-
-    result = _guarded("plan", as_json, work)
+    options = Options(inventory, limit, data, wipe, files, verbose)
+    result = _guarded("plan", as_json, lambda progress: run("plan", options, progress, apply=False))
     code = result.code
     if exit_code and code is ExitCode.DONE and result.changes:
         code = ExitCode.CHANGES
@@ -101,9 +96,9 @@ def plan(
         _print_json(result, code)
     else:
         printing.print_plan(result, verbose)
-    _say_failures(result, _again(options, "plan", files))
+    _say_failures(result, options.command("plan"))
     if result.changes and code in (ExitCode.DONE, ExitCode.CHANGES):
-        printing.message(f"next: {_again(options, 'apply', files)}")
+        printing.message(f"next: {options.command('apply')}")
     return code
 
 
@@ -140,23 +135,24 @@ def apply(
     import dataclasses
 
     from rocminfra.runner import printing
-    from rocminfra.runner.playbook import DEPLOY, Options, benchmark_data, hosts_done, run
+    from rocminfra.runner.playbook import Options, benchmark_data, hosts_done, run
 
-    options = Options(inventory, limit, data, wipe, verbose)
+    options = Options(inventory, limit, data, wipe, files, verbose)
     confirm = None if yes or as_json else _confirmed
 
     def work(progress: Progress) -> RunResult:
-        result = run("apply", files or (DEPLOY,), options, progress, apply=True, confirm=confirm)
+        result = run("apply", options, progress, apply=True, confirm=confirm)
         done = hosts_done(result)
         if bench is None or not done or result.interrupted:
             return result
         printing.message("")
         printing.message(f"benchmark on {', '.join(done)}", "bold")
-        following = Options(inventory, done, benchmark_data(data, bench, None), (), verbose)
-        return dataclasses.replace(result, then=_bench(following, progress))
+        extra = benchmark_data(data, bench, None)
+        following = Options(inventory, done, extra, verbosity=verbose)
+        return dataclasses.replace(result, then=_bench_after(following, progress))
 
     result = _guarded("apply", as_json, work)
-    _report(result, as_json, _again(options, "apply", files))
+    _report(result, as_json, options.command("apply"))
     return result.code
 
 
@@ -177,7 +173,8 @@ def bench(
     _patch()
     from rocminfra.runner.playbook import Options, benchmark_data
 
-    options = Options(inventory, limit, benchmark_data(data, scenario, resume), (), verbose)
+    extra = benchmark_data(data, scenario, resume)
+    options = Options(inventory, limit, extra, verbosity=verbose)
     result = _guarded("bench", as_json, lambda progress: _bench(options, progress))
     _report(result, as_json, options.command("bench"))
     return result.code
@@ -202,7 +199,7 @@ def status(
     from rocminfra.runner.playbook import Options, error_result
     from rocminfra.runner.status import read_status
 
-    options = Options(inventory, limit, data, (), verbose)
+    options = Options(inventory, limit, data, verbosity=verbose)
     try:
         hosts = read_status(options, _progress(quiet=True))
         error = None
@@ -273,13 +270,19 @@ def _guarded(verb: str, as_json: bool, work: Callable[[Progress], RunResult]) ->
 
 
 def _bench(options: Options, progress: Progress) -> RunResult:
-    from rocminfra.runner.playbook import BENCHMARK, run
+    from rocminfra.runner.playbook import run
 
-    return run("bench", (BENCHMARK,), options, progress, apply=True)
+    return run("bench", options, progress, apply=True)
 
 
-def _again(options: Options, verb: str, files: tuple[str, ...]) -> str:
-    return shlex.join([*shlex.split(options.command(verb)), *files])
+def _bench_after(options: Options, progress: Progress) -> RunResult:
+    """The benchmark of ``apply --bench``: what is wrong with it must not hide what was done."""
+    from rocminfra.runner.playbook import error_result
+
+    try:
+        return _bench(options, progress)
+    except CommandError as error:
+        return error_result("bench", error)
 
 
 def _report(result: RunResult, as_json: bool, again: str) -> None:

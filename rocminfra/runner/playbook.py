@@ -16,8 +16,12 @@ from rocminfra.runner.results import FailureResult, HostResult, RunResult
 from rocminfra.runner.session import Progress, Request, Session
 from rocminfra.runner.targets import inventory_argument, parse_data
 
-DEPLOY = "deploy.py"
-BENCHMARK = "tasks/benchmark.py"
+# What a verb runs when no files are named.
+FILES = {
+    "plan": ("deploy.py",),
+    "apply": ("deploy.py",),
+    "bench": ("tasks/benchmark.py",),
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Options:
     + limit: host names, groups or patterns
     + data: ``key=value`` items
     + wipe: wipe tokens
+    + files: files of the playbook; empty for the verb's own
     + verbosity: 0, 1 or 2
     """
 
@@ -35,6 +40,7 @@ class Options:
     limit: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     wipe: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     verbosity: int = 0
 
     def command(self, verb: str, host: str | None = None) -> str:
@@ -49,7 +55,7 @@ class Options:
             words += ["--limit", limit]
         for item in self.data:
             words += ["--data", item]
-        return shlex.join(words)
+        return shlex.join([*words, *self.files])
 
 
 # Shown a plan, answers whether to go on.
@@ -58,17 +64,15 @@ Confirm = Callable[[RunResult], bool]
 
 def run(
     verb: str,
-    files: Sequence[str],
     options: Options,
     progress: Progress,
     *,
     apply: bool,
     confirm: Confirm | None = None,
 ) -> RunResult:
-    """Run playbook files, or only say what they would do.
+    """Run the playbook, or only say what it would do.
 
     + verb: ``plan``, ``apply`` or ``bench``
-    + files: paths below the playbook; see :func:`playbook_files`
     + apply: whether to change anything
     + confirm: asked before anything changes, after the changes have been detected; without it
       operations run at once
@@ -76,7 +80,7 @@ def run(
     Never raises for what goes wrong on hosts; raises :class:`CommandError` when there is nothing
     to run.
     """
-    folder, paths = playbook_files(files)
+    folder, paths = playbook_files(options.files or FILES[verb])
     request = Request(
         command=options.command(verb),
         again=partial(options.command, verb),

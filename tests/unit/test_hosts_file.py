@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,12 @@ from rocminfra.hosts_file import InventoryHost, hosts_from
 from rocminfra.located_yaml import parse_yaml
 from rocminfra.settings import load_settings
 from rocminfra.settings_problems import SettingsError
+from rocminfra.ssh_config import configured_user
+
+
+@pytest.fixture(autouse=True)
+def _no_ssh_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 def read(text: str, overrides: dict[str, Any] | None = None) -> dict[str, InventoryHost]:
@@ -64,6 +71,31 @@ def test_a_login_that_is_not_root_means_sudo_unless_said_otherwise(
     own: str, sudo: bool | None
 ) -> None:
     assert read(f"hosts:\n  a: {own}\n")["a"].data.get("_sudo") is sudo
+
+
+def test_without_a_user_the_one_of_the_ssh_configuration_counts(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host mi300x\n  User ubuntu\nHost 203.0.113.9\n  User core\n")
+    hosts = read(
+        f"defaults:\n  ssh_config_file: {config}\n"
+        "hosts:\n  mi300x:\n  other:\n  named: {ssh_hostname: 203.0.113.9}\n"
+        "  said: {ssh_hostname: mi300x, ssh_user: root}\n"
+    )
+    users = {name: (host.data["ssh_user"], "_sudo" in host.data) for name, host in hosts.items()}
+    assert users == {
+        "mi300x": ("ubuntu", True),
+        "other": ("root", False),
+        "named": ("core", True),
+        "said": ("root", False),
+    }
+
+
+@pytest.mark.parametrize("text", ["Host\n", "nonsense", "Include config\n", "Match exec\n", "\x00"])
+def test_an_ssh_configuration_that_is_broken_says_nothing(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(text)
+    assert configured_user("a", str(tmp_path / "config")) is None
+    assert configured_user("a", str(tmp_path / "missing")) is None
+    assert configured_user("a", str(tmp_path)) is None
 
 
 def test_a_host_of_another_connector_logs_in_nowhere() -> None:

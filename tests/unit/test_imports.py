@@ -22,7 +22,12 @@ BASE = {
     "rocminfra.playbook_files",
     "rocminfra.secrets",
 }
-FILES = {"rocminfra.located_yaml", "rocminfra.environment", "rocminfra.hosts_file"}
+FILES = {
+    "rocminfra.located_yaml",
+    "rocminfra.environment",
+    "rocminfra.hosts_file",
+    "rocminfra.ssh_config",
+}
 ALLOWED = {
     "planning": {"rocminfra.settings", "rocminfra.settings_problems"},
     "facts": {"planning"} | BASE,
@@ -55,9 +60,11 @@ TOP_LEVEL = {
     "playbook_files": set(),
     "located_yaml": {"rocminfra.settings_problems"},
     "environment": {"rocminfra.settings", "rocminfra.settings_problems"},
+    "ssh_config": set(),
     "hosts_file": BASE | FILES,
     "inventory_sources": BASE | FILES,
     "rendering": {"planning"} | BASE,
+    "__main__": {"runner"},
 }
 # Modules that stay quick to import, because help and settings do not need pyinfra (0.5 s).
 WITHOUT_PYINFRA = ("rocminfra.settings", "rocminfra.hosts_file", "rocminfra.runner.cli")

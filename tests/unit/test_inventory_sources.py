@@ -10,6 +10,7 @@ from pyinfra.api.exceptions import InventoryError
 
 from rocminfra.hosts_file import InventoryHost
 from rocminfra.inventory_sources import (
+    completed,
     from_environment,
     from_hosts_file,
     pyinfra_hosts,
@@ -18,6 +19,11 @@ from rocminfra.inventory_sources import (
 from rocminfra.settings import SettingsError
 
 HOSTS_YAML = "hosts:\n  a: {ssh_hostname: 203.0.113.10}\n"
+
+
+@pytest.fixture(autouse=True)
+def _no_ssh_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 @pytest.mark.parametrize(
@@ -120,6 +126,17 @@ def test_a_bad_file_is_one_message_with_all_problems(tmp_path: Path) -> None:
         pyinfra_hosts((from_hosts_file,), str(tmp_path / "amd_cloud.py"), {})
     assert f"{tmp_path}/hosts.yaml:2: vlm: unknown key (did you mean vllm?)" in str(caught.value)
     assert f"{tmp_path}/hosts.yaml:3: hosts.b.ssh_prot" in str(caught.value)
+
+
+def test_hosts_of_another_origin_get_the_environments_settings(tmp_path: Path) -> None:
+    environ = {"ROCMINFRA_VLLM__PORT": "8001", "ROCMINFRA_LAB_CACHE": "x"}
+    hosts = [("lab-1", {"ssh_user": "ops"})]
+    inventory = str(tmp_path / "lab.py")
+    assert completed(hosts, inventory, environ) == [
+        ("lab-1", {"ssh_user": "ops", "vllm.port": 8001})
+    ]
+    with pytest.raises(InventoryError, match="did you mean ROCMINFRA_VLLM__PORT"):
+        completed(hosts, inventory, {"ROCMINFRA_VLLM__PROT": "1"})
 
 
 def _limited(patterns: tuple[str, ...], inventory: Path) -> None:

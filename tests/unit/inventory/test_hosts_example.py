@@ -14,6 +14,11 @@ from rocminfra.settings import Settings, known_keys, load_settings
 EXAMPLE = Path(__file__).parents[3] / "inventory" / "hosts.example.yaml"
 
 
+@pytest.fixture(autouse=True)
+def _no_ssh_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture(scope="module")
 def example() -> Located:
     return read_yaml(EXAMPLE)

@@ -39,7 +39,6 @@ def run_playbook(
     folder: str,
     environ: Mapping[str, str],
     verb: str,
-    files: Sequence[str],
     options: Mapping[str, Any],
     hosts: Hosts | None,
     answer: bool | None,
@@ -60,7 +59,6 @@ def run_playbook(
     with _place(folder, environ), _inventory(hosts):
         result = run(
             verb,
-            files,
             Options(**options),
             _progress(lines, progress),
             apply=verb != "plan",

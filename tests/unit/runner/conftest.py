@@ -72,18 +72,17 @@ class Runner:
     def __call__(
         self,
         verb: str = "apply",
-        files: Sequence[str] = ("deploy.py",),
+        files: Sequence[str] = (),
         answer: bool | None = None,
         **options: Any,
     ) -> Any:
         """Run a verb and return its RunResult."""
-        options = {"inventory": "@local", **options}
+        options = {"inventory": "@local", "files": tuple(files), **options}
         result, lines, progress, shown = self.worker(
             "run_playbook",
             str(self.folder),
             self.environ,
             verb,
-            files,
             options,
             self.hosts,
             answer,
