@@ -5,45 +5,56 @@ Standard library only, so that it works before the project's environment is ther
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 
-from rocminfra.lab import lock, removal, requirements
+from rocminfra.lab import droplet_record, lock, processes, removal, requirements
 from rocminfra.lab.errors import LOCKED, LabError
 from rocminfra.lab.paths import LabPaths
 
 LOCK_WAIT_S = 30
 
 
-def clean(paths: LabPaths, cache: bool, say: Callable[[str], None]) -> None:
+def clean(paths: LabPaths, cache: bool, say: Callable[[str], None], dead: bool = False) -> None:
     """Take away every droplet and what killed runs left.
 
     + cache: remove the cache as well
+    + dead: only what killed runs left; droplets that run stay
     + say: told what was there
 
     Raises :class:`LabError` when a demo runs, or something stays.
     """
     requirements.check_root()
     demo = lock.holder("demo", paths.locks)
-    if demo is not None:
+    if demo is not None and not dead:
         raise LabError(
             f"a demo is running: {demo}",
             next_command="wait for it, or end that process; then: make clean-lab",
             code=LOCKED,
         )
-    if paths.state.exists():
-        with lock.exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
-            found = removal.clean(paths)
-            # While this process holds it: whoever waits for a removed lock file makes a new one.
-            shutil.rmtree(paths.locks, ignore_errors=True)
-        if not any(paths.state.iterdir()):
-            paths.state.rmdir()
-    else:
-        found = removal.clean(paths)
+    with lock.exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
+        spared = processes.running(paths) if dead else frozenset()
+        found = removal.clean(paths, spared)
+        if not droplet_record.names(paths):
+            _remove_locks(paths)
     for line in found.lines:
         say(f"removed: {line}")
     if not found:
-        say("nothing of the lab is left on this machine")
+        say("nothing of the lab was left on this machine" if not dead else "nothing was left over")
     if cache and paths.cache.exists():
         say(f"removing the cache {paths.cache}")
         shutil.rmtree(paths.cache)
+
+
+def _remove_locks(paths: LabPaths) -> None:
+    """Remove lock files that nobody else holds, this process's own included.
+
+    Whoever waits for a removed lock file notices, and makes a new one.
+    """
+    for file in paths.locks.glob("*.lock"):
+        if file.stem == "lab" or lock.holder(file.stem, paths.locks) is None:
+            file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        paths.locks.rmdir()
+        paths.state.rmdir()

@@ -137,10 +137,13 @@ def logs_(name: str) -> None:
 
 @lab.command()
 @click.option("--cache", is_flag=True, help="The cache as well; the next `up` takes minutes.")
+@click.option("--dead", is_flag=True, help="Only what killed runs left; what runs stays.")
 @_reports_errors
-def clean(cache: bool) -> None:
+def clean(cache: bool, dead: bool) -> None:
     """Take everything of the lab away, also what a killed run left."""
-    cleaning.clean(default_paths(), cache, _say)
+    if cache and dead:
+        raise LabError("--cache does not go with --dead", code=SETTINGS)
+    cleaning.clean(default_paths(), cache, _say, dead)
 
 
 def _say(line: str) -> None:

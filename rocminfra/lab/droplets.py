@@ -91,9 +91,9 @@ def down(paths: LabPaths, name: str, say: Say) -> None:
     Raises :class:`LabError` when there is no such droplet, or something of it stays.
     """
     requirements.check_root()
+    if not removal.look(paths, [name]):
+        droplet_record.load(paths, name)  # says that there is none, and which there are
     with exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
-        if name not in droplet_record.names(paths):
-            droplet_record.load(paths, name)  # says that there is none, and which there are
         removal.remove(paths, name)
     say(f"{name}: removed")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from rocminfra.lab import droplet_record, keys, processes
@@ -36,13 +35,15 @@ def hosts(paths: LabPaths | None = None) -> list[tuple[str, dict[str, Any]]]:
 
 
 def data(paths: LabPaths, droplet: Droplet) -> dict[str, Any]:
-    """A droplet's host data: connection and settings."""
-    key = Path(droplet.cache) / paths.key.relative_to(paths.cache)
+    """A droplet's host data: connection and settings.
+
+    Raises :class:`LabError` when this user cannot read the lab's key.
+    """
     user = os.environ.get(USER_VARIABLE, "root").strip()
     return {
         "ssh_hostname": droplet.address,
         "ssh_user": user,
-        "ssh_key": str(key),
+        "ssh_key": str(keys.private_key(paths, droplet)),
         "ssh_known_hosts_file": str(paths.droplet(droplet.name) / keys.KNOWN_HOSTS),
         "ssh_strict_host_key_checking": "yes",
         **({} if user == "root" else {"_sudo": True}),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rocminfra.lab.commands import run
 from rocminfra.lab.droplet_record import Droplet
+from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths
 
 KNOWN_HOSTS = "known_hosts"
@@ -38,9 +39,27 @@ def host_key(folder: Path, droplet: Droplet) -> tuple[bytes, bytes]:
     return pair
 
 
-def ssh_command(paths: LabPaths, droplet: Droplet, user: str = "root") -> list[str]:
-    """`ssh` to ``droplet`` with nothing of the user's own configuration."""
+def private_key(paths: LabPaths, droplet: Droplet) -> Path:
+    """File of the key that ``droplet`` lets in.
+
+    Raises :class:`LabError` when this user cannot read it.
+    """
     key = Path(droplet.cache) / paths.key.relative_to(paths.cache)
+    if not os.access(key, os.R_OK):
+        raise LabError(
+            f"the lab's key {key} cannot be read",
+            why=("droplets are root's; or the cache they were made from has been removed",),
+            next_command=f"use sudo, or: rocminfra lab down {droplet.name}",
+        )
+    return key
+
+
+def ssh_command(paths: LabPaths, droplet: Droplet, user: str = "root") -> list[str]:
+    """`ssh` to ``droplet`` with nothing of the user's own configuration.
+
+    Raises :class:`LabError` when this user cannot read the lab's key.
+    """
+    key = private_key(paths, droplet)
     return [
         "ssh",
         "-F",

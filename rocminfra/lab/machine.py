@@ -207,8 +207,9 @@ def local_paths(settings: Mapping[str, str]) -> tuple[Path, ...]:
             path = Path(word.removeprefix("file://")) if word.startswith("file://") else Path(word)
             if not path.is_absolute() or not path.exists():
                 continue
-            is_index = key in ("index-url", "extra-index-url") and path.parent != Path("/")
-            named.add(path.parent if is_index else path)
+            is_index = key in ("index-url", "extra-index-url")
+            # Never a folder of the system: /srv, say, would hide the droplet's own.
+            named.add(path.parent if is_index and len(path.parent.parts) > 2 else path)
     # The droplet has certificates of its own, this machine's included.
     own = Path("/etc/ssl")
     paths = sorted(path for path in named if path != own and own not in path.parents)

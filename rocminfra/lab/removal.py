@@ -43,56 +43,46 @@ def remove(paths: LabPaths, name: str) -> None:
         raise _stayed(left)
 
 
-def clean(paths: LabPaths) -> Left:
+def clean(paths: LabPaths, spared: Collection[str] = ()) -> Left:
     """Take every droplet away and return what there was.
 
-    Raises :class:`LabError` when something stays.
+    + spared: droplets that stay
+
+    Raises :class:`LabError` when something stays that should not.
     """
-    found = look(paths)
-    seen = {process.droplet for process in processes.of_droplets(paths)}
-    seen |= {item.removeprefix(network.NAMESPACE_PREFIX) for item in network.namespaces()}
-    _remove_runtime(paths, sorted(seen | set(droplet_record.names(paths))))
-    for interface in network.interfaces():
-        network.remove_interface(interface)
-    for folder in control_groups.left():
-        processes.end(control_groups.processes(folder))
-        control_groups.remove(folder)
-    for name in droplet_record.names(paths):
+    concerned = _everything(paths) - set(spared)
+    wires = _wires(paths, spared)
+    found = Left((*look(paths, concerned).lines, *(f"interface {name}" for name in wires)))
+    _remove_runtime(paths, sorted(concerned))
+    for wire in wires:
+        network.remove_interface(wire)
+    for name in concerned & set(droplet_record.names(paths)):
         _remove_folder(paths.droplet(name))
-    left = _wait_for_nothing(lambda: look(paths))
+    left = _wait_for_nothing(lambda: Left((*look(paths, concerned).lines, *_wires(paths, spared))))
     if left:
         raise _stayed(left)
     return found
 
 
-def look(paths: LabPaths, names: Collection[str] | None = None) -> Left:
-    """Everything that is there of droplets.
-
-    + names: of these only; without it, of any droplet, known or not
-    """
-    wanted = None if names is None else set(names)
-
-    def concerns(name: str) -> bool:
-        return wanted is None or name in wanted
-
+def look(paths: LabPaths, names: Collection[str]) -> Left:
+    """Everything that is there of droplets ``names``."""
     lines = [
         f"process {item.pid} ({item.program}) of droplet {item.droplet}"
         for item in processes.of_droplets(paths)
-        if concerns(item.droplet)
+        if item.droplet in names
     ]
     lines += [
         f"network namespace {item}"
         for item in network.namespaces()
-        if concerns(item.removeprefix(network.NAMESPACE_PREFIX))
+        if item.removeprefix(network.NAMESPACE_PREFIX) in names
     ]
-    folders = [paths.state] if wanted is None else [paths.droplet(name) for name in wanted]
-    for folder in folders:
+    for name in names:
+        folder = paths.droplet(name)
         lines += [f"loop device {loop.path}" for loop in loop_disk.attached(folder)]
         lines += [f"mount {place}" for place in mounts_below(folder)]
-    if wanted is None:
-        lines += [f"interface {name}" for name in network.interfaces()]
-    lines += [f"control group {folder}" for folder in control_groups.left(wanted)]
-    lines += [f"folder {paths.droplet(n)}" for n in droplet_record.names(paths) if concerns(n)]
+        if folder.is_dir():
+            lines.append(f"folder {folder}")
+    lines += [f"control group {folder}" for folder in control_groups.left(names)]
     return Left(tuple(lines))
 
 
@@ -104,6 +94,26 @@ def mounts_below(folder: Path) -> tuple[str, ...]:
         if place == str(folder) or place.startswith(f"{folder}/"):
             found.append(place)
     return tuple(sorted(found, key=len, reverse=True))
+
+
+def _everything(paths: LabPaths) -> set[str]:
+    """Names of all droplets of which anything is there."""
+    found = set(droplet_record.names(paths))
+    found |= {process.droplet for process in processes.of_droplets(paths)}
+    found |= {item.removeprefix(network.NAMESPACE_PREFIX) for item in network.namespaces()}
+    for folder in control_groups.left():
+        found.add(folder.name.removesuffix(".scope").removeprefix(control_groups.PREFIX))
+    for loop in loop_disk.attached(paths.state):
+        found.add(Path(loop.backing).relative_to(paths.state).parts[0])
+    for place in mounts_below(paths.state):
+        found.update(Path(place).relative_to(paths.state).parts[:1])
+    return found
+
+
+def _wires(paths: LabPaths, spared: Collection[str]) -> tuple[str, ...]:
+    """This machine's ends of wires, without those of droplets that stay."""
+    staying = {item.interface for item in droplet_record.readable(paths) if item.name in spared}
+    return tuple(name for name in network.interfaces() if name not in staying)
 
 
 def _remove_runtime(paths: LabPaths, names: Collection[str]) -> None:

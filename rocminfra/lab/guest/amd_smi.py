@@ -7,21 +7,25 @@ ROCm 6 prints a bare list for static and metric, ROCm 7 an object with ``gpu_dat
 a list in both. /etc/rocminfra-lab/gpu.json says which, AMD_SMI_ROCM=6 or 7 overrides it. VRAM is in
 use while something listens on the engine's port, as nothing else here can have any.
 
-Standard library only; options other than the format are taken and passed over.
+Standard library only. ``-w SECONDS`` and ``-i TIMES`` repeat, other options are passed over.
 """
 
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import sys
+import time
 from typing import Any
 
 CONFIG = "/etc/rocminfra-lab/gpu.json"
+COUNTER = "/run/rocminfra-lab-energy.json"
 LISTEN = "0A"  # state of a listening socket in /proc/net/tcp (include/net/tcp_states.h)
 # A real idle MI300X VF reports a few hundred MiB in use: the driver's own.
 IDLE_VRAM_MIB = 285
+BUSY_W, IDLE_W = 612, 141
 DEFAULTS: dict[str, Any] = {
     "rocm": 7,
     "time_scale": 1,
@@ -42,13 +46,19 @@ def main(arguments: list[str]) -> int:
         return 2
     config = {**DEFAULTS, **_config()}
     config["rocm"] = int(os.environ.get("AMD_SMI_ROCM", config["rocm"]))
-    busy = listening(int(config["port"]))
-    rows = answer(command, config, busy)
-    if "--csv" in arguments:
-        print_csv(rows)
-        return 0
-    wraps = command in ("static", "metric") and config["rocm"] >= 7
-    print(json.dumps({"gpu_data": rows} if wraps else rows, indent=4))
+    period, times = _option(arguments, "-w", "--watch"), _option(arguments, "-i", "--iterations")
+    left = 1 if period is None else (times or -1)
+    while left:
+        left -= 1
+        rows = answer(command, config, listening(int(config["port"])))
+        if "--csv" in arguments:
+            print_csv(rows)
+        else:
+            wraps = command in ("static", "metric") and config["rocm"] >= 7
+            print(json.dumps({"gpu_data": rows} if wraps else rows, indent=4))
+        if left and period:
+            sys.stdout.flush()
+            time.sleep(period)
     return 0
 
 
@@ -82,7 +92,7 @@ def name(config: dict[str, Any]) -> str:
 
 
 def print_csv(rows: list[dict[str, Any]]) -> None:
-    """Rows as CSV, nested keys joined by ``_`` as amd-smi does."""
+    """Rows as CSV, each leaf under its own name, as amd-smi does."""
     flat = [_flat(row) for row in rows]
     writer = csv.DictWriter(sys.stdout, fieldnames=list(flat[0]), lineterminator="\n")
     writer.writeheader()
@@ -99,6 +109,13 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
         else:
             flat.update(_flat(value))
     return flat
+
+
+def _option(arguments: list[str], *names: str) -> int | None:
+    for option, value in itertools.pairwise(arguments):
+        if option in names and value.isdigit():
+            return int(value)
+    return None
 
 
 def _config() -> dict[str, Any]:
@@ -181,7 +198,7 @@ def _metric(gpu: int, config: dict[str, Any], busy: bool) -> dict[str, Any]:
             "mm_activity": "N/A",
         },
         "power": {
-            "socket_power": _value(612 if busy else 141, "W"),
+            "socket_power": _value(BUSY_W if busy else IDLE_W, "W"),
             "gfx_voltage": "N/A",
             "soc_voltage": "N/A",
             "mem_voltage": "N/A",
@@ -213,9 +230,23 @@ def _metric(gpu: int, config: dict[str, Any], busy: bool) -> dict[str, Any]:
 
 
 def _energy_j(busy: bool) -> float:
-    """A counter that only rises: seconds since boot at the present power."""
+    """The energy counter, which only rises: power by the time since the last look, added up."""
     with open("/proc/uptime", encoding="ascii") as file:
-        return round(float(file.read().split()[0]) * (612 if busy else 141), 3)
+        now = float(file.read().split()[0])
+    try:
+        with open(COUNTER, encoding="ascii") as file:
+            joules, since = (float(value) for value in json.load(file))
+    except (OSError, ValueError, TypeError):
+        joules, since = 0.0, now
+    joules += (now - since) * (BUSY_W if busy else IDLE_W)
+    draft = f"{COUNTER}.{os.getpid()}"
+    try:
+        with open(draft, "w", encoding="ascii") as file:
+            json.dump([joules, now], file)
+        os.replace(draft, COUNTER)
+    except OSError:  # not root: it sees the counter, and does not advance it
+        pass
+    return round(joules, 3)
 
 
 def _process(gpu: int, config: dict[str, Any], busy: bool) -> dict[str, Any]:
