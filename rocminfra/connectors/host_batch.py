@@ -8,9 +8,10 @@ What comes out: the line ``MAGIC + nonce``, then one zlib stream of frames. A fr
 :data:`HEADER` (index, kind, exit status, milliseconds, length of stdout, length of stderr), the
 two outputs, and at the end a frame of kind :data:`END`, without which the answer is not complete.
 
-Every command is started exactly as sshd starts it: the user's login shell with ``-c``, a session of
-its own, nothing on standard input. The environment is the one that sshd gave this program, read
-from /proc because Python changes its own (it sets LC_CTYPE when no locale is set).
+Every command is started as sshd starts it: the user's login shell with ``-c``, a session of its
+own, nothing on standard input. A command that comes as a list of words is one that a login shell
+would only start, so it is started without. The environment is the one that sshd gave this program,
+read from /proc because Python changes its own (it sets LC_CTYPE when no locale is set).
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ KILLED_BY_SIGNAL = -1  # what an SSH client sees as the exit status of such a co
 def main(request: dict[str, Any]) -> None:
     """Run the commands and write their outputs, in the order in which they end.
 
-    + request: ``nonce``, ``commands`` (list of text), ``parallel`` (how many at once),
-      ``seconds`` (for each command), ``deadline`` (seconds for all), ``most_each`` and
+    + request: ``nonce``, ``commands`` (each text or a list of words), ``parallel`` (how many at
+      once), ``seconds`` (for each command), ``deadline`` (seconds for all), ``most_each`` and
       ``most_all`` (bytes of output)
     """
     run = _Run(request)
@@ -57,7 +58,7 @@ def main(request: dict[str, Any]) -> None:
 
 class _Run:
     def __init__(self, request: dict[str, Any]) -> None:
-        self.commands: list[str] = request["commands"]
+        self.commands: list[str | list[str]] = request["commands"]
         self.seconds: float = request["seconds"]
         self.most_each: int = request["most_each"]
         self.left: int = request["most_all"]
@@ -85,9 +86,13 @@ class _Run:
             self._frame(index, kind, status, time.monotonic() - started, out, err)
 
     def _answer(self, index: int, started: float) -> tuple[int, int, bytes, bytes]:
+        command = self.commands[index]
+        shell = self.shell if isinstance(command, str) else None
+        if isinstance(command, str):
+            command = [os.path.basename(self.shell), "-c", command]
         process = subprocess.Popen(
-            [os.path.basename(self.shell), "-c", self.commands[index]],
-            executable=self.shell,
+            command,
+            executable=shell,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
