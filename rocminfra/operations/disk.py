@@ -24,10 +24,11 @@ from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.operations import apt
 
+from rocminfra.facts.disk_preview import DiskPreview
 from rocminfra.facts.disks import Disks
 from rocminfra.operations.disk_commands import format_command, step_command
 from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
-from rocminfra.planning.disk import Decision, Format, Keep, Refuse, decide
+from rocminfra.planning.disk import Decision, Format, Keep, Mount, Refuse, decide
 from rocminfra.planning.disk_observation import Desired, Observed
 
 _KEY = "rocminfra.disks"
@@ -49,11 +50,12 @@ def gate(
     :func:`scratch` uses the same look in the prepare stage.
     """
     desired = _desired(device, mount_point, label, mount_options, owner, expected_size_gib, wipe)
-    decision = decide(_observe(desired), desired)
+    observed = _observe(desired)
+    decision = decide(observed, desired)
     if isinstance(decision, Refuse):
-        take_out(state, host, _failure(decision))
+        take_out(state, host, _failure(decision, _preview(observed, decision)))
     elif not isinstance(decision, Keep):
-        for line in _lines(decision):
+        for line in (*_lines(decision), *_preview(observed, decision)):
             host.log(line)
     return decision
 
@@ -98,12 +100,14 @@ def scratch(
     observed = _observe(desired)
     decision = decide(observed, desired)
     if isinstance(decision, Refuse):
-        yield fail(_failure(decision))
+        yield fail(_failure(decision, _preview(observed, decision)))
         return
     if isinstance(decision, Keep):
         host.noop(f"{decision.device.path} is mounted at {mount_point} as it should be")
         return
     if isinstance(decision, Format):
+        for line in _preview(observed, decision):
+            host.log(line)
         if "mkfs.xfs" not in observed.tools:
             yield from apt.packages._inner(packages=["xfsprogs"], update=True, cache_time=3600)
         yield format_command(decision, desired)
@@ -165,8 +169,22 @@ def _observe(desired: Desired) -> Observed:
     return seen
 
 
-def _failure(refusal: Refuse) -> Failure:
-    return Failure(FailureKind.REFUSED, refusal.what, refusal.evidence, refusal.next_command)
+def _preview(observed: Observed, decision: Decision) -> tuple[str, ...]:
+    """What a wipe would destroy, one line for each file system; told once a run and disk."""
+    device = decision.device
+    if device is None or isinstance(decision, Keep | Mount) or decision.token is None:
+        return ()
+    members = (device, *observed.partitions(device))
+    contents = tuple((m.path, s.kind) for m in members for s in m.signatures)
+    told = host.connector_data.setdefault(f"{_KEY}.previews", {})
+    if contents and contents not in told:
+        told[contents] = host.get_fact(DiskPreview, contents=contents)
+    return tuple(f"would be lost: {preview}" for preview in told.get(contents, ()))
+
+
+def _failure(refusal: Refuse, preview: tuple[str, ...] = ()) -> Failure:
+    evidence = (*refusal.evidence, *preview)
+    return Failure(FailureKind.REFUSED, refusal.what, evidence, refusal.next_command)
 
 
 def _lines(decision: Decision) -> list[str]:

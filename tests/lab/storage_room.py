@@ -12,10 +12,15 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from rocminfra.facts.disks import Disks
+from rocminfra.operations.disk_commands import format_command, step_command
+from rocminfra.planning.disk import Decision, Format, Mount, decide
+from rocminfra.planning.disk_observation import Desired, Observed
 
 ROOT = Path(__file__).parents[2]
 MIB = 1024**2
@@ -129,17 +134,21 @@ class Room:
         assert process.stdout.readline() == b"ready\n"
         return process
 
-    def disk(self, size: int = DISK_BYTES, *options: str) -> Disk:
-        """A blank disk."""
+    def disk(self, size: int = DISK_BYTES, path: str | None = None) -> Disk:
+        """A blank disk; at ``path``, or at any free one."""
         image = self.place.parent / f"disk{len(self.disks)}.img"
         with open(image, "wb") as file:
             file.truncate(size)
-        return self.attach(image, *options)
+        return self.attach(image, path)
 
-    def attach(self, image: Path, *options: str) -> Disk:
+    def attach(self, image: Path, path: str | None = None) -> Disk:
         """A disk with the contents of ``image``."""
-        command = ["losetup", "--find", "--show", *options, str(image)]
-        path = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        if path is None:
+            command = ["losetup", "--find", "--show", str(image)]
+            found = subprocess.run(command, capture_output=True, text=True, check=True)
+            path = found.stdout.strip()
+        else:
+            subprocess.run(["losetup", path, str(image)], check=True)
         disk = Disk(path, image)
         self.disks.append(disk)
         return disk
@@ -185,6 +194,24 @@ class Room:
         )
         return Run(done.returncode, done.stdout + done.stderr)
 
+    def observe(self, device: str) -> Observed:
+        """What the fact makes of the room."""
+        out = self.sh(Disks().command(device=device, mount_point=self.mount_point))
+        return Disks().process(out.splitlines())
+
+    def plan(self, device: str, wipe: tuple[str, ...] = ()) -> tuple[Decision, list[str]]:
+        """The decision about ``device``, and the shell commands that follow from it."""
+        observed = self.observe(device)
+        desired = Desired("@local", device, self.mount_point, wipe=wipe)
+        decision = decide(observed, desired)
+        commands = []
+        if isinstance(decision, Format):
+            commands.append(format_command(decision, desired).get_raw_value())
+        if isinstance(decision, Format | Mount):
+            steps = (step_command(s, decision, observed, desired) for s in decision.steps)
+            commands += [step.get_raw_value() for step in steps]
+        return decision, commands
+
     def fstab(self) -> str:
         return self.sh("cat /etc/fstab")
 
@@ -215,8 +242,3 @@ def open_room(folder: Path) -> Iterator[Room]:
                         stream.close()
         for disk in list(room.disks):
             room.detach(disk)
-
-
-def merged(*tables: Mapping[str, str]) -> dict[str, str]:
-    """Several tables of ``--data`` in one; later ones win."""
-    return {key: value for table in tables for key, value in table.items()}

@@ -1,0 +1,104 @@
+"""Wiping on purpose: with the one token that fits, and with no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from storage_room import DISK_BYTES, Disk, Room, open_room
+from storage_states import HOLDING, State, opened
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    with open_room(tmp_path) as opened_room:
+        yield opened_room
+
+
+def with_thesis(room: Room, disk: Disk) -> None:
+    room.sh(
+        'mkfs.ext4 -q -L "my data" "$1"; mkdir "$2/x"; mount "$1" "$2/x"; mkdir "$2/x/deep";'
+        'echo 1 > "$2/x/deep/thesis.tex"; umount "$2/x"; rmdir "$2/x"',
+        disk.path,
+        str(room.place),
+    )
+
+
+def shown_token(text: str) -> str:
+    found = re.search(r"--data wipe='([^']+)'", text)
+    assert found is not None, text
+    return found.group(1)
+
+
+WIPED = tuple(
+    state
+    for state in HOLDING
+    if state.name.startswith(("GPT", "md", "ZFS", "LUKS", "mkfs that", "random bytes at the end"))
+)
+
+
+@pytest.mark.parametrize("state", WIPED, ids=lambda state: state.slug)
+def test_the_token_of_the_refusal_wipes_and_nothing_of_the_old_is_left(
+    room: Room, state: State
+) -> None:
+    disk = room.disk()
+    state.prepare(room, disk)
+    token = shown_token(room.pyinfra(device=disk.path).text)
+    run = room.pyinfra(device=disk.path, wipe=token)
+    assert (run.code, run.decision) == (0, "Format"), run.text
+    # Every probe has to see our file system and nothing else, or the next run would refuse.
+    again = room.pyinfra(device=disk.path)
+    assert (again.code, again.decision) == (0, "Keep"), again.text
+
+
+def test_what_would_be_lost_is_shown_before_and_nothing_is_written_for_that(room: Room) -> None:
+    disk = room.disk()
+    with_thesis(room, disk)
+    before = (disk.sha256(), disk.sectors_written())
+    refusal = room.pyinfra(device=disk.path)
+    assert "newest files: deep/thesis.tex" in refusal.text
+    assert "'my data'" in refusal.text
+    token = shown_token(refusal.text)
+    dry = room.pyinfra("--dry", device=disk.path, wipe=token)
+    assert dry.code == 0
+    assert "deep/thesis.tex" in dry.text
+    assert f"wipe token {token}" in dry.text
+    assert (disk.sha256(), disk.sectors_written()) == before
+    assert room.pyinfra(device=disk.path, wipe=token).code == 0
+
+
+@pytest.mark.parametrize(
+    ("token", "says"),
+    [
+        ("another:{disk}:no-address+{size}", "is for another host than @local"),
+        ("@local:/dev/vdz:no-address+{size}", "is for another disk of @local"),
+        ("@local:{disk}:SERIAL123", "is for another disk at"),
+        ("@local:{disk}", "is for another disk of @local"),
+        ('["another:{disk}:x", "@local:{disk}:y"]', "is for another host than @local"),
+    ],
+)
+def test_a_token_for_something_else_is_refused(room: Room, token: str, says: str) -> None:
+    disk = room.disk()
+    with_thesis(room, disk)
+    before = (disk.sha256(), disk.sectors_written())
+    wipe = token.replace("{disk}", disk.path).replace("{size}", str(DISK_BYTES))
+    run = room.pyinfra(device=disk.path, wipe=wipe)
+    assert run.code == 1
+    assert says in run.text
+    assert (disk.sha256(), disk.sectors_written()) == before
+
+
+def test_no_token_helps_while_the_disk_is_used(room: Room) -> None:
+    disk = room.disk()
+    with_thesis(room, disk)
+    token = shown_token(room.pyinfra(device=disk.path).text)
+    opened(room, disk)
+    before = (disk.sha256(), disk.sectors_written())
+    run = room.pyinfra(device=disk.path, wipe=token)
+    assert run.code == 1
+    assert "is in use" in run.text
+    assert (disk.sha256(), disk.sectors_written()) == before
