@@ -106,10 +106,10 @@ def new_run_id(now: datetime | None = None) -> str:
 def programs() -> dict[str, str]:
     """Source text, by path on the host, of everything that a benchmark runs there."""
     package = Path(__file__).parent.parent
-    return {
-        f"{PROGRAM_FOLDER}/rocminfra/{name}": (package / name).read_text(encoding="utf-8")
-        for name in _PROGRAMS
-    }
+    texts = {name: (package / name).read_text(encoding="utf-8") for name in _PROGRAMS}
+    # Without these, a rocminfra that is installed on the host would win over this one.
+    texts.update(dict.fromkeys(("__init__.py", "host/__init__.py", "planning/__init__.py"), ""))
+    return {f"{PROGRAM_FOLDER}/rocminfra/{name}": text for name, text in texts.items()}
 
 
 def _environment(scenario: Scenario, settings: Settings) -> dict[str, str]:

@@ -54,14 +54,20 @@ class SessionError(Exception):
     + kind: ``locked`` by another benchmark, ``refused``, or ``lost`` on its way
     + what: what is wrong, one sentence
     + why: evidence, a line each
+    + run: the run that can be followed instead, or gone on with
     """
 
     def __init__(
-        self, kind: Literal["locked", "refused", "lost"], what: str, why: Sequence[str] = ()
+        self,
+        kind: Literal["locked", "refused", "lost"],
+        what: str,
+        why: Sequence[str] = (),
+        run: str | None = None,
     ) -> None:
         self.kind = kind
         self.what = what
         self.why = tuple(why)
+        self.run = run
         super().__init__(what)
 
 
@@ -130,11 +136,9 @@ class Session:
             )
         if state == "running":
             return False
-        if status["busy_with"] is not None:
-            raise SessionError(
-                "locked",
-                f"benchmark {status['busy_with']} runs on this host",
-            )
+        busy_with = status["busy_with"]
+        if busy_with is not None:
+            raise SessionError("locked", f"benchmark {busy_with} runs on this host", run=busy_with)
         valid = [point for point in status["points"] if point["outcome"] == "valid"]
         return not (state == "finished" and len(valid) == len(planned_names(job.scenario.plan)))
 
@@ -175,11 +179,9 @@ class Session:
             seen = status["revision"]
             state = status["state"]
             if state == "none" and self.clock() > started_by:
-                raise SessionError(
-                    "refused",
-                    f"run {self.job.run} was started and left no sign of life",
-                    (f"journalctl -u {self.job.unit} on the host says why",),
-                )
+                what = f"run {self.job.run} was started and left no sign of life"
+                why = f"journalctl -u {self.job.unit} on the host says why"
+                raise SessionError("refused", what, (why,))
             if state not in ("none", "running"):
                 return status
             if self.clock() > deadline:
@@ -226,13 +228,8 @@ class Session:
                     raise SessionError(
                         "lost", f"no result of run {job.run} arrived", unpacked.problems
                     )
-                results.publish(
-                    self.results_dir,
-                    job.run,
-                    job.host,
-                    staged,
-                    (*not_finished, *unpacked.problems),
-                )
+                missing = (*not_finished, *unpacked.problems)
+                results.publish(self.results_dir, job.run, job.host, staged, missing)
                 return
 
     def _fetch_archive(self, target: Path) -> None:

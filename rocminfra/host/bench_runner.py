@@ -28,7 +28,7 @@ from rocminfra.host import bench_files
 from rocminfra.host.bench_lock import Busy, is_held, only_one
 from rocminfra.host.bench_point import finished, finished_point, run_point
 from rocminfra.host.control_group import Launcher, launcher
-from rocminfra.host.telemetry import fetch
+from rocminfra.host.telemetry import fetch, gpu_models
 from rocminfra.planning.bench_points import (
     Finished,
     Point,
@@ -242,6 +242,7 @@ def _provenance(job: Mapping[str, Any]) -> dict[str, Any]:
         engine = None
     return {
         "engine": engine,
+        "gpus": gpu_models(),
         "model": job["model"],
         "kernel": platform.release(),
         "machine": platform.machine(),

@@ -78,12 +78,20 @@ def gpu_samples(text: str) -> list[dict[str, Any]]:
 
     Raises ValueError when it is something else; ``amd-smi`` exits 0 after "Invalid platform".
     """
-    parsed = json.loads(text)
-    rows = parsed.get("gpu_data") if isinstance(parsed, dict) else parsed
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("amd-smi printed no list of GPUs")
     return [
         {"gpu": row.get("gpu"), **{key: _leaf(row, path) for key, path in _GPU_LEAVES.items()}}
+        for row in _gpu_rows(text)
+    ]
+
+
+def gpu_models() -> list[dict[str, Any]]:
+    """What the GPUs say they are: name and driver of each; empty where nobody can say."""
+    try:
+        rows = _gpu_rows(_amd_smi("static"))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
+    return [
+        {"name": _text(row, ("asic", "market_name")), "driver": _text(row, ("driver", "version"))}
         for row in rows
     ]
 
@@ -136,7 +144,7 @@ def engine_sampler(path: Path, url: str, period_s: float = 1.0) -> Sampler:
 
 def gpu_sampler(path: Path, period_s: float = 2.0) -> Sampler:
     """Sampler of ``amd-smi metric``; one call costs 40 to 60 ms of a core."""
-    return Sampler(path, lambda: {"gpus": gpu_samples(_amd_smi())}, period_s)
+    return Sampler(path, lambda: {"gpus": gpu_samples(_amd_smi("metric"))}, period_s)
 
 
 def _stamped(sample: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -147,12 +155,12 @@ def _stamped(sample: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         return {"time": now, "error": f"{type(error).__name__}: {error}"}
 
 
-def _amd_smi() -> str:
+def _amd_smi(command: str) -> str:
     program = AMD_SMI if Path(AMD_SMI).exists() else shutil.which("amd-smi")
     if program is None:
         raise FileNotFoundError("no amd-smi on this host")
     done = subprocess.run(
-        [program, "metric", "--json"],
+        [program, command, "--json"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=AMD_SMI_TIMEOUT_S,
@@ -160,6 +168,20 @@ def _amd_smi() -> str:
         text=True,
     )
     return done.stdout
+
+
+def _gpu_rows(text: str) -> list[dict[str, Any]]:
+    parsed = json.loads(text)
+    rows = parsed.get("gpu_data") if isinstance(parsed, dict) else parsed
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("amd-smi printed no list of GPUs")
+    return rows
+
+
+def _text(row: Mapping[str, Any], path: tuple[str, str]) -> str | None:
+    part = row.get(path[0])
+    value = part.get(path[1]) if isinstance(part, Mapping) else None
+    return value if isinstance(value, str) and value != "N/A" else None
 
 
 def _leaf(row: Mapping[str, Any], path: tuple[str, str]) -> float | None:

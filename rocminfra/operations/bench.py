@@ -120,8 +120,7 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
     try:
         outcome = session.carry_through()
     except SessionError as error:
-        hint = None if error.kind == "locked" else f"the same command with {again}"
-        record(host, Failure(_KINDS[error.kind], error.what, error.why, hint))
+        record(host, Failure(_KINDS[error.kind], error.what, error.why, _hint(error, again)))
         return False
     except OSError as error:
         # What raises for the host's connection is a SessionError; this is our own disk.
@@ -137,6 +136,14 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
     return _tell(host, job, outcome, again)
 
 
+def _hint(error: SessionError, again: str) -> str | None:
+    if error.kind == "lost":
+        return f"the same command with {again}; a benchmark on the host is not stopped by this"
+    if error.run is not None:
+        return f"wait for it, or follow it: the same command with --data bench.run={error.run}"
+    return None
+
+
 def _tell(host: Host, job: Job, outcome: Outcome, again: str) -> bool:
     for line in table.lines(outcome.table):
         host.log(line, logger.info)
@@ -149,7 +156,7 @@ def _tell(host: Host, job: Job, outcome: Outcome, again: str) -> bool:
             FailureKind.BENCHMARK,
             f"run {job.run} of {job.scenario.name} does not count",
             outcome.problems,
-            f"the same command with {again} runs only what is not valid",
+            f"the same command with {again} runs what is not valid again, and nothing else",
         ),
     )
     return False

@@ -53,6 +53,9 @@ class Figures:
     + output_tokens_per_second: tokens out of completed requests
     + prompt_tokens_p50, output_tokens_p50: tokens of a completed request
     + image_pixels_mean: pixels of a completed request's images
+    + ended_by: what made it stop, such as ``max_duration``, or ``requests_exhausted`` for data
+      that ran out
+    + warnings: GuideLLM's own doubts
     """
 
     completed: int
@@ -70,6 +73,7 @@ class Figures:
     prompt_tokens_p50: float | None
     output_tokens_p50: float | None
     image_pixels_mean: float | None
+    ended_by: str | None
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -106,6 +110,7 @@ def figures(report: Mapping[str, Any]) -> Figures:
         prompt_tokens_p50=_statistic(metrics, "prompt_token_count", "successful", "median"),
         output_tokens_p50=_statistic(metrics, "output_token_count", "successful", "median"),
         image_pixels_mean=_image_pixels(metrics),
+        ended_by=_ended_by(benchmark),
         warnings=_warnings(benchmark),
     )
 
@@ -135,7 +140,8 @@ def doubts(found: Figures, limits: Limits) -> tuple[str, ...]:
         and found.duration_s < SHORTEST_PART * limits.measured_seconds
     ):
         reasons.append(
-            f"measured for {found.duration_s:.1f} s of {limits.measured_seconds:g} s: cut short"
+            f"measured for {found.duration_s:.1f} s of {limits.measured_seconds:g} s: "
+            f"cut short by {found.ended_by or 'something unknown'}"
         )
     return tuple(reasons)
 
@@ -216,6 +222,12 @@ def _image_pixels(metrics: Mapping[str, Any]) -> float | None:
     image = metrics.get("image")
     pixels = image.get("pixels") if isinstance(image, Mapping) else None
     return _statistic(pixels, "input", "successful", "mean") if pixels else None
+
+
+def _ended_by(benchmark: Mapping[str, Any]) -> str | None:
+    state = benchmark.get("scheduler_state")
+    constraints = state.get("end_queuing_constraints") if isinstance(state, Mapping) else None
+    return ", ".join(constraints) or None if isinstance(constraints, Mapping) else None
 
 
 def _warnings(benchmark: Mapping[str, Any]) -> tuple[str, ...]:

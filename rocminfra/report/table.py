@@ -55,11 +55,13 @@ class Table:
     """A run's figures.
 
     + run: folder of the run
+    + measured: what each host says it is, such as ``0.20.1 on AMD Instinct MI300X``
     + rows: in the order in which the points ran, host by host
     + partial: what each incomplete host folder says is missing
     """
 
     run: Path
+    measured: Mapping[str, str]
     rows: tuple[Row, ...]
     partial: Mapping[str, tuple[str, ...]]
 
@@ -73,11 +75,15 @@ def read_table(run: Path) -> Table:
     """
     rows: list[Row] = []
     partial: dict[str, tuple[str, ...]] = {}
+    measured: dict[str, str] = {}
     for host in sorted(path for path in run.iterdir() if path.is_dir()):
         if host.name.startswith("."):
             continue
         record = _read(host / "run.json")
-        price = record.get("usd_per_hour")
+        # Also there when the run was cut off.
+        price = _read(host / "job.json").get("usd_per_hour")
+        if "provenance" in record:
+            measured[host.name] = _measured(record)
         points = [_read(path) for path in sorted(host.glob("*/point.json"))]
         points.sort(key=lambda point: point.get("started", 0.0))
         rows.extend(_row(host.name, point, price) for point in points)
@@ -85,7 +91,7 @@ def read_table(run: Path) -> Table:
         if (host / PARTIAL).exists():
             lines = (host / PARTIAL).read_text(encoding="utf-8").splitlines()
             partial[host.name] = tuple(line for line in lines if line)
-    return Table(run, tuple(rows), partial)
+    return Table(run, measured, tuple(rows), partial)
 
 
 def lines(table: Table) -> list[str]:
@@ -107,6 +113,7 @@ def lines(table: Table) -> list[str]:
         ).rstrip()
         for row in cells
     ]
+    text.extend(f"{host}: {what}" for host, what in table.measured.items())
     for row in table.rows:
         text.extend(f"{row.point} {row.outcome}: {reason}" for reason in row.reasons)
     for host, reasons in table.partial.items():
@@ -120,6 +127,16 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _measured(record: Mapping[str, Any]) -> str:
+    provenance = record["provenance"]
+    names = [gpu.get("name") or "unknown GPU" for gpu in provenance.get("gpus", ())]
+    counted = [f"{names.count(name)} × {name}" for name in dict.fromkeys(names)]
+    return (
+        f"{provenance.get('model')}, vLLM {provenance.get('engine') or 'unknown'} "
+        f"on {', '.join(counted) or 'unknown GPU'}, scenario {record.get('scenario')}"
+    )
 
 
 def _row(host: str, record: Mapping[str, Any], price: float | None) -> Row:

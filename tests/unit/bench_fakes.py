@@ -25,7 +25,7 @@ RUN = "20260513T101500Z"
 
 # Reads its mode from the file beside it, keyed by profile, so that a test can change it between
 # two attempts; notes every call.
-FAKE_GUIDELLM = '''#!{python}
+FAKE_GUIDELLM = """#!{python}
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 home = Path(__file__).parent
@@ -57,7 +57,7 @@ if mode == "garbage":
     sys.exit(0)
 Path("report.json").write_text(json.dumps(report))
 Path("report.html").write_text("<html></html>")
-'''
+"""
 
 
 def population(value: float, count: int) -> dict[str, Any]:
@@ -115,6 +115,7 @@ def report(
             {
                 "metrics": metrics,
                 "duration": duration,
+                "scheduler_state": {"end_queuing_constraints": {"requests_exhausted": {}}},
                 "warnings": [{"code": "generation_delay_ttft", "message": "mean delay was 1%"}],
                 "requests": {
                     "successful": [],
@@ -220,9 +221,7 @@ def job(folder: Path, program: Path, engine: FakeEngine, wanted: Scenario) -> Jo
     """A job whose runs are below ``folder`` and whose GuideLLM is ``program``."""
     settings = load_settings({"model.name": MODEL, "vllm.port": engine.port})
     made = make_job(RUN, "mi300x-1", wanted, settings)
-    return replace(
-        made, runs_folder=str(folder), values={**made.values, "guidellm": str(program)}
-    )
+    return replace(made, runs_folder=str(folder), values={**made.values, "guidellm": str(program)})
 
 
 class LocalHost:
@@ -251,10 +250,12 @@ class LocalHost:
             f'cd / && setsid "$@" >"{folder}/runner.log" 2>&1 </dev/null &\n'
         )
         (tools / "systemctl").write_text('#!/bin/sh\n[ "$1" != is-active ]\n')
+        # A host has no packages of ours.
+        bare = f'#!/bin/sh\nexec "{Path(sys.executable).resolve()}" -S "$@"\n'
+        (tools / "python3").write_text(bare)
         for tool in tools.iterdir():
             tool.chmod(0o755)
-        path = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self._environment = {**os.environ, "PATH": path}
+        self._environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
 
     def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
         self.commands.append(command)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rocminfra.host.telemetry import Sampler, engine_sample, gpu_samples
+from rocminfra.host import telemetry
+from rocminfra.host.telemetry import Sampler, engine_sample, gpu_models, gpu_samples
 
 # Shapes of a real MI300X: ROCm 7.2.1, AMDSMI 26.2.2.
 GPU = {
@@ -42,6 +43,34 @@ def test_what_is_not_available_is_not_zero() -> None:
 def test_what_is_no_list_of_gpus_is_refused(page: str) -> None:
     with pytest.raises(ValueError, match=r"list of GPUs|Expecting value"):
         gpu_samples(page)
+
+
+@pytest.fixture
+def amd_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "amd-smi"
+    monkeypatch.setattr(telemetry, "AMD_SMI", str(program))
+    return program
+
+
+def says(program: Path, text: str) -> None:
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+    program.chmod(0o755)
+
+
+def test_gpus_say_what_they_are(amd_smi: Path) -> None:
+    one = {"asic": {"market_name": "MI300X simulated ×20"}, "driver": {"version": "N/A"}}
+    says(amd_smi, json.dumps({"gpu_data": [one, {"gpu": 1}]}))
+    assert gpu_models() == [
+        {"name": "MI300X simulated ×20", "driver": None},
+        {"name": None, "driver": None},
+    ]
+
+
+def test_where_nobody_can_say_there_are_no_gpus(amd_smi: Path) -> None:
+    says(amd_smi, "Invalid platform")
+    assert gpu_models() == []
+    amd_smi.write_text("#!/bin/sh\nexit 3\n")
+    assert gpu_models() == []
 
 
 def test_series_are_summed_over_their_labels() -> None:

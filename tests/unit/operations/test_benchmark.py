@@ -86,7 +86,8 @@ def test_the_last_words_are_where_the_results_are(
 ) -> None:
     assert measure()
     assert host.logged[-1] == f"results: {tmp_path}/results/{RUN}/mi300x-1"
-    assert host.logged[-2].split()[0] == "concurrent@4"
+    assert host.logged[-2].startswith("mi300x-1: toy, vLLM 0.20.1+fake on")
+    assert host.logged[-3].split()[0] == "concurrent@4"
     assert failures(host) == ()  # type: ignore[arg-type]
 
 

@@ -67,7 +67,7 @@ def test_one_token_has_no_time_between_tokens() -> None:
 
 def test_a_point_that_was_cut_short_does_not_count() -> None:
     assert doubts(figures(report(duration=2.4)), Limits(measured_seconds=5.0)) == (
-        "measured for 2.4 s of 5 s: cut short",
+        "measured for 2.4 s of 5 s: cut short by requests_exhausted",
     )
 
 

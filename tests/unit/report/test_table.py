@@ -39,8 +39,17 @@ def run(tmp_path: Path) -> Path:
     for name, value in points.items():
         (host / name).mkdir(parents=True)
         (host / name / "point.json").write_text(json.dumps(value))
-    run = {"usd_per_hour": 1.99, "never_run": ["02-sweep-constant-1"]}
+    run = {
+        "never_run": ["02-sweep-constant-1"],
+        "scenario": "smoke",
+        "provenance": {
+            "model": "toy",
+            "engine": "0.20.1+sim",
+            "gpus": [{"name": "MI300X simulated ×20", "driver": None}] * 2,
+        },
+    }
     (host / "run.json").write_text(json.dumps(run))
+    (host / "job.json").write_text(json.dumps({"usd_per_hour": 1.99}))
     return host.parent
 
 
@@ -78,7 +87,7 @@ def test_several_hosts_are_told_apart(run: Path) -> None:
     (other / "point.json").write_text(json.dumps(record("concurrent@64")))
     text = lines(read_table(run))
     assert text[0].startswith("host")
-    assert text[-2].startswith("mi300x-2")
+    assert text[len(read_table(run).rows)].startswith("mi300x-2")
     assert read_table(run).rows[-1].usd_per_million_tokens is None, "no price was recorded"
 
 
@@ -92,6 +101,19 @@ def test_a_record_that_cannot_be_read_is_a_failed_row(run: Path) -> None:
     rows = read_table(run).rows
     assert rows[0].outcome == "failed"
     assert rows[0].completed is None
+
+
+def test_it_says_what_was_measured(run: Path) -> None:
+    assert "mi300x-1: toy, vLLM 0.20.1+sim on 2 × MI300X simulated ×20, scenario smoke" in lines(
+        read_table(run)
+    )
+
+
+def test_a_run_that_was_cut_off_still_has_a_price(run: Path) -> None:
+    (run / "mi300x-1" / "run.json").unlink()
+    table = read_table(run)
+    assert table.rows[0].usd_per_million_tokens is not None
+    assert table.measured == {}
 
 
 def test_an_empty_folder_has_no_rows(tmp_path: Path) -> None:
