@@ -136,13 +136,11 @@ class _Collector:
 
     def _operation_failure(self, host: Host, operation: OperationResult) -> FailureResult:
         said = operation.stderr or self.redact.lines(self.log.errors(host.name))
-        lost = any("socket/SSH error" in line for line in self.log.errors(host.name))
-        return FailureResult(
-            ExitCode.UNREACHABLE if lost else ExitCode.UNEXPECTED,
-            f"{host.name}: operation '{operation.name}' failed",
-            said,
-            f"{self.again(host.name)} -v",
-        )
+        if _is_disconnected(host):
+            what = f"{host.name}: the connection was lost during operation '{operation.name}'"
+            return FailureResult(ExitCode.UNREACHABLE, what, said, self.again(host.name))
+        what = f"{host.name}: operation '{operation.name}' failed"
+        return FailureResult(ExitCode.UNEXPECTED, what, said, f"{self.again(host.name)} -v")
 
     def _unexplained(self, host: Host) -> FailureResult:
         return FailureResult(
@@ -151,6 +149,15 @@ class _Collector:
             self.redact.lines(self.log.errors(host.name)) or ("pyinfra gave no reason",),
             f"{self.again(host.name)} -v",
         )
+
+
+def _is_disconnected(host: Host) -> bool:
+    """Whether the SSH connection is gone; a command that was cut off just has no exit code."""
+    connector = host.connector
+    if not isinstance(connector, SSHConnector) or connector.client is None:
+        return False
+    transport = connector.client.get_transport()
+    return transport is None or not transport.is_active()
 
 
 def _login_command(host: Host) -> str | None:

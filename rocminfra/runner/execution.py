@@ -7,6 +7,7 @@ each on all hosts before the next begins.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -16,12 +17,16 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.operations import run_host_op
 from pyinfra.api.state import State, StateStage
+from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.context import ctx_config, ctx_host, ctx_state
 from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.util import exec_file
 
 from rocminfra.operations.failure import Failure, FailureKind, record
 from rocminfra.operations.host_settings import InvalidSettings
+
+KEEPALIVE_S = 15
+DEAD_AFTER_S = 90
 
 # What paramiko raises, besides its own errors, when a connection is gone.
 CONNECTION_LOST = (SSHException, EOFError, ConnectionError, TimeoutError)
@@ -38,6 +43,7 @@ def connect(state: State, hosts: Sequence[Host]) -> dict[str, Exception]:
         except (PyinfraError, OSError, EOFError, SSHException) as error:
             refused[host.name] = error
             return False
+        _notice_a_dead_connection(host)
         state.activate_host(host)
         return True
 
@@ -92,6 +98,24 @@ def on_each(state: State, hosts: Sequence[Host], run: Callable[[Host], bool]) ->
         if not greenlet.value:
             state.failed_hosts.add(host)
             state.active_hosts.discard(host)
+
+
+def _notice_a_dead_connection(host: Host) -> None:
+    """Let a host that vanishes fail its run; by default a read from it waits for ever.
+
+    The keepalive makes traffic, and the kernel ends the connection when none of it is
+    acknowledged (tcp(7), TCP_USER_TIMEOUT).
+    """
+    connector = host.connector
+    if not isinstance(connector, SSHConnector) or connector.client is None:
+        return
+    transport = connector.client.get_transport()
+    if transport is None:
+        return
+    transport.set_keepalive(KEEPALIVE_S)
+    if isinstance(transport.sock, socket.socket):  # through a jump host it is another channel
+        milliseconds = DEAD_AFTER_S * 1000
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _active(state: State) -> list[Host]:
