@@ -269,9 +269,13 @@ class Session:
 
     def _ask(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
         try:
-            return self.remote.run(command, stdin, timeout_s)
+            answer = self.remote.run(command, stdin, timeout_s)
         except (OSError, EOFError) as error:
             raise self._lost(error) from None
+        if not answer.succeeded and not answer.stdout and not answer.stderr:
+            # How a connection that breaks looks to SSH clients: no exit code, no word.
+            raise self._lost(ConnectionError("a command ended without a word"))
+        return answer
 
     def _lost(self, error: Exception) -> SessionError:
         return SessionError(

@@ -201,6 +201,19 @@ def test_a_lost_connection_loses_nothing(
     assert sum("detached as" in line for line in said) == 1
 
 
+def test_a_command_that_ends_without_a_word_is_a_lost_connection(
+    carry: Callable[..., Outcome], remote: LocalHost
+) -> None:
+    class Mute(Flaky):
+        def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+            if "--wait 15" in command:
+                return Answer(False, "", "")
+            return self.remote.run(command, stdin, timeout_s)
+
+    with pytest.raises(SessionError, match="connection was lost"):
+        carry(remote=Mute(remote))
+
+
 def test_an_archive_that_was_cut_off_is_fetched_again(
     carry: Callable[..., Outcome], remote: LocalHost, tmp_path: Path, said: list[str]
 ) -> None:

@@ -40,6 +40,8 @@ if mode == "hang":
     time.sleep(600)
 if mode == "slow":
     time.sleep(600)
+while mode == "wait" and not (home / "go-on").exists():
+    time.sleep(0.1)
 if mode == "crash":
     print("Traceback", file=sys.stderr)
     print("RuntimeError: Backend validation request failed", file=sys.stderr)
