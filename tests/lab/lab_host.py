@@ -1,0 +1,101 @@
+"""A practice droplet as tests use it: by SSH, with the lab's own key."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocminfra.lab import droplet_record, droplets, keys, removal
+from rocminfra.lab.droplet_record import Droplet
+from rocminfra.lab.droplets import Wanted
+from rocminfra.lab.errors import LabError
+from rocminfra.lab.paths import default_paths
+
+# Names tell whose they are: a developer's own droplets are never touched, and those of a test run
+# that was killed are known.
+PREFIX = f"test-{os.getpid()}-"
+_OURS = re.compile(r"test-(\d+)-")
+PATHS = default_paths()
+
+
+@dataclass(frozen=True)
+class LabHost:
+    """A droplet that is up."""
+
+    droplet: Droplet
+
+    @property
+    def name(self) -> str:
+        return self.droplet.name
+
+    @property
+    def address(self) -> str:
+        return self.droplet.address
+
+    @property
+    def folder(self) -> Path:
+        return PATHS.droplet(self.name)
+
+    def ssh(
+        self, command: str, user: str = "root", timeout_s: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``command`` and return what came of it."""
+        return subprocess.run(
+            [*keys.ssh_command(PATHS, self.droplet, user), command],
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=timeout_s,
+        )
+
+    def ok(self, command: str, user: str = "root", timeout_s: float = 300) -> str:
+        """Run ``command``, which must succeed, and return what it printed."""
+        result = self.ssh(command, user, timeout_s)
+        assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+
+def up(names: Sequence[str], wanted: Wanted | None = None) -> tuple[LabHost, ...]:
+    """Droplets of these names (after the prefix of this run)."""
+    full = [PREFIX + name for name in names]
+    made = droplets.up(PATHS, full, wanted or Wanted(), lambda _line: None)
+    return tuple(LabHost(droplet) for droplet in made)
+
+
+def down(name: str) -> None:
+    """Take a droplet away; it may be gone already."""
+    with contextlib.suppress(LabError):
+        droplets.down(PATHS, name, lambda _line: None)
+
+
+def left(name: str) -> tuple[str, ...]:
+    """What is there of a droplet."""
+    return removal.look(PATHS, [name]).lines
+
+
+def remove_ours() -> tuple[str, ...]:
+    """Take away droplets of this run, and of runs that were killed; what there was of this one."""
+    found: list[str] = []
+    for name in droplet_record.names(PATHS):
+        match = _OURS.match(name)
+        if match is None:
+            continue
+        if int(match[1]) == os.getpid():
+            found += left(name)
+        elif Path(f"/proc/{match[1]}").exists():
+            continue
+        down(name)
+    return tuple(found)
+
+
+def clean(name: str) -> tuple[str, ...]:
+    """``rocminfra lab clean``, sparing every other droplet; what it removed."""
+    spared = set(droplet_record.names(PATHS)) - {name}
+    return removal.clean(PATHS, spared).lines

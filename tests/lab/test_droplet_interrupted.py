@@ -1,0 +1,138 @@
+"""`rocminfra lab up` that fails or is killed: nothing half-made stays, or it is found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import lab_host
+import pytest
+
+from rocminfra.lab import droplet_record, network, processes
+
+pytestmark = pytest.mark.lab
+
+# What `up` calls on its way, in this order; each of them is broken, and each is a place to die.
+STAGES = {
+    "losetup": "--find --show",
+    "ssh-keygen": "-f",
+    "ip netns": "netns add",
+    "ip link": "link add",
+    "ip addr": "addr add",
+    "slirp4netns": "tap0",
+    "unshare": "systemd-nspawn",
+}
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """Name of a droplet that a test may leave in any state."""
+    name = f"{lab_host.PREFIX}broken"
+    yield name
+    lab_host.down(name)
+    assert lab_host.left(name) == ()
+
+
+def _stub(folder: Path, stage: str, action: str) -> None:
+    """A program before the real one, that acts when it is called for ``stage``."""
+    program = stage.split()[0]
+    real = shutil.which(program)
+    assert real is not None
+    file = folder / program
+    file.write_text(
+        f'#!/bin/sh\ncase "$*" in *"{STAGES[stage]}"*) {action} ;; esac\nexec {real} "$@"\n'
+    )
+    file.chmod(0o755)
+
+
+def _up(name: str, stubs: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rocminfra.lab", "up", "--name", name],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}"},
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_fails_leaves_nothing(stage: str, name: str, tmp_path: Path) -> None:
+    _stub(tmp_path, stage, "echo broken on purpose >&2; exit 1")
+    result = _up(name, tmp_path)
+    assert result.returncode in (1, 6, 7), result.stderr
+    assert "broken on purpose" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert lab_host.left(name) == ()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_killed_run_left_is_found_and_removed(stage: str, name: str, tmp_path: Path) -> None:
+    _stub(tmp_path, stage, 'kill -9 "$PPID"')
+    result = _up(name, tmp_path)
+    assert result.returncode == -9
+    assert lab_host.left(name) != ()
+    wire = droplet_record.load(lab_host.PATHS, name).interface
+    # The program in whose place the stub stood goes on after its parent's death.
+    processes.wait_until(lambda: name in processes.running(lab_host.PATHS), 2)
+    if stage == "unshare":
+        lab_host.down(name)
+    else:
+        lab_host.clean(name)
+    assert lab_host.left(name) == ()
+    assert wire not in network.interfaces()
+
+
+def test_a_mirror_that_does_not_answer_leaves_no_base_root(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("ROCMINFRA_LAB_CACHE", str(cache))
+    stub = tmp_path / "debootstrap"
+    stub.write_text("#!/bin/sh\necho 'E: Failed getting release file'; exit 1\n")
+    stub.chmod(0o755)
+    result = _up(name, tmp_path)
+    assert result.returncode == 6
+    assert "E: Failed getting release file" in result.stderr
+    assert "next: apt-get update" in result.stderr
+    assert list(cache.glob("base-*")) == []
+
+
+def test_a_killed_build_leaves_nothing_that_could_be_taken_for_a_base_root(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("ROCMINFRA_LAB_CACHE", str(cache))
+    stub = tmp_path / "debootstrap"
+    stub.write_text(
+        "#!/bin/sh\n"
+        'while test $# -gt 2; do shift; done; mkdir -p "$1"\n'
+        f"touch {tmp_path}/begun; exec sleep 987654321\n"
+    )
+    stub.chmod(0o755)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rocminfra.lab", "up", "--name", name],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert processes.wait_until((tmp_path / "begun").exists, 60)
+    finally:
+        process.kill()
+        process.wait()
+    assert [path for path in cache.glob("base-*") if ".building-" not in path.name] == []
+    assert processes.wait_until(lambda: not _runs("987654321"), 10)
+
+
+def _runs(word: str) -> bool:
+    """Whether a process has ``word`` among its arguments."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if word.encode() in file.read_bytes().split(b"\0"):
+                return True
+    return False
