@@ -31,6 +31,8 @@ _KINDS = {
     "lost": FailureKind.BENCHMARK,
 }
 
+_RESULTS = "rocminfra.results"
+
 # All hosts of one pyinfra run share a benchmark run, and a task is executed once for each host.
 _run_ids: weakref.WeakKeyDictionary[State, str] = weakref.WeakKeyDictionary()
 
@@ -77,6 +79,12 @@ def run(job: Job, results_dir: str, resumes: bool = False) -> Commands:
     come back whatever happened; an invalid or failed point fails the host afterwards.
     """
     yield FunctionCommand(_run, (job, results_dir, resumes), {})
+
+
+def results_folder(host: Host) -> Path | None:
+    """Where this pyinfra run has put the results of ``host``, complete or not."""
+    folder: Path | None = host.connector_data.get(_RESULTS)
+    return folder
 
 
 class _HostRemote:
@@ -148,6 +156,7 @@ def _tell(host: Host, job: Job, outcome: Outcome, again: str) -> bool:
     for line in table.lines(outcome.table):
         host.log(line, logger.info)
     host.log(f"results: {outcome.folder}", logger.info)
+    host.connector_data[_RESULTS] = outcome.folder
     if not outcome.problems:
         return True
     record(

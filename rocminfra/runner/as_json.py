@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 from rocminfra import __version__
+from rocminfra.report.table import Row, Table, read_table
 from rocminfra.runner.exit_codes import ExitCode, most_severe
 from rocminfra.runner.results import FailureResult, HostResult, OperationResult, RunResult
 from rocminfra.runner.status_results import HostStatus
@@ -30,10 +33,30 @@ def run_document(result: RunResult, code: ExitCode) -> dict[str, Any]:
         "hosts": [_host(host) for host in result.hosts],
         "error": None if result.error is None else failure_document(result.error),
     }
+    if result.verb == "bench":
+        document["points"] = [dataclasses.asdict(row) for row in measured_points(result)]
     if result.verb == "apply":
         then = result.then
         document["bench"] = None if then is None else run_document(then, then.code)
     return document
+
+
+def measured_points(result: RunResult) -> list[Row]:
+    """The points that a benchmark measured, of all its hosts, as the result folders say."""
+    return [row for table in tables(result) for row in table.rows]
+
+
+def tables(result: RunResult) -> list[Table]:
+    """The tables of the run folders that a benchmark wrote to; usually it is one."""
+    names = {host.name for host in result.hosts}
+    folders = [host.results_folder for host in result.hosts if host.results_folder is not None]
+    found = []
+    for run in dict.fromkeys(Path(folder).parent for folder in folders):
+        table = read_table(run)
+        # A run that is resumed may hold hosts that were left out this time.
+        rows = tuple(row for row in table.rows if row.host in names)
+        found.append(dataclasses.replace(table, rows=rows))
+    return found
 
 
 def status_document(hosts: tuple[HostStatus, ...], error: FailureResult | None) -> dict[str, Any]:
@@ -84,6 +107,7 @@ def _host(host: HostResult) -> dict[str, Any]:
         "changes": host.changes,
         "operations": [_operation(operation) for operation in host.operations],
         "failures": [failure_document(failure) for failure in host.failures],
+        "results": host.results_folder,
     }
 
 

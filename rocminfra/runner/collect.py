@@ -10,6 +10,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State, StateOperationMeta
 from pyinfra.connectors.ssh import SSHConnector
 
+from rocminfra.operations.bench import results_folder
 from rocminfra.operations.failure import Failure, failures
 from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.runner.log import HostLog
@@ -24,6 +25,9 @@ from rocminfra.runner.results import (
 
 # An operation without a name is called by its arguments, and those may be whole files.
 NAME_LIMIT = 100
+
+# How operations refer to the command that ran them: "the same command with --data …".
+SAME_COMMAND = "the same command with"
 
 
 def host_results(
@@ -91,7 +95,7 @@ class _Collector:
     def host(self, host: Host) -> HostResult:
         failed = host in self.state.failed_hosts
         operations = []
-        own = [self._recorded(failure) for failure in failures(host)]
+        own = [self._recorded(host, failure) for failure in failures(host)]
         for op_hash in self.order:
             if op_hash not in self.state.ops[host]:
                 continue
@@ -101,7 +105,14 @@ class _Collector:
                 own.append(self._operation_failure(host, operation))
         if failed and not own:
             own.append(self._unexplained(host))
-        return HostResult(host.name, self._state(failed), tuple(operations), tuple(own))
+        folder = results_folder(host)
+        return HostResult(
+            host.name,
+            self._state(failed),
+            tuple(operations),
+            tuple(own),
+            None if folder is None else str(folder),
+        )
 
     def _state(self, failed: bool) -> HostState:
         if failed:
@@ -126,13 +137,19 @@ class _Collector:
         conditional = bool(data.global_arguments["_if"])
         return OperationResult(name, Outcome.CONDITIONAL if conditional else Outcome.PENDING)
 
-    def _recorded(self, failure: Failure) -> FailureResult:
+    def _recorded(self, host: Host, failure: Failure) -> FailureResult:
         return FailureResult(
             ExitCode(failure.kind.value),
             self.redact.text(failure.what),
             self.redact.lines(failure.why),
-            failure.next_command,
+            self._next(host, failure.next_command),
         )
+
+    def _next(self, host: Host, command: str | None) -> str | None:
+        """What an operation says to run next; it cannot know the command line, we do."""
+        if command is None:
+            return None
+        return command.replace(SAME_COMMAND, self.again(host.name))
 
     def _operation_failure(self, host: Host, operation: OperationResult) -> FailureResult:
         said = operation.stderr or self.redact.lines(self.log.errors(host.name))

@@ -295,9 +295,20 @@ def _report(result: RunResult, as_json: bool, again: str) -> None:
         printing.print_summary(result)
         if result.then is not None:
             printing.print_summary(result.then)
+        _print_tables(result.then or result)
     _say_failures(result, again)
     if result.then is not None:
         _say_failures(result.then, again)
+
+
+def _print_tables(result: RunResult) -> None:
+    """The figures of a benchmark, which are data, where data goes."""
+    from rocminfra.report.table import lines
+    from rocminfra.runner.as_json import tables
+
+    for table in tables(result):
+        print()
+        print(*lines(table), f"results: {table.run}", sep="\n")
 
 
 def _say_failures(result: RunResult, again: str) -> None:

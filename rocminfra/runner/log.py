@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-_HOST_PREFIX = re.compile(r"^\[(?P<host>[^\]]+)\]\s*(?:nested\s*)?(?P<text>.*)$", re.DOTALL)
+_HOST_PREFIX = re.compile(r"^\[(?P<host>[^\]]+)\](?P<text>.*)$", re.DOTALL)
 # What pyinfra says of every operation and every host; the runner says it in its own way.
 _STATUS = re.compile(r"^(Connected|Success|No changes|Skipped)\b")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -29,17 +29,34 @@ class HostLog(logging.Handler):
         self.show = show
         self.verbosity = verbosity
         self._errors: dict[str, list[str]] = {}
+        self._longest = 0
+
+    def align(self, names: Iterable[str]) -> None:
+        """Take off the spaces with which pyinfra lines hosts up: only some of them speak here.
+
+        + names: every host of the inventory
+        """
+        self._longest = max((len(name) for name in names), default=0)
 
     def emit(self, record: logging.LogRecord) -> None:
         message = _ANSI.sub("", record.getMessage())
         match = _HOST_PREFIX.match(message)
-        if record.levelno >= logging.ERROR and match is not None:
-            self._errors.setdefault(match["host"], []).append(match["text"].rstrip())
+        if match is None:
+            if record.levelno >= logging.WARNING or self.verbosity > 0:
+                self.show(message)
+            return
+        host, text = match["host"], self._text(match["host"], match["text"])
+        if record.levelno >= logging.ERROR:
+            self._errors.setdefault(host, []).append(text.strip())
             if self.verbosity == 0:
                 return
-        told = match is not None and not _STATUS.match(match["text"])
-        if record.levelno >= logging.WARNING or self.verbosity > 0 or told:
-            self.show(message)
+        if self.verbosity > 0 or not _STATUS.match(text):
+            self.show(f"[{host}] {text}")
+
+    def _text(self, host: str, rest: str) -> str:
+        rest = rest.removeprefix(" nested")
+        padding = " " * (max(self._longest - len(host), 0) + 1)
+        return rest.removeprefix(padding) if rest.startswith(padding) else rest.lstrip(" ")
 
     def errors(self, host: str) -> tuple[str, ...]:
         """What pyinfra has called an error on ``host``."""

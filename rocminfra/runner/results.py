@@ -62,12 +62,20 @@ class FailureResult:
 
 @dataclass(frozen=True)
 class HostResult:
-    """One host's part of a run."""
+    """One host's part of a run.
+
+    + name: the host
+    + state: what became of it
+    + operations: in the order of the playbook
+    + failures: why its run ended
+    + results_folder: where its benchmark's results are on this machine, if there were any
+    """
 
     name: str
     state: HostState
     operations: tuple[OperationResult, ...] = ()
     failures: tuple[FailureResult, ...] = ()
+    results_folder: str | None = None
 
     def count(self, *outcomes: Outcome) -> int:
         """How many operations ended in one of ``outcomes``."""

@@ -105,6 +105,7 @@ class Session:
             exec_file(str(config_file))
         config.lock_current_state()
         inventory = load_inventory(request.inventory, request.data)
+        self._log.align(host.name for host in inventory)
         ctx_inventory.set(inventory)  # type: ignore[no-untyped-call]
         self.hosts = limit_hosts(inventory, request.limit, request.inventory)
         check_settings(self.hosts, request.data)

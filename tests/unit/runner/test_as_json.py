@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,26 @@ def test_every_object_of_a_schema_is_closed(schema: str) -> None:
     for item in objects(load(schema)):
         assert item["additionalProperties"] is False
         assert set(item["required"]) == set(item["properties"])
+
+
+def test_a_benchmarks_points_are_in_its_document(tmp_path: Path) -> None:
+    folder = tmp_path / "20260513T101500Z" / "lab-1"
+    (folder / "01-concurrent-4").mkdir(parents=True)
+    (folder.parent / "left-out" / "01-concurrent-4").mkdir(parents=True)
+    point = {
+        "label": "concurrent@4",
+        "outcome": "valid",
+        "reasons": [],
+        "figures": {"completed": 7},
+    }
+    for host in ("lab-1", "left-out"):
+        text = json.dumps(point)
+        (folder.parent / host / "01-concurrent-4" / "point.json").write_text(text)
+    host = HostResult("lab-1", HostState.DONE, results_folder=str(folder))
+    document = run_document(RunResult("bench", "i", (), (host,)), ExitCode.DONE)
+    assert violations(json.loads(dump(document)), "bench") == []
+    (row,) = document["points"]
+    assert (row["host"], row["point"], row["completed"]) == ("lab-1", "concurrent@4", 7)
 
 
 def test_the_check_itself_can_fail() -> None:

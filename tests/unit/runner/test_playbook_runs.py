@@ -118,6 +118,15 @@ def test_a_recorded_failure_gives_its_exit_code(kind: str, runner: Any) -> None:
     assert outcomes(host) == {"the check": "failed"}
 
 
+def test_the_next_command_of_an_operation_is_this_command_line(runner: Any) -> None:
+    text = FAIL.format(kind="BENCHMARK").replace('"do this"', '"the same command with --data a=1"')
+    runner.write(text + 'failing(name="the check")\n')
+    (failure,) = runner(data=("vllm.port=8001",)).hosts[0].failures
+    assert failure.next_command == (
+        "rocminfra apply -i @local --limit @local --data vllm.port=8001 --data a=1"
+    )
+
+
 @pytest.mark.parametrize("verb", ["plan", "apply"])
 def test_a_host_taken_out_is_refused_before_its_first_operation(verb: str, runner: Any) -> None:
     runner.write(
