@@ -78,4 +78,6 @@ def running(data_root: str) -> Commands:
             return
         yield systemctl("restart", "docker.service")
         return
+    # A unit that has used up its start limit does not start, whatever has been mended since.
+    yield StringCommand("systemctl reset-failed docker.service 2>/dev/null || true")
     yield systemctl("start", "docker.service")

@@ -71,6 +71,7 @@ def test_the_package_is_installed_when_there_is_none(
             [
                 "systemctl daemon-reload",
                 "systemctl enable docker.service",
+                "systemctl reset-failed docker.service 2>/dev/null",
                 "systemctl start docker.service",
             ],
         ),

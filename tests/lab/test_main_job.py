@@ -1,0 +1,279 @@
+"""The main job on two droplets at once: planned, deployed, deployed again, changed, broken.
+
+One deploy serves all tests of this module; the later ones build on what it left, in order.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lab_host
+import pytest
+from lab_host import LabHost
+
+pytestmark = pytest.mark.lab
+
+ROOT = Path(__file__).parents[2]
+# What a deploy writes outside the scratch disk and the packages it installs; docs/undo.md says how
+# each goes away again.
+OURS = {
+    "/etc/docker/daemon.json",
+    "/etc/environment.d/50-rocminfra.conf",
+    "/etc/profile.d/rocminfra.sh",
+    "/etc/rocminfra/vllm.env",
+    "/etc/sysctl.d/60-rocminfra.conf",
+    "/etc/systemd/system.conf.d/50-rocminfra.conf",
+    "/etc/systemd/system/docker.service.d/50-rocminfra-scratch.conf",
+    "/etc/systemd/system/vllm.service",
+    "/etc/udev/rules.d/70-rocminfra-gpu.rules",
+    "/usr/local/lib/rocminfra/preflight.py",
+    "/usr/local/lib/rocminfra/readiness.py",
+    "/usr/local/lib/rocminfra/scratch_guard.py",
+}
+FILES = (
+    "find /etc /usr/local /opt /root /mnt/models -xdev -path /mnt/models/docker -prune -o "
+    "-type f -printf '%p|%T@\\n' -exec sha256sum {} + | sort"
+)
+IDENTITY = (
+    "blkid -p -s UUID -o value /dev/vdc; cat /mnt/models/.rocminfra-scratch; "
+    "systemctl show --property Id --property InvocationID '*.service'; "
+    "docker ps -aq --no-trunc; docker inspect -f '{{.State.StartedAt}}' vllm-qwen2-vl-72b; "
+    "findmnt -n -o SOURCE,FSTYPE,OPTIONS /mnt/models; cat /etc/fstab"
+)
+STARTED_AT = "docker inspect -f '{{.State.StartedAt}}' vllm-qwen2-vl-72b"
+FRESH = (
+    "find /etc /usr/local /opt /mnt -printf '%p|%y|%m|%u|%g|%T@\\n' | sort; "
+    "find /etc -type f -exec sha256sum {} + | sort"
+)
+BLANK = "blkid -p /dev/vdc; head -c 4194304 /dev/vdc | sha256sum"
+
+
+@dataclass
+class Run:
+    """A pyinfra command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        return list(json.loads(self.out)["results"]["operations"])
+
+    @property
+    def changed(self) -> list[str]:
+        return [item["name"] for item in self.operations if item["success"] or item["error"]]
+
+
+def pyinfra(hosts: tuple[LabHost, ...], *words: str) -> Run:
+    limits = [word for host in hosts for word in ("--limit", host.name)]
+    command = [sys.executable, "-m", "pyinfra", "inventory/lab.py", *words, *limits]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=600,
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def rocminfra(host: LabHost, *words: str) -> Run:
+    command = [sys.executable, "-m", "rocminfra", *words, "-i", "inventory/lab.py"]
+    done = subprocess.run(
+        [*command, "--limit", host.name],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=600,
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass
+class Deployed:
+    """Two droplets and what was seen of them at each step."""
+
+    hosts: tuple[LabHost, ...]
+    dry: Run
+    first: Run
+    second: Run
+    seen: dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Deployed]:
+    hosts = lab_host.up(["main-a", "main-b"])
+    try:
+        for host in hosts:
+            # What the last services of the boot write is no change of ours.
+            host.ssh("systemctl is-system-running --wait")
+        seen = {"fresh": [host.ok(f"{FRESH}; {BLANK} || true") for host in hosts]}
+        dry = pyinfra(hosts, "deploy.py", "--dry")
+        seen["dry"] = [host.ok(f"{FRESH}; {BLANK} || true") for host in hosts]
+        first = pyinfra(hosts, "-y", "deploy.py", "--json")
+        seen["files 1"] = [host.ok(FILES) for host in hosts]
+        seen["identity 1"] = [host.ok(IDENTITY) for host in hosts]
+        second = pyinfra(hosts, "-y", "deploy.py", "--json")
+        seen["files 2"] = [host.ok(FILES) for host in hosts]
+        seen["identity 2"] = [host.ok(IDENTITY) for host in hosts]
+        yield Deployed(hosts, dry, first, second, seen)
+    finally:
+        for host in hosts:
+            lab_host.down(host.name)
+
+
+def test_a_dry_run_shows_changes_and_makes_none(deployed: Deployed) -> None:
+    assert deployed.dry.code == 0, deployed.dry.err
+    assert "Scratch disk" in deployed.dry.err
+    for fresh, dry in zip(deployed.seen["fresh"], deployed.seen["dry"], strict=True):
+        assert dry.splitlines() == fresh.splitlines()
+
+
+def test_the_first_run_makes_a_served_model(deployed: Deployed) -> None:
+    assert deployed.first.code == 0, deployed.first.err
+    for host in deployed.hosts:
+        assert "xfs" in host.ok("findmnt -n -o FSTYPE --mountpoint /mnt/models")
+        assert host.ok("docker info -f '{{.DockerRootDir}}'").strip() == "/mnt/models/docker"
+        assert host.ok("ls -A /var/lib/docker").strip() == "", "a daemon ran on the root disk"
+        models = host.ok(
+            "python3 -c 'import urllib.request as u; "
+            'print(u.urlopen("http://127.0.0.1:8000/v1/models").read().decode())\''
+        )
+        assert json.loads(models)["data"][0]["id"] == "Qwen/Qwen2-VL-72B-Instruct"
+
+
+def test_nothing_is_reachable_from_outside(deployed: Deployed) -> None:
+    for host in deployed.hosts:
+        listening = host.ok("ss -Hltn 'sport = :8000'").split()
+        assert "127.0.0.1:8000" in listening
+        assert not any(word.startswith(("0.0.0.0:8000", "*:8000")) for word in listening)
+
+
+def test_a_second_run_changes_nothing_and_restarts_nothing(deployed: Deployed) -> None:
+    assert deployed.second.code == 0, deployed.second.err
+    assert deployed.second.changed == []
+    assert len(deployed.second.operations) == len(deployed.first.operations) >= 15
+    assert deployed.seen["files 2"] == deployed.seen["files 1"]
+    assert deployed.seen["identity 2"] == deployed.seen["identity 1"]
+
+
+def test_caches_are_known_to_shells_services_and_the_container(deployed: Deployed) -> None:
+    host, home = deployed.hosts[0], "HF_HOME=/mnt/models/huggingface"
+    assert home in host.ok("bash -lc env")
+    assert home in host.ok("systemd-run --quiet --pipe --wait env")
+    assert home in host.ok("docker exec vllm-qwen2-vl-72b env")
+
+
+def test_the_container_has_no_more_rights_than_it_needs(deployed: Deployed) -> None:
+    (document,) = json.loads(deployed.hosts[0].ok("docker inspect vllm-qwen2-vl-72b"))
+    config = document["HostConfig"]
+    assert config["Privileged"] is False
+    assert not config["CapAdd"]
+    assert sorted(config["GroupAdd"]) == ["44", "992"], "the numbers of this host's own nodes"
+    assert config["Init"] is True
+
+
+def test_every_file_of_ours_is_known(deployed: Deployed) -> None:
+    host = deployed.hosts[0]
+    new = host.ok(
+        "find /etc /usr/local /opt -xdev -type f -newer /proc/1/cmdline | "
+        "grep -v -e '^/etc/.*-$' -e '\\.cache$' || true"
+    ).split()
+    packaged = host.ok("cat /var/lib/dpkg/info/*.list /var/lib/dpkg/info/*.conffiles").split()
+    written_by_packages = {"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
+    kept = {"/etc/fstab", *written_by_packages}
+    assert set(new) >= OURS
+    strangers = {path for path in new if "rocminfra" in path or "vllm" in path} - OURS
+    assert strangers == set()
+    unexpected = set(new) - OURS - set(packaged) - kept
+    assert {path for path in unexpected if path.startswith(("/usr/local", "/opt"))} == set()
+
+
+@pytest.mark.parametrize("task", ["storage", "rocm", "docker", "huggingface", "vllm"])
+def test_each_task_runs_alone_and_finds_nothing_to_do(deployed: Deployed, task: str) -> None:
+    run = pyinfra(deployed.hosts[:1], "-y", f"tasks/{task}.py", "--json")
+    assert run.code == 0, run.err
+    assert run.operations
+    assert run.changed == []
+
+
+def test_a_bad_key_is_refused_before_the_first_operation(deployed: Deployed) -> None:
+    before = deployed.hosts[0].ok(IDENTITY)
+    run = pyinfra(deployed.hosts[:1], "-y", "deploy.py", "--data", "vllm.max_num_seq=32")
+    assert run.code == 1
+    assert "vllm.max_num_seq: unknown key (did you mean vllm.max_num_seqs?)" in run.err
+    assert "Starting operation" not in run.err
+    assert "Traceback" not in run.err
+    assert deployed.hosts[0].ok(IDENTITY) == before
+
+
+def test_the_sudo_user_finds_nothing_to_do_either(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROCMINFRA_LAB_USER", "ops")
+    run = pyinfra(deployed.hosts[1:], "-y", "deploy.py", "--json")
+    assert run.code == 0, run.err
+    assert run.changed == []
+
+
+def test_a_changed_setting_restarts_the_engine_exactly_once(deployed: Deployed) -> None:
+    host = deployed.hosts[0]
+    change = ("--data", "vllm.max_num_seqs=32")
+    starts = "journalctl -u vllm.service -o cat | grep -c '^Started vllm.service'"
+    before = int(host.ok(starts))
+    run = pyinfra((host,), "-y", "deploy.py", "--json", *change)
+    assert run.code == 0, run.err
+    assert int(host.ok(starts)) == before + 1
+    started_at = host.ok(STARTED_AT)
+    again = pyinfra((host,), "-y", "deploy.py", "--json", *change)
+    assert again.changed == []
+    assert host.ok(STARTED_AT) == started_at
+
+
+def test_a_run_cut_off_before_the_restart_is_finished_by_the_next(deployed: Deployed) -> None:
+    # The unit that the last test left is replaced without a restart, as a killed run would.
+    host = deployed.hosts[0]
+    before = host.ok(STARTED_AT)
+    host.ok("sed -i s/max-num-seqs=32/max-num-seqs=64/ /etc/systemd/system/vllm.service")
+    run = pyinfra((host,), "-y", "deploy.py", "--json")
+    assert run.code == 0, run.err
+    assert host.ok(STARTED_AT) != before
+    assert "max-num-seqs=64" in host.ok("docker inspect vllm-qwen2-vl-72b")
+
+
+def test_an_engine_that_runs_out_of_memory_is_said_so_with_its_own_words(
+    deployed: Deployed,
+) -> None:
+    host = deployed.hosts[1]
+    broken = '{"ROCMINFRA_SIM_FAIL": "oom-at-load", "ROCMINFRA_SIM_TIME_SCALE": "20"}'
+    run = rocminfra(host, "apply", "-y", "--data", f"engine.environment={broken}")
+    assert run.code == 7, run.err
+    assert "HIP out of memory" in run.err
+    assert run.err.strip().splitlines()[-1].startswith("next: ")
+    assert host.ok("systemctl is-active vllm.service || true").strip() == "failed"
+    mended = rocminfra(host, "apply", "-y")
+    assert mended.code == 0, mended.err
+
+
+def test_without_the_scratch_disk_neither_engine_nor_docker_starts(deployed: Deployed) -> None:
+    host = deployed.hosts[1]
+    host.ok("systemctl stop vllm.service docker.socket docker.service && umount /mnt/models")
+    assert host.ssh("touch /mnt/models/file").returncode != 0, "the root disk would be filled"
+    assert host.ssh("systemctl start docker.service").returncode != 0
+    assert "is not mounted" in host.ok("journalctl -u docker.service -o cat -n 30")
+    assert host.ssh("systemctl start vllm.service").returncode != 0
+    assert host.ok("ls -A /mnt/models").strip() == ""
+    run = pyinfra((host,), "-y", "deploy.py", "--json")
+    assert run.code == 0, run.err
+    assert "tasks/storage.py | Scratch disk" in run.changed
