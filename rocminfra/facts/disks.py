@@ -85,7 +85,7 @@ def _unknown(problem: str) -> Observed:
 
 
 def _swaps(text: str, nodes: dict[str, str | None], devices: tuple[Device, ...]) -> tuple[str, ...]:
-    areas = [line.split()[0].replace("\\040", " ") for line in text.splitlines()[1:]]
+    areas = [line.split()[0].replace("\\040", " ") for line in text.split("\n")[1:] if line]
     numbers = []
     for area in areas:
         number = nodes.get(area)

@@ -17,8 +17,8 @@ def parse_fstab(text: str, nodes: Mapping[str, str | None]) -> tuple[FstabLine, 
     Raises :class:`NotUnderstood` for a line that mount(8) would not understand either.
     """
     entries = []
-    for line in text.splitlines():
-        fields = line.split()
+    for line in text.split("\n"):
+        fields = re.findall(r"[^ \t]+", line)
         if not fields or fields[0].startswith("#"):
             continue
         if len(fields) < 2:

@@ -22,7 +22,7 @@ def parse_mountinfo(
     Raises :class:`NotUnderstood` for a line that is not one of mountinfo.
     """
     mounts = []
-    for line in text.splitlines():
+    for line in filter(None, text.split("\n")):
         fields = line.split(" ")
         try:
             dash = fields.index("-", 6)

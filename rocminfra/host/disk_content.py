@@ -122,10 +122,10 @@ def is_mounted(pid: str, number: str, spaces: set[str]) -> bool:
         if space in spaces:
             return False
         spaces.add(space)
-        lines = text(f"/proc/{pid}/mountinfo").splitlines()
+        lines = text(f"/proc/{pid}/mountinfo").split("\n")
     except PermissionError:
         return False
-    return any(line.split(" ")[2] == number for line in lines)
+    return any(line.split(" ", 3)[2:3] == [number] for line in lines)
 
 
 def text(path: str) -> str:

@@ -143,7 +143,7 @@ def number_of(path: str) -> str | None:
 
 def dev_paths(*sources: dict[str, Any]) -> list[str]:
     """Every word that starts with /dev/ in mountinfo, swaps or fstab, escapes undone."""
-    words = [w for source in sources for w in source.get("text", "").split()]
+    words = [w for source in sources for w in re.findall(r"[^ \t\n]+", source.get("text", ""))]
     return [unescape(word) for word in words if word.startswith("/dev/")]
 
 
@@ -194,13 +194,14 @@ def devices(names: dict[str, str | None]) -> dict[str, dict[str, Any]]:
 def in_use(seen: dict[str, Any], table: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Mounts by device number, and numbers of swap areas."""
     mounts = []
-    for line in seen["mountinfo"].get("text", "").splitlines():
+    for line in filter(None, seen["mountinfo"].get("text", "").split("\n")):
         fields = line.split(" ")
         source = unescape(fields[fields.index("-", 6) + 2])
         # Btrfs and others mount under an anonymous number; the source names the device.
         number = fields[2] if fields[2] in table else seen["nodes"].get(source) or fields[2]
         mounts.append({"number": number, "target": unescape(fields[4])})
-    areas = [unescape(line.split()[0]) for line in seen["swaps"].get("text", "").splitlines()[1:]]
+    lines = seen["swaps"].get("text", "").split("\n")[1:]
+    areas = [unescape(line.split()[0]) for line in lines if line]
     return {"mounts": mounts, "swaps": [seen["nodes"].get(area) for area in areas]}
 
 

@@ -25,7 +25,7 @@ def with_line(text: bytes, target: bytes, line: bytes) -> bytes:
     """
     kept: list[bytes] = []
     placed = False
-    for old in text.splitlines(keepends=True):
+    for old in re.findall(rb"[^\n]*\n|[^\n]+", text):
         if not _is_for(old, target):
             kept.append(old)
         elif not placed:
@@ -39,7 +39,7 @@ def with_line(text: bytes, target: bytes, line: bytes) -> bytes:
 
 
 def _is_for(line: bytes, target: bytes) -> bool:
-    fields = line.split()
+    fields = re.findall(rb"[^ \t\n]+", line)
     if len(fields) < 2 or fields[0].startswith(b"#"):
         return False
     found = re.sub(rb"\\([0-7]{3})", lambda m: bytes((int(m.group(1), 8) & 255,)), fields[1])
