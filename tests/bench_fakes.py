@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from rocminfra.bench.job import PROGRAM_FOLDER, Job, make_job, programs
+from rocminfra.bench.remote import Answer
 from rocminfra.bench.scenario import Scenario
-from rocminfra.bench.session import Answer
 from rocminfra.settings import load_settings
 
 MODEL = "toy"

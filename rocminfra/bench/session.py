@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from rocminfra.bench import results
 from rocminfra.bench.job import PROGRAM_FOLDER, Job
+from rocminfra.bench.remote import Answer, Remote, SessionError
 from rocminfra.planning.bench_points import planned_names
 from rocminfra.report.table import PARTIAL, Table, read_table
 
@@ -27,48 +28,6 @@ START_S = 30
 ANSWER_TIMEOUT_S = 60
 ARCHIVE_TIMEOUT_S = 600
 FETCH_ATTEMPTS = 2
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command on the host gave."""
-
-    succeeded: bool
-    stdout: str
-    stderr: str
-
-
-class Remote(Protocol):
-    """The host; raises OSError when it cannot be reached any more."""
-
-    def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
-        """Run a shell command."""
-
-    def fetch(self, path: str, target: Path) -> None:
-        """Copy a file of the host here."""
-
-
-class SessionError(Exception):
-    """A run could not be started, followed or brought back.
-
-    + kind: ``locked`` by another benchmark, ``refused``, or ``lost`` on its way
-    + what: what is wrong, one sentence
-    + why: evidence, a line each
-    + run: the run that can be followed instead, or gone on with
-    """
-
-    def __init__(
-        self,
-        kind: Literal["locked", "refused", "lost"],
-        what: str,
-        why: Sequence[str] = (),
-        run: str | None = None,
-    ) -> None:
-        self.kind = kind
-        self.what = what
-        self.why = tuple(why)
-        self.run = run
-        super().__init__(what)
 
 
 @dataclass(frozen=True)
@@ -127,18 +86,23 @@ class Session:
                 "refused",
                 f"there is no run {job.run} to resume, neither on the host nor in "
                 f"{self.results_dir}",
+                "leave bench.run out to begin a new run",
             )
         if status["scenario"] is not None and status["scenario"] != job.values["scenario"]:
             raise SessionError(
                 "refused",
-                f"run {job.run} was made with another scenario than {job.scenario.name} is now; "
-                "a change needs a new run",
+                f"run {job.run} was made with another scenario than {job.scenario.name} is now",
+                "leave bench.run out: a changed scenario is a new run",
             )
         if state == "running":
             return False
         busy_with = status["busy_with"]
         if busy_with is not None:
-            raise SessionError("locked", f"benchmark {busy_with} runs on this host", run=busy_with)
+            raise SessionError(
+                "locked",
+                f"benchmark {busy_with} runs on this host",
+                f"wait for it, or follow it: the same command with --data bench.run={busy_with}",
+            )
         valid = [point for point in status["points"] if point["outcome"] == "valid"]
         return not (state == "finished" and len(valid) == len(planned_names(job.scenario.plan)))
 
@@ -159,9 +123,9 @@ class Session:
         )
         answer = self._ask(command, job.text, ANSWER_TIMEOUT_S)
         if not answer.succeeded:
-            raise SessionError(
-                "refused", f"run {job.run} did not start", tuple(answer.stderr.splitlines())
-            )
+            why = answer.stderr.splitlines()
+            what = f"run {job.run} did not start"
+            raise SessionError("refused", what, self._journal, why)
         valid = sum(point["outcome"] == "valid" for point in status["points"])
         kept = f", {valid} valid points are kept" if valid else ""
         points = len(planned_names(job.scenario.plan))
@@ -180,12 +144,12 @@ class Session:
             state = status["state"]
             if state == "none" and self.clock() > started_by:
                 what = f"run {self.job.run} was started and left no sign of life"
-                why = f"journalctl -u {self.job.unit} on the host says why"
-                raise SessionError("refused", what, (why,))
+                raise SessionError("refused", what, self._journal)
             if state not in ("none", "running"):
                 return status
             if self.clock() > deadline:
-                raise SessionError("lost", f"run {self.job.run} has not ended in time")
+                what = f"run {self.job.run} has not ended in time"
+                raise SessionError("lost", what, self._again)
 
     def _tell(self, status: dict[str, Any]) -> None:
         for number, point in enumerate(status["points"], start=1):
@@ -225,9 +189,8 @@ class Session:
                     self.say(f"results did not arrive whole, again: {unpacked.problems[0]}")
                     continue
                 if not unpacked.digests:
-                    raise SessionError(
-                        "lost", f"no result of run {job.run} arrived", unpacked.problems
-                    )
+                    what = f"no result of run {job.run} arrived"
+                    raise SessionError("lost", what, self._again, unpacked.problems)
                 missing = (*not_finished, *unpacked.problems)
                 results.publish(self.results_dir, job.run, job.host, staged, missing)
                 return
@@ -240,11 +203,8 @@ class Session:
             ARCHIVE_TIMEOUT_S,
         )
         if not packed.succeeded:
-            raise SessionError(
-                "lost",
-                f"the results of run {self.job.run} could not be packed on the host",
-                tuple(packed.stderr.splitlines()[-5:]),
-            )
+            what = f"the results of run {self.job.run} could not be packed on the host"
+            raise SessionError("lost", what, self._again, packed.stderr.splitlines()[-5:])
         try:
             self.remote.fetch(remote, target)
         except (OSError, EOFError) as error:
@@ -257,11 +217,9 @@ class Session:
         try:
             status: dict[str, Any] = json.loads(answer.stdout)
         except ValueError:
-            raise SessionError(
-                "refused",
-                "the benchmark's program on the host does not answer",
-                tuple(answer.stderr.splitlines()[-5:]),
-            ) from None
+            what = "the benchmark's program on the host does not answer"
+            why = answer.stderr.splitlines()[-5:]
+            raise SessionError("refused", what, self._again, why) from None
         return status
 
     def _program(self, arguments: str) -> str:
@@ -280,9 +238,18 @@ class Session:
     def _lost(self, error: Exception) -> SessionError:
         return SessionError(
             "lost",
-            f"the connection was lost during run {self.job.run}",
+            f"the connection was lost during run {self.job.run}, which goes on on the host",
+            self._again,
             (f"{type(error).__name__}: {error}",),
         )
+
+    @property
+    def _again(self) -> str:
+        return f"the same command with --data bench.run={self.job.run}"
+
+    @property
+    def _journal(self) -> str:
+        return f"journalctl -u {self.job.unit} on the host says more"
 
 
 def _problems(status: dict[str, Any], folder: Path) -> tuple[str, ...]:

@@ -15,8 +15,9 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from rocminfra.bench.job import Job, new_run_id, programs
+from rocminfra.bench.remote import Answer, SessionError
 from rocminfra.bench.scenario import Scenario, load_scenario
-from rocminfra.bench.session import Answer, Outcome, Session, SessionError
+from rocminfra.bench.session import Outcome, Session
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.failure import Failure, FailureKind, record
 from rocminfra.operations.host_files import HostFile
@@ -128,7 +129,7 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
     try:
         outcome = session.carry_through()
     except SessionError as error:
-        record(host, Failure(_KINDS[error.kind], error.what, error.why, _hint(error, again)))
+        record(host, Failure(_KINDS[error.kind], error.what, error.why, error.next_command))
         return False
     except OSError as error:
         # What raises for the host's connection is a SessionError; this is our own disk.
@@ -142,14 +143,6 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
         )
         return False
     return _tell(host, job, outcome, again)
-
-
-def _hint(error: SessionError, again: str) -> str | None:
-    if error.kind == "lost":
-        return f"the same command with {again}; a benchmark on the host is not stopped by this"
-    if error.run is not None:
-        return f"wait for it, or follow it: the same command with --data bench.run={error.run}"
-    return None
 
 
 def _tell(host: Host, job: Job, outcome: Outcome, again: str) -> bool:

@@ -29,8 +29,9 @@ from bench_fakes import (
 )
 
 from rocminfra.bench.job import Job
+from rocminfra.bench.remote import Answer, SessionError
 from rocminfra.bench.results import verify
-from rocminfra.bench.session import Answer, Outcome, Session, SessionError
+from rocminfra.bench.session import Outcome, Session
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
 
@@ -262,6 +263,7 @@ def test_another_benchmark_on_the_host_is_named(
         carry(job=replace(made, run="20260513T111111Z", values=values))
     assert caught.value.kind == "locked"
     assert RUN in caught.value.what
+    assert f"bench.run={RUN}" in caught.value.next_command
 
 
 def test_a_run_that_was_killed_on_the_host_comes_back_marked_partial(
