@@ -30,6 +30,7 @@ def run_document(result: RunResult, code: ExitCode) -> dict[str, Any]:
         "files": list(result.files),
         "changes": result.changes,
         "interrupted": result.interrupted,
+        "resume": result.resume,
         "hosts": [_host(host) for host in result.hosts],
         "error": None if result.error is None else failure_document(result.error),
     }

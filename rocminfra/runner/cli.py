@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from types import FrameType
 
@@ -93,6 +94,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except CommandError as error:
         _show(error)
         return error.code
+    except Exception as error:  # a fault of ours; what it hit belongs into a report
+        return _say_unexpected(error)
     return int(code) if isinstance(code, int) else ExitCode.DONE
 
 
@@ -102,6 +105,13 @@ def _show(error: CommandError) -> None:
     click.secho(error.what, fg="red", err=True)
     if error.next_command is not None:
         click.echo(f"next: {error.next_command}", err=True)
+
+
+def _say_unexpected(error: Exception) -> int:
+    click.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
+    click.secho(f"unexpected: {type(error).__name__}: {error}", fg="red", err=True)
+    click.echo("next: please report this with the lines above", err=True)
+    return ExitCode.UNEXPECTED
 
 
 def _say_interrupted() -> int:

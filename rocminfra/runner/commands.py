@@ -6,7 +6,7 @@ patched the standard library, which has to come first.
 
 from __future__ import annotations
 
-import signal
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -152,7 +152,7 @@ def apply(
         return dataclasses.replace(result, then=_bench_after(following, progress))
 
     result = _guarded("apply", as_json, work)
-    _report(result, as_json, options.command("apply"))
+    _report(result, as_json, options.command("apply"), _bench_command(options, bench))
     return result.code
 
 
@@ -242,10 +242,9 @@ def _patch() -> None:
 
     monkey.patch_all()
 
-    import gevent
+    from rocminfra.runner.interrupts import watch
 
-    # A handler of Python's own would run, and raise, in whatever greenlet is at work.
-    gevent.signal_handler(signal.SIGTERM, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
+    watch()
 
 
 def _progress(quiet: bool = False) -> Progress:
@@ -275,6 +274,14 @@ def _bench(options: Options, progress: Progress) -> RunResult:
     return run("bench", options, progress, apply=True)
 
 
+def _bench_command(options: Options, scenario: str | None) -> str:
+    """The verb that repeats only the benchmark of an ``apply --bench``."""
+    import dataclasses
+
+    command = dataclasses.replace(options, files=()).command("bench")
+    return f"{command} --scenario {shlex.quote(scenario)}" if scenario else command
+
+
 def _bench_after(options: Options, progress: Progress) -> RunResult:
     """The benchmark of ``apply --bench``: what is wrong with it must not hide what was done."""
     from rocminfra.runner.playbook import error_result
@@ -285,7 +292,7 @@ def _bench_after(options: Options, progress: Progress) -> RunResult:
         return error_result("bench", error)
 
 
-def _report(result: RunResult, as_json: bool, again: str) -> None:
+def _report(result: RunResult, as_json: bool, again: str, bench_again: str | None = None) -> None:
     from rocminfra.runner import printing
 
     if as_json:
@@ -298,7 +305,7 @@ def _report(result: RunResult, as_json: bool, again: str) -> None:
         _print_tables(result.then or result)
     _say_failures(result, again)
     if result.then is not None:
-        _say_failures(result.then, again)
+        _say_failures(result.then, bench_again or again)
 
 
 def _print_tables(result: RunResult) -> None:
@@ -319,6 +326,9 @@ def _say_failures(result: RunResult, again: str) -> None:
         printing.print_failure(result.error)
     if result.interrupted:
         printing.message("interrupted; what was done stays done", "yellow")
+        if result.resume is not None:
+            printing.message(f"run {result.resume} goes on by itself on the hosts")
+            again = f"{again} --resume {result.resume}"
         printing.message(f"next: {again}")
 
 
@@ -340,6 +350,8 @@ def _ask_only_on_a_terminal(settled: bool) -> None:
 
 def _confirmed(planned: RunResult) -> bool:
     from rocminfra.runner import printing
+    from rocminfra.runner.interrupts import asking
 
     printing.print_plan(planned)
-    return click.confirm("apply this?", default=False, err=True)
+    with asking():
+        return click.confirm("apply this?", default=False, err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.runner.results import FailureResult, HostResult, RunResult
 from rocminfra.runner.session import Progress, Request, Session
 from rocminfra.runner.targets import inventory_argument, parse_data
+
+# How tasks/benchmark.py names the operation that runs detached on the host.
+_RUN = re.compile(r"Benchmark .*\brun (\d{8}T\d{6}Z)")
 
 # What a verb runs when no files are named.
 FILES = {
@@ -102,7 +106,12 @@ def run(
                 if confirm is None or (planned.changes and confirm(planned)):
                     session.execute()
         except KeyboardInterrupt:
-            return dataclasses.replace(result, hosts=session.results(), interrupted=True)
+            return dataclasses.replace(
+                result,
+                hosts=session.results(),
+                interrupted=True,
+                resume=_benchmark_under_way(session.under_way()),
+            )
         return dataclasses.replace(result, hosts=session.results())
 
 
@@ -161,3 +170,12 @@ def error_result(verb: str, error: CommandError) -> RunResult:
     """A run that ended before it reached a host."""
     failure = FailureResult(error.code, error.what, error.why, error.next_command)
     return RunResult(verb, "", (), error=failure)
+
+
+def _benchmark_under_way(operations: Sequence[str]) -> str | None:
+    """The run that an interrupted benchmark operation has in its name."""
+    for name in operations:
+        match = _RUN.search(name)
+        if match is not None:
+            return match[1]
+    return None

@@ -110,6 +110,7 @@ class RunResult:
     + files: playbook files that were run
     + hosts: in the inventory's order
     + interrupted: whether somebody ended it
+    + resume: id of the benchmark that goes on by itself on the hosts, after an interruption
     + error: what ended it before or beside the hosts
     + then: the benchmark that followed an ``apply --bench``
     """
@@ -119,6 +120,7 @@ class RunResult:
     files: tuple[str, ...]
     hosts: tuple[HostResult, ...] = ()
     interrupted: bool = False
+    resume: str | None = None
     error: FailureResult | None = None
     then: RunResult | None = None
 

@@ -148,6 +148,12 @@ class Session:
         finally:
             lock.free(self.state, locked)
 
+    def under_way(self) -> list[str]:
+        """Names of the operations that have begun on some host and not ended."""
+        return [
+            operation_name(self.state.get_op_meta(op_hash)) for _, op_hash in self._times.started
+        ]
+
     def results(self) -> tuple[HostResult, ...]:
         """What became of every host so far."""
         return host_results(
@@ -196,13 +202,13 @@ class _Callbacks(BaseStateCallback):
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.seconds: dict[tuple[str, str], float] = {}
-        self._started: dict[tuple[str, str], float] = {}
+        self.started: dict[tuple[str, str], float] = {}
 
     def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         self.progress.operation(operation_name(state.get_op_meta(op_hash)))
 
     def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
-        self._started[host.name, op_hash] = time.monotonic()
+        self.started[host.name, op_hash] = time.monotonic()
 
     def operation_host_success(  # type: ignore[override]
         self, state: State, host: Host, op_hash: str, retry_count: int = 0
@@ -229,5 +235,5 @@ class _Callbacks(BaseStateCallback):
                 self.progress.host(host.name, meta.did_succeed(), meta.did_change(), seconds)
 
     def _ended(self, host: Host, op_hash: str) -> None:
-        started = self._started.pop((host.name, op_hash), time.monotonic())
+        started = self.started.pop((host.name, op_hash), time.monotonic())
         self.seconds[host.name, op_hash] = time.monotonic() - started

@@ -55,6 +55,7 @@ def runs(verb: str, then: st.SearchStrategy[Any]) -> st.SearchStrategy[RunResult
         st.lists(_text, max_size=2).map(tuple),
         st.lists(_hosts, max_size=2).map(tuple),
         st.booleans(),
+        st.none() | _text,
         st.none() | _failures,
         then,
     )

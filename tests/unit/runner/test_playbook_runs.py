@@ -294,6 +294,18 @@ def test_an_interrupted_run_says_what_was_done(runner: Any) -> None:
     assert result.interrupted
     assert result.code is ExitCode.INTERRUPTED
     assert outcomes(result.hosts[0])["a file"] == "changed"
+    assert result.resume is None
+
+
+def test_an_interrupted_benchmark_is_resumed_by_its_id(runner: Any) -> None:
+    runner.write(
+        "from pyinfra.operations import python\n"
+        "def stop():\n    raise KeyboardInterrupt\n"
+        'python.call(name="Benchmark smoke, run 20260513T101500Z", function=stop)\n',
+        "tasks/benchmark.py",
+    )
+    result = runner("bench")
+    assert (result.interrupted, result.resume) == (True, "20260513T101500Z")
 
 
 def test_a_playbook_file_that_does_not_exist(runner: Any) -> None:

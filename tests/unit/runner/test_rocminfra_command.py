@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -185,7 +189,8 @@ def test_an_interrupted_apply_ends_with_130(number: signal.Signals, folder: Path
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     # The shell command is a child of ours; over SSH it would be sshd's business.
-    os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "1 changed" in out
@@ -193,6 +198,37 @@ def test_an_interrupted_apply_ends_with_130(number: signal.Signals, folder: Path
         "interrupted; what was done stays done",
         "next: rocminfra apply -i @local slow.py",
     ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "made"),
+    [(b"y\n", 0, True), (b"n\n", 0, False), (b"\n", 0, False), (b"\x03", 130, False)],
+)
+def test_apply_asks_on_a_terminal(answer: bytes, code: int, made: bool, folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, "apply", "-i", "@local"],
+        cwd=folder,
+        env=environment(NO_COLOR="1"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        # The terminal has to be the process's own for Ctrl-C to become a signal.
+        preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),  # type: ignore[func-returns-value]
+    )
+    os.close(theirs)
+    seen = b""
+    while b"apply this?" not in seen:
+        seen += os.read(ours, 4096)
+    os.write(ours, answer)
+    with contextlib.suppress(OSError):  # how a terminal whose process has ended says so
+        while chunk := os.read(ours, 4096):
+            seen += chunk
+    os.close(ours)
+    assert process.wait(timeout=20) == code, seen
+    assert b"+ a file" in seen
+    assert b"Traceback" not in seen
+    assert (folder / "out").exists() is made
 
 
 def test_init_lays_the_playbook_out_and_says_what_is_next(tmp_path: Path) -> None:
