@@ -11,6 +11,8 @@ from rocminfra.lab.commands import run, succeeds
 from rocminfra.lab.errors import LabError
 
 FILE = "scratch.img"
+LOOP_MAJOR = 7  # linux/major.h
+ATTEMPTS = 10
 _DELETED = " (deleted)"
 
 
@@ -44,11 +46,7 @@ def make(folder: Path, size_gib: int) -> Loop:
             f"the file system of {folder} takes no sparse file of {size_gib} GiB: {error.strerror}",
             next_command="rocminfra lab up --disk-gib 512, or put /var/lib on ext4 or XFS",
         ) from None
-    hint = "losetup --find, to see whether this machine has loop devices (modprobe loop)"
-    path = run(["losetup", "--find", "--show", "--partscan", str(file)], next_command=hint).strip()
-    loop = Loop(Path(path).name, str(file))
-    _make_node(loop)
-    return loop
+    return _attach(file)
 
 
 def attached(below: Path) -> tuple[Loop, ...]:
@@ -90,11 +88,26 @@ def make_blank(folder: Path, loop: Loop, size_gib: int) -> None:
     succeeds(["partx", "--delete", loop.path])
 
 
+def _attach(file: Path) -> Loop:
+    hint = "losetup --find, to see whether this machine has loop devices (modprobe loop)"
+    for left in reversed(range(ATTEMPTS)):
+        loop = Loop(Path(run(["losetup", "--find"], next_command=hint).strip()).name, str(file))
+        _make_node(loop)
+        try:
+            run(["losetup", "--partscan", loop.path, str(file)], next_command=hint)
+        except LabError:
+            # Somebody else may have taken the device between the two commands.
+            taken = Path(f"/sys/block/{loop.name}/loop/backing_file").exists()
+            if not taken or not left:
+                raise
+            continue
+        return loop
+    raise LabError("no loop device is free", next_command=hint)
+
+
 def _make_node(loop: Loop) -> None:
     """Without devtmpfs, as in some containers, only the first eight have a node."""
     path = Path(loop.path)
-    if path.exists() and stat.S_ISBLK(path.stat().st_mode):
-        return
-    number = Path(f"/sys/block/{loop.name}/dev").read_text(encoding="ascii").strip()
-    major, minor = number.split(":")
-    os.mknod(path, 0o660 | stat.S_IFBLK, os.makedev(int(major), int(minor)))
+    if not path.exists():
+        number = os.makedev(LOOP_MAJOR, int(loop.name.removeprefix("loop")))
+        os.mknod(path, 0o660 | stat.S_IFBLK, number)

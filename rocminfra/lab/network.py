@@ -166,7 +166,8 @@ def namespaces() -> tuple[str, ...]:
 
 def interfaces() -> tuple[str, ...]:
     """Names of this machine's ends of the lab's wires."""
-    names = (entry.name for entry in Path("/sys/class/net").iterdir())
+    listed = json.loads(run(["ip", "-j", "link", "show", "type", "veth"]) or "[]")
+    names = (str(link.get("ifname", "")) for link in listed)
     prefix = INTERFACE_PREFIX
     return tuple(
         sorted(n for n in names if n.startswith(prefix) and n.removeprefix(prefix).isdigit())

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.lab
 
 # What `up` calls on its way, in this order; each of them is broken, and each is a place to die.
 STAGES = {
-    "losetup": "--find --show",
+    "losetup": "--partscan",
     "ssh-keygen": "-f",
     "ip netns": "netns add",
     "ip link": "link add",

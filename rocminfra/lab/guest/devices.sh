@@ -35,6 +35,12 @@ boot)
     mount --bind /run/rocminfra-lab-sys/block /sys/block
     mount --bind /run/rocminfra-lab-sys/dev /sys/dev/block
     mount --bind /run/rocminfra-lab-sys/class /sys/class/block
+    # Network interfaces in /sys are those of whoever mounted it.
+    mkdir -p /run/rocminfra-lab-net
+    mount -t sysfs -o ro sysfs /run/rocminfra-lab-net
+    mount --bind /run/rocminfra-lab-net/class/net /sys/class/net
+    mount --bind /run/rocminfra-lab-net/devices/virtual/net /sys/devices/virtual/net
+    umount --lazy /run/rocminfra-lab-net
     # Harmless character devices (those of /dev/null) with the owners and modes of a real host.
     mkdir -p /dev/dri
     mknod -m 0660 /dev/kfd c 1 3
