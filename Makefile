@@ -41,7 +41,7 @@ clean-lab: ## Take every practice droplet away, also after a demo that was kille
 	  apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null
 	  rm -rf .venv && $(PYTHON) -m venv .venv
 	}
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
 lab-packages:

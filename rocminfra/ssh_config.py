@@ -21,7 +21,7 @@ def configured_user(host: str, config_file: str | None = None) -> str | None:
     # Imported late: most hosts files are read where there is no such file.
     from pyinfra.connectors.sshuserclient.config import SSHConfig
 
-    config = SSHConfig()  # type: ignore[no-untyped-call]
+    config = SSHConfig()
     try:
         with path.open(encoding="utf-8") as file:
             config.parse(file)  # type: ignore[no-untyped-call]
