@@ -232,7 +232,9 @@ def _compare_with_engine(
     findings.engine["counted"] = counted
     if any(value < 0 for value in counted.values()):
         findings.doubt("the engine's counters went back: it was restarted while the point ran")
-    elif findings.figures is not None and counted.get("generation_tokens") == 0:
+        return
+    completed = (findings.figures or {}).get("completed", 0)
+    if completed and counted.get("generation_tokens") == 0:
         findings.doubt("the engine counted no token: something else answered the requests")
 
 

@@ -155,7 +155,8 @@ def first_error(report: Mapping[str, Any]) -> str | None:
         info = request.get("info") if isinstance(request, Mapping) else None
         error = info.get("error") if isinstance(info, Mapping) else None
         if error:
-            return " ".join(str(error).split())
+            # Often the repr of an exception, whose further lines are advice.
+            return " ".join(str(error).partition("\\n")[0].split())
     return None
 
 

@@ -32,7 +32,8 @@ class Row:
     + tokens_per_second_total: all tokens, unfinished requests' included
     + tokens_per_second_completed: tokens of completed requests
     + requests_per_second: completed requests
-    + usd_per_million_tokens: from ``tokens_per_second_total``
+    + usd_per_million_tokens: from ``tokens_per_second_total``; None unless the point is valid,
+      because GuideLLM counts the tokens of failed requests as well
     """
 
     host: str
@@ -142,6 +143,9 @@ def _measured(record: Mapping[str, Any]) -> str:
 def _row(host: str, record: Mapping[str, Any], price: float | None) -> Row:
     figures = record.get("figures") or {}
     total = figures.get("tokens_per_second_total")
+    usd = None
+    if price is not None and total and record.get("outcome") == "valid":
+        usd = usd_per_million_tokens(price, total)
     return Row(
         host=host,
         point=record.get("label", "?"),
@@ -155,9 +159,7 @@ def _row(host: str, record: Mapping[str, Any], price: float | None) -> Row:
         tokens_per_second_total=total,
         tokens_per_second_completed=figures.get("tokens_per_second_completed"),
         requests_per_second=figures.get("requests_per_second"),
-        usd_per_million_tokens=(
-            usd_per_million_tokens(price, total) if price is not None and total else None
-        ),
+        usd_per_million_tokens=usd,
     )
 
 

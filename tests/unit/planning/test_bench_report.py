@@ -35,6 +35,16 @@ def test_a_report_full_of_errors_does_not_count() -> None:
     assert first_error(broken) == "500 Internal Server Error"
 
 
+def test_the_first_error_is_one_line_without_advice() -> None:
+    broken = report(completed=1, errored=1)
+    error = "HTTPStatusError(\"Server error '500' for url 'x'\\nFor more information check: y\")"
+    broken["benchmarks"][0]["requests"]["errored"] = [
+        {"info": {"error": None}},
+        {"info": {"error": error}},
+    ]
+    assert first_error(broken) == "HTTPStatusError(\"Server error '500' for url 'x'"
+
+
 def test_the_error_rate_may_be_allowed() -> None:
     assert doubts(figures(report(completed=98, errored=2)), Limits(max_error_rate=0.02)) == ()
     assert doubts(figures(report(completed=97, errored=3)), Limits(max_error_rate=0.02)) != ()

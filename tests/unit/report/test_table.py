@@ -70,6 +70,14 @@ def test_both_throughputs_and_the_price(run: Path) -> None:
     assert round(row.usd_per_million_tokens, 3) == 0.211
 
 
+def test_a_point_that_does_not_count_has_no_price(run: Path) -> None:
+    bad = record("concurrent@64", "invalid", reasons=["528 of 548 finished requests failed"])
+    (run / "mi300x-1" / "01-concurrent-64" / "point.json").write_text(json.dumps(bad))
+    row = read_table(run).rows[0]
+    assert row.tokens_per_second_total == 2621.0
+    assert row.usd_per_million_tokens is None
+
+
 def test_the_text_says_what_was_measured_and_what_was_not(run: Path) -> None:
     text = lines(read_table(run))
     assert "TTFT p50 ms" in text[0]
