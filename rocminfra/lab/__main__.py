@@ -11,17 +11,29 @@ from rocminfra.lab.paths import default_paths
 
 def main(arguments: list[str]) -> int:
     """Run a lab verb and return its exit code."""
-    if arguments not in (["clean"], ["clean", "--cache"]):
-        from rocminfra.lab.cli import lab
-
-        code: object = lab.main(args=arguments, prog_name="rocminfra lab", standalone_mode=True)
-        return code if isinstance(code, int) else 0
+    if arguments[:1] != ["clean"] or not {"--cache", "--dead"} >= set(arguments[1:]):
+        return _command(arguments)
     try:
-        clean(default_paths(), "--cache" in arguments, lambda line: print(line, file=sys.stderr))
+        clean(
+            default_paths(),
+            cache="--cache" in arguments,
+            say=lambda line: print(line, file=sys.stderr),
+            dead="--dead" in arguments,
+        )
     except LabError as error:
         print(error, file=sys.stderr)
         return error.code
     return 0
+
+
+def _command(arguments: list[str]) -> int:
+    try:
+        from rocminfra.lab.cli import lab
+    except ModuleNotFoundError as error:
+        print(f"{error}\nnext: {sys.executable} -m pip install 'rocminfra[lab]'", file=sys.stderr)
+        return 6
+    code: object = lab.main(args=arguments, prog_name="rocminfra lab", standalone_mode=True)
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ import shutil
 from collections.abc import Callable
 
 from rocminfra.lab import droplet_record, lock, processes, removal, requirements
-from rocminfra.lab.errors import LOCKED, LabError
+from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths
 
 LOCK_WAIT_S = 30
+_WORK = {"demo": "a demo", "base": "the building of a base root", "assets": "the making of images"}
 
 
 def clean(paths: LabPaths, cache: bool, say: Callable[[str], None], dead: bool = False) -> None:
@@ -23,16 +24,12 @@ def clean(paths: LabPaths, cache: bool, say: Callable[[str], None], dead: bool =
     + dead: only what killed runs left; droplets that run stay
     + say: told what was there
 
-    Raises :class:`LabError` when a demo runs, or something stays.
+    A demo that runs, or has been killed and left programs behind, is ended: without its droplet
+    it could only fail. Raises :class:`LabError` when something stays.
     """
     requirements.check_root()
-    demo = lock.holder("demo", paths.locks)
-    if demo is not None and not dead:
-        raise LabError(
-            f"a demo is running: {demo}",
-            next_command="wait for it, or end that process; then: make clean-lab",
-            code=LOCKED,
-        )
+    if not dead:
+        _end_runs(paths, say)
     with lock.exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
         spared = processes.running(paths) if dead else frozenset()
         found = removal.clean(paths, spared)
@@ -45,6 +42,22 @@ def clean(paths: LabPaths, cache: bool, say: Callable[[str], None], dead: bool =
     if cache and paths.cache.exists():
         say(f"removing the cache {paths.cache}")
         shutil.rmtree(paths.cache)
+
+
+def _end_runs(paths: LabPaths, say: Callable[[str], None]) -> None:
+    """End demos, and `up` before it has a droplet; what has one ends with it."""
+    for name, folder in (
+        ("demo", paths.locks),
+        ("base", paths.cache / ".locks"),
+        ("assets", paths.cache / ".locks"),
+    ):
+        pids = lock.started_under(name, folder)
+        if pids:
+            who = lock.holder(name, folder) or "left behind by one that was killed"
+            say(f"ending {_WORK[name]}: {who}")
+            left = processes.end(pids)
+            if left:
+                raise LabError(f"cannot be ended: {', '.join(str(pid) for pid in left)}")
 
 
 def _remove_locks(paths: LabPaths) -> None:

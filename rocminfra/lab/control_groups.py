@@ -100,7 +100,8 @@ def processes(folder: Path) -> tuple[int, ...]:
             with contextlib.suppress(OSError):
                 text = Path(place, "cgroup.procs").read_text(encoding="ascii")
                 found += [int(word) for word in text.split()]
-    return tuple(found)
+    # 0 stands for a process outside this process' own namespace, and for kill(2) it is worse.
+    return tuple(pid for pid in found if pid > 0)
 
 
 def remove(folder: Path) -> bool:

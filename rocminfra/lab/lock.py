@@ -27,6 +27,9 @@ class LabLocked(LabError):
 def exclusive(name: str, wait_s: float = 0.0, folder: Path | None = None) -> Iterator[Path]:
     """Hold the lock ``name``, or refuse and say who holds it since when.
 
+    Programs that are started while it is held carry its mark in their environment, so that
+    :func:`started_under` finds them when the holder has been killed.
+
     + wait_s: how long to wait for another holder, seconds
     + folder: where lock files stand; the lab's own folder unless given
 
@@ -43,11 +46,14 @@ def exclusive(name: str, wait_s: float = 0.0, folder: Path | None = None) -> Ite
         ) from None
     if descriptor is None:
         raise _locked(name, file)
+    variable, value = _mark(file)
+    os.environ[variable] = value
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, _holder_text().encode())
         yield file
     finally:
+        os.environ.pop(variable, None)
         os.close(descriptor)
 
 
@@ -65,6 +71,49 @@ def holder(name: str, folder: Path | None = None) -> str | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def started_under(name: str, folder: Path | None = None) -> tuple[int, ...]:
+    """Processes that hold the lock ``name``, or were started by one that did; never this one.
+
+    Those above this process are left out as well: whoever asks does not want to end itself.
+    """
+    file = (default_paths().locks if folder is None else folder) / f"{name}.lock"
+    mark = "=".join(_mark(file)).encode()
+    own = _above(os.getpid())
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) in own:
+            continue
+        with contextlib.suppress(OSError):  # it has ended
+            if mark in (entry / "environ").read_bytes().split(b"\0") or _has_open(entry, file):
+                found.append(int(entry.name))
+    return tuple(sorted(found))
+
+
+def _mark(file: Path) -> tuple[str, str]:
+    return f"ROCMINFRA_LAB_UNDER_{file.stem.upper()}", str(file)
+
+
+def _has_open(process: Path, file: Path) -> bool:
+    for link in (process / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == str(file):
+                return True
+    return False
+
+
+def _above(pid: int) -> frozenset[int]:
+    """A process and those that it descends from."""
+    found = set()
+    while pid > 0 and pid not in found:
+        found.add(pid)
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            break
+        pid = int(text.rpartition(")")[2].split()[1])
+    return frozenset(found)
 
 
 def _acquire(file: Path, deadline: float) -> int | None:

@@ -135,6 +135,9 @@ def start_way_out(droplet: Droplet, log: Path) -> None:
                 stdout=output,
                 stderr=output,
                 pass_fds=(writer,),
+                # Nothing of this process: it belongs to the droplet from now on.
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+                cwd="/",
                 start_new_session=True,
             )
         os.close(writer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -81,8 +82,15 @@ def _check_root() -> None:
     if os.geteuid() != 0:
         raise LabError(
             "the lab needs root: it makes loop devices, mounts and network namespaces",
-            next_command=f"sudo {' '.join([sys.argv[0], *sys.argv[1:]])}",
+            next_command=f"sudo {_this_command()}",
         )
+
+
+def _this_command() -> str:
+    program = sys.argv[0]
+    if program.endswith("__main__.py"):  # python -m
+        program = f"{sys.executable} -m rocminfra.lab"
+    return shlex.join([*shlex.split(program), *sys.argv[1:]])
 
 
 def _check_programs(programs: dict[str, str], which: Callable[[str], str | None]) -> None:
