@@ -87,7 +87,7 @@ def base_files() -> dict[str, tuple[bytes, int]]:
 def _build(
     root: Path, release: Release, files: Mapping[str, tuple[bytes, int]], cache: Path, say: Say
 ) -> None:
-    uri = machine.mirror(release.codename)
+    mirror = machine.mirror(release.codename)
     if shutil.which("debootstrap") is None:
         raise LabError("debootstrap is not installed", next_command="apt-get install debootstrap")
     say(f"building the base root of {release.codename} with debootstrap (1 to 3 minutes, once)")
@@ -98,10 +98,11 @@ def _build(
             "debootstrap",
             "--variant=minbase",
             f"--include={PACKAGES}",
+            f"--components={','.join(mirror.components)}",
             f"--cache-dir={packages}",
             release.codename,
             str(root),
-            uri,
+            mirror.uri,
         ],
         "debootstrap could not build the base root",
     )

@@ -17,8 +17,9 @@ part 'errors in the journal (last 50)'
 journalctl --priority err --lines 50 --no-pager --quiet
 part 'vllm.service (last 60)'
 journalctl --unit vllm.service --lines 60 --no-pager --quiet
-part 'docker.service (last 20)'
-journalctl --unit docker.service --lines 20 --no-pager --quiet
+part 'warnings of docker.service (last 20)'
+journalctl --unit docker.service --no-pager --quiet | grep -E 'level=(warning|error|fatal)' |
+    tail -n 20
 if command -v docker >/dev/null; then
     for id in $(docker ps --all --quiet 2>/dev/null); do
         part "container $(docker inspect --format '{{.Name}} {{.State.Status}}' "$id")"

@@ -20,6 +20,8 @@ from rocminfra.lab.errors import LabError
 
 # Debian's names of architectures (dpkg-architecture(1)) for what uname says.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
+_COMPONENTS = ("main", "universe")
+_DEBOOTSTRAP_TAKES = ("http://", "https://", "file:", "copy:")
 # `pip config list` prints the sources from weak to strong, but not in a fixed order.
 _PIP_SECTIONS = ("global", "install", "download", ":env:")
 # Settings that concern the user's own environment or its cache, and not where packages are.
@@ -64,14 +66,26 @@ def release(os_release: Path = Path("/etc/os-release")) -> Release:
     return Release(values["ID"], codename, _ARCHITECTURES.get(machine, machine))
 
 
-def mirror(codename: str) -> str:
-    """URI from which this machine's apt gets ``codename``.
+@dataclass(frozen=True)
+class Mirror:
+    """Where this machine's apt gets its distribution.
+
+    + uri: such as ``http://203.0.113.7/debian``
+    + components: those that a base root needs (Ubuntu has some packages in ``universe``)
+    """
+
+    uri: str
+    components: tuple[str, ...]
+
+
+def mirror(codename: str) -> Mirror:
+    """Where this machine's apt gets ``codename``.
 
     Raises :class:`LabError` when apt has no such source.
     """
     try:
         listed = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"],
+            ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"],
             check=False,
             capture_output=True,
             text=True,
@@ -79,10 +93,19 @@ def mirror(codename: str) -> str:
         ).stdout
     except FileNotFoundError:
         raise LabError("apt-get is not installed; the lab needs Debian or Ubuntu") from None
+    return parse_mirror(listed, codename)
+
+
+def parse_mirror(listed: str, codename: str) -> Mirror:
+    """The mirror in a list of ``URI RELEASE COMPONENT`` lines; see :func:`mirror`."""
+    components: dict[str, list[str]] = {}
     for line in listed.splitlines():
-        uri, _, name = line.partition(" ")
-        if name.strip() == codename and uri.startswith(("http://", "https://", "file:", "copy:")):
-            return uri.rstrip("/")
+        uri, _, rest = line.partition(" ")
+        if uri.startswith(_DEBOOTSTRAP_TAKES) and rest.split()[:1] == [codename]:
+            components.setdefault(uri.rstrip("/"), []).extend(rest.split()[1:])
+    for uri, found in components.items():
+        if "main" in found:
+            return Mirror(uri, tuple(name for name in _COMPONENTS if name in found))
     raise LabError(
         f"this machine's apt has no source for {codename}",
         next_command="add one to /etc/apt/sources.list.d/, then: apt-get update",

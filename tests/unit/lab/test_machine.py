@@ -100,9 +100,24 @@ def test_derived_distribution_is_taken(tmp_path: Path) -> None:
     assert machine.release(file).codename == "noble"
 
 
-def test_a_distribution_without_a_source_is_refused() -> None:
-    with pytest.raises(LabError, match="no source for no-such-codename"):
-        machine.mirror("no-such-codename")
+_TARGETS = """\
+cdrom:[Ubuntu]/ noble main
+http://203.0.113.7/ubuntu/ noble-updates main
+http://203.0.113.7/ubuntu/ noble restricted
+http://203.0.113.7/ubuntu/ noble universe
+http://203.0.113.7/ubuntu/ noble main
+"""
+
+
+def test_the_mirror_is_what_apt_says() -> None:
+    found = machine.parse_mirror(_TARGETS, "noble")
+    assert found == machine.Mirror("http://203.0.113.7/ubuntu", ("main", "universe"))
+
+
+@pytest.mark.parametrize("text", ["", "http://203.0.113.7/u x main\n", "cdrom:[a]/ noble main\n"])
+def test_a_distribution_without_a_source_is_refused(text: str) -> None:
+    with pytest.raises(LabError, match="no source for noble"):
+        machine.parse_mirror(text, "noble")
 
 
 def test_proxies_are_taken_over_and_nothing_else() -> None:
