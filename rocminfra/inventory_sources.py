@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import click
 from pyinfra.api.exceptions import InventoryError
 
-from rocminfra.environment import HOSTS, HOSTS_FILE, environment_settings
+from rocminfra.environment import HOSTS, HOSTS_FILE, environment_settings, variable
 from rocminfra.hosts_file import InventoryHost, host_data, read_hosts_file
 from rocminfra.settings import load_settings
 from rocminfra.settings_problems import Problem, SettingsError
@@ -46,9 +47,10 @@ def from_environment(environ: Mapping[str, str], _folder: Path) -> list[Inventor
         what = f"is set together with {HOSTS_FILE}; unset one of them"
         raise SettingsError([Problem(HOSTS, what, where="environment")])
     overrides = environment_settings(environ)
-    _check_overrides(overrides)
     names = [item.strip() for item in listed.split(",") if item.strip()]
-    return [_environment_host(name, overrides) for name in dict.fromkeys(names)]
+    hosts = [_environment_host(name, overrides) for name in dict.fromkeys(names)]
+    _check([(host.name, host.data) for host in hosts], overrides)
+    return hosts
 
 
 def from_hosts_file(environ: Mapping[str, str], folder: Path) -> list[InventoryHost] | None:
@@ -104,11 +106,9 @@ def completed(
     Raises pyinfra's ``InventoryError``.
     """
     try:
-        overrides = environment_settings(os.environ if environ is None else environ)
+        return _completed(hosts, inventory_file, os.environ if environ is None else environ)
     except SettingsError as error:
         raise _unusable(error) from None
-    refuse_empty_limit([name for name, _ in hosts], inventory_file)
-    return [(name, {**data, **overrides}) for name, data in hosts]
 
 
 def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:
@@ -131,6 +131,19 @@ def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:
                 f"--limit {pattern} matches no host\n    hosts: {', '.join(names)}"
                 f"\n    groups: {', '.join(sorted(groups))}\n    next: --limit {names[0]}"
             )
+
+
+def _completed(
+    hosts: Sequence[tuple[str, Mapping[str, Any]]],
+    inventory_file: str,
+    environ: Mapping[str, str],
+) -> list[tuple[str, dict[str, Any]]]:
+    overrides = environment_settings(environ)
+    refuse_empty_limit([name for name, _ in hosts], inventory_file)
+    found = [(name, {**data, **overrides}) for name, data in hosts]
+    if overrides:
+        _check(found, overrides)
+    return found
 
 
 def _unusable(error: SettingsError) -> InventoryError:
@@ -158,10 +171,16 @@ def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:
     return InventoryHost(name, host_data(name, own, overrides))
 
 
-def _check_overrides(overrides: Mapping[str, Any]) -> None:
-    try:
-        load_settings(overrides)
-    except SettingsError as error:
-        raise SettingsError(
-            [Problem(item.key, item.what, item.hint, "environment") for item in error.problems]
-        ) from None
+def _check(hosts: Sequence[tuple[str, Mapping[str, Any]]], overrides: Mapping[str, Any]) -> None:
+    """Check hosts' settings; what the environment got wrong is said once, under its own name."""
+    found: dict[Problem, None] = {}
+    for name, data in hosts:
+        try:
+            load_settings(data)
+        except SettingsError as error:
+            for item in error.problems:
+                ours = item.key in overrides
+                where = f"environment: {variable(item.key)}" if ours else name
+                found[replace(item, where=where)] = None
+    if found:
+        raise SettingsError(list(found))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rocminfra import __version__
 from rocminfra.report.table import Row, Table, read_table
+from rocminfra.runner.errors import CommandError
 from rocminfra.runner.exit_codes import ExitCode, most_severe
 from rocminfra.runner.results import FailureResult, HostResult, OperationResult, RunResult
 from rocminfra.runner.status_results import HostStatus
@@ -85,6 +87,21 @@ def status_document(hosts: tuple[HostStatus, ...], error: FailureResult | None) 
     }
 
 
+def init_document(folder: str, files: Sequence[Path], error: CommandError | None) -> dict[str, Any]:
+    """What was laid out: nothing when there is an error."""
+    if error is not None:
+        return {**error_document("init", error), "folder": folder, "files": []}
+    return {
+        "schema": SCHEMA_VERSION,
+        "rocminfra": __version__,
+        "verb": "init",
+        "code": int(ExitCode.DONE),
+        "folder": folder,
+        "files": [str(file) for file in files],
+        "error": None,
+    }
+
+
 def failure_document(failure: FailureResult) -> dict[str, Any]:
     """Why a host's run, or a command, ended."""
     return {
@@ -93,6 +110,23 @@ def failure_document(failure: FailureResult) -> dict[str, Any]:
         "what": failure.what,
         "why": list(failure.why),
         "next_command": failure.next_command,
+    }
+
+
+def error_document(verb: str, error: CommandError) -> dict[str, Any]:
+    """A verb that could not answer at all."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "rocminfra": __version__,
+        "verb": verb,
+        "code": int(error.code),
+        "error": {
+            "code": int(error.code),
+            "kind": error.code.name.lower(),
+            "what": error.what,
+            "why": list(error.why),
+            "next_command": error.next_command,
+        },
     }
 
 

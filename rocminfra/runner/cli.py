@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import signal
 import sys
 import traceback
@@ -70,6 +71,10 @@ def rocminfra() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point; ends the process with the exit code of the contract."""
     signal.signal(signal.SIGTERM, _interrupted)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A host's name or a unit like GiB must not end a run where the locale has no UTF-8.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(int(run(arguments)))
 
 

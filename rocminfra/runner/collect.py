@@ -59,8 +59,11 @@ def host_results(
 
 
 def operation_name(meta: StateOperationMeta) -> str:
-    """Name of an operation as a person reads it; secrets in arguments are pyinfra's ``***``."""
-    name = min(meta.names, default="operation")
+    """Name of an operation as a person reads it; secrets in arguments are masked by pyinfra.
+
+    pyinfra keeps one name for all hosts; where a task names it after its host, these are several.
+    """
+    name = " / ".join(sorted(meta.names)) or "operation"
     if meta.args:
         name = f"{name} ({', '.join(str(argument) for argument in meta.args)})"
     name = " ".join(name.split())

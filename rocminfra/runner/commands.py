@@ -222,12 +222,22 @@ def status(
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
-def init(folder: Path) -> ExitCode:
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout")
+def init(folder: Path, as_json: bool) -> ExitCode:
     """Lay the playbook out in a folder of your own: deploy.py, inventory, tasks, templates."""
+    from rocminfra.runner.as_json import dump, init_document
     from rocminfra.runner.init import init as lay_out
     from rocminfra.runner.init import next_commands
 
-    laid_out = lay_out(folder)
+    try:
+        laid_out = lay_out(folder)
+    except CommandError as error:
+        if as_json:
+            print(dump(init_document(str(folder), (), error)))
+        raise
+    if as_json:
+        print(dump(init_document(str(folder), laid_out.files, None)))
+        return ExitCode.DONE
     for file in laid_out.files:
         print(laid_out.folder / file)
     click.echo(f"{len(laid_out.files)} files in {laid_out.folder}. next:", err=True)

@@ -69,7 +69,10 @@ def test_settings_of_the_environment_reach_its_hosts() -> None:
 
 def test_a_wrong_value_in_the_environment_is_refused() -> None:
     environ = {"ROCMINFRA_HOSTS": "a", "ROCMINFRA_VLLM__PORT": "x"}
-    with pytest.raises(SettingsError, match=r"environment: vllm\.port"):
+    with pytest.raises(
+        SettingsError,
+        match=r"environment: ROCMINFRA_VLLM__PORT: vllm\.port: should be a valid integer",
+    ):
         from_environment(environ, Path())
 
 
@@ -137,6 +140,13 @@ def test_hosts_of_another_origin_get_the_environments_settings(tmp_path: Path) -
     ]
     with pytest.raises(InventoryError, match="did you mean ROCMINFRA_VLLM__PORT"):
         completed(hosts, inventory, {"ROCMINFRA_VLLM__PROT": "1"})
+    with pytest.raises(
+        InventoryError, match=r"environment: ROCMINFRA_VLLM__PORT: vllm\.port: should"
+    ):
+        completed(hosts, inventory, {"ROCMINFRA_VLLM__PORT": "x"})
+    moved = {"storage": {"mount_point": "/data"}, "huggingface": {"home": "/data/hf"}}
+    with pytest.raises(InventoryError, match=r"lab-1: docker\.data_root"):
+        completed([("lab-1", moved)], inventory, environ)
 
 
 def _limited(patterns: tuple[str, ...], inventory: Path) -> None:

@@ -236,6 +236,14 @@ def test_init_lays_the_playbook_out_and_says_what_is_next(tmp_path: Path) -> Non
     assert done.returncode == 0
     assert "my hosts/deploy.py" in done.stdout.splitlines()
     assert "    cd 'my hosts'" in done.stderr.splitlines()
+    as_json = rocminfra(tmp_path, "init", "other", "--json")
+    document = json.loads(as_json.stdout)
+    assert violations(document, "init") == []
+    assert "deploy.py" in document["files"]
+    refused = rocminfra(tmp_path, "init", "other", "--json")
+    document = json.loads(refused.stdout)
+    assert violations(document, "init") == []
+    assert (refused.returncode, document["code"], document["files"]) == (3, 3, [])
     again = rocminfra(tmp_path, "init", "my hosts")
     assert again.returncode == 3
     assert "nothing was written" in again.stderr
