@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ from rocminfra.runner.results import (
 
 # An operation without a name is called by its arguments, and those may be whole files.
 NAME_LIMIT = 100
+
+# How operations name an option that pyinfra and the runner spell differently.
+_BOTH_OPTIONS = re.compile(r"--data wipe=\S+ \(rocminfra: (?P<ours>--wipe [^()]+)\)")
 
 # How operations refer to the command that ran them: "the same command with --data …".
 SAME_COMMAND = "the same command with"
@@ -152,7 +156,9 @@ class _Collector:
         """What an operation says to run next; it cannot know the command line, we do."""
         if command is None:
             return None
-        return command.replace(SAME_COMMAND, self.again(host.name))
+        again = self.again(host.name)
+        command = _BOTH_OPTIONS.sub(lambda match: f"{again} {match['ours']}", command)
+        return command.replace(SAME_COMMAND, again)
 
     def _operation_failure(self, host: Host, operation: OperationResult) -> FailureResult:
         said = operation.stderr or self.redact.lines(self.log.errors(host.name))

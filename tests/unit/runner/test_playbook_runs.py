@@ -127,6 +127,17 @@ def test_the_next_command_of_an_operation_is_this_command_line(runner: Any) -> N
     )
 
 
+def test_a_wipe_token_is_offered_as_this_command_takes_it(runner: Any) -> None:
+    said = (
+        "look first; to destroy it: --data wipe='h:/dev/vdc:1' (rocminfra: --wipe 'h:/dev/vdc:1')"
+    )
+    runner.write(FAIL.format(kind="REFUSED").replace("do this", said) + 'failing(name="disk")\n')
+    (failure,) = runner().hosts[0].failures
+    assert failure.next_command == (
+        "look first; to destroy it: rocminfra apply -i @local --limit @local --wipe 'h:/dev/vdc:1'"
+    )
+
+
 @pytest.mark.parametrize("verb", ["plan", "apply"])
 def test_a_host_taken_out_is_refused_before_its_first_operation(verb: str, runner: Any) -> None:
     runner.write(
