@@ -21,6 +21,7 @@ from rocminfra.lab.errors import LabError
 # Debian's names of architectures (dpkg-architecture(1)) for what uname says.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
 _COMPONENTS = ("main", "universe")
+_ORIGINS = ("Debian", "Ubuntu")
 _DEBOOTSTRAP_TAKES = ("http://", "https://", "file:", "copy:")
 # `pip config list` prints the sources from weak to strong, but not in a fixed order.
 _PIP_SECTIONS = ("global", "install", "download", ":env:")
@@ -85,7 +86,12 @@ def mirror(codename: str) -> Mirror:
     """
     try:
         listed = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"],
+            [
+                "apt-get",
+                "indextargets",
+                "--format",
+                "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)",
+            ],
             check=False,
             capture_output=True,
             text=True,
@@ -97,15 +103,24 @@ def mirror(codename: str) -> Mirror:
 
 
 def parse_mirror(listed: str, codename: str) -> Mirror:
-    """The mirror in a list of ``URI RELEASE COMPONENT`` lines; see :func:`mirror`."""
+    """The mirror in a list of ``URI RELEASE COMPONENT ORIGIN`` lines; see :func:`mirror`.
+
+    The origin is known once the index has been fetched; other people's archives have codenames of
+    the distribution too, so that the distribution's own comes first.
+    """
     components: dict[str, list[str]] = {}
+    own: list[str] = []
     for line in listed.splitlines():
-        uri, _, rest = line.partition(" ")
-        if uri.startswith(_DEBOOTSTRAP_TAKES) and rest.split()[:1] == [codename]:
-            components.setdefault(uri.rstrip("/"), []).extend(rest.split()[1:])
-    for uri, found in components.items():
-        if "main" in found:
-            return Mirror(uri, tuple(name for name in _COMPONENTS if name in found))
+        words = line.split()
+        if len(words) < 3 or words[1] != codename or not words[0].startswith(_DEBOOTSTRAP_TAKES):
+            continue
+        uri = words[0].rstrip("/")
+        components.setdefault(uri, []).append(words[2])
+        if words[3:4] and words[3] in _ORIGINS:
+            own.append(uri)
+    for uri in (*own, *components):
+        if "main" in components[uri]:
+            return Mirror(uri, tuple(name for name in _COMPONENTS if name in components[uri]))
     raise LabError(
         f"this machine's apt has no source for {codename}",
         next_command="add one to /etc/apt/sources.list.d/, then: apt-get update",

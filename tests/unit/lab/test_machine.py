@@ -107,11 +107,17 @@ http://203.0.113.7/ubuntu/ noble restricted
 http://203.0.113.7/ubuntu/ noble universe
 http://203.0.113.7/ubuntu/ noble main
 """
+_OTHERS = "https://203.0.113.9/tools noble main Tools\n"
 
 
 def test_the_mirror_is_what_apt_says() -> None:
     found = machine.parse_mirror(_TARGETS, "noble")
     assert found == machine.Mirror("http://203.0.113.7/ubuntu", ("main", "universe"))
+
+
+def test_the_distributions_own_archive_comes_before_other_peoples() -> None:
+    known = _TARGETS.replace(" main\n", " main Ubuntu\n")
+    assert machine.parse_mirror(_OTHERS + known, "noble").uri == "http://203.0.113.7/ubuntu"
 
 
 @pytest.mark.parametrize("text", ["", "http://203.0.113.7/u x main\n", "cdrom:[a]/ noble main\n"])
