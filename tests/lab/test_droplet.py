@@ -195,6 +195,14 @@ def test_everything_goes_away_with_a_droplet(new_droplets: MakeDroplets) -> None
     assert not container.answers(host.address)
 
 
+def test_this_machines_own_network_stays_as_it_is(new_droplets: MakeDroplets) -> None:
+    before = _own_network()
+    (host,) = new_droplets()
+    assert _own_network() == before
+    lab_host.down(host.name)
+    assert _own_network() == before
+
+
 def test_a_name_that_is_up_is_refused(droplet: LabHost) -> None:
     with pytest.raises(LabError, match="is up already") as caught:
         droplets.up(lab_host.PATHS, [droplet.name], Wanted(), lambda _line: None)
@@ -216,6 +224,21 @@ def test_a_droplet_whose_system_was_killed_is_known_and_removed(
     assert any(host.name in line for line in lab_host.clean(host.name))
     assert lab_host.left(host.name) == ()
     assert droplet.ok("true") == ""  # cleaning spares the living
+
+
+def _own_network() -> dict[str, str]:
+    """Forwarding, routes and packet filters of this machine, without the lab's own wires."""
+    routes = subprocess.run(
+        ["ip", "route", "show", "table", "all"], check=True, capture_output=True, text=True
+    ).stdout
+    found = {
+        "routes": "\n".join(line for line in routes.splitlines() if " dev rmlab" not in line),
+        "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+    }
+    for tables in ("ip_tables_names", "ip6_tables_names"):
+        file = Path("/proc/net", tables)
+        found[tables] = file.read_text() if file.exists() else ""
+    return found
 
 
 def _listens(address: str, port: int) -> bool:
