@@ -8,11 +8,11 @@ ROCMINFRA_LAB_USER=ops logs in as a user with sudo instead of root.
 
 from pyinfra.api.exceptions import InventoryError
 
-from rocminfra.inventory_sources import completed
+from rocminfra.inventory_sources import completed, through_connector
 from rocminfra.lab.errors import LabError
 from rocminfra.lab.hosts import hosts as _hosts
 
 try:
-    hosts = completed(_hosts(), __file__)
+    hosts = through_connector(completed(_hosts(), __file__))
 except LabError as error:
     raise InventoryError(str(error)) from None

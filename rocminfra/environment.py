@@ -19,6 +19,10 @@ from rocminfra.settings_problems import Problem, SettingsError
 PREFIX = "ROCMINFRA_"
 HOSTS = "ROCMINFRA_HOSTS"
 HOSTS_FILE = "ROCMINFRA_HOSTS_FILE"
+CONNECTOR = "ROCMINFRA_CONNECTOR"
+
+# Variables that say something else than a host's settings.
+_OWN = (HOSTS, HOSTS_FILE, CONNECTOR)
 
 # Read elsewhere, so nothing of ours to judge: the practice droplet and the engine simulator.
 FOREIGN_PREFIXES = ("ROCMINFRA_LAB_", "ROCMINFRA_SIM_")
@@ -50,7 +54,7 @@ def environment_settings(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     problems: list[Problem] = []
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name in (HOSTS, HOSTS_FILE):
+        if not name.startswith(PREFIX) or name in _OWN:
             continue
         if name.startswith(FOREIGN_PREFIXES):
             continue
@@ -73,7 +77,7 @@ def environment_settings(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _nearest_variable(name: str, known: Mapping[str, str]) -> str | None:
-    close = difflib.get_close_matches(name, [*known, HOSTS, HOSTS_FILE], n=1, cutoff=0.75)
+    close = difflib.get_close_matches(name, [*known, *_OWN], n=1, cutoff=0.75)
     if close:
         return close[0]
     key = nearest_key(name.removeprefix(PREFIX).lower().replace("__", "."))

@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import click
 from pyinfra.api.exceptions import InventoryError
 
-from rocminfra.environment import HOSTS, HOSTS_FILE, environment_settings, variable
+from rocminfra.environment import CONNECTOR, HOSTS, HOSTS_FILE, environment_settings, variable
 from rocminfra.hosts_file import InventoryHost, host_data, read_hosts_file
 from rocminfra.settings import load_settings
 from rocminfra.settings_problems import Problem, SettingsError
@@ -26,6 +27,9 @@ from rocminfra.settings_problems import Problem, SettingsError
 Source = Callable[[Mapping[str, str], Path], "list[InventoryHost] | None"]
 
 HOSTS_FILE_NAME = "hosts.yaml"
+
+# The connectors that an inventory may choose: ours, and pyinfra's own SSH.
+BATCHED, PLAIN = "rocminfra", "ssh"
 
 # [user@]address[:port]; an IPv6 address with a port is written in brackets.
 _ADDRESS = re.compile(
@@ -109,6 +113,33 @@ def completed(
         return _completed(hosts, inventory_file, os.environ if environ is None else environ)
     except SettingsError as error:
         raise _unusable(error) from None
+
+
+def through_connector(
+    hosts: Sequence[tuple[str, dict[str, Any]]], environ: Mapping[str, str] | None = None
+) -> list[tuple[str, dict[str, Any]]]:
+    """Hosts as ``@rocminfra/NAME``, whose facts come in one exec; pyinfra calls them ``NAME``.
+
+    + hosts: names and data; a name that begins with ``@`` has chosen its connector
+    + environ: usually ``os.environ``; ``ROCMINFRA_CONNECTOR=ssh`` is pyinfra's own connector, as is
+      ``rocminfra_connector: ssh`` for one host
+
+    Raises pyinfra's ``InventoryError`` for any other connector.
+    """
+    everywhere = (os.environ if environ is None else environ).get(CONNECTOR, "").strip()
+    # A checkout that is on the search path without being installed has no entry points.
+    installed = {entry.name for entry in entry_points(group="pyinfra.connectors")}
+    named = []
+    for name, data in hosts:
+        connector = data.get(CONNECTOR.lower()) or everywhere or BATCHED
+        if connector not in (BATCHED, PLAIN):
+            raise InventoryError(
+                f"{name}: there is no connector '{connector}'"
+                f"\n    next: {CONNECTOR}={BATCHED} (facts in one exec) or {CONNECTOR}={PLAIN}"
+            )
+        batched = connector == BATCHED and BATCHED in installed and not name.startswith("@")
+        named.append((f"@{BATCHED}/{name}" if batched else name, data))
+    return named
 
 
 def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
 import pytest
 from pyinfra.api.exceptions import InventoryError
 
+from rocminfra import inventory_sources
 from rocminfra.hosts_file import InventoryHost
 from rocminfra.inventory_sources import (
     completed,
@@ -15,6 +17,7 @@ from rocminfra.inventory_sources import (
     from_hosts_file,
     pyinfra_hosts,
     refuse_empty_limit,
+    through_connector,
 )
 from rocminfra.settings import SettingsError
 
@@ -172,3 +175,43 @@ def test_a_limit_that_matches_no_host_is_an_error(tmp_path: Path) -> None:
 
 def test_without_a_command_line_there_is_no_limit(tmp_path: Path) -> None:
     refuse_empty_limit(["a"], str(tmp_path / "amd_cloud.py"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "data", "name"),
+    [
+        ({}, {}, "@rocminfra/a"),
+        ({"ROCMINFRA_CONNECTOR": "rocminfra"}, {}, "@rocminfra/a"),
+        ({"ROCMINFRA_CONNECTOR": "ssh"}, {}, "a"),
+        ({}, {"rocminfra_connector": "ssh"}, "a"),
+        ({"ROCMINFRA_CONNECTOR": "ssh"}, {"rocminfra_connector": "rocminfra"}, "@rocminfra/a"),
+    ],
+)
+def test_hosts_are_reached_through_our_connector_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], data: dict[str, str], name: str
+) -> None:
+    _installed(monkeypatch, "rocminfra")
+    assert through_connector([("a", data)], environ) == [(name, data)]
+
+
+def test_a_host_that_has_chosen_its_connector_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _installed(monkeypatch, "rocminfra")
+    assert through_connector([("@local", {})], {}) == [("@local", {})]
+
+
+def test_without_an_installation_there_is_pyinfras_own_connector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _installed(monkeypatch, "ssh")
+    assert through_connector([("a", {})], {}) == [("a", {})]
+
+
+def test_an_unknown_connector_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    _installed(monkeypatch, "rocminfra")
+    with pytest.raises(InventoryError, match="there is no connector 'winrm'\n    next: ROCMINFRA_"):
+        through_connector([("a", {})], {"ROCMINFRA_CONNECTOR": "winrm"})
+
+
+def _installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    entries = [EntryPoint(name, "module:Class", "pyinfra.connectors") for name in names]
+    monkeypatch.setattr(inventory_sources, "entry_points", lambda group: entries)
