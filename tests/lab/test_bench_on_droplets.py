@@ -1,7 +1,7 @@
 """Benchmarks on real systems: systemd scopes, SSH that breaks, sudo, several hosts at once.
 
-GuideLLM and the engine are stand-ins here, so that each way to fail takes seconds; the test of the
-main job runs the real ones.
+GuideLLM and the engine are stand-ins here, so that each way to fail takes seconds; `make demo` runs
+the real ones.
 """
 
 from __future__ import annotations
