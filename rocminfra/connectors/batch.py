@@ -64,8 +64,6 @@ class Batch:
         self._waiting = {command: Event() for command in self._commands}
         self._cancelled = False
         self.started = time.monotonic()
-        self.asked = 0
-        self.served = 0
         self.error = ""
         self._reader = gevent.spawn(self._run)
 
@@ -74,14 +72,10 @@ class Batch:
         event = self._waiting.get(command)
         if event is None:
             return None
-        self.asked += 1
         left = self.started + self._limits.batch_seconds + 5.0 - time.monotonic()
         event.wait(max(0.0, left))
         found = self._answers.get(command)
-        if found is None or self.old:
-            return None
-        self.served += 1
-        return found
+        return None if self.old else found
 
     def knows(self, command: str) -> bool:
         """Whether ``command`` is one of this batch, answered or not."""

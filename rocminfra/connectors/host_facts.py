@@ -23,9 +23,10 @@ from rocminfra.connectors.questions import (
     unix_command,
 )
 
-# A batch that served fewer answers than this was not worth it, and is not asked for again after
-# the next change: in a run that changes something at every step, facts are better asked live.
-WORTH_IT = 4
+# After a change everything is asked anew in another batch: once for free, and then once for every
+# so many answers that batches have served. In a run that changes something at every step, where a
+# batch serves an answer or two, facts are better asked live.
+SERVED_FOR_ANOTHER = 4
 
 # A fact that took longer than this live is not learned; nobody should wait for it in a batch.
 SLOW_SECONDS = 3.0
@@ -52,7 +53,8 @@ class HostFacts:
         self._texts: dict[str, str] = {}
         self._supplied: dict[tuple[str, ...], Arguments] = {}
         self._batches: list[Batch] = []
-        self._worth_asking = True
+        self._served = 0
+        self._again = 0
         self._forgotten = False
         self._executed = 0
         self._last: tuple[object, ...] = ()
@@ -96,8 +98,8 @@ class HostFacts:
         self._supply(arguments)
         for batch in self._current():
             if batch.knows(command):
-                return self._in_time(batch.answer(command), arguments)
-        if not self._worth_asking:
+                return self._served_in_time(batch, command, arguments)
+        if self._forgotten and self._again > self._served // SERVED_FOR_ANOTHER:
             return None
         return self._ask_again(command, arguments)
 
@@ -134,15 +136,10 @@ class HostFacts:
 
     def _forget(self) -> None:
         if self._batches:
-            self._worth_asking = self._was_worth_it()
             self._forgotten = True
         for batch in self._batches:
             batch.cancel()
         self._batches.clear()
-
-    def _was_worth_it(self) -> bool:
-        asked = any(batch.asked for batch in self._batches)
-        return not asked or sum(batch.served for batch in self._batches) >= WORTH_IT
 
     def _current(self) -> Iterable[Batch]:
         if any(batch.old for batch in self._batches):
@@ -159,8 +156,9 @@ class HostFacts:
         others = [text for text in self._commands() if self._forgotten or text not in self._sent]
         if len({*others, command}) < 2:
             return None
+        self._again += 1 if self._forgotten else 0
         batch = self._send([command, *others])
-        return self._in_time(batch.answer(command), arguments) if batch is not None else None
+        return None if batch is None else self._served_in_time(batch, command, arguments)
 
     def _send(self, commands: Iterable[str]) -> Batch | None:
         fitting = _fitting(list(dict.fromkeys(commands)), self._limits)
@@ -194,10 +192,12 @@ class HostFacts:
         if names not in self._supplied:
             self._supplied[names] = supplied_values(arguments)
 
-    def _in_time(self, answer: Answer | None, arguments: Arguments) -> Answer | None:
+    def _served_in_time(self, batch: Batch, command: str, arguments: Arguments) -> Answer | None:
+        answer = batch.answer(command)
         timeout = arguments.get("_timeout")
-        if answer is not None and timeout and answer.seconds > timeout:
+        if answer is None or (timeout and answer.seconds > timeout):
             return None
+        self._served += 1
         return answer
 
     def _looping(self, command: str) -> bool:

@@ -51,7 +51,7 @@ def main(request: dict[str, Any]) -> None:
             before = live_commands
             batch.append((*ask(host, *question), live_commands == before))
         host.connector.facts.changed()
-        host.connector.facts._worth_asking = False
+        host.connector.facts._again = float("inf")
         live = [ask(host, *question) for question in questions]
     print(
         json.dumps(
