@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rocminfra.lab.lock import LabLocked, exclusive
+from rocminfra.lab import lock, processes
+from rocminfra.lab.errors import LabError
 
 DROPLET = "demo"
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,11 +34,13 @@ def main() -> int:
     """Run the demo; the exit code is 0, 1 when a stage failed, 9 when another demo runs."""
     started = time.monotonic()
     try:
-        with exclusive("demo"):
+        with lock.exclusive("demo"):
+            # What a killed demo left running would go on in this one's droplet.
+            processes.end(lock.started_under("demo"))
             _run()
-    except LabLocked as error:
+    except LabError as error:
         print(error, file=sys.stderr)
-        return 9
+        return error.code
     except DemoFailed as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         print(f"next: rocminfra lab logs {DROPLET}; make clean-lab", file=sys.stderr)
