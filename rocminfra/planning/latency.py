@@ -90,9 +90,11 @@ class LatencyModel:
         self.constants = LatencyConstants() if constants is None else constants
         bandwidth = gpu.bandwidth_bytes_per_s * tensor_parallel * self.constants.bandwidth_fraction
         peak = gpu.bf16_flops * tensor_parallel
-        self._weights_s = model.decoder_parameters * model.dtype_bytes / bandwidth
+        shared = model.decoder_parameters - model.expert_parameters
+        self._weights_s = shared * model.dtype_bytes / bandwidth
+        self._experts_s = model.expert_parameters * model.dtype_bytes / bandwidth
         self._kv_token_s = model.kv_bytes_per_token / bandwidth
-        self._token_s = 2 * model.decoder_parameters / (peak * self.constants.compute_fraction)
+        self._token_s = 2 * model.active_parameters / (peak * self.constants.compute_fraction)
         # Two products (scores, values) of 2 FLOPs a pair, head dimension and head.
         pair_flops = 4 * model.layers * model.heads * model.head_dim
         self._pair_s = pair_flops / (peak * self.constants.attention_fraction)
@@ -101,7 +103,7 @@ class LatencyModel:
         if model.vision is not None:
             reached = peak * self.constants.vision_fraction
             self._patch_s = 2 * model.vision.parameters / reached
-            self._patch_pair_s = 4 * model.vision.layers * model.vision.hidden / reached
+            self._patch_pair_s = 4 * model.vision.hidden / reached
 
     def step_time(self, step: Step) -> StepTime:
         """Where the time of ``step`` goes."""
@@ -116,14 +118,23 @@ class LatencyModel:
                 pairs += chunk.tokens * chunk.context + chunk.tokens * (chunk.tokens + 1) // 2
         vision = 0.0
         for patches in step.encoded_patches:
-            vision += patches * self._patch_s + patches * patches * self._patch_pair_s
+            vision += self._encode_s(patches)
+        weights = self._weights_s
+        if self.model.experts is not None:
+            weights += self._experts_s * self.model.experts.touched(tokens)
         return StepTime(
-            matrices=max(self._weights_s, tokens * self._token_s),
+            matrices=max(weights, tokens * self._token_s),
             kv_read=context * self._kv_token_s,
             attention=pairs * self._pair_s,
             vision=vision,
             overhead=self.constants.step_overhead_s,
         )
+
+    def _encode_s(self, patches: int) -> float:
+        if self.model.vision is None:
+            return 0.0
+        pairs = self.model.vision.attention_pairs(patches)
+        return patches * self._patch_s + pairs * self._patch_pair_s
 
     def seconds(self, step: Step) -> float:
         """Seconds of ``step``."""

@@ -18,6 +18,8 @@ class VisionShape:
     + patch: side of a patch, pixels
     + merge: patches that become one token, along each side
     + min_pixels, max_pixels: what an image is resized to fit between
+    + window_patches: patches that attend to each other in layers with windows; None without them
+    + full_layers: layers without a window, where there are windows
     """
 
     parameters: int
@@ -27,6 +29,34 @@ class VisionShape:
     merge: int = 2
     min_pixels: int = 56 * 56
     max_pixels: int = 16_384 * 28 * 28
+    window_patches: int | None = None
+    full_layers: int = 0
+
+    def attention_pairs(self, patches: int) -> int:
+        """Pairs of patches that attend to each other, summed over the layers."""
+        if self.window_patches is None:
+            return self.layers * patches * patches
+        in_windows = (self.layers - self.full_layers) * patches * min(self.window_patches, patches)
+        return self.full_layers * patches * patches + in_windows
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Routed experts of a mixture, all layers together.
+
+    + count: experts a layer
+    + per_token: experts that a token passes, a layer
+    + parameters: weights of all of them in all layers
+    """
+
+    count: int
+    per_token: int
+    parameters: int
+
+    def touched(self, tokens: int) -> float:
+        """Share of the experts' weights that a step of ``tokens`` tokens reads, if they choose
+        evenly and independently: 1 - (1 - k/E)^tokens."""
+        return 1.0 - (1.0 - self.per_token / self.count) ** tokens
 
 
 @dataclass(frozen=True)
@@ -39,6 +69,9 @@ class ModelShape:
     + layers, heads, kv_heads, head_dim: of the decoder
     + dtype_bytes, kv_dtype_bytes: bytes of one weight and of one KV value
     + vision: the encoder, or None
+    + experts: routed experts, or None for a dense model
+    + kv_values: values that a token keeps in all layers; None for grouped-query attention, whose
+      number follows from heads and layers
     """
 
     name: str
@@ -51,6 +84,8 @@ class ModelShape:
     dtype_bytes: int = 2
     kv_dtype_bytes: int = 2
     vision: VisionShape | None = None
+    experts: Experts | None = None
+    kv_values: int | None = None
 
     @property
     def weights_bytes(self) -> int:
@@ -64,8 +99,23 @@ class ModelShape:
         return self.parameters - self.embedding_parameters - vision
 
     @property
+    def expert_parameters(self) -> int:
+        """Weights of the routed experts."""
+        return 0 if self.experts is None else self.experts.parameters
+
+    @property
+    def active_parameters(self) -> int:
+        """Decoder weights that one token is multiplied with."""
+        if self.experts is None:
+            return self.decoder_parameters
+        passed = self.experts.parameters * self.experts.per_token // self.experts.count
+        return self.decoder_parameters - self.experts.parameters + passed
+
+    @property
     def kv_bytes_per_token(self) -> int:
-        """Bytes of keys and values that one token keeps (grouped-query attention)."""
+        """Bytes of keys and values that one token keeps."""
+        if self.kv_values is not None:
+            return self.kv_values * self.kv_dtype_bytes
         return 2 * self.layers * self.kv_heads * self.head_dim * self.kv_dtype_bytes
 
 

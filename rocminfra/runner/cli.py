@@ -23,6 +23,10 @@ VERBS = {
     "apply": ("rocminfra.runner.commands:apply", "Make the hosts what the playbook says."),
     "status": ("rocminfra.runner.commands:status", "Say how the hosts are."),
     "bench": ("rocminfra.runner.commands:bench", "Benchmark the engine, bring results back."),
+    "capacity": (
+        "rocminfra.runner.capacity_command:capacity",
+        "Say whether a model fits a GPU, before one is rented.",
+    ),
     "lab": ("rocminfra.lab.cli:lab", "Practice droplets on this machine, without hardware."),
 }
 

@@ -31,7 +31,16 @@ FILES = {
 ALLOWED = {
     "planning": {"rocminfra.settings", "rocminfra.settings_problems"},
     "facts": {"planning"} | BASE,
-    "operations": {"planning", "facts", "host", "bench", "report", "rocminfra.rendering"} | BASE,
+    "operations": {
+        "planning",
+        "facts",
+        "host",
+        "bench",
+        "report",
+        "rocminfra.model_files",
+        "rocminfra.rendering",
+    }
+    | BASE,
     "connectors": {"planning", "facts"} | BASE,
     "host": {"planning"},
     "bench": {"planning", "host", "report", "rocminfra.located_yaml"} | BASE,
@@ -47,6 +56,7 @@ ALLOWED = {
         "report",
         "droplets",
         "rocminfra.inventory_sources",
+        "rocminfra.model_files",
         "rocminfra.rendering",
     }
     | BASE
@@ -64,6 +74,7 @@ TOP_LEVEL = {
     "hosts_file": BASE | FILES,
     "inventory_sources": BASE | FILES,
     "rendering": {"planning"} | BASE,
+    "model_files": {"planning"},
     "__main__": {"runner"},
 }
 # Modules that stay quick to import, because help and settings do not need pyinfra (0.5 s).

@@ -1,0 +1,184 @@
+"""From a model's ``config.json`` to its figures; a family that is not known is refused.
+
+Guessing is what goes wrong elsewhere: a hybrid's state is no KV cache, a latent vector is neither
+doubled nor split, a window forgets. So every family here is named, counted tensor by tensor, and
+checked against the parameters that its publisher states.
+
+Sources: the configuration and modelling classes of Hugging Face transformers 4.57, and vLLM 0.20's
+``model_executor/models``. Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rocminfra.planning.decoders import (
+    Decoder,
+    deepseek,
+    gemma2,
+    gemma3,
+    llama,
+    mixtral,
+    qwen2,
+    qwen3,
+    qwen3_moe,
+)
+from rocminfra.planning.model_spec import ModelSpec, UnknownModelError
+from rocminfra.planning.vision_encoders import Vision, gemma3_vision, qwen2_5_vl, qwen2_vl
+
+DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+_DECODERS: dict[str, Callable[[Mapping[str, Any]], Decoder]] = {
+    "llama": llama,
+    "mistral": llama,
+    "mixtral": mixtral,
+    "qwen2": qwen2,
+    "qwen2_vl": qwen2,
+    "qwen2_5_vl": qwen2,
+    "qwen3": qwen3,
+    "qwen3_moe": qwen3_moe,
+    "deepseek_v2": deepseek,
+    "deepseek_v3": deepseek,
+    "gemma2": gemma2,
+    "gemma3": gemma3,
+    "gemma3_text": gemma3,
+}
+_VISION: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Vision]] = {
+    "qwen2_vl": qwen2_vl,
+    "qwen2_5_vl": qwen2_5_vl,
+    "gemma3": gemma3_vision,
+}
+# What gives a hybrid away, whatever its name.
+_STATE_KEYS = (
+    "full_attention_interval",
+    "linear_num_value_heads",
+    "mamba_d_state",
+    "mamba_num_heads",
+    "ssm_state_size",
+    "attn_layer_period",
+    "layers_block_type",
+    "hybrid_override_pattern",
+)
+
+KNOWN_MODEL_TYPES = tuple(sorted(_DECODERS))
+
+
+def read_model(
+    config: Mapping[str, Any],
+    name: str,
+    *,
+    weights_bytes: int | None = None,
+    dtype: str = "auto",
+    processor: Mapping[str, Any] | None = None,
+) -> ModelSpec:
+    """A model's figures.
+
+    + config: its ``config.json``
+    + name: how it is called in messages
+    + weights_bytes: ``metadata.total_size`` of its safetensors index, or the sum of its tensors;
+      without it the bytes follow from the configuration
+    + dtype: as ``--dtype``: what weights are converted to while loading; ``auto`` keeps theirs
+    + processor: its ``preprocessor_config.json``, which bounds an image's pixels
+
+    Raises :class:`UnknownModelError` for a family that is not known, a kind of layer that is not,
+    a quantized model without ``weights_bytes``, and a configuration that lacks something.
+    """
+    model_type = str(config.get("model_type", ""))
+    text = _text_config(config)
+    if model_type not in _DECODERS:
+        raise UnknownModelError(_unknown(name, model_type, {**config, **text}))
+    try:
+        decoder = _DECODERS[model_type](text)
+        vision = Vision()
+        if model_type in _VISION and "vision_config" in config:
+            other = {**config, **text, **(processor or {})}
+            vision = _VISION[model_type](config["vision_config"], other)
+    except KeyError as error:
+        raise UnknownModelError(f"{name}: its configuration has no {error.args[0]}") from None
+    except (TypeError, AttributeError) as error:
+        raise UnknownModelError(f"{name}: its configuration cannot be read: {error}") from None
+    parameters = decoder.parameters + vision.parameters
+    own_bytes = _own_dtype_bytes(config, text, name)
+    loaded, basis, dtype_bytes = _weights(name, config, parameters, own_bytes, weights_bytes, dtype)
+    return ModelSpec(
+        name=name,
+        model_type=model_type,
+        parameters=parameters,
+        embedding_parameters=decoder.embedding,
+        weights_bytes=loaded,
+        weights_basis=basis,
+        dtype_bytes=dtype_bytes,
+        heads=decoder.heads,
+        hidden=decoder.hidden,
+        layers=decoder.layers,
+        attention_values=decoder.attention_values,
+        max_position=int(text.get("max_position_embeddings", 131_072)),
+        experts=decoder.experts,
+        vision=vision.shape,
+        vision_parameters=vision.parameters,
+        image_tokens=vision.image_tokens,
+    )
+
+
+def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in ("text_config", "llm_config"):
+        nested = config.get(key)
+        if isinstance(nested, Mapping):
+            return nested
+    return config
+
+
+def _unknown(name: str, model_type: str, config: Mapping[str, Any]) -> str:
+    known = ", ".join(KNOWN_MODEL_TYPES)
+    state = [key for key in _STATE_KEYS if key in config]
+    kinds = config.get("layer_types")
+    if isinstance(kinds, list):
+        state += sorted({str(kind) for kind in kinds} - {"full_attention", "sliding_attention"})
+    if state:
+        return (
+            f"{name}: model_type {model_type!r} is a hybrid ({', '.join(state)}): some of its "
+            "layers keep a state for each sequence and no keys and values, so that a figure for "
+            f"its KV cache would be a guess; known are {known}"
+        )
+    return (
+        f"{name}: model_type {model_type!r} is not known, and its KV cache is not guessed; known "
+        f"are {known}"
+    )
+
+
+def _own_dtype_bytes(config: Mapping[str, Any], text: Mapping[str, Any], name: str) -> int:
+    for source in (config, text):
+        dtype = source.get("torch_dtype", source.get("dtype"))
+        if dtype is not None:
+            if dtype not in DTYPE_BYTES:
+                raise UnknownModelError(f"{name}: its weights have the unknown type {dtype!r}")
+            return DTYPE_BYTES[dtype]
+    return DTYPE_BYTES["bfloat16"]
+
+
+def _weights(
+    name: str,
+    config: Mapping[str, Any],
+    parameters: int,
+    own_bytes: int,
+    weights_bytes: int | None,
+    dtype: str,
+) -> tuple[int, str, int]:
+    """Bytes as loaded, where they come from, and bytes of one weight."""
+    if dtype != "auto" and dtype not in DTYPE_BYTES:
+        raise UnknownModelError(f"{name}: dtype {dtype!r} is none of {', '.join(DTYPE_BYTES)}")
+    # Like vLLM, which loads float32 checkpoints as bfloat16 unless told otherwise.
+    wanted = min(own_bytes, 2) if dtype == "auto" else DTYPE_BYTES[dtype]
+    quantization = config.get("quantization_config")
+    if quantization is not None:
+        if weights_bytes is None:
+            method = quantization.get("quant_method", "?")
+            raise UnknownModelError(
+                f"{name} is quantized ({method}): the size of its weights stands in its "
+                "safetensors files or their index only, and neither is there"
+            )
+        return weights_bytes, "safetensors", max(1, round(weights_bytes / parameters))
+    if weights_bytes is None:
+        return parameters * wanted, "computed", wanted
+    return weights_bytes * wanted // own_bytes, "safetensors", wanted
