@@ -360,8 +360,7 @@ def _ask_only_on_a_terminal(settled: bool) -> None:
 
 def _confirmed(planned: RunResult) -> bool:
     from rocminfra.runner import printing
-    from rocminfra.runner.interrupts import asking
+    from rocminfra.runner.interrupts import ask
 
     printing.print_plan(planned)
-    with asking():
-        return click.confirm("apply this?", default=False, err=True)
+    return ask("apply this?")

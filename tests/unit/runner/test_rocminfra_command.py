@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -218,13 +219,16 @@ def test_apply_asks_on_a_terminal(answer: bytes, code: int, made: bool, folder: 
     )
     os.close(theirs)
     seen = b""
-    while b"apply this?" not in seen:
-        seen += os.read(ours, 4096)
-    os.write(ours, answer)
+    deadline = time.monotonic() + 60
     with contextlib.suppress(OSError):  # how a terminal whose process has ended says so
-        while chunk := os.read(ours, 4096):
-            seen += chunk
+        while time.monotonic() < deadline:
+            if select.select([ours], [], [], 0.5)[0]:
+                seen += os.read(ours, 4096)
+            if b"apply this?" in seen:
+                os.write(ours, answer)
+                answer = b""
     os.close(ours)
+    process.kill()
     assert process.wait(timeout=20) == code, seen
     assert b"+ a file" in seen
     assert b"Traceback" not in seen
