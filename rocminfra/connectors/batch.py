@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
+import functools
 import secrets
 import shlex
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,21 +145,26 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
     The system's own Python comes first, because a wrapper of that name (pyenv's) changes the
     environment that the commands are to see.
     """
-    request: Mapping[str, object] = {
-        "nonce": nonce,
-        "commands": [direct(command) or command for command in commands],
-        "parallel": limits.parallel,
-        "seconds": limits.fact_seconds,
-        "deadline": limits.batch_seconds,
-        "most_each": limits.most_each,
-        "most_all": limits.most_all,
-    }
-    text = json.dumps([_PROGRAM, request])
-    packed = base64.b64encode(zlib.compress(text.encode("utf-8"))).decode("ascii")
     return (
         "sh -c 'p=/usr/bin/python3; [ -x $p ] || p=python3; "
-        f'exec $p -I -S -c "{_START}" {packed}\''
+        f'exec $p -I -S -c "{_START}" {_packed(tuple(commands), limits)} {nonce}\''
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _packed(commands: tuple[str, ...], limits: Limits) -> str:
+    """Program and request as one word; hosts of one deploy mostly share it."""
+    request = (
+        [direct(command) or command for command in commands],
+        limits.parallel,
+        limits.fact_seconds,
+        limits.batch_seconds,
+        limits.most_each,
+        limits.most_all,
+    )
+    # Texts and numbers, so what repr writes is Python again, and the host needs no parser.
+    text = f"{_PROGRAM}\nmain(sys.argv[2], *{request!r})\n"
+    return base64.b64encode(zlib.compress(text.encode("utf-8"))).decode("ascii")
 
 
 def direct(command: str) -> list[str] | None:
@@ -181,9 +186,5 @@ def direct(command: str) -> list[str] | None:
 # What pyinfra's commands start with; no shell has a builtin of such a name.
 _PROGRAMS = frozenset({"sh", "bash", "dash", "sudo", "doas", "su"})
 
-_START = (
-    "import base64,json,sys,zlib;"
-    "p,r=json.loads(zlib.decompress(base64.b64decode(sys.argv[1])).decode());"
-    "exec(p);main(r)"
-)
+_START = "import binascii,sys,zlib;exec(zlib.decompress(binascii.a2b_base64(sys.argv[1])))"
 _PROGRAM = Path(host_batch.__file__).read_text(encoding="utf-8")

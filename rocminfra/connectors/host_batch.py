@@ -1,8 +1,9 @@
 """Runs on the host: answers many read-only questions in one SSH exec.
 
 The connector sends this file's text inside the command line, so it is a single file, standard
-library only, and speaks every Python from 3.7 on. It writes nothing on the host: outputs travel
-through pipes and leave, compressed, on standard output.
+library only, and speaks every Python from 3.8 on. It imports little, because on a fast host that is
+most of its time. It writes nothing on the host: outputs travel through pipes and leave, compressed,
+on standard output.
 
 What comes out: the line ``MAGIC + nonce``, then one zlib stream of frames. A frame is a
 :data:`HEADER` (index, kind, exit status, milliseconds, length of stdout, length of stderr), the
@@ -16,17 +17,13 @@ read from /proc because Python changes its own (it sets LC_CTYPE when no locale 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
-import selectors
+import select
 import signal
 import struct
-import subprocess
-import threading
 import time
 import zlib
-from typing import Any
 
 MAGIC = b"rocminfra-facts-1 "
 HEADER = struct.Struct(">IBiIII")
@@ -35,133 +32,169 @@ ANSWERED, SLOW, TOO_LARGE, FAILED, END = range(5)
 
 KILLED_BY_SIGNAL = -1  # what an SSH client sees as the exit status of such a command
 
+# How often a command is looked at that has closed its outputs and not ended.
+TICK_SECONDS = 0.02
 
-def main(request: dict[str, Any]) -> None:
+
+def main(
+    nonce: str,
+    commands: list[str | list[str]],
+    parallel: int,
+    seconds: float,
+    deadline: float,
+    most_each: int,
+    most_all: int,
+) -> None:
     """Run the commands and write their outputs, in the order in which they end.
 
-    + request: ``nonce``, ``commands`` (each text or a list of words), ``parallel`` (how many at
-      once), ``seconds`` (for each command), ``deadline`` (seconds for all), ``most_each`` and
-      ``most_all`` (bytes of output)
+    + nonce: is written first, so that nothing else is taken for our output
+    + commands: each text for the login shell, or a list of words
+    + parallel: how many run at once
+    + seconds: time for each command
+    + deadline: seconds for all of them
+    + most_each, most_all: bytes of output of one command, and of all
     """
-    run = _Run(request)
-    threading.Thread(target=run.end_when_client_leaves, daemon=True).start()
-    workers = [
-        threading.Thread(target=run.work, daemon=True)
-        for _ in range(min(request["parallel"], len(request["commands"])))
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(max(0.0, run.deadline - time.monotonic()))
+    run = _Run(nonce, seconds, deadline, most_each, most_all)
+    waiting = list(enumerate(commands))[::-1]
+    while (waiting or run.running) and time.monotonic() < run.deadline:
+        while waiting and len(run.running) < parallel:
+            run.start(*waiting.pop())
+        run.step()
     run.finish()
 
 
+class _Command:
+    """A command that runs."""
+
+    def __init__(self, index: int, pid: int, outputs: tuple[int, int]) -> None:
+        self.index = index
+        self.pid = pid
+        self.outputs = outputs
+        self.parts: dict[int, list[bytes]] = {fd: [] for fd in outputs}
+        self.open = set(outputs)
+        self.size = 0
+        self.started = time.monotonic()
+
+
 class _Run:
-    def __init__(self, request: dict[str, Any]) -> None:
-        self.commands: list[str | list[str]] = request["commands"]
-        self.seconds: float = request["seconds"]
-        self.most_each: int = request["most_each"]
-        self.left: int = request["most_all"]
-        self.deadline: float = time.monotonic() + request["deadline"]
-        self.next = 0
-        self.running: dict[int, subprocess.Popen[bytes]] = {}
-        self.lock = threading.RLock()
+    def __init__(
+        self, nonce: str, seconds: float, deadline: float, most_each: int, most_all: int
+    ) -> None:
+        self.seconds = seconds
+        self.deadline = time.monotonic() + deadline
+        self.most_each = most_each
+        self.left = most_all
+        self.running: dict[int, _Command] = {}
+        self.by_output: dict[int, _Command] = {}
+        self.poll = select.poll()
+        # The client keeps our standard input open for as long as it wants answers.
+        self.poll.register(0, select.POLLIN)
         self.zlib = zlib.compressobj(6)
         self.shell = pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
         self.environment = _environment()
-        self._write(MAGIC + request["nonce"].encode("ascii") + b"\n")
+        self.write(MAGIC + nonce.encode("ascii") + b"\n")
 
-    def work(self) -> None:
-        while True:
-            with self.lock:
-                index = self.next
-                self.next += 1
-            if index >= len(self.commands) or time.monotonic() >= self.deadline:
-                return
-            started = time.monotonic()
-            try:
-                kind, status, out, err = self._answer(index, started)
-            except (OSError, ValueError):
-                kind, status, out, err = FAILED, 0, b"", b""
-            self._frame(index, kind, status, time.monotonic() - started, out, err)
-
-    def _answer(self, index: int, started: float) -> tuple[int, int, bytes, bytes]:
-        command = self.commands[index]
-        shell = self.shell if isinstance(command, str) else None
+    def start(self, index: int, command: str | list[str]) -> None:
+        program, words = self.shell, [os.path.basename(self.shell), "-c"]
         if isinstance(command, str):
-            command = [os.path.basename(self.shell), "-c", command]
-        process = subprocess.Popen(
-            command,
-            executable=shell,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.environment,
-            start_new_session=True,
-        )
-        with process, self._listed(index, process):
-            answer = self._read(process, min(started + self.seconds, self.deadline))
-            if answer is None:
-                _kill(process)
-                # Not waited for: one that became another user cannot be killed.
-                process.returncode = KILLED_BY_SIGNAL
-                return SLOW, 0, b"", b""
-            if len(answer[0]) + len(answer[1]) > self._most():
-                _kill(process)
-                process.returncode = KILLED_BY_SIGNAL
-                return TOO_LARGE, 0, b"", b""
-            status = process.returncode
-            return ANSWERED, KILLED_BY_SIGNAL if status < 0 else status, answer[0], answer[1]
-
-    def _read(self, process: subprocess.Popen[bytes], deadline: float) -> list[bytes] | None:
-        """Both outputs, and the process waited for; None when it is not done in time."""
-        pipes = (process.stdout, process.stderr)
-        outputs: list[list[bytes]] = [[], []]
-        size = 0
-        with selectors.DefaultSelector() as selector:
-            for number, pipe in enumerate(pipes):
-                if pipe is not None:
-                    selector.register(pipe, selectors.EVENT_READ, outputs[number])
-            while selector.get_map() and size <= self._most():
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return None
-                for key, _ in selector.select(left):
-                    data = os.read(key.fd, 65536)
-                    if not data:
-                        selector.unregister(key.fileobj)
-                    size += len(data)
-                    key.data.append(data)
-        if size <= self._most():
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                return None
-        return [b"".join(parts) for parts in outputs]
-
-    def _most(self) -> int:
-        return min(self.most_each, self.left)
-
-    @contextlib.contextmanager
-    def _listed(self, index: int, process: subprocess.Popen[bytes]) -> Any:
-        with self.lock:
-            self.running[index] = process
+            words.append(command)
+        else:
+            program, words = command[0], command
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         try:
-            yield
+            pid = os.posix_spawnp(
+                program,
+                words,
+                self.environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, out_end, 1),
+                    (os.POSIX_SPAWN_DUP2, err_end, 2),
+                ],
+                setsid=True,
+                # Python ignores these, and programs are not to inherit that.
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+            )
+        except (OSError, ValueError):
+            os.close(out)
+            os.close(err)
+            self.frame(index, FAILED, 0, 0.0, b"", b"")
+            return
         finally:
-            with self.lock:
-                del self.running[index]
+            os.close(out_end)
+            os.close(err_end)
+        command_ = _Command(index, pid, (out, err))
+        self.running[index] = command_
+        for fd in (out, err):
+            self.by_output[fd] = command_
+            self.poll.register(fd, select.POLLIN)
 
-    def _frame(
+    def step(self) -> None:
+        """Wait for something to happen, and take note of it."""
+        for fd, _ in self.poll.poll(self.patience() * 1000):
+            if fd == 0:
+                if not os.read(0, 4096):
+                    self.stop()
+                continue
+            command = self.by_output.get(fd)
+            if command is not None:
+                self.read(command, fd)
+        now = time.monotonic()
+        for command in list(self.running.values()):
+            if not command.open and self.ended(command):
+                continue
+            if now >= min(command.started + self.seconds, self.deadline):
+                self.give_up(command, SLOW)
+
+    def patience(self) -> float:
+        """Seconds until a command must be looked at although it says nothing."""
+        if any(not command.open for command in self.running.values()):
+            return TICK_SECONDS
+        ends = [command.started + self.seconds for command in self.running.values()]
+        return max(0.0, min([*ends, self.deadline]) - time.monotonic())
+
+    def read(self, command: _Command, fd: int) -> None:
+        data = os.read(fd, 65536)
+        if not data:
+            self.close(command, fd)
+            return
+        command.parts[fd].append(data)
+        command.size += len(data)
+        if command.size > min(self.most_each, self.left):
+            self.give_up(command, TOO_LARGE)
+
+    def ended(self, command: _Command) -> bool:
+        pid, status = os.waitpid(command.pid, os.WNOHANG)
+        if pid == 0:
+            return False
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else KILLED_BY_SIGNAL
+        out, err = (b"".join(command.parts[fd]) for fd in command.outputs)
+        del self.running[command.index]
+        self.frame(command.index, ANSWERED, code, time.monotonic() - command.started, out, err)
+        return True
+
+    def give_up(self, command: _Command, kind: int) -> None:
+        # Not waited for: one that became another user cannot be killed.
+        _kill(command.pid)
+        for fd in list(command.open):
+            self.close(command, fd)
+        del self.running[command.index]
+        self.frame(command.index, kind, 0, time.monotonic() - command.started, b"", b"")
+
+    def close(self, command: _Command, fd: int) -> None:
+        self.poll.unregister(fd)
+        del self.by_output[fd]
+        command.open.discard(fd)
+        os.close(fd)
+
+    def frame(
         self, index: int, kind: int, status: int, seconds: float, out: bytes, err: bytes
     ) -> None:
+        self.left -= len(out) + len(err)
         header = HEADER.pack(index, kind, status, int(seconds * 1000), len(out), len(err))
-        with self.lock:
-            self.left -= len(out) + len(err)
-            frame = self.zlib.compress(header + out + err) + self.zlib.flush(zlib.Z_SYNC_FLUSH)
-            self._write(frame)
+        self.write(self.zlib.compress(header + out + err) + self.zlib.flush(zlib.Z_SYNC_FLUSH))
 
-    def _write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         try:
             while data:
                 data = data[os.write(1, data) :]
@@ -169,26 +202,22 @@ class _Run:
             self.stop()
 
     def finish(self) -> None:
-        self._frame(0, END, 0, 0.0, b"", b"")
-        self.stop()
-
-    def end_when_client_leaves(self) -> None:
-        # The client keeps our standard input open for as long as it wants answers.
-        while os.read(0, 4096):
-            pass
+        self.frame(0, END, 0, 0.0, b"", b"")
         self.stop()
 
     def stop(self) -> None:
-        for process in list(self.running.values()):
-            _kill(process)
+        for command in self.running.values():
+            _kill(command.pid)
         os._exit(0)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(pid: int) -> None:
     # Its session is its own, so this reaches its children too. It fails when it is gone already,
     # and when it became another user through sudo.
-    with contextlib.suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except OSError:
+        return
 
 
 def _environment() -> dict[bytes, bytes]:

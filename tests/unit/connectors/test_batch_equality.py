@@ -215,8 +215,8 @@ def test_a_connection_cut_in_the_middle_of_a_batch_leaves_a_plain_run(
     ("old", "new"),
     [
         ("p=/usr/bin/python3; [ -x $p ] || p=python3", "p=no-such-python"),
-        ("import base64", "import no_such_base64"),
-        ("import base64,json,sys,zlib", "import base64,json,sys,no_zlib"),
+        ("import binascii,sys", "import no_binascii,sys"),
+        ("sys,zlib;", "sys,no_zlib;"),
         ("exec $p", "echo Welcome; exec $p"),
         ("exec $p", "exit 1; exec $p"),
     ],
