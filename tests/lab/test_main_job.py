@@ -17,6 +17,8 @@ import lab_host
 import pytest
 from lab_host import LabHost
 
+from rocminfra.lab import hosts as lab_hosts
+
 pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +54,16 @@ FRESH = (
     "find /etc -type f -exec sha256sum {} + | sort"
 )
 BLANK = "blkid -p /dev/vdc; head -c 4194304 /dev/vdc | sha256sum"
+SCENARIO = """\
+description: one short point
+data: {kind: synthetic_text, prompt_tokens: 128, output_tokens: 32}
+stages:
+  - {profile: concurrent, streams: [4]}
+max_seconds: 3
+overhead_seconds: 90
+worker_processes: 2
+sample_size: 20
+"""
 
 
 @dataclass
@@ -227,6 +239,32 @@ def test_the_sudo_user_finds_nothing_to_do_either(
     assert run.changed == []
 
 
+def test_a_jump_host_of_the_ssh_configuration_is_used(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Behind the jump, 127.0.0.1 is the droplet itself; before it, there is no sshd of the lab's.
+    host = deployed.hosts[0]
+    data = lab_hosts.data(lab_host.PATHS, host.droplet)
+    common = f"User root\nIdentityFile {data['ssh_key']}\nStrictHostKeyChecking accept-new\n"
+    configuration = tmp_path / "ssh_config"
+    configuration.write_text(
+        f"Host bastion\nHostName {host.address}\n{common}"
+        f"Host inner\nHostName 127.0.0.1\nProxyJump bastion\n{common}"
+    )
+    inventory = tmp_path / "hosts.py"
+    del data["ssh_hostname"], data["ssh_known_hosts_file"], data["ssh_strict_host_key_checking"]
+    data["ssh_config_file"] = str(configuration)
+    inventory.write_text(f"hosts = [('inner', {data!r})]\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    command = [sys.executable, "-m", "pyinfra", "-y", str(inventory), "tasks/storage.py", "--json"]
+    done = subprocess.run(
+        command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert Run(done.returncode, done.stdout, done.stderr).changed == []
+
+
 def test_a_changed_setting_restarts_the_engine_exactly_once(deployed: Deployed) -> None:
     host = deployed.hosts[0]
     change = ("--data", "vllm.max_num_seqs=32")
@@ -264,6 +302,31 @@ def test_an_engine_that_runs_out_of_memory_is_said_so_with_its_own_words(
     assert host.ok("systemctl is-active vllm.service || true").strip() == "failed"
     mended = rocminfra(host, "apply", "-y")
     assert mended.code == 0, mended.err
+
+
+def test_the_real_guidellm_measures_and_its_results_come_back_verified(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    host = deployed.hosts[0]
+    scenario = tmp_path / "short.yaml"
+    scenario.write_text(SCENARIO)
+    run = pyinfra(
+        (host,),
+        *("-y", "tasks/benchmark.py", "--json", "--data", f"bench.scenario={scenario}"),
+        *("--data", f"bench.results_dir={tmp_path}"),
+    )
+    assert run.code == 0, run.err
+    (results,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", "MANIFEST.sha256"],
+        cwd=results,
+        check=True,
+        timeout=60,
+    )
+    (report,) = results.glob(f"{host.name}/*/report.json")
+    (benchmark,) = json.loads(report.read_text())["benchmarks"]
+    assert benchmark["metrics"]["request_totals"]["successful"] > 0
+    assert "MI300X simulated ×20" in run.err, "nobody may take these figures for real ones"
 
 
 def test_without_the_scratch_disk_neither_engine_nor_docker_starts(deployed: Deployed) -> None:
