@@ -79,7 +79,8 @@ def observe(request: dict[str, Any], content: str) -> dict[str, Any]:
             path = "/dev/" + device["name"].replace("!", "/")
             device["blkid"] = run("blkid", "-p", "-o", "export", path)
             device["wipefs"] = run("wipefs", "--no-act", "-J", path)
-            if not (settled or device["mounted"] or device["swap"]):
+            possible = asked_for or target is None
+            if possible and not (settled or device["mounted"] or device["swap"]):
                 device["content"] = run(
                     sys.executable, "-c", content, path, number, deadline=CONTENT_DEADLINE_S
                 )
