@@ -13,6 +13,8 @@ that a busy moment of the machine meets all of them alike:
 + batched_16_hosts: sixteen hosts at once (sixteen names of the one droplet)
 + help: `rocminfra --help`
 
+The first run, which finds nothing done, is told operation by operation.
+
 Every row is the median of all runs, with the fastest and the slowest. Bars are judged by medians
 of this one invocation, so by ratios and differences on the same machine at the same time.
 """
@@ -33,10 +35,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from time_line import Step, printed, watched
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ROUND_TRIP_SECONDS = 0.05
 MANY = 16
+LOTS = 64
 HELP = "from rocminfra.runner.cli import main; main()"
 
 
@@ -78,18 +83,22 @@ def main(arguments: Sequence[str]) -> int:
     ):
         setup = Setup(droplet, ssh, Path(folder), port)
         say("first run: everything is to be done")
-        first = timed(lambda: deploy(setup, "ssh"))
-        say(f"first run took {first:.1f} s; measuring {options.runs} runs of each")
+        steps = first_run(setup)
+        say(f"measuring {options.runs} runs of each")
         seconds = measure(setup, options.runs)
+        memory = {f"memory_{number}_hosts_mb": memory_mb(setup, number) for number in (1, LOTS)}
         execs = {
             f"{name}_execs": count_execs(setup, connector)
             for name, connector in (("plain", "ssh"), ("batched", "rocminfra"))
         }
     medians = {f"{name}_s": round(statistics.median(runs), 3) for name, runs in seconds.items()}
-    results = {"first_run_s": round(first, 1), **medians, **execs}
+    first = round(sum(step.took for step in steps), 1)
+    results = {"first_run_s": first, **medians, **execs, **memory}
     if options.json:
         print(json.dumps(results, indent=2))
     else:
+        print("First run, everything to be done:\n")
+        print(printed(steps))
         print_table(seconds, results)
     return 0
 
@@ -104,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(setup: Setup, runs: int) -> dict[str, list[float]]:
     """Seconds of every run of everything, measured in turns."""
-    measured: Mapping[str, Callable[[], None]] = {
+    measured: Mapping[str, Callable[[], object]] = {
         "floor": lambda: run([*setup.ssh, "true"], dict(os.environ)),
         "empty": lambda: deploy(setup, "ssh", empty=True),
         "plain": lambda: deploy(setup, "ssh"),
@@ -123,6 +132,24 @@ def measure(setup: Setup, runs: int) -> dict[str, list[float]]:
             seconds[name].append(timed(once))
             say(f"{number + 1}/{runs} {name}: {seconds[name][-1]:.2f} s")
     return seconds
+
+
+def first_run(setup: Setup) -> list[Step]:
+    """What a run does that finds nothing done, operation by operation."""
+    pyinfra = str(Path(sys.executable).with_name("pyinfra"))
+    environment = setup.environment("rocminfra", 1, False)
+    return watched([pyinfra, *deploy_arguments(setup, False)], environment, str(ROOT))
+
+
+def memory_mb(setup: Setup, hosts: int) -> int:
+    """Most memory that pyinfra takes for so many hosts, in MiB."""
+    pyinfra = str(Path(sys.executable).with_name("pyinfra"))
+    measuring = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
+    measuring += "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    command = [sys.executable, "-c", measuring, pyinfra, *deploy_arguments(setup, False)]
+    done = run(command, setup.environment("rocminfra", hosts, False))
+    peak = re.search(r"^peak (\d+)$", done, re.MULTILINE)
+    return int(peak[1]) // 1024 if peak else 0
 
 
 def deploy(
@@ -236,12 +263,13 @@ def judged(results: Mapping[str, float]) -> list[tuple[str, float, float]]:
 
 
 def print_table(seconds: Mapping[str, list[float]], results: Mapping[str, float]) -> None:
-    print(f"{'':18}{'median':>9}{'fastest':>9}{'slowest':>9}   seconds, {os.cpu_count()} cores")
+    print(f"\n{'':18}{'median':>9}{'fastest':>9}{'slowest':>9}   seconds, {os.cpu_count()} cores")
     for name, runs in seconds.items():
         row = (statistics.median(runs), min(runs), max(runs))
         print(f"{name:18}" + "".join(f"{value:9.2f}" for value in row))
     print(f"\nSSH execs: {results['plain_execs']} plain, {results['batched_execs']} batched")
-    print(f"first run, plain: {results['first_run_s']} s\n")
+    print(f"memory: {results['memory_1_hosts_mb']} MiB for 1 host, ", end="")
+    print(f"{results[f'memory_{LOTS}_hosts_mb']} MiB for {LOTS}\n")
     for what, value, most in judged(results):
         verdict = "met" if value <= most else "MISSED"
         print(f"{what:36}{value:8.2f}   at most {most:g}   {verdict}")
