@@ -12,10 +12,10 @@ from rocminfra.planning.model_spec import ModelSpec
 from rocminfra.planning.reference_model import REFERENCE_NAME
 from rocminfra.planning.remedies import Remedy, remedies
 
-# Published medians of a DocVQA request: 4,996 tokens, of which a page of 3.86 megapixels is some
-# 4,923 (a token for 28 x 28 pixels) and chat template and question the rest; an answer of 19.
+# Published medians of a DocVQA request: 4,996 tokens, of which a letter page of 3.86 megapixels is
+# 4,960 (80 x 62) and chat template and question the rest; an answer of 19.
 DOCVQA_PROMPT_TOKENS = 4_996
-PAGE_TEXT_TOKENS = 73
+PAGE_TEXT_TOKENS = 36
 PAGE_ANSWER_TOKENS = 19
 
 

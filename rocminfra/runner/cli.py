@@ -27,6 +27,10 @@ VERBS = {
         "rocminfra.runner.capacity_command:capacity",
         "Say whether a model fits a GPU, before one is rented.",
     ),
+    "predict": (
+        "rocminfra.runner.predict_command:predict",
+        "Say what a benchmark would measure, before a GPU is rented.",
+    ),
     "lab": ("rocminfra.lab.cli:lab", "Practice droplets on this machine, without hardware."),
 }
 
