@@ -35,7 +35,9 @@ def parse_devices(seen: Mapping[str, Any]) -> tuple[Device, ...]:
     raw = seen.get("devices")
     if not isinstance(raw, dict):
         raise NotUnderstood("no block devices were read from sysfs")
-    unseen = [str(row.get("name")) for n, row in rows.items() if n not in raw and row.get("size")]
+    # Loop devices come and go; no other device may be missing from one of the two lists.
+    missing = [row for n, row in rows.items() if n not in raw and row.get("size")]
+    unseen = [str(row.get("name")) for row in missing if row.get("type") != "loop"]
     if unseen:
         raise NotUnderstood(f"lsblk lists {', '.join(unseen)}, which sysfs does not")
     return tuple(_device(n, raw[n], rows.get(n), raw) for n in sorted(raw, key=_order))

@@ -24,7 +24,8 @@ def format_command(decision: Format, desired: Desired) -> StringCommand:
         # Without -f, mkfs.xfs itself refuses a disk on which libblkid finds something.
         command = [*mkfs, device.path]
     else:
-        script = 'wipefs --all --force "$1" && shift && exec "$@"'
+        # Without --force, so that wipefs as well opens the disk exclusively.
+        script = 'wipefs --all "$1" && shift && exec "$@"'
         command = ["sh", "-c", script, "sh", device.path, *mkfs, "-f", device.path]
     looks = (source("disk_probe"), source("disk_content"))
     return StringCommand(

@@ -12,7 +12,13 @@ from uuid import UUID, uuid5
 
 from rocminfra.planning.disk_choice import Chosen, NoChoice, choose, describe
 from rocminfra.planning.disk_decision import Decision, Format, Keep, Mount, Refuse
-from rocminfra.planning.disk_mount import MOUNT_STEPS, fstab_uuid, missing_steps, mounts_at
+from rocminfra.planning.disk_mount import (
+    MOUNT_STEPS,
+    fstab_uuid,
+    missing_steps,
+    mounts_at,
+    replaced_lines,
+)
 from rocminfra.planning.disk_observation import (
     INTERRUPTED,
     PROBES,
@@ -119,7 +125,8 @@ def _mounted(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     uuid = device.signatures[0].uuid or ""
     steps = missing_steps(observed, desired, device, uuid)
     if steps:
-        return Mount(device, uuid, steps, (choice.reason,), choice.rejected)
+        reasons: tuple[str, ...] = (choice.reason, *replaced_lines(observed, desired, uuid))
+        return Mount(device, uuid, steps, reasons, choice.rejected)
     return Keep(
         device, uuid, (choice.reason, "live mount, fstab and sentinel are right"), choice.rejected
     )
@@ -137,7 +144,11 @@ def _mount(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
             device,
         )
     steps = missing_steps(observed, desired, device, uuid)
-    reasons = (choice.reason, f"it holds XFS {uuid} labelled {desired.label}")
+    reasons = (
+        choice.reason,
+        f"it holds XFS {uuid} labelled {desired.label}",
+        *replaced_lines(observed, desired, uuid),
+    )
     return Mount(device, uuid, steps, reasons, choice.rejected)
 
 

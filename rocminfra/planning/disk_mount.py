@@ -105,6 +105,16 @@ def fstab_is_right(fstab: tuple[FstabLine, ...], desired: Desired, uuid: str) ->
     )
 
 
+def replaced_lines(observed: Observed, desired: Desired, uuid: str) -> tuple[str, ...]:
+    """What the line for ``uuid`` takes the place of in fstab, as reasons of a plan."""
+    if fstab_is_right(observed.fstab, desired, uuid):
+        return ()
+    return tuple(
+        f"replaces in fstab: {line.source} {line.target} {line.kind} {','.join(line.options)}"
+        for line in fstab_lines(observed.fstab, desired.mount_point)
+    )
+
+
 def fstab_uuid(observed: Observed, target: str) -> str | None:
     """The UUID of the XFS that fstab expects at ``target``; None for none or more than one."""
     uuids = {

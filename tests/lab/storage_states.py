@@ -383,7 +383,7 @@ CONVERGING = (
     State(
         "mounted, fstab line by device name",
         "Mount",
-        "write the line",
+        "replaces in fstab: /dev/disk/by-path/gone",
         but(fstab_says("/dev/disk/by-path/gone AT xfs defaults 0 0")),
     ),
     State(
