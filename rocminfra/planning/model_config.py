@@ -113,12 +113,23 @@ def read_model(
         hidden=decoder.hidden,
         layers=decoder.layers,
         attention_values=decoder.attention_values,
-        max_position=int(text.get("max_position_embeddings", 131_072)),
+        max_position=_max_position(text),
         experts=decoder.experts,
         vision=vision.shape,
         vision_parameters=vision.parameters,
         image_tokens=vision.image_tokens,
     )
+
+
+def _max_position(text: Mapping[str, Any]) -> int:
+    """Longest length; stretched rotary embeddings multiply it, as in vLLM, unless their kind has
+    the stretch in it already."""
+    position = int(text.get("max_position_embeddings", 131_072))
+    scaling = text.get("rope_scaling") or {}
+    kind = scaling.get("rope_type", scaling.get("type", ""))
+    if kind in ("llama3", "longrope", "su", "mrope", "default", ""):
+        return position
+    return int(position * float(scaling.get("factor", 1.0)))
 
 
 def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -66,4 +66,4 @@ def test_twenty_pages_run_at_once_and_the_others_wait_tens_of_seconds() -> None:
             first_tokens.setdefault(request_id, core.now)
     assert most_running in (20, 21)
     assert most_used > 0.9
-    assert 20 < median(first_tokens.values()) < 60
+    assert 20 < median(first_tokens.values()) < 75

@@ -1,0 +1,58 @@
+"""The KV cache that a running engine has, as it says itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase
+
+_SERIES = "vllm:cache_config_info"
+
+
+@dataclass(frozen=True)
+class EngineCache:
+    """KV cache of one engine.
+
+    + blocks: ``num_gpu_blocks``
+    + block_size: tokens a block
+    """
+
+    blocks: int
+    block_size: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that it keeps, for models whose layers all keep every token."""
+        return self.blocks * self.block_size
+
+
+class EngineCacheConfig(FactBase[EngineCache | None]):
+    """``vllm:cache_config_info`` of the engine's ``/metrics``; None when no engine answers."""
+
+    @staticmethod
+    def default() -> EngineCache | None:
+        """No engine answers."""
+        return None
+
+    def command(self, port: int) -> str:
+        """Shell command.
+
+        + port: of the engine on the host's loopback
+        """
+        program = (
+            "import urllib.request; "
+            f"page = urllib.request.urlopen('http://127.0.0.1:{int(port)}/metrics', timeout=5); "
+            f"[print(line.decode().strip()) for line in page if line.startswith(b'{_SERIES}')]"
+        )
+        return f'python3 -c "{program}" 2>/dev/null || true'
+
+    def process(self, output: list[str]) -> EngineCache | None:
+        """Read the labels; None when they are not there."""
+        for line in output:
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+            try:
+                return EngineCache(int(labels["num_gpu_blocks"]), int(labels["block_size"]))
+            except (KeyError, ValueError):
+                continue
+        return None

@@ -1,0 +1,106 @@
+"""Does the model fit this host's GPUs: refused before any change, compared after the start.
+
+.. code:: python
+
+    from rocminfra.operations import capacity
+
+    plan = capacity.gate(model="/srv/models/llama", utilization=0.92, max_model_len=16384)
+    # … start the engine …
+    capacity.compared(
+        name="KV cache as planned", plan=plan, port=8000, started=service.did_change
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pyinfra import host, logger, state
+from pyinfra.api import operation
+
+from rocminfra.facts.engine_cache import EngineCacheConfig
+from rocminfra.facts.gpu_memory import GpuMemory
+from rocminfra.model_files import load_model
+from rocminfra.operations.commands import Commands
+from rocminfra.operations.failure import Failure, FailureKind, take_out
+from rocminfra.planning.capacity import Serving
+from rocminfra.planning.fit import DoesNotFit, Fit, Fits, NotChecked, decide_fit
+from rocminfra.planning.fit import compared as in_words
+from rocminfra.planning.model_spec import UnknownModelError
+
+
+def gate(
+    model: str,
+    dtype: str = "auto",
+    utilization: float = 0.92,
+    max_model_len: int = 16_384,
+    max_num_seqs: int = 64,
+    max_num_batched_tokens: int = 8_192,
+    kv_cache_dtype: str = "auto",
+    max_pixels: int | None = None,
+    tensor_parallel: int = 1,
+    extra_args: Sequence[str] = (),
+) -> Fit:
+    """Take the host out of the run, before any change, when the model cannot fit its GPUs.
+
+    + model: a folder on the operator's machine, or a repository; one that is neither built in nor
+      in this machine's Hugging Face cache is not checked, and that is said
+    + the others: arguments of the engine
+
+    For a task's top level, in the prepare stage. What is not known is no refusal: the engine may
+    know better, and says so when it starts.
+    """
+    try:
+        spec = load_model(model, dtype)
+    except UnknownModelError as error:
+        host.log(f"whether the model fits is not checked: {error}", logger.info)
+        return NotChecked(str(error))
+    serving = Serving(
+        utilization=utilization,
+        max_model_len=max_model_len,
+        max_num_seqs=max_num_seqs,
+        max_num_batched_tokens=max_num_batched_tokens,
+        kv_dtype_bytes=1 if kv_cache_dtype.startswith("fp8") else 2,
+        max_pixels=max_pixels,
+    )
+    memory_mib: tuple[int, ...] = host.get_fact(GpuMemory)
+    decision = decide_fit(spec, memory_mib, serving, tensor_parallel, extra_args)
+    if isinstance(decision, DoesNotFit):
+        take_out(state, host, _failure(decision))
+    elif isinstance(decision, NotChecked):
+        host.log(f"whether the model fits is not checked: {decision.reason}", logger.info)
+    elif decision.doubt is not None:
+        host.log(f"{spec.name}: {decision.doubt}", logger.warning)
+    return decision
+
+
+@operation()
+def compared(plan: Fit, port: int, started: Callable[[], bool]) -> Commands:
+    """Say how the running engine's KV cache compares with the plan; changes nothing.
+
+    + plan: what :func:`gate` returned
+    + port: of the engine on the host's loopback
+    + started: whether this run has started the engine; otherwise there is nothing new to say, and
+      the host is not asked
+
+    While operations are prepared the engine may not run yet, so it is asked when they run, after
+    the one that waits for it.
+    """
+    yield from ()
+    if not state.is_executing or not isinstance(plan, Fits) or not started():
+        host.noop("compared when the engine has been started")
+        return
+    cache = host.get_fact(EngineCacheConfig, port=port)
+    if cache is None:
+        host.noop("the engine does not say how large its KV cache is")
+        return
+    words = in_words(plan.capacity, cache.tokens)
+    host.log(words, logger.info)
+    host.noop(words)
+
+
+def _failure(decision: DoesNotFit) -> Failure:
+    following = "rocminfra capacity"
+    if decision.setting is not None:
+        following = f"rocminfra plan --data {decision.setting}"
+    return Failure(FailureKind.UNFIT, decision.what, decision.why, following)
