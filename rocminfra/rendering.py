@@ -65,6 +65,8 @@ def vllm_unit(settings: Settings, *, image: str, group_ids: Sequence[int], confi
         *("--vram-percent", f"{engine.vram_clean_percent:g}"),
         *("--vram-timeout", str(engine.vram_clean_timeout_s)),
         *("--image", image),
+        *("--container", engine.container_name),
+        *("--stop-timeout", str(engine.stop_timeout_s)),
     ]
     if settings.model.is_local_folder:
         preflight += ["--model", settings.model_argument]

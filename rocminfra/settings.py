@@ -137,6 +137,11 @@ class Docker(Section):
 
     data_root: AbsolutePath = "/mnt/models/docker"
     package: OneLine = Field(default="docker.io", description="installed when no docker is there")
+    leave_behind: bool = Field(
+        default=False,
+        description="move data_root although a running Docker has containers or volumes elsewhere; "
+        "they stay there, stopped and out of sight",
+    )
 
 
 class Engine(Section):

@@ -7,6 +7,8 @@ from rocminfra.operations.host_settings import current
 from rocminfra.rendering import render
 
 settings = current()
+if not settings.docker.leave_behind:
+    docker.gate(data_root=settings.docker.data_root)
 
 host_files.present(
     name="Docker waits for the scratch disk",

@@ -71,6 +71,24 @@ class DockerRoot(FactBase[str | None]):
         return output[0].strip() or None
 
 
+class DockerContents(FactBase[tuple[str, ...]]):
+    """Containers, running or not, and volumes of the daemon, a line each."""
+
+    @staticmethod
+    def default() -> tuple[str, ...]:
+        return ()
+
+    def command(self) -> str:
+        return (
+            "! command -v docker >/dev/null || {"
+            " docker ps --all --format 'container {{.Names}} ({{.Image}}, {{.Status}})';"
+            " docker volume ls --format 'volume {{.Name}}'; }"
+        )
+
+    def process(self, output: list[str]) -> tuple[str, ...]:
+        return tuple(output)
+
+
 class DockerImage(FactBase[Image | None]):
     """An image by reference, or None when the host does not have it."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from rocminfra.planning.manifest import ManifestError, check_path
+
 MANIFEST = ".rocminfra-model"
 _BORDER = "--- manifest ---"
 
@@ -62,10 +64,18 @@ class ModelFolder(FactBase[Folder]):
 
 
 def parse_manifest(lines: list[str]) -> tuple[CopiedFile, ...]:
-    """The manifest's files; a damaged line is left out, so that its file is copied again."""
+    """The manifest's files; a damaged line is left out, so that its file is copied again.
+
+    The manifest is a file on the scratch disk, which others may write: a path that leads out of
+    the folder is damage too.
+    """
     files = []
     for line in lines:
         fields = line.split(" ", 3)
         if len(fields) == 4 and fields[1].isdigit() and fields[2].isdigit():
-            files.append(CopiedFile(fields[3], int(fields[1]), int(fields[2]), fields[0]))
+            try:
+                path = check_path(fields[3])
+            except ManifestError:
+                continue
+            files.append(CopiedFile(path, int(fields[1]), int(fields[2]), fields[0]))
     return tuple(files)

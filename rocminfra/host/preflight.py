@@ -1,6 +1,9 @@
 """Everything that must be true before the engine's container may start.
 
-    python3 preflight.py --port 8000 --vram-percent 10 --vram-timeout 900 [--image ID] [--model DIR]
+    python3 preflight.py --port 8000 --vram-percent 10 --vram-timeout 900
+        [--image ID] [--model DIR] [--container NAME --stop-timeout 90]
+
+First it stops and removes what a killed client left of the unit's own container.
 
 Each failed check is a line on stderr with the next command; the exit code is 1 if there was one.
 A start that would fail minutes later, or that would share a port silently (vLLM listens with
@@ -78,6 +81,31 @@ def wait_until_clean(
         sleep(2.0)
 
 
+def leftover_commands(
+    listing: str, container: str, stop_timeout_s: int
+) -> tuple[list[list[str]], str]:
+    """Commands that remove what is left of the unit's own container, and a problem or "".
+
+    + listing: ``NAME LABEL`` a line, of all containers; LABEL is empty for one that is not ours
+    + container: name of the unit's container
+
+    Stopped first, with SIGTERM: SIGKILL leaks VRAM. A container of this name that carries no label
+    of ours is somebody's, and is left alone.
+    """
+    for line in listing.splitlines():
+        name, _, label = line.partition(" ")
+        if name != container:
+            continue
+        if not label:
+            return [], (
+                f"a container named {container} is there that this unit did not start. "
+                f"next: docker rm -f {container}, or set engine.container_name"
+            )
+        stop = ["docker", "stop", "-t", str(stop_timeout_s), container]
+        return [stop, ["docker", "rm", container]], ""
+    return [], ""
+
+
 def main(arguments: list[str]) -> int:
     """Run the checks; exit code 0 when all pass, 1 when one fails."""
     parser = argparse.ArgumentParser(description="checks before the engine starts")
@@ -86,8 +114,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--vram-timeout", type=float, required=True)
     parser.add_argument("--image")
     parser.add_argument("--model")
+    parser.add_argument("--container")
+    parser.add_argument("--stop-timeout", type=int, default=90)
     options = parser.parse_args(arguments)
-    problems = [*_nodes(), *_image(options.image), *_model(options.model), *_port(options.port)]
+    problems = list(_leftover(options.container, options.stop_timeout))
+    problems += [*_nodes(), *_image(options.image), *_model(options.model), *_port(options.port)]
     if not problems:
         problems = list(_vram(options.vram_percent, options.vram_timeout))
     for problem in problems:
@@ -102,6 +133,26 @@ def _value(leaf: Any) -> float | None:
     return float(value)
 
 
+def _leftover(container: str | None, stop_timeout_s: int) -> Iterable[str]:
+    if container is None:
+        return
+    form = '{{.Names}} {{.Label "rocminfra.config"}}'
+    listing = _run(["docker", "ps", "--all", "--format", form], 60.0)
+    if listing.returncode != 0:
+        yield f"docker does not answer: {listing.stderr.strip()}. next: systemctl status docker"
+        return
+    commands, problem = leftover_commands(listing.stdout, container, stop_timeout_s)
+    if problem:
+        yield problem
+    for command in commands:
+        # `docker rm` fails when --rm has removed it already: that is what is wanted.
+        _run(command, stop_timeout_s + 60.0)
+
+
+def _run(command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
 def _nodes() -> Iterable[str]:
     try:
         is_node = stat.S_ISCHR(os.stat("/dev/kfd").st_mode)
@@ -114,13 +165,7 @@ def _nodes() -> Iterable[str]:
 def _image(image: str | None) -> Iterable[str]:
     if image is None:
         return
-    found = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{.Id}}", image],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    found = _run(["docker", "image", "inspect", "--format", "{{.Id}}", image], 60.0)
     if found.returncode != 0:
         yield (
             f"image {image} is not on this host ({found.stderr.strip()}). "
@@ -154,13 +199,7 @@ def _read_vram() -> float | None:
     if found is None:
         return None
     try:
-        result = subprocess.run(
-            [found, "metric", "--mem-usage", "--json"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        result = _run([found, "metric", "--mem-usage", "--json"], 30.0)
         return vram_percent(json.loads(result.stdout))
     except (subprocess.TimeoutExpired, ValueError, OSError):
         return None

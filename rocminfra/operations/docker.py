@@ -5,24 +5,52 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from pyinfra.facts.files import FileContents
 
-from rocminfra.facts.docker import DockerInstalled, DockerRoot
+from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot
 from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.operations import host_files, packages
 from rocminfra.operations.commands import Commands, systemctl
-from rocminfra.operations.failure import Failure, FailureKind, fail
+from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
 
 DAEMON_JSON = "/etc/docker/daemon.json"
+
+
+def gate(data_root: str) -> None:
+    """Take the host out of the run when moving Docker's data would hide somebody's containers.
+
+    + data_root: where the data should be
+
+    For a task's top level. Another data-root means a restart, and containers and volumes of the
+    old one are out of sight and stopped from then on.
+    """
+    now = host.get_fact(DockerRoot)
+    if now is None or now == data_root:
+        return
+    contents = host.get_fact(DockerContents)
+    if not contents:
+        return
+    take_out(
+        state,
+        host,
+        Failure(
+            FailureKind.REFUSED,
+            f"Docker's data is in {now}, with containers or volumes that moving it to {data_root} "
+            "would stop and hide",
+            why=contents[:10],
+            next_command="remove them on the host (docker rm -f NAME, docker volume rm NAME), or "
+            "leave them behind: --data docker.leave_behind=true",
+        ),
+    )
 
 
 @operation()
 def daemon_config(values: Mapping[str, object]) -> Commands:
     """Ensure that ``/etc/docker/daemon.json`` holds these values; other keys in it stay.
 
-    + values: keys of daemon.json and what they should be
+    + values: keys of daemon.json and what they should be; of an object, only the keys given
 
     A file that is not a JSON object is refused, because Docker would not start with it either.
     """
@@ -41,7 +69,7 @@ def daemon_config(values: Mapping[str, object]) -> Commands:
             )
         )
         return
-    merged = {**current, **values}
+    merged = {**current, **{key: _merged(current.get(key), values[key]) for key in values}}
     if merged == current:
         host.noop("Docker's configuration is as it should be")
         return
@@ -81,3 +109,9 @@ def running(data_root: str) -> Commands:
     # A unit that has used up its start limit does not start, whatever has been mended since.
     yield StringCommand("systemctl reset-failed docker.service 2>/dev/null || true")
     yield systemctl("start", "docker.service")
+
+
+def _merged(current: object, wanted: object) -> object:
+    if isinstance(current, dict) and isinstance(wanted, dict):
+        return {**current, **wanted}
+    return wanted

@@ -34,7 +34,12 @@ def environment(
         return
     yield from packages.present._inner(["python3-venv"])
     folder = QuoteString(path)
-    yield StringCommand("rm -rf", folder, "&& python3 -m venv", folder)
+    yield StringCommand(
+        *("if test -e", folder, "&& ! test -f", QuoteString(f"{path}/pyvenv.cfg")),
+        *('&& test -n "$(ls -A', folder, ')"; then echo', folder),
+        "is not empty and no virtual environment: move it away >&2; exit 1; fi;",
+        *("rm -rf", folder, "&& python3 -m venv", folder),
+    )
     # Without byte code: that is half of the time, and what is used is compiled at its first use.
     pip = (
         QuoteString(f"{path}/bin/python"),

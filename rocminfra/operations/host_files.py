@@ -39,6 +39,11 @@ class HostFile:
     group: str = "root"
 
     @property
+    def is_private(self) -> bool:
+        """Whether only its owner may read it; such a file's contents are never shown."""
+        return self.mode & 0o077 == 0
+
+    @property
     def sha256(self) -> str:
         """SHA-256 of the contents as they land on the host."""
         return hashlib.sha256(self.content.encode()).hexdigest()
@@ -50,7 +55,8 @@ def present(files: Sequence[HostFile]) -> Commands:
 
     + files: the files; parent folders are made with mode 0755
 
-    A path that holds something other than a regular file is refused. ``--diff`` shows changes.
+    A path that holds something other than a regular file is refused. ``--diff`` shows changes,
+    but for files that only their owner may read.
     """
     states = host.get_fact(PathStates, paths=[file.path for file in files])
     for file in files:
@@ -112,12 +118,19 @@ def _right(file: HostFile, found: PathState | None) -> bool:
 
 
 def _write(file: HostFile, found: PathState | None) -> Commands:
-    _show_difference(file, found)
     new = f"{file.path}.rocminfra-new"
     yield StringCommand("mkdir -p", QuoteString(posixpath.dirname(file.path)))
-    yield FileUploadCommand(
-        StringIO(file.content), new, remote_temp_filename=host.get_temp_filename(file.path)
-    )
+    if file.is_private:
+        # An upload would be readable by everybody until its mode is set, in /tmp with sudo.
+        yield StringCommand(
+            *("rm -f", QuoteString(new), "&& umask 077 && cat >", QuoteString(new)),
+            _stdin=file.content,
+        )
+    else:
+        _show_difference(file, found)
+        yield FileUploadCommand(
+            StringIO(file.content), new, remote_temp_filename=host.get_temp_filename(file.path)
+        )
     yield StringCommand(
         *("chown", QuoteString(f"{file.user}:{file.group}"), QuoteString(new)),
         *(f"&& chmod {file.mode:04o}", QuoteString(new)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable
 
@@ -14,19 +15,26 @@ from rocminfra.operations.commands import Commands
 
 HUB_VERSION = "2.4.0"
 ENVIRONMENT = f"/opt/rocminfra/hub-{HUB_VERSION}"
-TOKEN_FILE = "/etc/rocminfra/hub.env"
 UNIT = "rocminfra-prefetch"
+LOG = "/run/rocminfra-prefetch.log"
+# Its output goes to a file, because the pipe to the operator ends with the connection.
+_JOB = (
+    'IFS= read -r HF_TOKEN || true; if [ -n "$HF_TOKEN" ]; then export HF_TOKEN; fi; '
+    f'exec "$@" >/dev/null 2>{LOG} </dev/null'
+)
 
 
 def marker(home: str, repository: str, revision: str | None) -> str:
     """Path of the file that says that a repository is complete in the cache.
+
+    It stands beside the cache, not in it: the engine's container may write the cache.
 
     + home: ``HF_HOME``
     + repository: such as ``Qwen/Qwen2-VL-72B-Instruct``
     + revision: commit, tag or branch; None for the default branch
     """
     name = re.sub(r"[^A-Za-z0-9._-]", "--", f"{repository}@{revision or 'main'}")
-    return f"{home}/.rocminfra/{name}.complete"
+    return f"{posixpath.dirname(home)}/.rocminfra-hub/{name}.complete"
 
 
 @operation()
@@ -46,7 +54,7 @@ def fetched(
     + token: gives the access token, or None; asked only when something is to be fetched
 
     The download runs in a unit of its own, so that a lost connection does not end it; the next
-    run waits for it. The token is in a root-only file for as long as that unit needs it.
+    run waits for it. The token goes there on standard input and is in no file and no argument.
     """
     done = marker(home, repository, revision)
     if done in host.get_fact(PathStates, paths=[done]):
@@ -59,23 +67,18 @@ def fetched(
             f"rm -rf {ENVIRONMENT} && python3 -m venv {ENVIRONMENT} &&",
             f"{ENVIRONMENT}/bin/pip install --quiet huggingface_hub=={HUB_VERSION}",
         )
-    secret = token()
-    lines = [f"HF_HOME={home}", f"HF_XET_CACHE={home}/xet", "HF_XET_HIGH_PERFORMANCE=1"]
-    lines += [f"HF_ENDPOINT={endpoint}"] if endpoint is not None else []
-    lines += [f"HF_TOKEN={secret}"] if secret is not None else []
-    # By standard input: an argument would be in `ps`, an uploaded file in /tmp for a moment.
+    variables = {"HF_HOME": home, "HF_XET_CACHE": f"{home}/xet", "HF_XET_HIGH_PERFORMANCE": "1"}
+    if endpoint is not None:
+        variables["HF_ENDPOINT"] = endpoint
     yield StringCommand(
-        f"install -d -m 0755 /etc/rocminfra && umask 077 && cat > {TOKEN_FILE}",
-        _stdin="\n".join(lines) + "\n",
-    )
-    yield StringCommand(
-        f"trap 'rm -f {TOKEN_FILE}' EXIT;",
         # Left over from a run that was cut off: it still downloads, so wait for it.
         f"while systemctl is-active --quiet {UNIT}; do sleep 2; done;",
         f"systemd-run --quiet --collect --wait --pipe --unit={UNIT}",
-        f"--property=EnvironmentFile={TOKEN_FILE}",
-        *(program, "download", QuoteString(repository)),
+        *(QuoteString(f"--setenv={name}={value}") for name, value in variables.items()),
+        *("sh -c", QuoteString(_JOB), "sh", program, "download", QuoteString(repository)),
         *(("--revision", QuoteString(revision)) if revision is not None else ()),
-        *(">/dev/null && mkdir -p", QuoteString(done.rsplit("/", 1)[0])),
-        *("&& touch", QuoteString(done)),
+        f"|| {{ code=$?; tail -n 20 {LOG} >&2; exit $code; }};",
+        *("mkdir -p", QuoteString(posixpath.dirname(done)), "&& touch", QuoteString(done)),
+        # By standard input: an argument would be in `ps` and the journal, a file outlives a crash.
+        _stdin=f"{token() or ''}\n",
     )

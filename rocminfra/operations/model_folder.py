@@ -17,6 +17,7 @@ from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
 # Files up to this size are hashed at every run; a larger one (a shard of the weights) only when
 # its size or modification time differs from when it was copied.
 ALWAYS_HASH_BYTES = 16 * 1024 * 1024
+_NEW = ".rocminfra-new"
 
 
 def gate(source: str) -> None:
@@ -47,7 +48,21 @@ def copied(source: str, destination: str) -> Commands:
     there = host.get_fact(ModelFolder, path=destination)
     wanted = _local_files(folder, there)
     changes = [file for file in wanted if not _is_there(file, there)]
-    gone = {file.path for file in there.copied} - {file.path for file in wanted}
+    # Only what the listing shows, which follows no link out of the folder.
+    copied_before = {file.path for file in there.copied} & dict(there.sizes).keys()
+    gone = copied_before - {file.path for file in wanted}
+    strangers = _strangers(wanted, there)
+    if strangers:
+        yield fail(
+            Failure(
+                FailureKind.REFUSED,
+                f"{destination} holds files that were not copied there from {source}",
+                why=tuple(strangers[:5]),
+                next_command=f"move {destination} away on the host, or give the source's folder "
+                "another name",
+            )
+        )
+        return
     if not changes and not gone and there.copied:
         host.noop(f"{destination} holds the model")
         return
@@ -105,12 +120,22 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _strangers(wanted: list[CopiedFile], there: Folder) -> list[str]:
+    """Files that a first copy would replace or stand beside; none when a copy was cut off."""
+    if there.copied:
+        return []
+    sizes = {file.path: file.size for file in wanted}
+    return [
+        path for path, size in there.sizes if not path.endswith(_NEW) and sizes.get(path) != size
+    ]
+
+
 def _is_there(file: CopiedFile, there: Folder) -> bool:
     return file in there.copied and dict(there.sizes).get(file.path) == file.size
 
 
 def _upload(source: str | StringIO, target: str, sha256: str) -> Commands:
-    new = f"{target}.rocminfra-new"
+    new = f"{target}{_NEW}"
     yield StringCommand("mkdir -p", QuoteString(posixpath.dirname(target)))
     yield FileUploadCommand(source, new, remote_temp_filename=host.get_temp_filename(target))
     yield StringCommand(

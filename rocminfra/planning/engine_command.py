@@ -95,7 +95,6 @@ def docker_run_arguments(
     + config_hash: hash of unit, environment and image, kept as a label on the container
     """
     vllm = settings.vllm
-    mount = settings.storage.mount_point
     arguments = [
         *("--rm", "--init", "--pull=never"),
         f"--name={settings.engine.container_name}",
@@ -108,13 +107,23 @@ def docker_run_arguments(
         "--device=/dev/dri",
         *(f"--group-add={gid}" for gid in sorted(set(group_ids))),
         f"--env-file={ENV_FILE}",
-        f"--volume={mount}:{mount}:rw",
+        # Not the whole scratch disk, as was published: Docker's own data is on it, and who may
+        # write that owns the host.
+        *(f"--volume={path}:{path}:{mode}" for path, mode in _volumes(settings)),
     ]
     if vllm.ipc_host:
         arguments.append("--ipc=host")
     if not vllm.ipc_host and vllm.shm_size is not None:
         arguments.append(f"--shm-size={vllm.shm_size}")
     return [*arguments, image, *serve_arguments(settings)]
+
+
+def _volumes(settings: Settings) -> list[tuple[str, str]]:
+    return [
+        (settings.caches_dir, "rw"),
+        (settings.huggingface.home, "rw"),
+        (settings.models_dir, "ro"),
+    ]
 
 
 def systemd_word(word: str) -> str:

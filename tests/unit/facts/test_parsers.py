@@ -103,6 +103,12 @@ def test_model_folder_with_a_damaged_manifest_line() -> None:
     assert folder.copied == (CopiedFile("config.json", 2, 5, "aa"),)
 
 
+@pytest.mark.parametrize("path", ["../../root/precious", "/root/precious", "a/../../b", "."])
+def test_a_manifest_line_that_leads_out_of_the_folder_is_damage(path: str) -> None:
+    # The manifest is a file on the scratch disk: whoever writes it must not choose what is removed.
+    assert ModelFolder().process(["--- manifest ---", f"{'0' * 64} 5 1 {path}"]).copied == ()
+
+
 def test_manifest_lines_survive_a_round_trip() -> None:
     file = CopiedFile("sub/my model.bin", 7, 123, "ab")
     assert ModelFolder().process(["--- manifest ---", file.line()]).copied == (file,)

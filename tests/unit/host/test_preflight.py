@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from rocminfra.host.preflight import listening_inodes, vram_percent, wait_until_clean
+from rocminfra.host.preflight import (
+    leftover_commands,
+    listening_inodes,
+    vram_percent,
+    wait_until_clean,
+)
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -79,3 +84,22 @@ def test_an_unknown_reading_does_not_wait() -> None:
     clock = Clock()
     assert wait_until_clean(lambda: None, 10, 900, clock.read, clock.sleep) is None
     assert clock.now == 0
+
+
+@pytest.mark.parametrize("listing", ["", "other \nanother abc\n", "vllm-2 abc\n"])
+def test_nothing_is_left_of_the_units_container(listing: str) -> None:
+    assert leftover_commands(listing, "vllm", 90) == ([], "")
+
+
+def test_what_is_left_of_ours_is_stopped_before_it_is_removed() -> None:
+    commands, problem = leftover_commands("other \nvllm abc\n", "vllm", 90)
+    assert commands == [["docker", "stop", "-t", "90", "vllm"], ["docker", "rm", "vllm"]]
+    assert problem == ""
+
+
+def test_somebodys_container_of_the_same_name_is_left_alone() -> None:
+    # The published command makes one of exactly our default name.
+    commands, problem = leftover_commands("vllm \n", "vllm", 90)
+    assert commands == []
+    assert "did not start" in problem
+    assert "next:" in problem

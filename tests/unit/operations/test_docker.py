@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pyinfra.facts.files import FileContents
 
-from rocminfra.facts.docker import DockerInstalled, DockerRoot
+from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot
 from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.paths import PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
-from rocminfra.operations.docker import daemon_config, installed, running
-from rocminfra.operations.failure import FailureKind
+from rocminfra.operations.docker import daemon_config, gate, installed, running
+from rocminfra.operations.failure import FailureKind, failures
 
 WANTED = {"data-root": "/mnt/models/docker"}
 ACTIVE = Unit("loaded", "active", enabled=True, needs_reload=False, invocation_id="1")
@@ -25,6 +25,36 @@ def test_other_keys_of_daemon_json_stay(scripted: Any, run: Callable[..., Any]) 
     scripted.facts[PathStates] = {}
     written = run(daemon_config, values=WANTED).uploads["/etc/docker/daemon.json.rocminfra-new"]
     assert json.loads(written) == {"debug": True, "data-root": "/mnt/models/docker"}
+
+
+def test_other_keys_of_an_object_in_it_stay_too(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts[FileContents] = ['{"features": {"buildkit": true}}']
+    scripted.facts[PathStates] = {}
+    outcome = run(daemon_config, values={"features": {"containerd-snapshotter": False}})
+    (written,) = outcome.uploads.values()
+    assert json.loads(written)["features"] == {"buildkit": True, "containerd-snapshotter": False}
+
+
+@pytest.mark.parametrize(
+    ("root", "contents", "is_refused"),
+    [
+        (None, (), False),
+        ("/mnt/models/docker", ("container vllm (vllm, Up)",), False),
+        ("/var/lib/docker", (), False),
+        ("/var/lib/docker", ("container rocm (rocm/vllm, Up 3 days)",), True),
+        ("/var/lib/docker", ("volume database",), True),
+    ],
+)
+def test_somebodys_containers_are_not_stopped_by_moving_dockers_data(
+    root: str | None, contents: tuple[str, ...], is_refused: bool, scripted: Any
+) -> None:
+    scripted.facts.update({DockerRoot: root, DockerContents: contents})
+    gate(data_root="/mnt/models/docker")
+    found = failures(scripted)
+    assert bool(found) == is_refused
+    if found:
+        assert found[0].kind is FailureKind.REFUSED
+        assert found[0].why == contents
 
 
 def test_a_right_daemon_json_is_left_as_its_owner_wrote_it(

@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from pyinfra import state
+
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.operations.failure import FailureKind
 from rocminfra.operations.host_files import HostFile, directories, present
 
-FILE = HostFile("/etc/demo.conf", "x = 1\n", mode=0o600)
+FILE = HostFile("/etc/demo.conf", "x = 1\n", mode=0o640)
+PRIVATE = HostFile("/etc/secret.env", "KEY=abc\n", mode=0o600)
 
 
 def state_of(file: HostFile, **changes: Any) -> PathState:
@@ -38,7 +41,7 @@ def test_a_missing_file_appears_by_a_rename_with_its_mode(
     assert outcome.shell == [
         "mkdir -p /etc",
         "put /etc/demo.conf.rocminfra-new",
-        "chown root:root /etc/demo.conf.rocminfra-new && chmod 0600 /etc/demo.conf.rocminfra-new "
+        "chown root:root /etc/demo.conf.rocminfra-new && chmod 0640 /etc/demo.conf.rocminfra-new "
         "&& mv -fT /etc/demo.conf.rocminfra-new /etc/demo.conf",
     ]
     assert outcome.uploads == {"/etc/demo.conf.rocminfra-new": "x = 1\n"}
@@ -85,3 +88,26 @@ def test_folders_are_made_parents_first_and_mended(scripted: Any, run: Callable[
 def test_a_file_where_a_folder_should_be_is_refused(scripted: Any, run: Callable[..., Any]) -> None:
     scripted.facts[PathStates] = {"/mnt/a": PathState("regular file", 0o644, "root", "root", "0")}
     assert run(directories, paths=["/mnt/a"]).failure.kind is FailureKind.UNFIT
+
+
+def test_a_private_file_is_never_readable_by_others_and_its_contents_are_in_no_command(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    scripted.facts[PathStates] = {}
+    outcome = run(present, files=[PRIVATE])
+    assert outcome.uploads == {}, "an upload is readable until its mode is set"
+    (writes,) = [command for command in outcome.commands if "cat >" in str(command)]
+    assert "umask 077" in str(writes)
+    assert str(writes).startswith("rm -f "), "a file that is there would keep its mode"
+    assert writes.connector_arguments["_stdin"] == "KEY=abc\n"
+    assert all("abc" not in str(command) for command in outcome.commands)
+
+
+def test_a_private_file_is_not_shown_as_a_difference(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    state.config.DIFF = True
+    scripted.facts[PathStates] = {PRIVATE.path: state_of(PRIVATE, sha256="0" * 64)}
+    run(present, files=[PRIVATE])
+    assert scripted.logged == []
+    assert [fact for fact, _ in scripted.asked] == [PathStates]

@@ -118,3 +118,30 @@ def test_a_folder_without_config_is_not_a_model(
     outcome = run(model_folder.copied, source=str(tmp_path), destination=TO)
     assert outcome.failure.kind is FailureKind.SETTINGS
     assert scripted.asked == []
+
+
+def test_a_copy_that_was_cut_off_before_its_manifest_goes_on(
+    source: Path, scripted: Any, run: Callable[..., Any]
+) -> None:
+    sizes = (("config.json", 2), ("sub/model.safetensors.rocminfra-new", 3))
+    scripted.facts[ModelFolder] = Folder(sizes)
+    assert f"put {TO}/sub/model.safetensors.rocminfra-new" in copy(run, source)
+
+
+def test_somebody_elses_model_is_not_replaced(
+    source: Path, scripted: Any, run: Callable[..., Any]
+) -> None:
+    scripted.facts[ModelFolder] = Folder((("config.json", 99), ("tuned.safetensors", 5)))
+    outcome = run(model_folder.copied, source=str(source), destination=TO)
+    assert outcome.shell == []
+    assert outcome.failure.kind is FailureKind.REFUSED
+    assert outcome.failure.why == ("config.json", "tuned.safetensors")
+
+
+def test_only_what_is_in_the_folder_is_removed_from_it(
+    source: Path, scripted: Any, run: Callable[..., Any]
+) -> None:
+    there = as_copied(source)
+    planted = CopiedFile("linked/precious", 5, 1, "0" * 64)
+    scripted.facts[ModelFolder] = Folder(there.sizes, (*there.copied, planted))
+    assert not any(command.startswith("rm") for command in copy(run, source))

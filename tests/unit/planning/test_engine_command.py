@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rocminfra.planning.engine_command import (
     config_hash,
     container_environment,
+    docker_run_arguments,
     environment_lines,
     serve_arguments,
     systemd_word,
@@ -76,3 +77,13 @@ def test_hash_differs_when_any_part_does(one: tuple[str, ...], two: tuple[str, .
         return config_hash(unit=parts[0], environment=parts[1], image=parts[2])
 
     assert (hashed(one) == hashed(two)) == (one == two)
+
+
+def test_the_container_cannot_write_dockers_data_or_the_models() -> None:
+    arguments = docker_run_arguments(Settings(), image="i", group_ids=[], config_hash="h")
+    volumes = [word.removeprefix("--volume=") for word in arguments if "--volume" in word]
+    assert volumes == [
+        "/mnt/models/caches:/mnt/models/caches:rw",
+        "/mnt/models/huggingface:/mnt/models/huggingface:rw",
+        "/mnt/models/models:/mnt/models/models:ro",
+    ]
