@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rocminfra.host import program
-from rocminfra.operations import engine, host_files
+from rocminfra.operations import capacity, engine, host_files
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
 from rocminfra.planning.engine_command import ENV_FILE
@@ -11,6 +11,18 @@ from rocminfra.rendering import vllm_environment, vllm_unit
 
 UNIT = "vllm.service"
 settings = current()
+plan = capacity.gate(
+    model=settings.model.source,
+    dtype=settings.vllm.dtype,
+    utilization=settings.vllm.gpu_memory_utilization,
+    max_model_len=settings.vllm.max_model_len,
+    max_num_seqs=settings.vllm.max_num_seqs,
+    max_num_batched_tokens=settings.vllm.max_num_batched_tokens,
+    kv_cache_dtype=settings.vllm.kv_cache_dtype,
+    max_pixels=settings.vllm.max_pixels,
+    tensor_parallel=settings.vllm.tensor_parallel_size,
+    extra_args=settings.vllm.extra_args,
+)
 
 
 def unit(image: str, group_ids: Sequence[int], config_hash: str) -> str:
@@ -32,7 +44,7 @@ engine.image(
     archive=settings.engine.image_archive,
 )
 
-engine.service(
+service = engine.service(
     name=UNIT,
     unit=UNIT,
     container=settings.engine.container_name,
@@ -48,4 +60,11 @@ engine.ready(
     port=settings.vllm.port,
     model=settings.model.name,
     timeout_s=settings.engine.ready_timeout_s,
+)
+
+capacity.compared(
+    name="KV cache as planned",
+    plan=plan,
+    port=settings.vllm.port,
+    started=service.did_change,
 )

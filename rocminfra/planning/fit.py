@@ -30,6 +30,10 @@ _UNMODELLED = (
 # The driver's figure and the table's differ by a few hundred MiB between guests and bare metal.
 _SAME_MEMORY = 0.02
 
+# No wrong overhead explains a factor like this; the practice droplet's engine, which serves a toy
+# and simulates a large model, does.
+_ANOTHER_MODEL = 10
+
 
 @dataclass(frozen=True)
 class Fits:
@@ -155,4 +159,6 @@ def compared(planned: Capacity, engine_tokens: int) -> str:
     nearest = low if engine_tokens < low else high
     if nearest == 0:
         return words
+    if not 1 / _ANOTHER_MODEL < engine_tokens / nearest < _ANOTHER_MODEL:
+        return f"{words}: this is the KV cache of another model than config.json describes"
     return f"{words}: {engine_tokens / nearest - 1:+.1%}"

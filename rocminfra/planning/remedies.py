@@ -5,11 +5,15 @@ Standard library only.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from rocminfra.planning.capacity import TENSOR_PARALLEL_SIZES, Capacity, capacity
 from rocminfra.planning.gpus import GPUS
 from rocminfra.planning.kv_cache import BLOCK_SIZE
+
+# More than this leaves too little for what else is on the GPU, and the engine refuses to start.
+MOST_UTILIZATION = 0.95
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,23 @@ class Remedy:
 def remedies(short: Capacity) -> tuple[Remedy, ...]:
     """What would make ``short`` fit, the smallest change first; empty if nothing known would."""
     found: list[Remedy] = []
+    found.extend(_more_utilization(short))
     found.extend(_shorter(short))
     found.extend(_fp8(short))
     found.extend(_more_gpus(short))
     found.extend(_larger_gpus(short))
     return tuple(found)
+
+
+def _more_utilization(short: Capacity) -> list[Remedy]:
+    """The least share of the memory that does, in whole per cent."""
+    first = math.floor(short.serving.utilization * 100) + 1
+    for percent in range(first, round(MOST_UTILIZATION * 100) + 1):
+        serving = replace(short.serving, utilization=percent / 100)
+        if capacity(short.spec, short.gpu, serving, short.tensor_parallel).fits:
+            words = f"{percent} % of the memory instead of {short.serving.utilization:.0%}"
+            return [Remedy(words, f"vllm.gpu_memory_utilization={percent / 100}")]
+    return []
 
 
 def _shorter(short: Capacity) -> list[Remedy]:
