@@ -24,8 +24,9 @@ from typing import Any
 
 from rocminfra.environment import variable
 from rocminfra.located_yaml import Located, read_yaml
+from rocminfra.secret_names import SECRET_KEYS
 from rocminfra.settings import SECTIONS, load_settings
-from rocminfra.settings_problems import Problem, SettingsError, in_words
+from rocminfra.settings_problems import Problem, SettingsError, in_words, kind_of
 from rocminfra.ssh_config import configured_user
 
 # Keys of a host that say how it is reached, with the type each must have. Names and meaning are
@@ -48,7 +49,6 @@ CONNECTION_KEYS: dict[str, type] = {
 
 DEFAULT_USER = "root"
 
-_SECRET_KEYS = ("ssh_password", "ssh_key_password", "_sudo_password", "_su_password")
 _TYPE_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
 _HOST_NAME = re.compile(r"^[^\s,/:]+$|^@[^\s,]+$")
 
@@ -86,7 +86,7 @@ def hosts_from(located: Located, overrides: Mapping[str, Any]) -> list[Inventory
     for name, own in hosts.items():
         path = ("hosts", name)
         if own is not None and not isinstance(own, dict):
-            what = f"must be keys with values, not {in_words(own)}"
+            what = f"must be keys with values, not {kind_of(own)}"
             problems.append(Problem(".".join(path), what, where=located.where(*path)))
             continue
         if not _HOST_NAME.match(name):
@@ -155,7 +155,7 @@ def _top_level_problems(located: Located) -> list[Problem]:
             what = "unknown key; a hosts file has 'defaults:' and 'hosts:'"
             problems.append(Problem(key, what, hint, located.where(key)))
         elif value is not None and not isinstance(value, dict):
-            what = f"must be keys with values, not {in_words(value)}"
+            what = f"must be keys with values, not {kind_of(value)}"
             problems.append(Problem(key, what, where=located.where(key)))
     if not _mapping(located.data.get("hosts")):
         what = "lists no hosts; write a host's name under 'hosts:', such as 'mi300x-1:'"
@@ -172,7 +172,7 @@ def _connection_problems(
         problems.append(Problem(".".join((*path, key)), what, hint, located.where(*path, key)))
 
     for key, value in own.items():
-        if key in _SECRET_KEYS:
+        if key in SECRET_KEYS:
             add(key, "secrets belong in no file; log in with a key (ssh_key) or an SSH agent")
         elif key == "wipe" and value not in (None, []):
             add(key, "a wipe token is given for one run and kept in no file: --wipe TOKEN")

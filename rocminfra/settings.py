@@ -5,8 +5,8 @@ vLLM 0.20.1. A host may override any of them (``inventory/hosts.example.yaml`` l
 so may ``--data section.key=value`` and the environment. Unknown keys, wrong types and
 impossible values raise :class:`SettingsError`; nothing is coerced and nothing is ignored.
 
-This module imports nothing of ours but the words for what is wrong, so that everything else can
-import it.
+This module imports nothing of ours but names and the words for what is wrong, so that everything
+else can import it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -27,9 +28,10 @@ from pydantic import (
 )
 
 from rocminfra.pyinfra_keys import GLOBAL_ARGUMENT_KEYS, SSH_KEYS, is_pyinfra_key
+from rocminfra.secret_names import is_refused_variable, secret_flag
 from rocminfra.settings_problems import Problem as Problem
 from rocminfra.settings_problems import SettingsError as SettingsError
-from rocminfra.settings_problems import in_words
+from rocminfra.settings_problems import in_words, kind_of
 
 
 def _absolute(path: str) -> str:
@@ -38,6 +40,54 @@ def _absolute(path: str) -> str:
     if any(char in path for char in "\n\r\0"):
         raise ValueError("must not contain control characters")
     return path.rstrip("/") or "/"
+
+
+def _no_token(name: str) -> str:
+    # What the hub's tokens begin with; a variable called like one would be shown as its name.
+    if name.startswith("hf_") and len(name) > 20:
+        raise ValueError("looks like a token itself; name the variable that holds it")
+    return name
+
+
+def _hub_url(url: str) -> str:
+    """The token goes to this address, so it goes there over TLS, or stays on the host."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        raise ValueError("must be a URL such as https://hub.example.org") from None
+    if parts.username is not None or "@" in parts.netloc:
+        raise ValueError("must hold no user name or password; secrets belong in no settings")
+    if parts.scheme not in ("http", "https") or not host or "\\" in url or " " in url:
+        raise ValueError("must be a URL such as https://hub.example.org")
+    if parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
+        raise ValueError(
+            f"must begin with https://; http:// would show the token on its way to {host}"
+        )
+    return url
+
+
+def _no_secret_flags(arguments: list[str]) -> list[str]:
+    for argument in arguments:
+        flag = secret_flag(argument)
+        if flag is not None:
+            raise ValueError(
+                f"{flag} gives the engine a secret, which would stand in its unit for all to read; "
+                "leave it out: the engine listens on 127.0.0.1 and needs no key, and the hub's "
+                "token comes from huggingface.token_env"
+            )
+    return arguments
+
+
+def _no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
+    for name in environment:
+        if is_refused_variable(name):
+            raise ValueError(
+                f"the name {name} means a secret, and secrets belong in no settings; leave it out: "
+                "the engine listens on 127.0.0.1 and needs no key, and the hub's token comes from "
+                "huggingface.token_env"
+            )
+    return environment
 
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
@@ -112,13 +162,15 @@ class HuggingFace(Section):
     """Caches, and the token by reference."""
 
     home: AbsolutePath = "/mnt/models/huggingface"
-    token_env: EnvironmentName = Field(
+    token_env: Annotated[EnvironmentName, AfterValidator(_no_token)] = Field(
         default="HF_TOKEN", description="environment variable of the operator that holds the token"
     )
     token_file: AbsolutePath | None = Field(
         default=None, description="file on the operator's machine that holds the token"
     )
-    endpoint: OneLine | None = Field(default=None, description="a mirror of huggingface.co")
+    endpoint: Annotated[OneLine, AfterValidator(_hub_url)] | None = Field(
+        default=None, description="a mirror of huggingface.co, over https"
+    )
 
 
 class Rocm(Section):
@@ -167,9 +219,9 @@ class Engine(Section):
         default=10.0, gt=0, le=100, description="VRAM in use above which no engine is started"
     )
     vram_clean_timeout_s: int = Field(default=900, ge=0)
-    environment: dict[EnvironmentName, OneLineOrEmpty] = Field(
-        default={}, description="extra environment of the container; no secrets"
-    )
+    environment: Annotated[
+        dict[EnvironmentName, OneLineOrEmpty], AfterValidator(_no_secret_variables)
+    ] = Field(default={}, description="extra environment of the container; no secrets")
 
     @model_validator(mode="after")
     def _consistent(self) -> Engine:
@@ -203,7 +255,9 @@ class Vllm(Section):
     shm_size: str | None = Field(
         default=None, pattern=r"^[0-9]+[bkmg]?$", description="used when ipc_host is off"
     )
-    extra_args: list[OneLine] = Field(default=[], description="further arguments, one an item")
+    extra_args: Annotated[list[OneLine], AfterValidator(_no_secret_flags)] = Field(
+        default=[], description="further arguments, one an item; no secrets"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Vllm:
@@ -306,6 +360,10 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
+# Where people put secrets by mistake: what is refused there is not repeated.
+_MAY_BE_SECRET = ("huggingface.", "engine.environment", "vllm.extra_args")
+
+
 def known_keys() -> tuple[str, ...]:
     """Every key that a host may set, dotted."""
     keys = [f"{name}.{field}" for name, cls in SECTIONS.items() for field in cls.model_fields]
@@ -364,7 +422,7 @@ def _merge(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
             if value is None:  # an empty section of a YAML file
                 continue
             if not isinstance(value, Mapping):
-                problems.append(Problem(key, f"must be a section with keys, not {value!r}"))
+                problems.append(Problem(key, f"must be a section with keys, not {kind_of(value)}"))
                 continue
             merged[key] = dict(value)
         elif key == "wipe":
@@ -388,5 +446,6 @@ def _problem(item: Any) -> Problem:
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     message = message[0].lower() + message[1:] if message else "not usable"
     if item["type"].endswith("_type"):
-        message = f"{message}, not {in_words(item['input'])}"
+        words = kind_of if key.startswith(_MAY_BE_SECRET) else in_words
+        message = f"{message}, not {words(item['input'])}"
     return Problem(key, message)

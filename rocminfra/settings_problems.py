@@ -37,14 +37,25 @@ class SettingsError(ValueError):
 
 def in_words(value: object) -> str:
     """A refused value with its type, because ``8000`` and ``"8000"`` look the same."""
-    if value is None:
-        return "nothing (null)"
     if isinstance(value, bool):
         return f"the truth value {str(value).lower()}"
     if isinstance(value, int | float):
         return f"the number {value} (a text is written in quotes: '\"{value}\"')"
     if isinstance(value, str):
         return f'the text "{value}"'
+    return kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """Only the type of a refused value, where the value may be a secret."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return "a truth value"
+    if isinstance(value, int | float):
+        return "a number (a text is written in quotes)"
+    if isinstance(value, str):
+        return "a text"
     if isinstance(value, Mapping):
         return "a section with keys"
     if isinstance(value, Sequence):

@@ -177,7 +177,7 @@ def test_overrides_win_over_the_file() -> None:
             " (did you mean hosts?)",
         ),
         ("hosts: [a, b]\n", "hosts.yaml:1: hosts: must be keys with values, not a list"),
-        ("hosts:\n  a: 203.0.113.1\n", "hosts.yaml:2: hosts.a: must be keys with values, not the"),
+        ("hosts:\n  a: 203.0.113.1\n", "hosts.yaml:2: hosts.a: must be keys with values, not a"),
         ("hosts:\n  a b:\n", "hosts.yaml:2: hosts.a b: a host's name has no spaces"),
         ("hosts:\n", "hosts.yaml:1: hosts: lists no hosts"),
         ("", "hosts.yaml: hosts: lists no hosts"),

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "rocminfra"
 BASE = {
     "rocminfra",
     "rocminfra.pyinfra_keys",
+    "rocminfra.secret_names",
     "rocminfra.settings_problems",
     "rocminfra.settings",
     "rocminfra.playbook_files",
@@ -65,7 +66,12 @@ ALLOWED = {
 TOP_LEVEL = {
     "pyinfra_keys": set(),
     "settings_problems": set(),
-    "settings": {"rocminfra.pyinfra_keys", "rocminfra.settings_problems"},
+    "secret_names": set(),
+    "settings": {
+        "rocminfra.pyinfra_keys",
+        "rocminfra.secret_names",
+        "rocminfra.settings_problems",
+    },
     "secrets": {"rocminfra.settings"},
     "playbook_files": set(),
     "located_yaml": {"rocminfra.settings_problems"},

@@ -279,3 +279,87 @@ def test_any_data_is_either_settings_or_a_list_of_problems(data: dict[str, Any])
     except SettingsError as error:
         found = error.problems
     assert found is None or (found and all(problem.what for problem in found))
+
+
+SECRET = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz0123"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"vllm.extra_args": ["--seed=1", f"--api-key={SECRET}"]}, "vllm.extra_args: --api-key"),
+        ({"vllm.extra_args": ["--hf_token", SECRET]}, "vllm.extra_args: --hf-token"),
+        (
+            {"engine.environment": {"VLLM_API_KEY": SECRET}},
+            "engine.environment: the name VLLM_API_KEY means",
+        ),
+        (
+            {"engine.environment": {"HF_TOKEN": SECRET}},
+            "engine.environment: the name HF_TOKEN means",
+        ),
+        (
+            {"engine.environment": {"MY_PASSWORD_": SECRET}},
+            "engine.environment: the name MY_PASSWORD_ means",
+        ),
+        ({"huggingface.token_env": SECRET}, "huggingface.token_env: looks like a token itself"),
+        ({"huggingface.endpoint": f"https://me:{SECRET}@hub.example"}, "huggingface.endpoint: "),
+    ],
+)
+def test_a_secret_in_the_settings_is_refused_without_repeating_it(
+    data: dict[str, Any], words: str
+) -> None:
+    (problem,) = problems(data)
+    assert problem.startswith(words)
+    assert SECRET not in problem
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"huggingface": SECRET},
+        {"huggingface": [SECRET]},
+        {"engine.environment": SECRET},
+        {"engine.environment": {"A": [SECRET]}},
+        {"engine.environment": {"A": 12345678}},
+        {"vllm.extra_args": f"--api-key={SECRET}"},
+        {"huggingface.token_file": 12345678},
+        {"huggingface.token": SECRET},
+    ],
+)
+def test_a_value_of_the_wrong_type_that_may_be_a_secret_is_not_shown(data: dict[str, Any]) -> None:
+    text = "\n".join(problems(data))
+    assert SECRET not in text
+    assert "12345678" not in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hub.example",
+        "https://hub.example:8443/mirror",
+        "http://127.0.0.1:8090",
+        "http://localhost/",
+        "http://[::1]:80",
+    ],
+)
+def test_a_mirror_is_asked_over_tls_or_on_the_host_itself(url: str) -> None:
+    assert load_settings({"huggingface.endpoint": url}).huggingface.endpoint == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hub.example",
+        "http://127.0.0.1.example",
+        "http://203.0.113.9:8090",
+        "http://localhost@hub.example",
+        "HTTP://hub.example",
+        "ftp://hub.example",
+        "hub.example",
+        "http://[::1",
+        "https://",
+    ],
+)
+def test_a_mirror_that_would_get_the_token_in_clear_is_refused(url: str) -> None:
+    (problem,) = problems({"huggingface.endpoint": url})
+    assert problem.startswith("huggingface.endpoint: ")
