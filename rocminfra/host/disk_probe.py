@@ -24,6 +24,8 @@ import struct
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 TOOL_DEADLINE_S = 20
@@ -86,6 +88,26 @@ def observe(request: dict[str, Any], content: str) -> dict[str, Any]:
                 )
         seen["devices"][number] = device
     return seen
+
+
+def take_turn(
+    clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+) -> int:
+    """Wait until no other look is under way; the descriptor that holds the turn until it ends.
+
+    Two looks at once would each see the other as a user of the disk. After the deadline this one
+    goes on: a disk that seems in use is refused, never formatted.
+    """
+    descriptor = os.open("/dev", os.O_RDONLY | os.O_DIRECTORY)
+    deadline = clock() + CONTENT_DEADLINE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except OSError:
+            if clock() >= deadline:
+                return descriptor
+            sleep(0.05)
 
 
 def run(*command: str, deadline: int = TOOL_DEADLINE_S) -> dict[str, Any]:
@@ -255,5 +277,6 @@ def place(path: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    turn = take_turn()
     print(json.dumps(observe(json.loads(sys.argv[1]), sys.argv[2]), sort_keys=True), flush=True)
     os._exit(0)  # without waiting for a look that is stuck

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocminfra.facts.host_program import source
-from rocminfra.host import fstab_entry, mount_point
+from rocminfra.host import disk_probe, fstab_entry, mount_point
 from rocminfra.host.disk_content import SAMPLES, first_data, spans
 from rocminfra.host.disk_guard import differences
 from rocminfra.host.disk_guard import main as guard
@@ -130,3 +130,24 @@ def test_a_mount_point_with_files_or_behind_a_link_is_not_protected(
 def test_programs_cost_nothing_to_quote() -> None:
     for name in ("disk_probe", "disk_content", "disk_guard", "disk_preview"):
         assert source(name).count("'") < 10
+
+
+def test_one_look_at_a_time_or_each_would_see_the_other_as_a_user_of_the_disk() -> None:
+    first = disk_probe.take_turn()
+    waited: list[float] = []
+
+    def end_the_first(seconds: float) -> None:
+        waited.append(seconds)
+        os.close(first)
+
+    second = disk_probe.take_turn(sleep=end_the_first)
+    assert len(waited) == 1
+    os.close(second)
+
+
+def test_a_look_that_never_ends_does_not_stop_the_next_for_ever() -> None:
+    first = disk_probe.take_turn()
+    times = iter((0.0, 10.0, 1000.0))
+    second = disk_probe.take_turn(clock=lambda: next(times), sleep=lambda _seconds: None)
+    os.close(second)
+    os.close(first)
