@@ -24,7 +24,7 @@ from typing import Any
 from pyinfra import logger
 
 FORMAT = 1
-LARGEST_LIST = 4 * 1024 * 1024  # bytes; a list of a thousand facts is about 200 kB
+LARGEST_LIST = 4 * 1024 * 1024  # bytes; 25 facts of a thousand hosts are about 200 kB
 MOST_QUESTIONS = 1000  # for each host
 
 # A fact that the deploy did not ask is kept for this many complete runs, because many facts are
@@ -91,18 +91,41 @@ class LearnedList:
             return {}
         try:
             return _hosts(json.loads(text.decode("utf-8")), self.deploy)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             logger.debug("Learned facts in %s cannot be used: %s", self.path, error)
             return {}
 
     def _write(self, hosts: Mapping[str, list[Record]]) -> None:
-        document = {"format": FORMAT, "deploy": self.deploy, "hosts": hosts}
+        # Hosts of a deploy mostly ask the same, so each question stands there once.
+        questions: dict[str, Record] = {}
+        numbered: dict[str, list[list[int]]] = {}
+        numbers: dict[str, int] = {}
+        for name, entries in hosts.items():
+            numbered[name] = []
+            for entry in entries:
+                key = _text(entry["question"])
+                questions.setdefault(key, entry["question"])
+                number = numbers.setdefault(key, len(numbers))
+                numbered[name].append([number, entry["unasked"]])
+        document = {
+            "format": FORMAT,
+            "deploy": self.deploy,
+            "questions": list(questions.values()),
+            "hosts": numbered,
+        }
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".list-")
             try:
                 with open(handle, "w", encoding="utf-8") as file:
-                    json.dump(document, file, indent=1)
+                    json.dump(document, file)
                 os.replace(temporary, self.path)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -124,10 +147,11 @@ def _hosts(document: Any, deploy: str) -> dict[str, list[Record]]:
         raise ValueError(f"format {document['format']!r} is not {FORMAT}")
     if document["deploy"] != deploy:
         raise ValueError("it belongs to another deploy")
+    questions = [dict(question) for question in document["questions"]]
     return {
         str(name): [
-            {"question": dict(entry["question"]), "unasked": int(entry["unasked"])}
-            for entry in entries[:MOST_QUESTIONS]
+            {"question": questions[int(number)], "unasked": int(unasked)}
+            for number, unasked in entries[:MOST_QUESTIONS]
         ]
         for name, entries in document["hosts"].items()
     }

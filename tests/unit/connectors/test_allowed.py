@@ -236,7 +236,8 @@ def plant(cache: Path, record: dict[str, Any]) -> None:
         run.host.get_fact(Hostname)
     (path,) = lists(cache)
     document = json.loads(path.read_text())
-    document["hosts"]["h1"].append({"question": record, "unasked": 0})
+    document["hosts"]["h1"].append([len(document["questions"]), 0])
+    document["questions"].append(record)
     path.write_text(json.dumps(document))
 
 

@@ -16,17 +16,18 @@ from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.facts import get_fact
 from pyinfra.api.operation import add_op
 from pyinfra.api.operations import run_ops
-from pyinfra.connectors import ssh
+from pyinfra.connectors import ssh, util
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.context import ctx_host
 from pyinfra.facts.files import Directory, File, FileContents, Sha256File
-from pyinfra.facts.server import Command, Hostname, Kernel, Mounts, Which
+from pyinfra.facts.hardware import Ipv4Addrs
+from pyinfra.facts.server import Command, Hostname, Kernel, LinuxName, Mounts, Which
 from pyinfra.facts.server import Path as SearchPath
 from pyinfra.operations import files, python
 
 from rocminfra.connectors import batched_ssh
 from rocminfra.connectors.answers import Answer
-from rocminfra.connectors.batch import Batch, Limits
+from rocminfra.connectors.batch import Batch, Limits, direct
 from rocminfra.connectors.host_facts import LOOP
 
 
@@ -289,6 +290,57 @@ def test_an_answer_that_took_longer_than_the_facts_time_out_is_not_used(
         assert len(wire.execs) == execs
 
 
+def test_a_fact_made_of_another_is_batched_too(wire: Wire) -> None:
+    learn((LinuxName, {}), (Ipv4Addrs, {}), (Kernel, {}))
+    wire.execs.clear()
+    learn((LinuxName, {}), (Ipv4Addrs, {}), (Kernel, {}))
+    assert len(wire.execs) == len(wire.batches) == 1
+
+
+class WantsPassword(FactBase[str]):
+    command = "echo 'sudo: a password is required' >&2; exit 1"
+
+
+def test_a_sudo_that_wants_a_password_is_pyinfras_to_ask_for(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts: list[str] = []
+    monkeypatch.setattr(util, "getpass", lambda prompt: prompts.append(prompt) or "secret")
+    for _ in range(2):
+        prompts.clear()
+        with Run() as run:
+            run.host.get_fact(Kernel)
+            run.host.get_fact(WantsPassword, _ignore_errors=True)
+        assert len(prompts) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("sh -c 'uname -s'", ["sh", "-c", "uname -s"]),
+        (
+            "sudo -H -n -u ops sh -c 'echo '\"'\"'a'\"'\"''",
+            ["sudo", "-H", "-n", "-u", "ops", "sh", "-c", "echo 'a'"],
+        ),
+        # Whatever a login shell would do something with is left to one.
+        ("sh -c uname; id", None),
+        ("sh -c $HOME", None),
+        ("sh -c ~", None),
+        ('sh -c "$HOME"', None),
+        ("sh  -c 'two blanks'", None),
+        ("sh -c 'unfinished", None),
+        ("X=1 sh -c true", None),
+        ("echo hello", None),
+        ("env SUDO_ASKPASS=/x sudo -A true", None),
+        ("", None),
+    ],
+)
+def test_only_a_command_that_any_shell_would_just_start_is_started_without_one(
+    command: str, words: list[str] | None
+) -> None:
+    assert direct(command) == words
+
+
 def test_the_host_keeps_its_plain_name() -> None:
     assert list(batched_ssh.BatchedSSHConnector.make_names_data("203.0.113.7")) == [
         ("203.0.113.7", {}, [])
@@ -358,8 +410,10 @@ def test_the_list_is_json_with_names_and_arguments_only(
     wire: Wire, tmp_path: Path, cache: Path
 ) -> None:
     learn((Sha256File, {"path": str(tmp_path / "a")}))
-    (entry,) = json.loads(lists(cache)[0].read_text())["hosts"]["h1"]
-    assert entry["question"] == {
+    document = json.loads(lists(cache)[0].read_text())
+    assert document["hosts"] == {"h1": [[0, 0]]}
+    (question,) = document["questions"]
+    assert question == {
         "fact": "pyinfra.facts.files.Sha256File",
         "arguments": {"path": str(tmp_path / "a")},
         "identity": {"_shell_executable": "sh"},

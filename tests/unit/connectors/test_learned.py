@@ -85,6 +85,8 @@ def broken(learned: LearnedList) -> dict[str, bytes]:
         "of another deploy": json.dumps({**document, "deploy": "other.py"}).encode(),
         "hosts of another shape": json.dumps({**document, "hosts": {"h1": "touch x"}}).encode(),
         "entries of another shape": json.dumps({**document, "hosts": {"h1": [1]}}).encode(),
+        "numbers of no question": json.dumps({**document, "hosts": {"h1": [[7, 0]]}}).encode(),
+        "questions of another shape": json.dumps({**document, "questions": ["touch x"]}).encode(),
         "null": b"null",
     }
 
@@ -94,6 +96,7 @@ def broken(learned: LearnedList) -> dict[str, bytes]:
     [
         *("empty", "no JSON", "no text", "another document", "deep", "null", "of another version"),
         *("of another deploy", "hosts of another shape", "entries of another shape"),
+        *("numbers of no question", "questions of another shape"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_ignored_and_written_anew(
