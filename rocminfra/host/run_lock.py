@@ -1,7 +1,11 @@
 """One run at a time on a host, as one JSON object on stdout.
 
-    python3 run_lock.py take FILE --token T --owner alice@laptop --command 'rocminfra apply'
-    python3 run_lock.py free FILE --token T
+    echo '{"token": "T", "owner": "alice@laptop", "command": "rocminfra apply"}' |
+        python3 run_lock.py take FILE
+    echo '{"token": "T"}' | python3 run_lock.py free FILE
+
+Who takes it and for what comes on stdin and not as arguments, which every user of the host may
+read and sudo logs; the file is for its owner alone.
 
 The lock names the process that holds it: the SSH connection's sshd, found among our own parents.
 When that process is gone the lock is stale, whoever took it and from wherever, so that a run that
@@ -25,6 +29,9 @@ from typing import Any
 
 Record = dict[str, Any]
 
+# Runs this file, and leaves the rest of stdin to it: python3 -c LAUNCHER LENGTH_IN_BYTES take FILE
+LAUNCHER = "import sys; exec(sys.stdin.buffer.read(int(sys.argv.pop(1))))"
+
 
 def take(path: Path, record: Record, running: Callable[[Record], bool]) -> Record:
     """Take the lock, also when whoever held it is gone.
@@ -37,7 +44,9 @@ def take(path: Path, record: Record, running: Callable[[Record], bool]) -> Recor
     when it was taken from somebody who is gone, who had it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    with open(path, "a+", encoding="utf-8", opener=_private) as file:
+        # A file of an earlier version may be there for all to read.
+        os.fchmod(file.fileno(), 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         holder = _read(file)
         if holder is not None and holder.get("token") != record["token"] and running(holder):
@@ -106,6 +115,10 @@ def _status(pid: int) -> list[str] | None:
     return [name, *rest.split()]
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def _read(file: Any) -> Record | None:
     file.seek(0)
     try:
@@ -129,18 +142,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("action", choices=("take", "free"))
     parser.add_argument("file", type=Path)
-    parser.add_argument("--token", required=True)
-    parser.add_argument("--owner", default="")
-    parser.add_argument("--command", default="")
     options = parser.parse_args(arguments)
+    request = json.loads(sys.stdin.buffer.read())
     if options.action == "free":
-        print(json.dumps(free(options.file, options.token)))
+        print(json.dumps(free(options.file, request["token"])))
         return 0
     pid = holding_process(os.getppid())
     record = {
-        "token": options.token,
-        "owner": options.owner,
-        "command": options.command,
+        "token": request["token"],
+        "owner": request.get("owner", ""),
+        "command": request.get("command", ""),
         "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "pid": pid,
         "start": start_time(pid),

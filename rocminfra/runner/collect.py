@@ -87,8 +87,12 @@ class _Collector:
         self.log = log
         self.seconds = seconds
         self.redact = redact
-        self.again = again
+        self._again = again
         self.order: list[str] = state.get_op_order()  # type: ignore[no-untyped-call]
+
+    def again(self, host: str) -> str:
+        """The command line that repeats the run for one host, without secrets."""
+        return self.redact.text(self._again(host))
 
     def unreachable(self, host: Host, error: Exception) -> HostResult:
         failure = FailureResult(
@@ -158,7 +162,7 @@ class _Collector:
             return None
         again = self.again(host.name)
         command = _BOTH_OPTIONS.sub(lambda match: f"{again} {match['ours']}", command)
-        return command.replace(SAME_COMMAND, again)
+        return self.redact.text(command.replace(SAME_COMMAND, again))
 
     def _operation_failure(self, host: Host, operation: OperationResult) -> FailureResult:
         said = operation.stderr or self.redact.lines(self.log.errors(host.name))

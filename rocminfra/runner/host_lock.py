@@ -11,7 +11,7 @@ import json
 import shlex
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.connectors.local import LocalConnector
 
-from rocminfra.host import program
+from rocminfra.host import program, run_lock
 from rocminfra.operations.failure import Failure, FailureKind, record
 from rocminfra.runner.execution import CONNECTION_LOST, on_each
 
@@ -33,7 +33,8 @@ TIMEOUT_S = 30
 class HostLock:
     """A run's lock on its hosts.
 
-    + command: what this run does, for others to read
+    + command: what this run does, for others to read; sent on stdin, so that neither the host's
+      process list nor sudo's log has it
     + path: the lock file on the host
     + owner: who runs it, and from which machine
     + token: tells this run from all others
@@ -53,7 +54,7 @@ class HostLock:
 
         def run(host: Host) -> bool:
             try:
-                _run(state, host, ["free", self.path, "--token", self.token])
+                _run(state, host, "free", self.path, {"token": self.token})
             except CONNECTION_LOST:
                 return True
             return True
@@ -61,9 +62,8 @@ class HostLock:
         on_each(state, hosts, run)
 
     def _take(self, state: State, host: Host) -> bool:
-        words = ["take", self.path, "--token", self.token]
-        words += ["--owner", self.owner, "--command", self.command]
-        succeeded, output, errors = _run(state, host, words)
+        request = {"token": self.token, "owner": self.owner, "command": self.command}
+        succeeded, output, errors = _run(state, host, "take", self.path, request)
         if not succeeded:
             what = f"the lock {self.path} could not be taken"
             record(host, Failure(FailureKind.UNEXPECTED, what, tuple(errors.splitlines())))
@@ -110,12 +110,16 @@ def _described(holder: dict[str, Any]) -> str:
     return f"{holder.get('command')}, by {holder.get('owner')}, since {holder.get('since')}"
 
 
-def _run(state: State, host: Host, words: Sequence[str]) -> tuple[bool, str, str]:
+def _run(
+    state: State, host: Host, action: str, path: str, request: Mapping[str, str]
+) -> tuple[bool, str, str]:
     arguments, _ = pop_global_arguments(state, host, {})
     connector: Any = {
         key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS
     }
-    connector |= {"_stdin": program("run_lock.py"), "_timeout": TIMEOUT_S}
-    command = StringCommand("python3 -", *(QuoteString(word) for word in words))
+    source = program("run_lock.py")
+    words = ["-c", run_lock.LAUNCHER, str(len(source.encode())), action, path]
+    connector |= {"_stdin": source + json.dumps(request), "_timeout": TIMEOUT_S}
+    command = StringCommand("python3", *(QuoteString(word) for word in words))
     succeeded, output = host.run_shell_command(command, **connector)
     return succeeded, output.stdout, output.stderr

@@ -16,6 +16,7 @@ from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.runner.results import FailureResult, HostResult, RunResult
 from rocminfra.runner.session import Progress, Request, Session
 from rocminfra.runner.targets import inventory_argument, parse_data
+from rocminfra.secret_names import shown_item
 
 # How tasks/benchmark.py names the operation that runs detached on the host.
 _RUN = re.compile(r"Benchmark .*\brun (\d{8}T\d{6}Z)")
@@ -48,7 +49,9 @@ class Options:
     verbosity: int = 0
 
     def command(self, verb: str, host: str | None = None) -> str:
-        """The command line that does ``verb`` with the same options; wipe tokens are not repeated.
+        """The command line that does ``verb`` with the same options.
+
+        Wipe tokens are not repeated, and of data that may hold a secret only the key is.
 
         + host: limits it to this host
         """
@@ -58,8 +61,13 @@ class Options:
         for limit in self.limit if host is None else (host,):
             words += ["--limit", limit]
         for item in self.data:
-            words += ["--data", item]
+            words += ["--data", shown_item(item)]
         return shlex.join([*words, *self.files])
+
+    def summary(self, verb: str) -> str:
+        """What ``verb`` does, for others who find a host locked: no inventory and no data."""
+        limits = [word for limit in self.limit for word in ("--limit", limit)]
+        return shlex.join(["rocminfra", verb, *limits, *self.files])
 
 
 # Shown a plan, answers whether to go on.
@@ -86,7 +94,7 @@ def run(
     """
     folder, paths = playbook_files(options.files or FILES[verb])
     request = Request(
-        command=options.command(verb),
+        command=options.summary(verb),
         again=partial(options.command, verb),
         inventory=inventory_argument(options.inventory),
         folder=folder,

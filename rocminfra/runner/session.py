@@ -28,6 +28,7 @@ from rocminfra.runner.log import HostLog
 from rocminfra.runner.redaction import Redaction, environment_secrets
 from rocminfra.runner.results import HostResult
 from rocminfra.runner.targets import check_settings, limit_hosts, load_inventory
+from rocminfra.secret_names import SECRET_KEYS, is_masked_variable
 from rocminfra.secrets import hub_token
 from rocminfra.settings import load_settings
 
@@ -36,7 +37,7 @@ from rocminfra.settings import load_settings
 class Request:
     """What to run, and where.
 
-    + command: this command line, for others who find the host locked
+    + command: what is run, without data, for others who find the host locked
     + again: the command line that repeats this run for one host, for failures to name
     + inventory: file, or names with commas
     + folder: where the playbook's files include each other from
@@ -186,10 +187,14 @@ class Session:
         found = []
         variables = set()
         for host in self.hosts:
-            settings = load_settings(host.data.dict()).huggingface  # type: ignore[no-untyped-call]
-            variables.add(settings.token_env)
+            data = host.data.dict()  # type: ignore[no-untyped-call]
+            settings = load_settings(data)
+            found += [value for key in SECRET_KEYS if isinstance(value := data.get(key), str)]
+            engine = settings.engine.environment.items()
+            found += [value for name, value in engine if is_masked_variable(name)]
+            variables.add(settings.huggingface.token_env)
             try:
-                found.append(hub_token(settings) or "")
+                found.append(hub_token(settings.huggingface) or "")
             except OSError:
                 # A file that cannot be read has nothing to leak; the task that needs it says so.
                 continue

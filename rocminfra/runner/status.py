@@ -24,7 +24,7 @@ def read_status(
 ) -> tuple[HostStatus, ...]:
     """Ask every host; raises :class:`rocminfra.runner.errors.CommandError` for wrong options."""
     request = Request(
-        command=options.command("status"),
+        command=options.summary("status"),
         again=partial(options.command, "status"),
         inventory=inventory_argument(options.inventory),
         folder=Path.cwd(),

@@ -22,8 +22,18 @@ from rocminfra.environment import HOSTS, HOSTS_FILE
 from rocminfra.playbook_files import playbook_root
 from rocminfra.runner.errors import CommandError
 from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.secret_names import SECRET_KEYS
 from rocminfra.settings import load_settings
 from rocminfra.settings_problems import Problem, SettingsError
+
+# What to do instead of giving a secret by --data.
+_INSTEAD = {
+    "_sudo_password": "leave it out: pyinfra asks for it when sudo does; "
+    "or let sudo ask for none (NOPASSWD)",
+    "_su_password": "--data _sudo=true",
+    "ssh_password": "ssh-copy-id USER@HOST   # then log in with the key, or --data ssh_key=FILE",
+    "ssh_key_password": "ssh-add FILE   # the agent asks for it once",
+}
 
 DEFAULT_INVENTORY = "inventory/amd_cloud.py"
 
@@ -39,8 +49,14 @@ def parse_data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
         if not separator or not key:
             raise CommandError(
                 ExitCode.SETTINGS,
-                f"--data {item}: not KEY=VALUE",
+                f"--data {key}{'=' if separator else ''}: not KEY=VALUE",
                 next_command="--data vllm.max_num_seqs=32",
+            )
+        if key in SECRET_KEYS:
+            raise CommandError(
+                ExitCode.SETTINGS,
+                f"--data {key}=…: a secret on a command line is read by every user of this machine",
+                next_command=_INSTEAD[key],
             )
         data[key] = parse_cli_arg(value)
     if wipe:

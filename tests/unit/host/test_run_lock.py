@@ -33,6 +33,16 @@ def test_a_free_lock_is_taken_and_the_folder_made(path: Path) -> None:
     assert json.loads(path.read_text())["token"] == "a"
 
 
+@pytest.mark.parametrize("mode", [None, 0o644])
+def test_only_its_owner_may_read_it(path: Path, mode: int | None) -> None:
+    if mode is not None:  # as earlier versions left it
+        path.parent.mkdir()
+        path.touch()
+        path.chmod(mode)
+    taken(path, "a")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_lock_that_is_held_names_its_holder_and_stays(path: Path) -> None:
     taken(path, "a")
     assert taken(path, "b") == {"taken": False, "holder": record("a")}
@@ -132,19 +142,20 @@ def test_a_name_with_brackets_does_not_confuse_it(tmp_path: Path) -> None:
 
 
 def test_it_works_piped_into_python(path: Path) -> None:
-    def call(*words: str) -> dict[str, Any]:
+    source = program("run_lock.py").encode()
+
+    def call(*words: str, **request: str) -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "-", *words],
-            input=program("run_lock.py"),
+            [sys.executable, "-c", run_lock.LAUNCHER, str(len(source)), *words],
+            input=source + json.dumps(request).encode(),
             capture_output=True,
-            text=True,
             check=True,
         )
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
-    first = ("take", str(path), "--token", "a", "--owner", "o", "--command", "rocminfra apply")
-    assert call(*first) == {"taken": True, "holder": None}
-    refused = call("take", str(path), "--token", "b")
+    first = call("take", str(path), token="a", owner="o", command="rocminfra apply")
+    assert first == {"taken": True, "holder": None}
+    refused = call("take", str(path), token="b")
     assert (refused["taken"], refused["holder"]["command"]) == (False, "rocminfra apply")
-    assert call("free", str(path), "--token", "a") == {"freed": True}
+    assert call("free", str(path), token="a") == {"freed": True}

@@ -85,6 +85,11 @@ def read_status(
         return status.read_status(Options("@local"), _progress([], []), readers)
 
 
+def summary(verb: str, options: Mapping[str, Any]) -> str:
+    """What the lock says of a run."""
+    return Options(**options).summary(verb)
+
+
 def locks(folder: str, path: str, runs: int) -> list[dict[str, Any]]:
     """Several runs that take one lock, one after the other, and then give it back."""
     held = []
@@ -92,7 +97,7 @@ def locks(folder: str, path: str, runs: int) -> list[dict[str, Any]]:
     with _place(folder, {}), _inventory({"h": {}}):
         for _ in range(runs):
             lines: list[str] = []
-            request = session.Request("", str, "@local", Path(folder), (), {}, False)
+            request = session.Request("", str, "@local", Path(folder), (), {}, False, 2)
             run_ = session.Session(request, _progress(lines, []))
             run_.connect()
             lock = new_lock("rocminfra apply --limit h", path)

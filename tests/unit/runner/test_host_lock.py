@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,13 @@ def test_a_second_run_is_out_and_knows_by_whom(worker: Any, tmp_path: Path) -> N
     assert failure.kind.name == "LOCKED"
     assert failure.why[0].startswith("rocminfra apply --limit h, by ")
     assert failure.next_command.startswith("wait for it; or end its connection, on h: kill ")
+
+
+def test_who_runs_what_is_no_argument_for_all_to_read(worker: Any, tmp_path: Path) -> None:
+    (first,) = worker("locks", str(tmp_path), str(tmp_path / "lock"), 1)
+    (command,) = [line for line in first["lines"] if " take " in line]
+    assert "rocminfra apply" not in command
+    assert getpass.getuser() + "@" not in command
 
 
 def test_it_is_free_afterwards(worker: Any, tmp_path: Path) -> None:

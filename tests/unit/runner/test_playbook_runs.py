@@ -280,6 +280,54 @@ def test_secrets_do_not_reach_the_results(runner: Any, tmp_path: Path) -> None:
     assert result.hosts[0].failures[0].why == ("*** ***",)
 
 
+def test_data_that_may_hold_a_secret_is_not_repeated(runner: Any) -> None:
+    runner.write(
+        "from pyinfra.operations import server\n"
+        'server.shell(name="the check", commands="echo hidden-routing-key >&2; exit 1")\n'
+    )
+    environment = 'engine.environment={"ROUTING_KEY": "hidden-routing-key", "B": "c"}'
+    result = runner(data=(environment, "vllm.port=8001"), verbosity=2)
+    assert "hidden-routing" not in repr(result)
+    assert "hidden-routing" not in "\n".join(runner.lines)
+    (failure,) = result.hosts[0].failures
+    assert failure.why == ("***",)
+    assert failure.next_command == (
+        "rocminfra apply -i @local --limit @local --data engine.environment=… "
+        "--data vllm.port=8001 -v"
+    ).replace("engine.environment=…", "'engine.environment=…'")
+
+
+def test_a_next_command_is_redacted(runner: Any) -> None:
+    runner.environ["HF_TOKEN"] = "hf_from_the_variable"
+    text = FAIL.format(kind="REFUSED").replace('"do this"', '"curl -H hf_from_the_variable"')
+    runner.write(text + 'failing(name="the check")\n')
+    result = runner(data=("model.name=hf_from_the_variable",))
+    assert "hf_from" not in repr(result)
+    (failure,) = result.hosts[0].failures
+    assert failure.next_command == "curl -H ***"
+
+
+def test_a_sudo_password_of_an_inventory_is_redacted(runner: Any) -> None:
+    runner.hosts = {"h": {"_sudo_password": "hunter2hunter2"}}
+    runner.write(
+        "from pyinfra.operations import server\n"
+        'server.shell(name="x", commands="echo hunter2hunter2 >&2; exit 1")\n'
+    )
+    (failure,) = runner().hosts[0].failures
+    assert failure.why == ("***",)
+
+
+def test_a_lock_says_verb_files_and_limit_and_nothing_of_the_data(worker: Any) -> None:
+    options = {
+        "inventory": "hosts.py",
+        "limit": ("a",),
+        "data": ('engine.environment={"A": "b"}', "vllm.port=1"),
+        "wipe": ("a:b:c",),
+        "files": ("tasks/vllm.py",),
+    }
+    assert worker("summary", "apply", options) == "rocminfra apply --limit a tasks/vllm.py"
+
+
 def test_without_changes_nobody_is_asked(runner: Any) -> None:
     runner.write("")
     assert runner(answer=True).code is ExitCode.DONE

@@ -30,6 +30,31 @@ def test_data_that_is_no_pair_is_refused(item: str, worker: Any) -> None:
     assert caught.value.code is ExitCode.SETTINGS
 
 
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [
+        ("_sudo_password", "asks for it"),
+        ("_su_password", "_sudo=true"),
+        ("ssh_password", "ssh_key"),
+        ("ssh_key_password", "ssh-add"),
+    ],
+)
+def test_a_secret_on_the_command_line_is_refused(key: str, instead: str, worker: Any) -> None:
+    with pytest.raises(CommandError) as caught:
+        worker("data", [f"{key}=hunter2hunter2"], [])
+    error = caught.value
+    assert error.code is ExitCode.SETTINGS
+    assert key in error.what
+    assert instead in (error.next_command or "")
+    assert "hunter2" not in f"{error.what}{error.why}{error.next_command}"
+
+
+def test_data_that_is_no_pair_is_not_repeated_with_its_value(worker: Any) -> None:
+    with pytest.raises(CommandError) as caught:
+        worker("data", ["=hunter2hunter2"], [])
+    assert "hunter2" not in caught.value.what
+
+
 def test_the_default_inventory_is_the_one_in_this_folder(worker: Any, tmp_path: Path) -> None:
     (tmp_path / "inventory").mkdir()
     (tmp_path / "inventory" / "amd_cloud.py").touch()
