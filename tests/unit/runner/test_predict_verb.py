@@ -1,0 +1,172 @@
+"""`rocminfra predict`: scenarios, grids, the check, calibration, the picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from schema_check import violations
+
+from rocminfra.runner.cli import run
+
+MODELS = Path(__file__).parents[1] / "planning" / "models"
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "nothing"))
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    code = run(["predict", "--json", *arguments])
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert violations(document, "predict") == []
+    assert document["code"] == code
+    return code, document
+
+
+def test_without_arguments_it_predicts_both_published_scenarios(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, found = asked(capsys)
+    assert code == 0
+    (variant,) = found["variants"]
+    assert [scenario["name"] for scenario in variant["scenarios"]] == ["synthetic_sweep", "docvqa"]
+    sweep, docvqa = variant["scenarios"]
+    assert len(sweep["points"]) == 10
+    (point,) = docvqa["points"]
+    assert point["label"] == "concurrent@64"
+    assert point["usd_per_million_tokens_all"] == pytest.approx(
+        1.99 / (point["tokens_per_s_all"] * 3600 / 1e6)
+    )
+
+
+def test_the_check_lists_every_published_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = asked(capsys, "--check")
+    assert code == 0
+    assert len(found["figures"]) == 10
+    assert sum(row["role"] == "calibrated on" for row in found["figures"]) <= 3
+    for row in found["figures"]:
+        assert row["error"] == pytest.approx(row["predicted"] / row["published"] - 1, abs=2e-4)
+        assert abs(row["error"]) <= 0.2
+
+
+def test_several_values_make_a_grid(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("docvqa", "--gpu", "mi300x,a100-80", "--max-pixels", "none,1003520")
+    code, found = asked(capsys, *arguments)
+    assert code == 0
+    assert [(one["gpu"], one["max_pixels"]) for one in found["variants"]] == [
+        ("mi300x", None),
+        ("mi300x", 1_003_520),
+        ("a100-80", None),
+        ("a100-80", 1_003_520),
+    ]
+    assert [one["error"] is None for one in found["variants"]] == [True, True, False, False]
+    assert found["variants"][0]["usd_per_hour"] == 1.99
+    assert found["variants"][2]["usd_per_hour"] is None
+
+
+def test_a_model_that_does_not_fit_ends_with_6(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = asked(capsys, "docvqa", "--gpu", "h200")
+    assert code == 6
+    assert "does not fit" in found["error"]["what"]
+    assert found["error"]["next_command"] == "rocminfra capacity --gpu h200 --count 1"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("no-such-scenario",),
+        ("--model", "nobody/nothing"),
+        ("--model", str(MODELS / "gemma-3-27b-it.json")),
+        ("--check", "--model", str(MODELS / "qwen3-8b.json")),
+    ],
+)
+def test_what_cannot_be_predicted_ends_with_3(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    code, found = asked(capsys, *arguments)
+    assert code == 3
+    assert found["error"]["what"]
+
+
+def test_pages_for_a_model_without_eyes(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = asked(capsys, "docvqa", "--model", str(MODELS / "qwen3-8b.json"))
+    assert code == 6
+    assert "pages" in found["error"]["what"]
+
+
+@pytest.mark.parametrize("value", ["0", "x", "1,,2", ""])
+def test_wrong_values_end_with_3(value: str) -> None:
+    assert run(["predict", "--max-num-seqs", value]) == 3
+
+
+def test_people_get_tables_and_a_line_of_the_cache(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", "docvqa"]) == 0
+    out = capsys.readouterr().out
+    assert "concurrent@64" in out
+    assert "KV cache  |" in out
+    assert run(["predict", "--check"]) == 0
+    assert "held out" in capsys.readouterr().out
+
+
+def test_the_picture_is_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "picture.svg"
+    assert run(["predict", "docvqa", "--svg", str(path)]) == 0
+    root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == 3
+    assert all(len(line.attrib["points"].split()) > 10 for line in lines)
+    capsys.readouterr()
+    assert run(["predict", "docvqa", "--svg", str(tmp_path / "no" / "folder.svg")]) == 3
+
+
+def result_folder(folder: Path, itl_ms: float, ttft_ms: float, outcome: str = "valid") -> Path:
+    """What a benchmark of a synchronous point leaves behind, as far as calibration reads it."""
+    host = folder / "20260513T101500Z" / "mi300x-1"
+    point = host / "01-synchronous"
+    point.mkdir(parents=True)
+    scenario = {"name": "s", "max_seconds": 120.0, "warmup_seconds": 0.0, "max_requests": None}
+    (host / "job.json").write_text(json.dumps({"scenario": scenario}), encoding="utf-8")
+    kind = {"name": "01-synchronous", "kind": "synchronous", "streams": None, "rate": None}
+    figures = {
+        "prompt_tokens_p50": 8_211.0,
+        "output_tokens_p50": 1_024.0,
+        "image_pixels_mean": None,
+        "ttft_p50_ms": ttft_ms,
+        "itl_p50_ms": itl_ms,
+    }
+    record = {"point": {**kind, "max_concurrency": None}, "outcome": outcome, "figures": figures}
+    (point / "point.json").write_text(json.dumps(record), encoding="utf-8")
+    return folder / "20260513T101500Z"
+
+
+def test_a_measured_run_calibrates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = result_folder(tmp_path, itl_ms=45.0, ttft_ms=3_000.0)
+    code, found = asked(capsys, "docvqa", "--calibrate", str(results))
+    assert code == 0
+    assert found["constants"]["bandwidth_fraction"] < 0.65
+    assert found["constants"]["compute_fraction"] < 0.4
+    assert [row["role"] for row in found["figures"]] == ["calibrated on", "calibrated on"]
+    assert all(abs(row["error"]) < 0.01 for row in found["figures"])
+
+
+def test_a_run_faster_than_the_gpu_calibrates_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = result_folder(tmp_path, itl_ms=2.0, ttft_ms=100.0)
+    code, found = asked(capsys, "--calibrate", str(results))
+    assert code == 3
+    assert "published peak" in found["error"]["why"][0]
+
+
+def test_a_run_without_valid_points_calibrates_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = result_folder(tmp_path, 45.0, 3_000.0, outcome="invalid")
+    code, found = asked(capsys, "--calibrate", str(results))
+    assert code == 3
+    assert "no valid point" in found["error"]["what"]
