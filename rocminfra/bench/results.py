@@ -1,10 +1,11 @@
-"""Results on the operator's machine: unpacked, verified, and published by a rename.
+"""Results on the operator's machine: staged, published by a rename, and verified.
 
 ::
 
     results/<run>/MANIFEST.sha256          covers everything below, checked by sha256sum -c
     results/<run>/<host>/<point>/…
     results/<run>/<host>/PARTIAL           only when something is missing; says what
+    results/.earlier/<run>-<host>-<n>/     what a later attempt replaced, or did not
 """
 
 from __future__ import annotations
@@ -13,17 +14,13 @@ import hashlib
 import os
 import re
 import shutil
-import tarfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rocminfra.planning.manifest import (
     MANIFEST,
     ManifestError,
-    check_path,
     differences,
     format_manifest,
     parse_manifest,
@@ -31,59 +28,9 @@ from rocminfra.planning.manifest import (
 from rocminfra.report.table import PARTIAL
 
 INCOMING = ".incoming"
+EARLIER = ".earlier"
 _CHUNK = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Unpacked:
-    """What came out of an archive.
-
-    + digests: SHA-256 by path of the files that agree with the archive's manifest
-    + problems: everything that does not, a line each; empty when the archive is whole
-    """
-
-    digests: Mapping[str, str]
-    problems: tuple[str, ...]
-
-
-def unpack(archive: Path, folder: Path) -> Unpacked:
-    """Unpack a run's archive and keep only what its manifest vouches for.
-
-    + archive: gzip'd tar with the manifest as its first member
-    + folder: empty folder to unpack into
-
-    Nothing in the archive is trusted: members that are no plain files, or whose paths lead out of
-    ``folder``, are not written. An archive that is cut off gives what came before the cut.
-    """
-    digests: dict[str, str] = {}
-    problems: list[str] = []
-    try:
-        with tarfile.open(archive, "r:gz") as pack:
-            for member in pack:
-                problem = _refusal(member, digests)
-                if problem is not None:
-                    problems.append(problem)
-                    continue
-                digests[member.name] = _write_member(pack, member, folder)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            # Our own disk, not the archive's contents.
-            raise
-        problems.append(f"the archive is cut off or damaged: {error}")
-    digests.pop(MANIFEST, None)
-    try:
-        expected = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        problems.append(f"the archive holds no {MANIFEST}")
-        expected = {}
-    except (ManifestError, UnicodeDecodeError) as error:
-        problems.append(str(error))
-        expected = {}
-    problems.extend(differences(expected, digests))
-    good = {path: digest for path, digest in digests.items() if expected.get(path) == digest}
-    for path in set(digests) - set(good):
-        (folder / path).unlink()
-    return Unpacked(good, tuple(problems))
+_ATTEMPTS = 5
 
 
 @contextmanager
@@ -96,12 +43,19 @@ def staging(results: Path, run: str, host: str) -> Iterator[Path]:
     """
     folder = results / INCOMING / f"{run}-{folder_name(host)}-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileNotFoundError:
+            # Another process took the folder above away in this moment, because it was empty.
+            if not left:
+                raise
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        if not any((results / INCOMING).iterdir()):
+        with suppress(OSError):  # others stage there, or have taken it away already
             (results / INCOMING).rmdir()
 
 
@@ -114,12 +68,15 @@ def publish(results: Path, run: str, host: str, staged: Path, missing: Sequence[
     + staged: folder with nothing but the host's verified files, on the same file system
     + missing: why the results are partial, a line each; empty when they are complete
 
-    Returns the host's folder. What stood there before, from an earlier attempt, is replaced.
+    Returns where they are. What stood there before, from an earlier attempt, is kept aside in
+    ``.earlier``; but complete results stay, and partial ones go aside instead.
     """
     if missing:
         (staged / PARTIAL).write_text("".join(f"{line}\n" for line in missing), encoding="utf-8")
     name = folder_name(host)
     target = results / run
+    if missing and holds_complete(results, run, host):
+        return _put_aside(results, run, name, staged)
     own = {f"{name}/{path}": digest for path, digest in digests_below(staged).items()}
     if not target.exists():
         # The whole run at once, so that no run's folder is ever without its manifest.
@@ -133,12 +90,10 @@ def publish(results: Path, run: str, host: str, staged: Path, missing: Sequence[
     merged = {path: digest for path, digest in before.items() if path.split("/")[0] != name}
     new = target / f".{MANIFEST}.new"
     new.write_text(format_manifest({**merged, **own}), encoding="utf-8")
-    old = staged.parent / f"{staged.name}.old"
     if (target / name).exists():
-        (target / name).rename(old)
+        _put_aside(results, run, name, target / name)
     staged.rename(target / name)
     new.replace(target / MANIFEST)
-    shutil.rmtree(old, ignore_errors=True)
     return target / name
 
 
@@ -188,9 +143,22 @@ def is_complete(results: Path, run: str, host: str, manifest_sha256: str | None)
     return bool(expected) and not differences(expected, found)
 
 
+def holds_complete(results: Path, run: str, host: str) -> bool:
+    """Whether a host's results of a run are here and do not say that something is missing."""
+    folder = results / run / folder_name(host)
+    return folder.is_dir() and not (folder / PARTIAL).exists()
+
+
 def folder_name(host: str) -> str:
-    """Folder of a host's results; a host's name may hold what no folder should."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", host).lstrip(".") or "_"
+    """Folder of a host's results.
+
+    A host's name may hold what no folder should; where something is replaced, a digest of the
+    name keeps ``lab:1`` and ``lab_1`` apart.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", host).lstrip(".")
+    if name == host and name not in ("", MANIFEST):
+        return name
+    return f"{name or '_'}-{hashlib.sha256(host.encode()).hexdigest()[:8]}"
 
 
 def digests_below(folder: Path) -> dict[str, str]:
@@ -202,30 +170,14 @@ def digests_below(folder: Path) -> dict[str, str]:
     }
 
 
-def _refusal(member: tarfile.TarInfo, seen: Mapping[str, str]) -> str | None:
-    try:
-        check_path(member.name)
-    except ManifestError as error:
-        return f"the archive holds an {error}"
-    if not member.isreg():
-        return f"{member.name}: not a plain file"
-    if member.name in seen:
-        return f"{member.name}: in the archive twice"
-    return None
-
-
-def _write_member(pack: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> str:
-    target = folder / member.name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    source = pack.extractfile(member)
-    if source is None:
-        raise tarfile.ReadError(f"{member.name} cannot be read")
-    with source, target.open("wb") as stream:
-        while chunk := source.read(_CHUNK):
-            digest.update(chunk)
-            stream.write(chunk)
-    return digest.hexdigest()
+def _put_aside(results: Path, run: str, name: str, folder: Path) -> Path:
+    """Move a folder to the next free place in ``.earlier``."""
+    earlier = results / EARLIER
+    earlier.mkdir(exist_ok=True)
+    number = 1
+    while (earlier / f"{run}-{name}-{number}").exists():
+        number += 1
+    return folder.rename(earlier / f"{run}-{name}-{number}")
 
 
 def _run_manifest(run: Path) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 from rocminfra.bench import results
 from rocminfra.bench.job import PROGRAM_FOLDER, Job
 from rocminfra.bench.remote import Answer, Remote, SessionError
+from rocminfra.bench.unpacking import unpack
 from rocminfra.planning.bench_points import planned_names
 from rocminfra.report.table import PARTIAL, Table, read_table
 
@@ -88,6 +89,13 @@ class Session:
                 f"{self.results_dir}",
                 "leave bench.run out to begin a new run",
             )
+        if self.resumes and self._is_forgotten(status):
+            raise SessionError(
+                "refused",
+                f"the host does not know run {job.run} any more, and its complete results are in "
+                f"{self._folder}",
+                "leave bench.run out to begin a new run; those results stay",
+            )
         if status["scenario"] is not None and status["scenario"] != job.values["scenario"]:
             raise SessionError(
                 "refused",
@@ -105,6 +113,15 @@ class Session:
             )
         valid = [point for point in status["points"] if point["outcome"] == "valid"]
         return not (state == "finished" and len(valid) == len(planned_names(job.scenario.plan)))
+
+    def _is_forgotten(self, status: dict[str, Any]) -> bool:
+        """Whether a start would measure anew, under the name of what is here and complete."""
+        is_here = results.holds_complete(self.results_dir, self.job.run, self.job.host)
+        return status["scenario"] is None and is_here
+
+    @property
+    def _folder(self) -> Path:
+        return self.results_dir / self.job.run / results.folder_name(self.job.host)
 
     def _start(self, status: dict[str, Any]) -> None:
         job = self.job
@@ -171,8 +188,8 @@ class Session:
             self.say(f"results of run {job.run} are here already")
         else:
             self._collect(state)
-        folder = self.results_dir / job.run / results.folder_name(job.host)
-        return Outcome(folder, read_table(self.results_dir / job.run), _problems(status, folder))
+        table = read_table(self.results_dir / job.run)
+        return Outcome(self._folder, table, _problems(status, self._folder))
 
     def _collect(self, state: str) -> None:
         job = self.job
@@ -184,7 +201,7 @@ class Session:
                 self._fetch_archive(archive)
                 staged = folder / "files"
                 staged.mkdir()
-                unpacked = results.unpack(archive, staged)
+                unpacked = unpack(archive, staged)
                 if unpacked.problems and attempt < FETCH_ATTEMPTS:
                     self.say(f"results did not arrive whole, again: {unpacked.problems[0]}")
                     continue
@@ -192,7 +209,14 @@ class Session:
                     what = f"no result of run {job.run} arrived"
                     raise SessionError("lost", what, self._again, unpacked.problems)
                 missing = (*not_finished, *unpacked.problems)
-                results.publish(self.results_dir, job.run, job.host, staged, missing)
+                folder = results.publish(self.results_dir, job.run, job.host, staged, missing)
+                if folder != self._folder:
+                    what = (
+                        f"run {job.run} came back in part; the complete results of an earlier "
+                        f"attempt stay in {self._folder}"
+                    )
+                    why = (*missing, f"what came back is in {folder}")
+                    raise SessionError("lost", what, self._again, why)
                 return
 
     def _fetch_archive(self, target: Path) -> None:

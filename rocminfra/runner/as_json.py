@@ -51,8 +51,8 @@ def measured_points(result: RunResult) -> list[Row]:
 
 def tables(result: RunResult) -> list[Table]:
     """The tables of the run folders that a benchmark wrote to; usually it is one."""
-    names = {host.name for host in result.hosts}
     folders = [host.results_folder for host in result.hosts if host.results_folder is not None]
+    names = {Path(folder).name for folder in folders}
     found = []
     for run in dict.fromkeys(Path(folder).parent for folder in folders):
         table = read_table(run)

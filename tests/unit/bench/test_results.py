@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -12,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rocminfra.bench.results import is_complete, publish, staging, unpack, verify
+from rocminfra.bench.results import folder_name, is_complete, publish, staging, verify
+from rocminfra.bench.unpacking import unpack
 from rocminfra.host import bench_files
 from rocminfra.planning.manifest import MANIFEST
 
@@ -147,6 +150,40 @@ def test_a_manifest_that_names_paths_outside_vouches_for_nothing(archive: Path, 
     assert unpacked.digests == {}
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a", "a/b"], "a/b: below a file"),
+        (["a/b", "a"], "a: a file and a folder"),
+        ([f"{MANIFEST}/x"], "below a file"),
+        (["n" * 300], "name is too long"),
+        (["é" * 200], "name is too long"),
+        (["/".join(["n" * 200] * 20)], "name is too long"),
+        (["bad\udcff"], "no UTF-8"),
+    ],
+)
+def test_names_that_no_folder_can_hold_are_damage_of_the_archive(
+    archive: Path, into: Path, names: list[str], said: str
+) -> None:
+    unpacked = unpack(rebuilt(archive, dict.fromkeys(names, b"x")), into)
+    assert any(said in problem for problem in unpacked.problems), unpacked.problems
+    assert "\n".join(unpacked.problems).encode(), "can be printed"
+    assert files_below(into) == {*FILES, MANIFEST}
+
+
+def test_a_manifest_that_is_a_folder_is_damage_of_the_archive(archive: Path, into: Path) -> None:
+    unpacked = unpack(rebuilt(archive, {MANIFEST: None, f"{MANIFEST}/x": b"x"}), into)
+    assert any("holds no MANIFEST.sha256" in problem for problem in unpacked.problems)
+    assert files_below(into) == set()
+
+
+def test_an_archive_unpacks_to_no_more_than_the_limit(archive: Path, into: Path) -> None:
+    size = 16 * 2**20
+    unpacked = unpack(rebuilt(archive, {"99-zeros": bytes(size)}), into, limit_bytes=2**20)
+    assert unpacked.problems[0] == "the archive unpacks to more than 1.0 MiB"
+    assert files_below(into) == {*FILES, MANIFEST}
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(part=st.floats(0, 0.999))
 def test_an_archive_that_is_cut_off_anywhere_is_never_taken_for_whole(
@@ -161,6 +198,7 @@ def test_an_archive_that_is_cut_off_anywhere_is_never_taken_for_whole(
     unpacked = unpack(cut, into)
     kept = {path: (into / path).read_bytes() for path in unpacked.digests}
     assert kept.items() <= FILES.items()
+    assert files_below(into) <= {*kept, MANIFEST}
     # What is cut off may have been padding.
     assert unpacked.problems or kept == FILES
 
@@ -229,6 +267,29 @@ def test_a_resumed_run_replaces_what_was_partial(archive: Path, tmp_path: Path) 
     assert not (results / RUN / "mi300x-1" / "PARTIAL").exists()
 
 
+def test_what_a_resumed_run_replaces_is_kept_aside(archive: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    partial = rebuilt(archive, {"run.json": None})
+    for archive_of_attempt in (partial, partial, archive):
+        collected(results, archive_of_attempt, "mi300x-1")
+    earlier = results / ".earlier"
+    assert {path.name for path in earlier.iterdir()} == {f"{RUN}-mi300x-1-{n}" for n in (1, 2)}
+    assert (earlier / f"{RUN}-mi300x-1-1" / "PARTIAL").exists()
+    assert verify(results / RUN) == ()
+
+
+def test_complete_results_are_never_replaced_by_partial_ones(archive: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    complete = collected(results, archive, "mi300x-1")
+    before = (results / RUN / MANIFEST).read_text()
+    aside = collected(results, rebuilt(archive, {"run.json": None}), "mi300x-1")
+    assert aside == results / ".earlier" / f"{RUN}-mi300x-1-1"
+    assert (aside / "PARTIAL").exists()
+    assert not (complete / "PARTIAL").exists()
+    assert (results / RUN / MANIFEST).read_text() == before
+    assert verify(results / RUN) == ()
+
+
 @pytest.mark.parametrize("damage", ["flip", "remove", "add", "manifest", "no manifest"])
 def test_later_damage_is_found(archive: Path, tmp_path: Path, damage: str) -> None:
     results = tmp_path / "results"
@@ -275,3 +336,27 @@ def test_staging_is_gone_after_a_failure(tmp_path: Path) -> None:
         collect_and_fail()
     assert parents == [results]
     assert list(results.iterdir()) == []
+
+
+def test_staging_does_not_mind_others_that_tidy_up(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    with staging(results, RUN, "a") as folder:
+        shutil.rmtree(folder.parent)
+    assert list(results.iterdir()) == []
+
+
+def test_staging_leaves_what_others_stage(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    with staging(results, RUN, "a") as folder:
+        (folder.parent / "other").mkdir()
+    assert [path.name for path in folder.parent.iterdir()] == ["other"]
+
+
+def test_hosts_whose_names_look_alike_have_folders_of_their_own() -> None:
+    names = ["lab:1", "lab_1", "lab/1", ".lab_1", "@local", "_local", "MANIFEST.sha256", "", "."]
+    folders = [folder_name(name) for name in names]
+    assert len(set(folders)) == len(names)
+    assert folder_name("lab_1") == "lab_1"
+    assert folder_name("lab:1").startswith("lab_1-")
+    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) for name in folders)
+    assert MANIFEST not in folders

@@ -304,6 +304,49 @@ def test_a_run_that_never_was_cannot_be_resumed(carry: Callable[..., Outcome]) -
         carry(resumes=True)
 
 
+def test_a_complete_result_is_not_run_anew_on_a_host_that_forgot_it(
+    carry: Callable[..., Outcome], made: Job, tmp_path: Path, program: Path
+) -> None:
+    folder = carry().folder
+    before = sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    ran = len(calls(program))
+    shutil.rmtree(made.folder)
+    with pytest.raises(SessionError, match="complete results") as caught:
+        carry(resumes=True)
+    assert caught.value.kind == "refused"
+    assert str(folder) in caught.value.what
+    assert "leave bench.run out" in caught.value.next_command
+    assert len(calls(program)) == ran
+    assert sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file()) == before
+
+
+def test_a_partial_result_is_run_anew_on_a_host_that_forgot_it(
+    carry: Callable[..., Outcome], made: Job, remote: LocalHost, tmp_path: Path
+) -> None:
+    flaky = Flaky(remote)
+    flaky.damage = [half, half]
+    carry(remote=flaky)
+    shutil.rmtree(made.folder)
+    assert carry(resumes=True).problems == ()
+    assert verify(tmp_path / "results" / RUN) == ()
+
+
+def test_what_comes_back_in_part_leaves_complete_results_alone(
+    carry: Callable[..., Outcome], remote: LocalHost, tmp_path: Path, program: Path
+) -> None:
+    set_modes(program, concurrent="errors")
+    carry()
+    set_modes(program)
+    flaky = Flaky(remote)
+    flaky.damage = [half, half]
+    with pytest.raises(SessionError, match="came back in part") as caught:
+        carry(remote=flaky, resumes=True)
+    assert caught.value.kind == "lost"
+    assert ".earlier" in caught.value.why[-1]
+    assert verify(tmp_path / "results" / RUN) == ()
+    assert carry(resumes=True).problems == ()
+
+
 def test_a_unit_that_does_not_start_says_why(
     carry: Callable[..., Outcome], remote: LocalHost
 ) -> None:

@@ -117,7 +117,8 @@ def test_a_benchmarks_points_are_in_its_document(tmp_path: Path) -> None:
     for host in ("lab-1", "left-out"):
         text = json.dumps(point)
         (folder.parent / host / "01-concurrent-4" / "point.json").write_text(text)
-    host = HostResult("lab-1", HostState.DONE, results_folder=str(folder))
+    # The host's name need not be its folder's.
+    host = HostResult("@ssh/lab-1", HostState.DONE, results_folder=str(folder))
     document = run_document(RunResult("bench", "i", (), (host,)), ExitCode.DONE)
     assert violations(json.loads(dump(document)), "bench") == []
     (row,) = document["points"]
