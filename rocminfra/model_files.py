@@ -35,14 +35,12 @@ def load_model(model: str = REFERENCE_NAME, dtype: str = "auto") -> ModelSpec:
 
     Raises :class:`UnknownModelError` for a model that is not here or not known.
     """
-    path = Path(model).expanduser()
-    if path.is_file():
-        return _of_folder(path.parent, path.name, model, dtype)
-    if (path / "config.json").is_file():
-        return _of_folder(path, "config.json", model, dtype)
-    cached = _cached(model)
-    if cached is not None:
-        return _of_folder(cached, "config.json", model, dtype)
+    try:
+        config = _config_file(model)
+    except (OSError, RuntimeError) as error:
+        raise UnknownModelError(f"{model} cannot be looked for: {error}") from None
+    if config is not None:
+        return _of_folder(config.parent, config.name, model, dtype)
     if model == REFERENCE_NAME:
         return read_model(REFERENCE_CONFIG, model, dtype=dtype, processor=REFERENCE_PROCESSOR)
     raise UnknownModelError(
@@ -64,6 +62,16 @@ def tensor_bytes(folder: Path) -> int | None:
             return int(size)
     files = sorted(folder.glob("*.safetensors"))
     return sum(_file_tensor_bytes(file) for file in files) if files else None
+
+
+def _config_file(model: str) -> Path | None:
+    path = Path(model).expanduser()
+    if path.is_file():
+        return path
+    if (path / "config.json").is_file():
+        return path / "config.json"
+    cached = _cached(model)
+    return None if cached is None else cached / "config.json"
 
 
 def _of_folder(folder: Path, config: str, name: str, dtype: str) -> ModelSpec:

@@ -23,7 +23,7 @@ class EngineCache:
 
     @property
     def tokens(self) -> int:
-        """Tokens that it keeps, for models whose layers all keep every token."""
+        """Tokens that its blocks have room for."""
         return self.blocks * self.block_size
 
 

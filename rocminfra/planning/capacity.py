@@ -80,6 +80,13 @@ class Capacity:
         return self._tokens(self.kv_bytes_at_best)
 
     @property
+    def kv_slots(self) -> tuple[int, int]:
+        """Least and most tokens that all blocks together have room for, as ``num_gpu_blocks`` x
+        ``block_size`` of the engine counts: the same as the tokens unless groups of layers share
+        the blocks."""
+        return self.kv_blocks * BLOCK_SIZE, self._blocks(self.kv_bytes_at_best) * BLOCK_SIZE
+
+    @property
     def kv_bytes_per_token(self) -> int:
         """Bytes of a token in all layers of the whole model, before it is split."""
         return self.spec.kv_bytes_per_token(self.serving.kv_dtype_bytes)

@@ -149,9 +149,9 @@ def _range(planned: Capacity) -> str:
 def compared(planned: Capacity, engine_tokens: int) -> str:
     """The planner's figure beside the engine's own, in one sentence.
 
-    + engine_tokens: tokens of the KV cache as the running engine reports it
+    + engine_tokens: ``num_gpu_blocks`` x ``block_size`` as the running engine reports them
     """
-    low, high = planned.kv_cache_tokens, planned.kv_cache_tokens_at_best
+    low, high = planned.kv_slots
     expected = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     words = f"KV cache: the engine keeps {engine_tokens:,} tokens, planned were {expected}"
     if low <= engine_tokens <= high:

@@ -94,10 +94,14 @@ def read_model(
         if model_type in _VISION and "vision_config" in config:
             other = {**config, **text, **(processor or {})}
             vision = _VISION[model_type](config["vision_config"], other)
+        position = _max_position(text)
     except KeyError as error:
         raise UnknownModelError(f"{name}: its configuration has no {error.args[0]}") from None
-    except (TypeError, AttributeError) as error:
+    except UnknownModelError as error:
+        raise UnknownModelError(f"{name}: {error}") from None
+    except (TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise UnknownModelError(f"{name}: its configuration cannot be read: {error}") from None
+    _check_sane(name, decoder, vision, position)
     parameters = decoder.parameters + vision.parameters
     own_bytes = _own_dtype_bytes(config, text, name)
     loaded, basis, dtype_bytes = _weights(name, config, parameters, own_bytes, weights_bytes, dtype)
@@ -113,12 +117,30 @@ def read_model(
         hidden=decoder.hidden,
         layers=decoder.layers,
         attention_values=decoder.attention_values,
-        max_position=_max_position(text),
+        max_position=position,
         experts=decoder.experts,
         vision=vision.shape,
         vision_parameters=vision.parameters,
         image_tokens=vision.image_tokens,
     )
+
+
+def _check_sane(name: str, decoder: Decoder, vision: Vision, position: int) -> None:
+    """Refuse a configuration whose numbers describe nothing."""
+    least = [
+        *(decoder.heads, decoder.hidden, decoder.attention_values, position),
+        *(value for layer in decoder.layers for value in (layer.kv_heads, layer.values())),
+        *(layer.window for layer in decoder.layers if layer.window is not None),
+    ]
+    if decoder.experts is not None:
+        least += [decoder.experts.per_token, decoder.experts.parameters]
+        least.append(decoder.experts.count - decoder.experts.per_token + 1)
+    if vision.shape is not None:
+        least += [vision.shape.patch, vision.shape.merge, vision.shape.layers, vision.parameters]
+        least += [vision.shape.max_pixels - vision.shape.min_pixels + 1]
+    is_sane = bool(decoder.layers) and min(least) > 0 and decoder.parameters > decoder.embedding
+    if not is_sane:
+        raise UnknownModelError(f"{name}: its configuration has numbers that describe no model")
 
 
 def _max_position(text: Mapping[str, Any]) -> int:
@@ -133,6 +155,7 @@ def _max_position(text: Mapping[str, Any]) -> int:
 
 
 def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    # Families with an image encoder keep the decoder's part under a key of its own.
     for key in ("text_config", "llm_config"):
         nested = config.get(key)
         if isinstance(nested, Mapping):
@@ -162,7 +185,7 @@ def _own_dtype_bytes(config: Mapping[str, Any], text: Mapping[str, Any], name: s
     for source in (config, text):
         dtype = source.get("torch_dtype", source.get("dtype"))
         if dtype is not None:
-            if dtype not in DTYPE_BYTES:
+            if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
                 raise UnknownModelError(f"{name}: its weights have the unknown type {dtype!r}")
             return DTYPE_BYTES[dtype]
     return DTYPE_BYTES["bfloat16"]
@@ -184,7 +207,8 @@ def _weights(
     quantization = config.get("quantization_config")
     if quantization is not None:
         if weights_bytes is None:
-            method = quantization.get("quant_method", "?")
+            is_described = isinstance(quantization, Mapping)
+            method = quantization.get("quant_method", "?") if is_described else "?"
             raise UnknownModelError(
                 f"{name} is quantized ({method}): the size of its weights stands in its "
                 "safetensors files or their index only, and neither is there"

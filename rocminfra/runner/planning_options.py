@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -35,3 +37,44 @@ def page_size(text: str) -> tuple[int, int]:
             next_command="rocminfra capacity --page 1700x2200",
         )
     return int(match[1]), int(match[2])
+
+
+def several(
+    one: Callable[[str], Any],
+) -> Callable[[click.Context, click.Parameter, str], list[Any]]:
+    """A callback that reads values with commas between them."""
+
+    def read(ctx: click.Context, param: click.Parameter, text: str) -> list[Any]:
+        try:
+            return [one(item.strip()) for item in text.split(",")]
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx, param) from None
+
+    return read
+
+
+def gpu_key(text: str) -> str:
+    """A key of the table of GPUs; ValueError for another."""
+    if text.lower() not in GPUS:
+        raise ValueError(f"{text!r} is none of {', '.join(sorted(GPUS))}")
+    return text.lower()
+
+
+def positive(text: str) -> int:
+    """A whole number above 0; ValueError for another."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{text} is not above 0")
+    return number
+
+
+def pixels(text: str) -> int | None:
+    """A cap of an image's pixels, or ``none``."""
+    return None if text == "none" else positive(text)
+
+
+def kv_dtype(text: str) -> str:
+    """``auto`` or ``fp8``; ValueError for another."""
+    if text not in ("auto", "fp8"):
+        raise ValueError(f"{text!r} is neither auto nor fp8")
+    return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import yaml
 from rocminfra.model_files import load_model
 from rocminfra.planning.calibration import CalibrationError, calibrate
 from rocminfra.planning.capacity import Serving
-from rocminfra.planning.gpus import GPUS
 from rocminfra.planning.model_spec import PredictionUnsupportedError, UnknownModelError
 from rocminfra.planning.prediction import DoesNotFitError, Variant
 from rocminfra.planning.published import Comparison, compare, predict_reference
@@ -26,7 +25,14 @@ from rocminfra.runner import printing
 from rocminfra.runner.as_json import dump, error_document
 from rocminfra.runner.errors import CommandError
 from rocminfra.runner.exit_codes import ExitCode
-from rocminfra.runner.planning_options import model_option
+from rocminfra.runner.planning_options import (
+    gpu_key,
+    kv_dtype,
+    model_option,
+    pixels,
+    positive,
+    several,
+)
 from rocminfra.runner.predict_calibration import read_measured
 from rocminfra.runner.predict_json import predict_document
 from rocminfra.runner.predict_printing import (
@@ -46,67 +52,30 @@ from rocminfra.runner.predict_run import (
 from rocminfra.settings_problems import SettingsError
 
 
-def _several(
-    one: Callable[[str], Any],
-) -> Callable[[click.Context, click.Parameter, str], list[Any]]:
-    """A callback that reads values with commas between them."""
-
-    def read(ctx: click.Context, param: click.Parameter, text: str) -> list[Any]:
-        try:
-            return [one(item.strip()) for item in text.split(",")]
-        except ValueError as error:
-            raise click.BadParameter(str(error), ctx, param) from None
-
-    return read
-
-
-def _gpu(text: str) -> str:
-    if text.lower() not in GPUS:
-        raise ValueError(f"{text!r} is none of {', '.join(sorted(GPUS))}")
-    return text.lower()
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(f"{text} is not above 0")
-    return number
-
-
-def _pixels(text: str) -> int | None:
-    return None if text == "none" else _positive(text)
-
-
-def _kv_dtype(text: str) -> str:
-    if text not in ("auto", "fp8"):
-        raise ValueError(f"{text!r} is neither auto nor fp8")
-    return text
-
-
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
 @model_option
 @click.option(
-    "--gpu", metavar="GPU[,GPU]", callback=_several(_gpu), default="mi300x", show_default=True
+    "--gpu", metavar="GPU[,GPU]", callback=several(gpu_key), default="mi300x", show_default=True
 )
 @click.option(
     "--count", type=click.IntRange(1, 64), default=1, show_default=True, help="GPUs of one engine"
 )
 @click.option(
-    "--replicas", callback=_several(_positive), default="1", show_default=True, help="engines"
+    "--replicas", callback=several(positive), default="1", show_default=True, help="engines"
 )
-@click.option("--max-num-seqs", callback=_several(_positive), default="64", show_default=True)
+@click.option("--max-num-seqs", callback=several(positive), default="64", show_default=True)
 @click.option(
-    "--max-num-batched-tokens", callback=_several(_positive), default="8192", show_default=True
+    "--max-num-batched-tokens", callback=several(positive), default="8192", show_default=True
 )
 @click.option(
     "--max-pixels",
-    callback=_several(_pixels),
+    callback=several(pixels),
     default="none",
     show_default=True,
     help="cap of an image's pixels",
 )
-@click.option("--kv-cache-dtype", callback=_several(_kv_dtype), default="auto", show_default=True)
+@click.option("--kv-cache-dtype", callback=several(kv_dtype), default="auto", show_default=True)
 @click.option("--utilization", type=float, default=0.92, show_default=True)
 @click.option("--max-model-len", type=click.IntRange(1), default=None, help="[default: 16384]")
 @click.option(

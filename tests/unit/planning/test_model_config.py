@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from model_files import config, model
 
+from rocminfra.planning.capacity import capacity
+from rocminfra.planning.gpus import MI300X
 from rocminfra.planning.kv_layers import LayerKind
 from rocminfra.planning.model_config import KNOWN_MODEL_TYPES, read_model
 from rocminfra.planning.model_spec import PredictionUnsupportedError, UnknownModelError
@@ -131,3 +137,33 @@ def test_a_stretched_length_is_the_longest() -> None:
     llama3 = {"rope_type": "llama3", "factor": 8.0}
     fixed = {**config("llama-3.1-8b-instruct"), "rope_scaling": llama3}
     assert read_model(fixed, "l").max_position == 131_072
+
+
+VALUES = (
+    st.none()
+    | st.integers(-5, 10)
+    | st.floats(allow_nan=True)
+    | st.text(max_size=3)
+    | st.just([])
+    | st.just({})
+)
+
+
+@given(st.sampled_from([name for name, _, _ in PUBLIC]), st.data())
+def test_whatever_a_configuration_says_it_is_read_or_refused(
+    name: str, data: st.DataObject
+) -> None:
+    broken = config(name)
+    part = broken
+    if "vision_config" in broken and data.draw(st.booleans()):
+        part = broken["vision_config"]
+    for key in data.draw(st.sets(st.sampled_from(sorted(part)), min_size=1, max_size=3)):
+        part[key] = data.draw(VALUES)
+    spec = None
+    with suppress(UnknownModelError):
+        spec = read_model(broken, name)
+    if spec is None:
+        return
+    assert spec.weights_bytes > 0
+    with suppress(ValueError):  # layers that share blocks in a way that is not known
+        assert capacity(spec, MI300X).block_bytes > 0
