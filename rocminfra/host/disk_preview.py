@@ -18,14 +18,16 @@ import sys
 import time
 from typing import Any
 
-# Options that keep the kernel from writing, even from replaying a journal (xfs(5), ext4(5)…).
+# Options that keep the kernel from writing, even from replaying a journal (xfs(5), ext4(5)…). A
+# mount that is only read-only still finishes deletions on ext4 (ext4_orphan_cleanup), so those go
+# through a loop device that cannot be written; the kernel frees it with the mount.
 OPTIONS = {
     "xfs": "ro,norecovery,nouuid",
-    "ext4": "ro,noload",
-    "ext3": "ro,noload",
-    "ext2": "ro",
-    "btrfs": "ro,rescue=nologreplay",
-    "vfat": "ro",
+    "ext4": "ro,noload,loop",
+    "ext3": "ro,noload,loop",
+    "ext2": "ro,loop",
+    "btrfs": "ro,rescue=nologreplay,loop",
+    "vfat": "ro,loop",
     "iso9660": "ro",
 }
 # A folder that every system has. Only the name space of this process sees the mount on it.

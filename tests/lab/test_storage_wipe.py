@@ -71,6 +71,25 @@ def test_what_would_be_lost_is_shown_before_and_nothing_is_written_for_that(room
     assert room.pyinfra(device=disk.path, wipe=token).code == 0
 
 
+def test_showing_what_would_be_lost_finishes_no_deletion_of_a_crashed_system(room: Room) -> None:
+    # The kernel empties ext4's list of orphans at every mount, read-only ones included, unless the
+    # device itself cannot be written.
+    disk = room.disk()
+    with_thesis(room, disk)
+    room.sh(
+        'inode=$(debugfs -R "stat /deep/thesis.tex" "$1" 2>/dev/null '
+        '| sed -n "s/^Inode: *\\([0-9]*\\).*/\\1/p");'
+        'for change in "sif <$inode> links_count 0" "ssv last_orphan $inode"; do '
+        'debugfs -w -R "$change" "$1" 2>/dev/null; done; dumpe2fs -h "$1" 2>/dev/null '
+        '| grep -q "First orphan inode"',
+        disk.path,
+    )
+    before = (disk.sha256(), disk.sectors_written())
+    refusal = room.pyinfra(device=disk.path)
+    assert "would be lost" in refusal.text
+    assert (disk.sha256(), disk.sectors_written()) == before
+
+
 @pytest.mark.parametrize(
     ("token", "says"),
     [
