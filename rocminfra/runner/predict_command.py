@@ -195,13 +195,16 @@ def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
     variants = [(choice, variant_of(choice, base)) for choice in choices(options)]
     outcomes = predict_all(variants, found, options["usd_per_hour"])
     if len(outcomes) == 1 and outcomes[0].error is not None:
-        raise CommandError(
-            ExitCode.UNFIT,
-            outcomes[0].error,
-            next_command=f"rocminfra capacity --gpu {outcomes[0].choice.gpu} "
-            f"--count {outcomes[0].choice.count}",
-        )
+        raise _no_prediction(outcomes[0])
     return outcomes
+
+
+def _no_prediction(outcome: Outcome) -> CommandError:
+    error, choice = outcome.error or "", outcome.choice
+    if not outcome.is_unfit:
+        return CommandError(ExitCode.SETTINGS, error)
+    following = f"rocminfra capacity --gpu {choice.gpu} --count {choice.count}"
+    return CommandError(ExitCode.UNFIT, error, next_command=following)
 
 
 def _calibrated(variant: Variant, options: dict[str, Any]) -> tuple[Variant, Sequence[Comparison]]:

@@ -66,6 +66,7 @@ class Outcome:
     + scenarios: points by scenario; empty when there is an error
     + usd_per_hour: price of all its engines together, None when nobody said
     + error: why there is no prediction
+    + is_unfit: whether that is because the model does not fit
     """
 
     choice: Choice
@@ -73,6 +74,7 @@ class Outcome:
     scenarios: tuple[tuple[str, tuple[PredictedPoint, ...]], ...]
     usd_per_hour: float | None
     error: str | None = None
+    is_unfit: bool = False
 
 
 def choices(options: dict[str, Any]) -> list[Choice]:
@@ -170,8 +172,9 @@ def _outcome(item: tuple[Choice, Variant, tuple[Scenario, ...], float | None]) -
     total = None if price is None else price * choice.replicas
     try:
         predicted = tuple(_predicted(found, variant) for found in scenarios)
-    except (DoesNotFitError, ValueError) as error:
-        return Outcome(choice, variant, (), total, str(error))
+    except ValueError as error:
+        is_unfit = isinstance(error, DoesNotFitError)
+        return Outcome(choice, variant, (), total, str(error), is_unfit)
     return Outcome(choice, variant, predicted, total)
 
 
