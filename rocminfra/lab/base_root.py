@@ -11,10 +11,11 @@ import subprocess
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from rocminfra.lab import guest, machine
+from rocminfra.lab import guest, machine, removal
 from rocminfra.lab.errors import UNEXPECTED, LabError
 from rocminfra.lab.lock import exclusive
 from rocminfra.lab.machine import Release
+from rocminfra.lab.paths import is_base
 
 Say = Callable[[str], None]
 
@@ -50,7 +51,7 @@ def ensure(cache: Path, in_use: Collection[str], say: Say) -> Path:
     with exclusive("base", wait_s=LOCK_WAIT_S, folder=cache / ".locks"):
         if final.is_dir():  # another process has built it meanwhile
             return final
-        _remove_old(cache, in_use)
+        remove_old(cache, in_use)
         _check_space(cache)
         building = cache / f"{final.name}.building-{os.getpid()}"
         try:
@@ -59,6 +60,16 @@ def ensure(cache: Path, in_use: Collection[str], say: Say) -> Path:
         finally:
             shutil.rmtree(building, ignore_errors=True)
     return final
+
+
+def remove_old(cache: Path, in_use: Collection[str]) -> None:
+    """Remove base roots of other keys, and what killed builds left; nothing else, whatever it is.
+
+    + in_use: base roots of droplets that are up; they stay
+    """
+    for folder in cache.glob("base-*"):
+        if is_base(folder) and str(folder) not in in_use and not removal.mounts_below(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def key(release: Release, files: Mapping[str, tuple[bytes, int]]) -> str:
@@ -151,12 +162,6 @@ def _contained(command: list[str], what: str) -> None:
             why=tuple(result.stdout.splitlines()[-15:]),
             next_command="apt-get update, to see whether this machine's mirror answers",
         )
-
-
-def _remove_old(cache: Path, in_use: Collection[str]) -> None:
-    for folder in cache.glob("base-*"):
-        if str(folder) not in in_use:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_space(cache: Path) -> None:

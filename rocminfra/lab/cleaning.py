@@ -6,12 +6,14 @@ Standard library only, so that it works before the project's environment is ther
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 from rocminfra.lab import droplet_record, lock, processes, removal, requirements
 from rocminfra.lab.errors import LabError
-from rocminfra.lab.paths import LabPaths
+from rocminfra.lab.paths import LabPaths, is_ours
 
 LOCK_WAIT_S = 30
 _WORK = {"demo": "a demo", "base": "the building of a base root", "assets": "the making of images"}
@@ -20,7 +22,7 @@ _WORK = {"demo": "a demo", "base": "the building of a base root", "assets": "the
 def clean(paths: LabPaths, cache: bool, say: Callable[[str], None], dead: bool = False) -> None:
     """Take away every droplet and what killed runs left.
 
-    + cache: remove the cache as well
+    + cache: remove the cache as well, with what the lab keeps in it and nothing else
     + dead: only what killed runs left; droplets that run stay
     + say: told what was there
 
@@ -40,8 +42,7 @@ def clean(paths: LabPaths, cache: bool, say: Callable[[str], None], dead: bool =
     if not found:
         say("nothing of the lab was left on this machine" if not dead else "nothing was left over")
     if cache and paths.cache.exists():
-        say(f"removing the cache {paths.cache}")
-        shutil.rmtree(paths.cache)
+        _remove_cache(paths.cache, say)
 
 
 def _end_runs(paths: LabPaths, say: Callable[[str], None]) -> None:
@@ -58,6 +59,32 @@ def _end_runs(paths: LabPaths, say: Callable[[str], None]) -> None:
             left = processes.end(pids)
             if left:
                 raise LabError(f"cannot be ended: {', '.join(str(pid) for pid in left)}")
+
+
+def _remove_cache(cache: Path, say: Callable[[str], None]) -> None:
+    """Remove what the lab keeps in its cache, and the cache if nothing else is in it."""
+    folder = cache.resolve()
+    mounts = tuple(place for place in removal.mounts_below(folder) if place != str(folder))
+    if mounts:
+        raise LabError(
+            f"something is mounted in the cache {cache}, and removing it would remove that too",
+            why=mounts,
+            next_command=f"umount {shlex.quote(mounts[0])}",
+        )
+    say(f"removing the cache {cache}")
+    others = []
+    for entry in sorted(folder.iterdir()):
+        if not is_ours(entry):
+            others.append(entry.name)
+        elif entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    if others:
+        say(f"not the lab's, so it stays in {cache}: {', '.join(others)}")
+        return
+    with contextlib.suppress(OSError):  # a mount point, or a link to a folder
+        cache.rmdir()
 
 
 def _remove_locks(paths: LabPaths) -> None:

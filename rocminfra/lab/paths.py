@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 CACHE_VARIABLE = "ROCMINFRA_LAB_CACHE"
 STATE = Path("/var/lib/rocminfra-lab")
+# The cache is always a folder of this name, so that a disk may be named as its place.
+_FOLDER = "rocminfra-lab"
+
+# A base root, also one whose building was killed: base-<codename>-<twelve digits of its key>.
+_BASE = re.compile(r"base-[a-z]+-[0-9a-f]{12}(\.building-[0-9]+)?")
+# Everything that the lab and its tests keep in the cache.
+_ENTRY = re.compile(
+    rf"{_BASE.pattern}|vm-[0-9a-f]{{12}}(\.building)?|\.toy-qwen2-vl-\w+|toy-qwen2-vl(\.key)?"
+    r"|\.locks|assets|debootstrap-debs|debs|pip|ssh"
+)
 
 
 @dataclass(frozen=True)
@@ -56,12 +67,23 @@ class LabPaths:
 def default_paths(environ: Mapping[str, str] | None = None) -> LabPaths:
     """The lab's folders on this machine.
 
-    + environ: usually ``os.environ``; ``ROCMINFRA_LAB_CACHE`` and ``XDG_CACHE_HOME`` are read
+    + environ: usually ``os.environ``; ``ROCMINFRA_LAB_CACHE`` and ``XDG_CACHE_HOME`` are read, and
+      name the folder in which the cache is one of its own
     """
     environ = os.environ if environ is None else environ
     named = environ.get(CACHE_VARIABLE, "").strip()
     if named:
-        return LabPaths(STATE, Path(named).absolute())
+        return LabPaths(STATE, Path(named).absolute() / _FOLDER)
     base = environ.get("XDG_CACHE_HOME", "").strip()
     home = Path(base) if base else Path("~/.cache").expanduser()
-    return LabPaths(STATE, home.absolute() / "rocminfra-lab")
+    return LabPaths(STATE, home.absolute() / _FOLDER)
+
+
+def is_base(folder: Path) -> bool:
+    """Whether an entry of the cache is a base root, by its name and kind."""
+    return _BASE.fullmatch(folder.name) is not None and folder.is_dir() and not folder.is_symlink()
+
+
+def is_ours(entry: Path) -> bool:
+    """Whether an entry of the cache is the lab's, by its name."""
+    return _ENTRY.fullmatch(entry.name) is not None

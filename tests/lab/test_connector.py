@@ -227,7 +227,7 @@ class Deploys:
         return {
             **os.environ,
             "XDG_CACHE_HOME": str(self.cache),
-            "ROCMINFRA_LAB_CACHE": str(PATHS.cache),
+            "ROCMINFRA_LAB_CACHE": str(PATHS.cache.parent),
             "MEASURE_DROPLET": self.droplet.name,
             "MEASURE_CONNECTOR": connector,
             "MEASURE_HOSTS": str(names),

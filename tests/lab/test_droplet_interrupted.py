@@ -14,6 +14,7 @@ import lab_host
 import pytest
 
 from rocminfra.lab import droplet_record, network, processes
+from rocminfra.lab.paths import default_paths
 
 pytestmark = pytest.mark.lab
 
@@ -91,8 +92,8 @@ def test_what_a_killed_run_left_is_found_and_removed(stage: str, name: str, tmp_
 def test_a_mirror_that_does_not_answer_leaves_no_base_root(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("ROCMINFRA_LAB_CACHE", str(cache))
+    monkeypatch.setenv("ROCMINFRA_LAB_CACHE", str(tmp_path))
+    cache = default_paths().cache
     stub = tmp_path / "debootstrap"
     stub.write_text("#!/bin/sh\necho 'E: Failed getting release file'; exit 1\n")
     stub.chmod(0o755)
@@ -106,8 +107,8 @@ def test_a_mirror_that_does_not_answer_leaves_no_base_root(
 def test_a_killed_build_leaves_nothing_that_could_be_taken_for_a_base_root(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("ROCMINFRA_LAB_CACHE", str(cache))
+    monkeypatch.setenv("ROCMINFRA_LAB_CACHE", str(tmp_path))
+    cache = default_paths().cache
     stub = tmp_path / "debootstrap"
     stub.write_text(
         "#!/bin/sh\n"

@@ -256,10 +256,9 @@ def timed(once: Callable[[], object]) -> float:
 
 
 def lab_cache() -> Path:
-    """The lab's cache, which stays where it is while learned lists go into a folder of our own."""
-    named = os.environ.get("ROCMINFRA_LAB_CACHE", "")
-    base = os.environ.get("XDG_CACHE_HOME", "") or str(Path.home() / ".cache")
-    return Path(named) if named else Path(base) / "rocminfra-lab"
+    """Where the lab's cache is and stays, while learned lists go into a folder of our own."""
+    named = os.environ.get("ROCMINFRA_LAB_CACHE", "") or os.environ.get("XDG_CACHE_HOME", "")
+    return Path(named) if named else Path.home() / ".cache"
 
 
 def search_path() -> str:

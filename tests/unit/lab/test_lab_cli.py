@@ -137,6 +137,6 @@ def test_a_key_that_cannot_be_read_is_said(paths: LabPaths, record: MakeRecord) 
 
 
 def test_the_cache_is_where_it_is_asked_for() -> None:
-    assert default_paths({"ROCMINFRA_LAB_CACHE": "/a"}).cache == Path("/a")
+    assert default_paths({"ROCMINFRA_LAB_CACHE": "/a"}).cache == Path("/a/rocminfra-lab")
     assert default_paths({"XDG_CACHE_HOME": "/b"}).cache == Path("/b/rocminfra-lab")
     assert default_paths({}).cache == Path("~/.cache/rocminfra-lab").expanduser()
