@@ -56,15 +56,13 @@ def decide(observed: Observed, desired: Desired) -> Decision:
     if isinstance(choice, NoChoice):
         return Refuse(choice.what, choice.evidence, choice.next_command)
     device = choice.device
-    problem = fstab_problem(observed, desired, device)
-    if problem is not None:
-        return problem
     if mounts_at(observed, desired.mount_point):
-        return _mounted(observed, desired, choice)
-    problem = disk_problem(observed, desired, device)
-    if problem is not None:
-        return problem
-    problem = twin_problem(observed, device)
+        return fstab_problem(observed, desired, device) or _mounted(observed, desired, choice)
+    problem = (
+        disk_problem(observed, desired, device)
+        or fstab_problem(observed, desired, device)
+        or twin_problem(observed, device)
+    )
     if problem is not None:
         return problem
     if is_ours(device, desired.label):

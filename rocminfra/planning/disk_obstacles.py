@@ -5,7 +5,14 @@ from __future__ import annotations
 from rocminfra.planning.disk_choice import SMALLEST, mounts_of, size_problem, system_use, uses
 from rocminfra.planning.disk_decision import Refuse
 from rocminfra.planning.disk_mount import fstab_lines, mounts_at
-from rocminfra.planning.disk_observation import PROBES, Desired, Device, Finding, Observed
+from rocminfra.planning.disk_observation import (
+    PROBES,
+    Desired,
+    Device,
+    Finding,
+    FstabLine,
+    Observed,
+)
 
 # Kinds of lsblk that a file system can be made on; of md it is "raid0", "raid1"…
 _KINDS = frozenset(("disk", "part", "loop", "lvm", "mpath", "crypt"))
@@ -41,6 +48,7 @@ def mount_point_problem(observed: Observed, desired: Desired) -> Refuse | None:
 
 def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refuse | None:
     ours = {line.source for line in fstab_lines(observed.fstab, desired.mount_point)}
+    mounted = bool(mounts_at(observed, desired.mount_point))
     for line in observed.fstab:
         named = _named_by(observed, line.source, line.device)
         if line.target != desired.mount_point and line.source in ours:
@@ -65,7 +73,21 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
                 f"set storage.device to {named[0].path}, or remove that line from /etc/fstab",
                 device,
             )
+        strange = device not in named and not _replaceable(line)
+        if line.target == desired.mount_point and strange and not mounted:
+            return Refuse(
+                f"/etc/fstab mounts something else at {desired.mount_point}",
+                (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
+                "remove that line from /etc/fstab if nobody needs it, or set storage.mount_point "
+                "to another folder",
+                device,
+            )
     return None
+
+
+def _replaceable(line: FstabLine) -> bool:
+    """Whether it can be the line of a scratch file system that is gone, and not somebody's data."""
+    return line.kind == "xfs" and line.source.upper().startswith("UUID=")
 
 
 def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse | None:

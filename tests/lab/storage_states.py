@@ -342,6 +342,16 @@ SURROUNDINGS = (
         "is not the file system that fstab expects",
         with_lines(f"UUID={OTHER_UUID} AT xfs nofail 0 0"),
     ),
+    refused(
+        "fstab mounts a share of the network at the mount point",
+        "mounts something else at",
+        with_lines("nas:/models AT nfs noauto 0 0"),
+    ),
+    refused(
+        "fstab mounts a volume that is not there at the mount point",
+        "mounts something else at",
+        with_lines("/dev/mapper/vg-models AT xfs defaults 0 0"),
+    ),
     refused("a line of fstab that nobody understands", "one field", with_lines("what")),
     refused(
         "something else is mounted at the mount point",
