@@ -35,11 +35,14 @@ class ModelSpec:
     + hidden: size of the residual stream
     + layers: what each keeps in the cache
     + attention_values: width of keys and values in attention, summed over heads (FLOPs)
+    + head_parameters: the output head, which only sampled tokens pass
+    + activation_values: numbers of one token that are in memory at once while a layer computes
     + experts: routed experts, or None for a dense model
     + vision: encoder of the Qwen2-VL kind, or None
     + vision_parameters: weights of encoder and projector, whatever their kind
     + image_tokens: fixed number of tokens an image has, for families that have one
     + max_position: longest length that the configuration allows
+    + prescribes_kv_type: whether the weights' own quantization says what the KV cache is kept in
     """
 
     name: str
@@ -54,10 +57,13 @@ class ModelSpec:
     layers: tuple[KvLayer, ...]
     attention_values: int
     max_position: int
+    head_parameters: int
+    activation_values: int
     experts: Experts | None = None
     vision: VisionShape | None = None
     vision_parameters: int = 0
     image_tokens: int | None = None
+    prescribes_kv_type: bool = False
 
     @property
     def has_vision(self) -> bool:
@@ -108,6 +114,7 @@ class ModelSpec:
             kv_dtype_bytes=kv_dtype_bytes,
             vision=self.vision,
             experts=self.experts,
+            head_parameters=self.head_parameters,
             kv_values=sum(layer.values() for layer in self.layers),
         )
 

@@ -122,7 +122,7 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
     vision = variant.spec.vision
     largest = 0
     if vision is not None:
-        pixels = min(vision.max_pixels, serving.max_pixels or vision.max_pixels)
+        pixels = serving.max_pixels or vision.max_pixels
         largest = pixels // (vision.patch * vision.merge) ** 2
     return SchedulerConfig(
         num_gpu_blocks=planned.kv_blocks,

@@ -39,7 +39,7 @@ def qwen2_vl(vision: Config, other: Config) -> Vision:
     block = _attention(size) + 2 * size * inner + inner + size + 4 * size
     merger = _merger(size, int(vision["spatial_merge_size"]), int(vision["hidden_size"]))
     total = depth * block + _patches(vision, size) + 2 * size + merger
-    return _by_size(vision, other, total, depth, size)
+    return _by_size(vision, other, total, merger, depth, size)
 
 
 def qwen2_5_vl(vision: Config, other: Config) -> Vision:
@@ -49,7 +49,7 @@ def qwen2_5_vl(vision: Config, other: Config) -> Vision:
     block = _attention(size) + 3 * size * inner + 2 * inner + size + 2 * size
     merger = _merger(size, int(vision["spatial_merge_size"]), int(vision["out_hidden_size"]))
     total = depth * block + _patches(vision, size) + size + merger
-    windowed = _by_size(vision, other, total, depth, size)
+    windowed = _by_size(vision, other, total, merger, depth, size)
     patch = int(vision.get("patch_size", 14))
     side = int(vision["window_size"]) // patch
     full = len(vision["fullatt_block_indexes"])
@@ -77,13 +77,16 @@ def gemma3_vision(vision: Config, other: Config) -> Vision:
     return Vision(total, image_tokens=int(other.get("mm_tokens_per_image", 256)))
 
 
-def _by_size(vision: Config, other: Config, total: int, depth: int, size: int) -> Vision:
+def _by_size(
+    vision: Config, other: Config, total: int, merger: int, depth: int, size: int
+) -> Vision:
     limits = other.get("size") or {}
     default = VisionShape(parameters=total, layers=depth, hidden=size)
     shape = VisionShape(
         parameters=total,
         layers=depth,
         hidden=size,
+        merger_parameters=merger,
         patch=int(vision.get("patch_size", default.patch)),
         merge=int(vision.get("spatial_merge_size", default.merge)),
         min_pixels=int(

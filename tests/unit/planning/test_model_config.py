@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_files import config, model
 
-from rocminfra.planning.capacity import capacity
+from rocminfra.planning.capacity import Serving, capacity
 from rocminfra.planning.gpus import MI300X
 from rocminfra.planning.kv_layers import LayerKind
 from rocminfra.planning.model_config import KNOWN_MODEL_TYPES, read_model
@@ -139,6 +139,60 @@ def test_a_stretched_length_is_the_longest() -> None:
     assert read_model(fixed, "l").max_position == 131_072
 
 
+@pytest.mark.parametrize(
+    ("name", "extra", "named"),
+    [
+        ("llama-3.1-8b-instruct", {"layer_types": ["linear_attention"] * 32}, "linear_attention"),
+        ("qwen3-8b", {"layer_types": ["linear_attention"] * 36}, "linear_attention"),
+        ("qwen2.5-72b-instruct", {"mamba_d_state": 128}, "mamba_d_state"),
+        ("llama-3.1-8b-instruct", {"attention_chunk_size": 8_192}, "attention_chunk_size"),
+        ("gemma-2-9b-it", {"num_kv_shared_layers": 10}, "num_kv_shared_layers"),
+        ("deepseek-v2-lite", {"index_topk": 2_048}, "index_topk"),
+        ("llama-3.1-8b-instruct", {"layer_types": ["full_attention"]}, "layer_types"),
+        ("qwen3-8b", {"vision_config": {}}, "vision_config"),
+        ("llama-3.1-8b-instruct", {"num_hidden_layers": 10_000_000}, "num_hidden_layers"),
+        ("llama-3.1-8b-instruct", {"hidden_size": 10**400}, "describe no model"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_changes_the_cache_of_a_known_family_is_refused(
+    name: str, extra: dict[str, object], named: str
+) -> None:
+    with pytest.raises(UnknownModelError, match=named):
+        read_model({**config(name), **extra}, name)
+
+
+def test_keys_that_change_no_cache_do_no_harm() -> None:
+    plain = config("llama-3.1-8b-instruct")
+    extra = {"attention_chunk_size": None, "num_kv_shared_layers": 0, "something_new": 7}
+    full = {"layer_types": ["full_attention"] * 32, "sliding_window": None}
+    assert read_model({**plain, **extra, **full}, "l") == read_model(plain, "l")
+
+
+def test_a_family_with_an_encoder_needs_its_configuration() -> None:
+    blind = config("qwen2-vl-7b-instruct")
+    del blind["vision_config"]
+    with pytest.raises(UnknownModelError, match="vision_config"):
+        read_model(blind, "blind")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 2.0, 1e6])
+def test_files_that_cannot_be_the_models_are_refused(share: float) -> None:
+    """Half a download, or weights of another type than the configuration says."""
+    whole = 2 * 8_030_261_248
+    with pytest.raises(UnknownModelError, match="files are missing"):
+        read_model(config("llama-3.1-8b-instruct"), "l", weights_bytes=max(1, round(share * whole)))
+
+
+def test_a_prescribed_type_of_the_cache_is_not_guessed() -> None:
+    scheme = {"quant_method": "compressed-tensors", "kv_cache_scheme": {"num_bits": 8}}
+    quantized = {**config("llama-3.1-8b-instruct"), "quantization_config": scheme}
+    spec = read_model(quantized, "l", weights_bytes=9_000_000_000)
+    with pytest.raises(ValueError, match="prescribes the type of the KV cache"):
+        capacity(spec, MI300X)
+    assert capacity(spec, MI300X, Serving(kv_dtype_bytes=1)).kv_bytes_per_token == 65_536
+
+
 VALUES = (
     st.none()
     | st.integers(-5, 10)
@@ -146,6 +200,11 @@ VALUES = (
     | st.text(max_size=3)
     | st.just([])
     | st.just({})
+)
+
+
+FOREIGN = st.sampled_from(
+    ["layer_types", "quantization_config", "rope_scaling", "attention_chunk_size", "text_config"]
 )
 
 
@@ -159,6 +218,8 @@ def test_whatever_a_configuration_says_it_is_read_or_refused(
         part = broken["vision_config"]
     for key in data.draw(st.sets(st.sampled_from(sorted(part)), min_size=1, max_size=3)):
         part[key] = data.draw(VALUES)
+    if data.draw(st.booleans()):
+        broken[data.draw(FOREIGN)] = data.draw(VALUES)
     spec = None
     with suppress(UnknownModelError):
         spec = read_model(broken, name)

@@ -35,7 +35,7 @@ from rocminfra.planning.published import (
     predict_reference,
 )
 from rocminfra.planning.reference_model import REFERENCE_NAME
-from rocminfra.planning.sensitivity import effects
+from rocminfra.planning.sensitivity import Effect, effects
 from rocminfra.planning.workload import ScannedPages, SyntheticText
 
 ROOT = Path(__file__).parents[3]
@@ -208,11 +208,28 @@ def test_figures_better_than_the_peak_calibrate_nothing() -> None:
         calibrate(BASE, [])
 
 
-def test_every_constant_moves_something() -> None:
-    # A shorter sweep: the question is whether, not how far.
+@lru_cache(maxsize=1)
+def moves() -> tuple[Effect, ...]:
+    """How far figures move; of a sweep that is cut short, because it takes the time."""
     short = copy.deepcopy(reference())
     short["scenarios"]["synthetic_sweep"]["max_seconds"] = 50
-    found = effects(BASE, short)
+    return effects(BASE, short)
+
+
+def test_the_page_shows_how_far_docvqas_figures_move() -> None:
+    page = (ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
+
+    def cell(effect: Effect) -> str:
+        both = ["0" if abs(one) < 5e-4 else f"{one:+.1%}" for one in (effect.lower, effect.higher)]
+        return "0" if both == ["0", "0"] else " / ".join(both)
+
+    for figure in {effect.figure for effect in moves() if effect.figure.startswith("docvqa")}:
+        cells = [cell(effect) for effect in moves() if effect.figure == figure]
+        assert f"| {figure} | {' | '.join(cells)} |" in page
+
+
+def test_every_constant_moves_something() -> None:
+    found = moves()
     moved = {
         effect.constant for effect in found if max(abs(effect.lower), abs(effect.higher)) > 0.001
     }
