@@ -79,8 +79,8 @@ class ModelShape:
     + vision: the encoder, or None
     + experts: routed experts, or None for a dense model
     + head_parameters: the output head, which only sampled tokens pass
-    + kv_values: values that a token keeps in all layers; None for grouped-query attention, whose
-      number follows from heads and layers
+    + kv_values: values that a token keeps in all layers, on all GPUs together; None for
+      grouped-query attention, whose number follows from heads and layers
     """
 
     name: str

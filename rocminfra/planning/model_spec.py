@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from rocminfra.planning.kv_layers import KvLayer, LayerKind
 from rocminfra.planning.model_shape import Experts, ModelShape, VisionShape
 
+# Below it, ``dtype_bytes`` no longer says what a step reads.
+_LEAST_SHARE = 0.75
+
 
 class UnknownModelError(ValueError):
     """A model whose figures would have to be guessed; the text names what is unknown."""
@@ -87,11 +90,15 @@ class ModelSpec:
         idle = self.experts.parameters * (1 - self.experts.per_token / self.experts.count)
         return self.weights_bytes - int(idle * self.weights_bytes / self.parameters)
 
-    def shape(self, kv_dtype_bytes: int = 2) -> ModelShape:
+    def shape(self, kv_dtype_bytes: int = 2, tensor_parallel: int = 1) -> ModelShape:
         """What the latency model takes.
 
-        Raises :class:`PredictionUnsupportedError` for sliding windows: the scheduler model has
-        one kind of block only.
+        + tensor_parallel: GPUs of the engine; what each of them keeps and reads for itself (MLA's
+          latent vector, repeated heads) counts once for each
+
+        Raises :class:`PredictionUnsupportedError` for sliding windows (the scheduler model has one
+        kind of block only), for a vision encoder of another kind, and for weights of fewer than 8
+        bits (their kernels are not in the latency model).
         """
         if LayerKind.SLIDING in self.kinds:
             raise PredictionUnsupportedError(
@@ -101,6 +108,11 @@ class ModelSpec:
         if self.has_vision and self.vision is None:
             raise PredictionUnsupportedError(
                 f"{self.name}: the vision encoder of {self.model_type} is not in the latency model"
+            )
+        if self.weights_bytes < _LEAST_SHARE * self.parameters * self.dtype_bytes:
+            raise PredictionUnsupportedError(
+                f"{self.name}: weights of {8 * self.weights_bytes / self.parameters:.1f} bits are "
+                "not in the latency model, so a prediction would be a guess (its capacity is known)"
             )
         return ModelShape(
             name=self.name,
@@ -115,7 +127,7 @@ class ModelSpec:
             vision=self.vision,
             experts=self.experts,
             head_parameters=self.head_parameters,
-            kv_values=sum(layer.values() for layer in self.layers),
+            kv_values=tensor_parallel * sum(layer.values(tensor_parallel) for layer in self.layers),
         )
 
     def renamed(self, name: str) -> ModelSpec:

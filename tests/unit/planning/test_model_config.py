@@ -122,7 +122,19 @@ def test_predictions_of_what_is_not_modelled_are_refused() -> None:
         model("gemma-3-27b-it").shape()
     shape = model("deepseek-v3").shape()
     assert shape.kv_bytes_per_token == 61 * 576 * 2
+    # Eight GPUs keep and read it eight times; eight KV heads are split, and on sixteen repeated.
+    assert model("deepseek-v3").shape(2, 8).kv_bytes_per_token == 8 * 61 * 576 * 2
+    assert model("llama-3.1-70b-instruct").shape(2, 8).kv_bytes_per_token == 327_680
+    assert model("llama-3.1-70b-instruct").shape(2, 16).kv_bytes_per_token == 2 * 327_680
     assert model("qwen2-vl-72b-instruct").shape().kv_bytes_per_token == 327_680
+
+
+def test_weights_of_four_bits_have_a_capacity_and_no_prediction() -> None:
+    quantized = {**config("llama-3.1-70b-instruct"), "quantization_config": {"quant_method": "awq"}}
+    spec = read_model(quantized, "awq", weights_bytes=39_800_000_000)
+    assert capacity(spec, MI300X).fits
+    with pytest.raises(PredictionUnsupportedError, match=r"4\.5 bits"):
+        spec.shape()
 
 
 def test_the_built_in_reference_is_the_public_configuration() -> None:
