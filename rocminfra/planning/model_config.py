@@ -95,7 +95,7 @@ def read_model(
         if model_type in _VISION:
             other = {**config, **text, **(processor or {})}
             vision = _VISION[model_type](config["vision_config"], other)
-        position = _max_position(text)
+        position = _max_position(model_type, text)
     except KeyError as error:
         raise UnknownModelError(f"{name}: its configuration has no {error.args[0]}") from None
     except UnknownModelError as error:
@@ -152,15 +152,34 @@ def _check_sane(name: str, decoder: Decoder, vision: Vision, position: int) -> N
         raise UnknownModelError(f"{name}: its configuration has numbers that describe no model")
 
 
-def _max_position(text: Mapping[str, Any]) -> int:
-    """Longest length; stretched rotary embeddings multiply it, as in vLLM, unless their kind has
-    the stretch in it already."""
-    position = int(text.get("max_position_embeddings", 131_072))
-    scaling = text.get("rope_scaling") or {}
-    kind = scaling.get("rope_type", scaling.get("type", ""))
-    if kind in ("llama3", "longrope", "su", "mrope", "default", ""):
-        return position
-    return int(position * float(scaling.get("factor", 1.0)))
+def _max_position(model_type: str, text: Mapping[str, Any]) -> int:
+    """Longest length, as vLLM derives it from a configuration.
+
+    Stretched rotary embeddings multiply it, unless their kind has the stretch in it already, as
+    Gemma 3's length has; yarn multiplies the length before the stretch, which it names.
+    Source: ``_get_and_verify_max_len`` of ``vllm/config/model.py``.
+    """
+    if model_type.startswith("gemma3"):
+        # Published files leave out the default of Gemma3TextConfig.
+        return int(text.get("max_position_embeddings", 131_072))
+    position = int(text["max_position_embeddings"])
+    factor = 1.0
+    for rope in _rotary(text):
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind in ("llama3", "longrope", "su"):
+            continue
+        factor = float(rope.get("factor") or factor)
+        if kind == "yarn":
+            position = int(rope["original_max_position_embeddings"])
+    return int(position * factor)
+
+
+def _rotary(text: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is said of rotary embeddings: under the old key, the new one, or the new one with a
+    part for each kind of layer."""
+    found = text.get("rope_scaling") or text.get("rope_parameters") or {}
+    parts = [part for part in found.values() if isinstance(part, Mapping)]
+    return parts or [found]
 
 
 def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:

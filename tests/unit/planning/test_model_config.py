@@ -146,6 +146,8 @@ def test_a_stretched_length_is_the_longest() -> None:
     yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32_768}
     stretched = {**config("qwen2.5-72b-instruct"), "rope_scaling": yarn}
     assert read_model(stretched, "q").max_position == 131_072
+    newer = {**config("qwen2.5-72b-instruct"), "rope_parameters": {**yarn, "rope_theta": 1e6}}
+    assert read_model(newer, "q").max_position == 131_072
     llama3 = {"rope_type": "llama3", "factor": 8.0}
     fixed = {**config("llama-3.1-8b-instruct"), "rope_scaling": llama3}
     assert read_model(fixed, "l").max_position == 131_072
@@ -174,6 +176,19 @@ def test_what_changes_the_cache_of_a_known_family_is_refused(
         read_model({**config(name), **extra}, name)
 
 
+def test_a_length_that_has_the_stretch_in_it_is_not_stretched_again() -> None:
+    """Published: 163,840 tokens for DeepSeek V3 (4,096 x 40), 131,072 for Gemma 3."""
+    yarn = {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4_096}
+    deepseek = {**config("deepseek-v2-lite"), "rope_scaling": yarn}
+    assert deepseek["max_position_embeddings"] == 163_840
+    assert read_model(deepseek, "d").max_position == 163_840
+    assert model("gemma-3-27b-it").max_position == 131_072
+    endless = config("llama-3.1-8b-instruct")
+    del endless["max_position_embeddings"]
+    with pytest.raises(UnknownModelError, match="max_position_embeddings"):
+        read_model(endless, "l")
+
+
 def test_keys_that_change_no_cache_do_no_harm() -> None:
     plain = config("llama-3.1-8b-instruct")
     extra = {"attention_chunk_size": None, "num_kv_shared_layers": 0, "something_new": 7}
@@ -186,6 +201,18 @@ def test_a_family_with_an_encoder_needs_its_configuration() -> None:
     del blind["vision_config"]
     with pytest.raises(UnknownModelError, match="vision_config"):
         read_model(blind, "blind")
+
+
+def test_what_published_files_leave_out_is_the_classs_default() -> None:
+    """As in Qwen's own quantized 72B, and in everything that transformers has saved again."""
+    whole = model("qwen2-vl-72b-instruct")
+    short = {"hidden_size": 8_192, "in_chans": 3, "model_type": "qwen2_vl"}
+    found = read_model({**config("qwen2-vl-72b-instruct"), "vision_config": short}, whole.name)
+    assert found == whole
+    small = {**config("qwen2-vl-7b-instruct"), "vision_config": {"spatial_patch_size": 14}}
+    assert read_model(small, "s").parameters == 8_291_375_616
+    newer = {**config("qwen2.5-vl-7b-instruct"), "vision_config": {"hidden_size": 1_280}}
+    assert read_model(newer, "n").parameters == 8_292_166_656
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 2.0, 1e6])
