@@ -24,6 +24,8 @@ from rocminfra.planning.reference_model import (
 _INDEX = "model.safetensors.index.json"
 # A header longer than this is no header: the format's own limit.
 _MOST_HEADER_BYTES = 100_000_000
+# The largest index of a published model has 10 MB; somebody may name its weights instead.
+_MOST_JSON_BYTES = 100_000_000
 # A thousand times the largest published model; more is no size.
 _MOST_BYTES = 10**16
 
@@ -109,6 +111,9 @@ def _cached(model: str) -> Path | None:
 
 def _json(path: Path) -> Mapping[str, Any]:
     try:
+        size = path.stat().st_size
+        if size > _MOST_JSON_BYTES:
+            raise UnknownModelError(f"{path} has {size:,} bytes and is no configuration")
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UnknownModelError(f"{path} cannot be read: {error}") from None

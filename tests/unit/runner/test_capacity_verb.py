@@ -185,6 +185,14 @@ def test_half_a_download_is_no_small_model(
     assert "files are missing" in found["error"]["what"]
 
 
+def test_weights_that_are_named_as_the_configuration_are_not_read(tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    with weights.open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(UnknownModelError, match="is no configuration"):
+        load_model(str(weights))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
 def test_a_broken_configuration_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text, encoding="utf-8")
