@@ -27,7 +27,8 @@ def parse_fstab(text: str, nodes: Mapping[str, str | None]) -> tuple[FstabLine, 
         source, target = unescape(fields[0]), unescape(fields[1])
         kind = fields[2] if len(fields) > 2 else "auto"
         options = tuple(unescape(fields[3]).split(",")) if len(fields) > 3 else ("defaults",)
-        folder = posixpath.normpath(target) if target.startswith("/") else target
+        # normpath(3) leaves two leading slashes alone; for Linux they are one.
+        folder = posixpath.normpath(f"/{target.lstrip('/')}") if target[0] == "/" else target
         entries.append(FstabLine(source, folder, kind, options, nodes.get(source)))
     return tuple(entries)
 

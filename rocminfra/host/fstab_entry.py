@@ -44,7 +44,7 @@ def _is_for(line: bytes, target: bytes) -> bool:
     if len(fields) < 2 or fields[0].startswith(b"#"):
         return False
     found = re.sub(rb"\\([0-7]{3})", lambda m: bytes((int(m.group(1), 8) & 255,)), fields[1])
-    return found.startswith(b"/") and posixpath.normpath(found) == target
+    return found[:1] == b"/" and posixpath.normpath(b"/" + found.lstrip(b"/")) == target
 
 
 def main(arguments: list[str]) -> int:

@@ -27,7 +27,13 @@ from pyinfra.operations import apt
 from rocminfra.facts.disk_preview import DiskPreview
 from rocminfra.facts.disks import Disks
 from rocminfra.operations.disk_commands import format_command, step_command
-from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
+from rocminfra.operations.failure import (
+    Failure,
+    FailureKind,
+    fail,
+    have_the_last_word,
+    take_out,
+)
 from rocminfra.planning.disk import Decision, Format, Keep, Mount, Refuse, decide
 from rocminfra.planning.disk_observation import Desired, Observed
 from rocminfra.planning.disk_wipe import unused
@@ -149,6 +155,7 @@ def _desired(
     expected_size_gib: float | None,
     wipe: str | Sequence[str],
 ) -> Desired:
+    have_the_last_word(state)
     return Desired(
         host=host.name,
         device=device,

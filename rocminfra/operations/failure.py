@@ -16,7 +16,7 @@ import pyinfra
 from pyinfra import logger
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
-from pyinfra.api.state import State
+from pyinfra.api.state import BaseStateCallback, State
 
 _KEY = "rocminfra.failures"
 # Repeated when plain pyinfra ends, below its "No hosts remaining!".
@@ -69,9 +69,39 @@ def record(host: Host, failure: Failure) -> None:
     known.append(failure)
     for line in failure.lines():
         host.log_styled(line, fg="red", log_func=logger.error)
+    _repeat_at_exit(host, failure)
+
+
+def _repeat_at_exit(host: Host, failure: Failure) -> None:
     if _repeats_at_exit and pyinfra.is_cli and not _last_words:
         atexit.register(_say_last_words)
     _last_words.extend(f"[{host.name}] {line}" for line in failure.lines()[len(failure.why) :])
+
+
+class _FailedCommands(BaseStateCallback):
+    """Has the last word for a command that failed, where pyinfra would only say who is left."""
+
+    @staticmethod
+    def operation_host_error(
+        state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
+    ) -> None:
+        arguments = state.get_op_data_for_host(host, op_hash).global_arguments
+        if failures(host) or arguments["_ignore_errors"]:
+            return
+        name = " / ".join(sorted(state.get_op_meta(op_hash).names)) or "an operation"
+        what = f"{name} failed; what the host said of it stands above"
+        again = "mend that, then run the same command again: what is done is not done twice"
+        _repeat_at_exit(host, Failure(FailureKind.UNEXPECTED, what, next_command=again))
+
+
+def have_the_last_word(state: State) -> None:
+    """Say which operation failed and how to go on, below pyinfra's "No hosts remaining!".
+
+    For the prepare stage, as often as one likes. Commands that fail by themselves are not recorded
+    as failures: their output is all that is known of the reason.
+    """
+    if not any(isinstance(handler, _FailedCommands) for handler in state.callback_handlers):
+        state.add_callback_handler(_FailedCommands())  # type: ignore[no-untyped-call]
 
 
 def keep_silent_at_exit() -> None:

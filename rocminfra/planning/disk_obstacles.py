@@ -219,6 +219,7 @@ def uuid_problem(observed: Observed, desired: Desired, device: Device, uuid: str
         holders += tuple(
             f"{other.path} may hold it: {look.evidence}"
             for other in others
+            if not mounts_of(observed, other)
             for look in other.looks
             if look.probe == "blkid" and look.finding is Finding.UNKNOWN
         )

@@ -169,13 +169,17 @@ class Room:
         self.sh('printf %s "$2" > "$1"; chmod +x "$1"', file, text)
         self.shims = True
 
+    def environment(self) -> dict[str, str]:
+        """With the programs that are put in the way."""
+        path = os.environ["PATH"]
+        if self.shims:
+            path = f"{self.place}/shims:{path}"
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYINFRA_PROGRESS": "off"}
+
     def pyinfra(self, *options: str, answer: str = "", **data: str) -> Run:
         """Run the deploy against ``@local``, with ``-y`` unless options say otherwise."""
         given = {"mount_point": self.mount_point, **data}
         pairs = [part for k, v in given.items() for part in ("--data", f"{k}={v}")]
-        path = os.environ["PATH"]
-        if self.shims:
-            path = f"{self.place}/shims:{path}"
         done = subprocess.run(
             self.command(
                 sys.executable,
@@ -190,9 +194,19 @@ class Room:
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYINFRA_PROGRESS": "off"},
+            env=self.environment(),
         )
         return Run(done.returncode, done.stdout + done.stderr)
+
+    def act(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run one command of the operation, whatever comes of it."""
+        return subprocess.run(
+            self.command("sh", "-c", command),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment(),
+        )
 
     def observe(self, device: str) -> Observed:
         """What the fact makes of the room."""

@@ -6,6 +6,7 @@ One table for the tests and for ``docs/storage.md``.
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ import storage_signatures as signatures
 from storage_room import DISK_BYTES, MIB, Disk, Room
 
 Prepare = Callable[[Room, Disk], Mapping[str, str] | None]
-UUID = "7d0e4f0a-92a1-4c3e-8f9b-0c7f5a1b2c3d"
+# One of this run's own: the kernel mounts no UUID twice, in whatever name space.
+UUID = str(uuid.uuid4())
 OTHER_UUID = "11111111-2222-4333-8444-555555555555"
 
 
@@ -59,9 +61,9 @@ def run(*command: str) -> Prepare:
     return prepare
 
 
-def ours(room: Room, disk: Disk, uuid: str = UUID) -> None:
+def ours(room: Room, disk: Disk, fs_uuid: str = UUID) -> None:
     """Our file system, not mounted."""
-    room.sh('mkfs.xfs -q -L rocm-models -m uuid="$1" "$2"', uuid, disk.path)
+    room.sh('mkfs.xfs -q -L rocm-models -m uuid="$1" "$2"', fs_uuid, disk.path)
 
 
 def mounted(room: Room, disk: Disk, options: str = "noatime", path: str | None = None) -> None:
@@ -150,11 +152,11 @@ def on_place(script: str) -> Prepare:
     return prepare
 
 
-def with_lines(*lines: str, uuid: str = UUID) -> Prepare:
+def with_lines(*lines: str) -> Prepare:
     """Our XFS, not mounted, and lines in fstab; ``AT`` is the mount point, ``DISK`` the device."""
 
     def prepare(room: Room, disk: Disk) -> None:
-        ours(room, disk, uuid)
+        ours(room, disk)
         fstab(
             room,
             *(line.replace("AT", room.mount_point).replace("DISK", disk.path) for line in lines),
@@ -184,6 +186,27 @@ def fstab_says(text: str) -> Prepare:
         room.sh('printf "%s\\n" "$1" > /etc/fstab', text.replace("AT", room.mount_point))
 
     return prepare
+
+
+def own_partition(change: Callable[[Room, Disk], object]) -> Prepare:
+    """A blank partition that is asked for by its path, and something about its disk."""
+
+    def prepare(room: Room, disk: Disk) -> Mapping[str, str]:
+        one_partition("true")(room, disk)
+        change(room, disk)
+        return {"device": f"{disk.path}p1"}
+
+    return prepare
+
+
+def mounted_through_the_whole_disk(room: Room, disk: Disk) -> None:
+    """The partition's area, found by its offset, as a loop device on the whole disk."""
+    room.sh(
+        'mkfs.xfs -q "$1p1"; loop=$(losetup --find --show --offset 1048576 "$1");'
+        'mkdir "$2"; mount "$loop" "$2"; losetup --detach "$loop"',
+        disk.path,
+        f"{room.place}/else",
+    )
 
 
 def twice_mounted(room: Room, disk: Disk) -> None:
@@ -276,6 +299,22 @@ USED = (
     refused("our XFS, mounted elsewhere", "is in use", mounted_elsewhere),
     refused("our XFS, mounted in a container", "is in use", in_container),
     refused("below another loop device", "is in use", below_a_loop_device),
+    refused("partition whose whole disk is open", "which it is on", own_partition(opened)),
+    refused(
+        "partition that is mounted through its whole disk",
+        "which it is on",
+        own_partition(mounted_through_the_whole_disk),
+    ),
+    refused(
+        "disk with two partitions, one of them open",
+        "is in use",
+        lambda room, disk: (
+            signatures.gpt(disk, DISK_BYTES, ((2048, 99999), (100000, 200000))),
+            room.sh('partx --update "$1"', disk.path),
+            room.start('exec 3<"$1"; echo ready; exec cat', f"{disk.path}p2"),
+            None,
+        )[-1],
+    ),
 )
 
 UNKNOWN = (
@@ -309,11 +348,38 @@ UNKNOWN += tuple(
     for tool in ("blkid", "wipefs", "lsblk", "findmnt")
 )
 
+UNKNOWN += (
+    refused(
+        "lsblk tells another size",
+        "is not understood",
+        shimmed("lsblk", """$REAL "$@" | sed 's/"size": *335544320/"size": 335544321/'"""),
+    ),
+    refused("python3 is missing", "could not be observed", shimmed("python3", "exit 127")),
+    refused(
+        "the disk of the partition cannot be probed",
+        "is unknown",
+        own_partition(
+            lambda room, disk: room.shim(
+                "wipefs", f'case "$*" in *{disk.path}) exit 1;; esac; exec $REAL "$@"'
+            )
+        ),
+    ),
+)
+
 SURROUNDINGS = (
     refused(
         "wrong size", "has the wrong size", lambda _room, _disk: {"expected_size_gib": "5120.0"}
     ),
+    refused(
+        "too small for XFS", "is too small", lambda room, _: {"device": room.disk(MIB * 64).path}
+    ),
     refused("read-only device", "is read-only", read_only),
+    refused(
+        "a label that XFS cannot have",
+        "cannot be the label",
+        lambda room, disk: (random_bytes(0)(room, disk), {"label": "much-too-long-label"})[1],
+    ),
+    refused("a label with an umlaut", "cannot be the label", lambda *_: {"label": "modèle"}),
     refused("no such device", "is no block device", lambda _room, _disk: {"device": "/dev/vdz"}),
     refused(
         "a file instead of a device", "is no block device", lambda *_: {"device": "/etc/fstab"}
@@ -349,6 +415,31 @@ SURROUNDINGS = (
         "fstab mounts a volume that is not there at the mount point",
         "mounts something else at",
         with_lines("/dev/mapper/vg-models AT xfs defaults 0 0"),
+    ),
+    refused(
+        "mounted, and fstab has a share of the network there as well",
+        "mounts something else at",
+        but(lambda room, disk: fstab(room, f"nas:/x /{room.mount_point} nfs noauto 0 0")),
+    ),
+    refused(
+        "fstab gives the partition away by its PARTUUID",
+        "gives",
+        own_partition(
+            lambda room, disk: room.sh(
+                'uuid=$(blkid -p -s PART_ENTRY_UUID -o value "$1p1");'
+                'echo "PARTUUID=$uuid /data xfs defaults 0 0" >> /etc/fstab',
+                disk.path,
+            )
+        ),
+    ),
+    refused(
+        "blank again, and its UUID is on another disk, which is mounted",
+        "would get UUID",
+        lambda room, disk: (
+            came_back_blank(room, disk),
+            mounted_elsewhere(room, room.disk()),
+            None,
+        )[-1],
     ),
     refused("a line of fstab that nobody understands", "one field", with_lines("what")),
     refused(

@@ -1,4 +1,8 @@
-"""Stopped anywhere, swapped at any moment: the same end, or a refusal that says how to go on."""
+"""Stopped anywhere: the same end, or a refusal that says how to go on.
+
+Each command of the operation is stopped right before it, right after it, and in the middle: a
+program in its way gets it to a known point, says so, and waits there for its SIGKILL.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,61 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from storage_room import Disk, Room, open_room
 from storage_states import UUID, came_back_blank, done, full
 
-from rocminfra.planning.disk import Format, Keep
+from rocminfra.planning.disk import Format, Keep, Mount
 
 pytestmark = pytest.mark.lab
-# The format and the five steps after it.
-COMMANDS = 6
+# What a format yields, in this order.
+COMMANDS = ("mkfs", "mount point", "fstab", "mount", "owner", "sentinel")
+# Further than this, somebody may have put something onto the file system: no token may be needed.
+MADE = 1
+DEADLINE_S = 60
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A point in the middle of a command.
+
+    + command: one of :data:`COMMANDS`
+    + where: what has happened at that point
+    + tool: the program that is stopped, or ``python3``
+    + script: what the program in its way does before it waits; for ``python3`` the function of
+      ``os`` that is waited in
+    + token: whether a wipe token is needed to go on
+    """
+
+    command: str
+    where: str
+    tool: str
+    script: str
+    token: bool = False
+
+    @property
+    def slug(self) -> str:
+        return f"{self.command}: {self.where}".replace(" ", "-")
+
+
+HALF = '$REAL "$@" && xfs_db -x -c "sb 0" -c "write -c inprogress 1" "$DISK" >/dev/null;'
+STOPS = (
+    Stop("mkfs", "looked at again", "mkfs.xfs", ":;"),
+    # What mkfs.xfs leaves behind when it is killed while it writes.
+    Stop("mkfs", "half written", "mkfs.xfs", HALF, token=True),
+    Stop("mkfs", "made, not reported", "mkfs.xfs", '$REAL "$@";'),
+    Stop("mount point", "folder made, not protected", "python3", "fchmod"),
+    Stop("fstab", "new file written, not renamed", "python3", "rename"),
+    Stop("mount", "not mounted", "mount", ":;"),
+    Stop("mount", "mounted, not reported", "mount", '$REAL "$@";'),
+    Stop("owner", "not given", "chown", ":;"),
+    Stop("owner", "given, not reported", "chown", '$REAL "$@";'),
+    Stop("sentinel", "written, not named", "mv", ":;"),
+    Stop("sentinel", "not written to the disk", "sync", ":;"),
+)
 
 
 @pytest.fixture
@@ -27,10 +75,12 @@ def room(tmp_path: Path) -> Iterator[Room]:
         yield opened
 
 
-def finish(room: Room, disk: Disk) -> None:
-    """Run again; where that is refused, pass the token that the refusal shows."""
+def finish(room: Room, disk: Disk, token: bool = False) -> None:
+    """Run again, with the token of a refusal only where ``token`` says that there is one."""
     run = room.pyinfra(device=disk.path)
-    if run.code != 0:
+    if token:
+        assert run.code == 1, run.text
+        assert "mkfs was interrupted" in run.text or "data at byte" in run.text
         found = re.search(r"--data wipe='([^']+)'", run.text)
         assert found is not None, run.text
         run = room.pyinfra(device=disk.path, wipe=found.group(1))
@@ -42,97 +92,160 @@ def finish(room: Room, disk: Disk) -> None:
     assert room.fstab().startswith("# before us\n")
 
 
-@pytest.mark.parametrize("stop", range(COMMANDS))
-def test_stopped_between_two_commands(room: Room, stop: int) -> None:
-    disk = room.disk()
-    came_back_blank(room, disk)
-    decision, commands = room.plan(disk.path)
-    assert isinstance(decision, Format)
-    assert len(commands) == COMMANDS
-    for command in commands[:stop]:
-        room.sh(command)
-    finish(room, disk)
-
-
-# The look before mkfs takes a tenth of a second or two: some of these hit it, some mkfs itself.
-@pytest.mark.parametrize(
-    ("stop", "delay_ms"),
-    [*((0, delay) for delay in (120, 170, 220, 270)), *((stop, 60) for stop in range(1, COMMANDS))],
-)
-def test_killed_in_the_middle_of_a_command(room: Room, stop: int, delay_ms: int) -> None:
-    disk = room.disk()
-    came_back_blank(room, disk)
-    _, commands = room.plan(disk.path)
-    for command in commands[:stop]:
-        room.sh(command)
-    process = subprocess.Popen(
-        room.command("sh", "-c", commands[stop]), start_new_session=True, stderr=subprocess.DEVNULL
+def leave_a_file(room: Room, disk: Disk) -> None:
+    """Something on the file system that must still be there at the end."""
+    room.sh(
+        'if findmnt --mountpoint "$2" >/dev/null; then touch "$2/precious"; else mkdir -p "$3";'
+        'mount "$1" "$3"; touch "$3/precious"; umount "$3"; fi',
+        disk.path,
+        room.mount_point,
+        f"{room.place}/elsewhere",
     )
-    time.sleep(delay_ms / 1000)
+
+
+def stop_in(room: Room, disk: Disk, stop: Stop, command: str) -> None:
+    """Run ``command`` until ``stop`` is reached, then end all of it with SIGKILL."""
+    reached = room.place.parent / "reached"
+    environment = room.environment()
+    if stop.tool == "python3":
+        hook = room.place.parent / "hook"
+        hook.mkdir()
+        (hook / "sitecustomize.py").write_text(
+            "import os, time\n"
+            "def wait(*_):\n"
+            f"    open({str(reached)!r}, 'w').close(); time.sleep({DEADLINE_S})\n"
+            f"os.{stop.script} = wait\n"
+        )
+        environment["PYTHONPATH"] = str(hook)
+    else:
+        wait = f"touch {reached}; exec sleep {DEADLINE_S}"
+        room.shim(stop.tool, f"DISK={disk.path}\n{stop.script}\n{wait}")
+        environment = room.environment()
+    process = subprocess.Popen(
+        room.command("sh", "-c", command),
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+    deadline = time.monotonic() + DEADLINE_S
+    while not reached.exists():
+        assert process.poll() is None, f"{stop.slug} was not reached"
+        assert time.monotonic() < deadline, f"{stop.slug} was not reached"
+        time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    room.sh('rm -f "$1"/shims/*', str(room.place))
+
+
+def until_free(disk: Disk) -> None:
+    """Wait until what was killed has let go of the disk."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        try:
+            os.close(os.open(disk.path, os.O_RDONLY | os.O_EXCL))
+            return
+        except OSError:
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("stop", range(len(COMMANDS) + 1))
+def test_stopped_between_two_commands(room: Room, stop: int) -> None:
+    """Right before the command of that number is right after the one before it."""
+    disk = room.disk()
+    came_back_blank(room, disk)
+    decision, commands = room.plan(disk.path)
+    assert isinstance(decision, Format)
+    assert len(commands) == len(COMMANDS)
+    for command in commands[:stop]:
+        room.sh(command)
+    if stop >= MADE:
+        leave_a_file(room, disk)
+    finish(room, disk)
+    assert stop < MADE or room.sh('ls "$1"', room.mount_point) == "precious\n"
+
+
+@pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.slug)
+def test_killed_in_the_middle_of_a_command(room: Room, stop: Stop) -> None:
+    disk = room.disk()
+    came_back_blank(room, disk)
+    _, commands = room.plan(disk.path)
+    index = COMMANDS.index(stop.command)
+    for command in commands[:index]:
+        room.sh(command)
+    if index >= MADE:
+        leave_a_file(room, disk)
+    stop_in(room, disk, stop, commands[index])
+    if index < COMMANDS.index("mount"):
+        until_free(disk)
+    finish(room, disk, stop.token)
+    assert index < MADE or room.sh('ls "$1"', room.mount_point) == "precious\n"
+
+
+@pytest.mark.parametrize("script", [":;", '$REAL "$@";'], ids=["before", "after"])
+def test_killed_while_it_is_mounted_again_with_other_options(room: Room, script: str) -> None:
+    disk = room.disk()
+    done(room, disk)
+    room.sh('mount -o remount,ro "$1"', room.mount_point)
+    decision, commands = room.plan(disk.path)
+    assert isinstance(decision, Mount)
+    assert len(commands) == 1
+    stop_in(room, disk, Stop("remount", "stopped", "mount", script), commands[0])
     finish(room, disk)
 
 
-def test_data_that_appears_between_plan_and_apply_is_not_overwritten(room: Room) -> None:
+@pytest.mark.parametrize(
+    ("tool", "script"),
+    [
+        ("wipefs", ":;"),
+        ("wipefs", '$REAL "$@";'),
+        ("mkfs.xfs", 'case "$*" in *-N) exec $REAL "$@";; esac;'),
+    ],
+    ids=["before anything is wiped", "wiped, no file system yet", "mkfs not begun"],
+)
+def test_killed_while_a_token_wipes(room: Room, tool: str, script: str) -> None:
     disk = room.disk()
-    decision, commands = room.plan(disk.path)
-    assert isinstance(decision, Format)
+    came_back_blank(room, disk)
     room.sh('mkfs.ext4 -q "$1"', disk.path)
-    before = disk.sha256()
-    run = subprocess.run(
-        room.command("sh", "-c", commands[0]), capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 1
-    assert "is no longer what was decided on" in run.stderr
-    assert "wipefs: was" in run.stderr
-    assert disk.sha256() == before
-
-
-def test_another_disk_under_the_same_name_is_not_formatted(room: Room) -> None:
-    """Same name, same number, same size, blank as well: only that it was attached anew differs."""
-    disk = room.disk()
-    decision, commands = room.plan(disk.path)
-    assert isinstance(decision, Format)
-    room.detach(disk)
-    disk.image.unlink()
-    other = room.disk(path=disk.path)
-    run = subprocess.run(
-        room.command("sh", "-c", commands[0]), capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 1
-    assert "diskseq" in run.stderr
-    assert other.read(0, 4096) == bytes(4096)
-
-
-def test_a_disk_that_is_mounted_between_plan_and_apply_is_left_alone(room: Room) -> None:
-    disk = room.disk()
-    room.sh('mkfs.xfs -q "$1"', disk.path)
     refusal, _ = room.plan(disk.path)
-    token = getattr(refusal, "token", None)
-    decision, commands = room.plan(disk.path, wipe=(token,))
+    decision, commands = room.plan(disk.path, wipe=(getattr(refusal, "token", ""),))
     assert isinstance(decision, Format)
-    room.sh('mkdir "$2"; mount "$1" "$2"; touch "$2/precious"', disk.path, f"{room.place}/x")
-    run = subprocess.run(
-        room.command("sh", "-c", commands[0]), capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 1
-    assert room.sh('ls "$1"', f"{room.place}/x") == "precious\n"
+    if tool == "wipefs":  # which is one of the probes as well
+        script = f'case "$*" in *--all*) {script} ;; *) exec $REAL "$@";; esac;'
+    stop_in(room, disk, Stop("mkfs", tool, tool, script), commands[0])
+    until_free(disk)
+    again = room.pyinfra(device=disk.path)
+    assert again.code == 1, again.text
+    found = re.search(r"--data wipe='([^']+)'", again.text)
+    assert found is not None, again.text
+    assert room.pyinfra(device=disk.path, wipe=found.group(1)).code == 0
+    finish(room, disk)
 
 
-def test_fstab_that_changes_between_plan_and_apply_is_left_alone(room: Room) -> None:
+def test_only_the_guard_is_killed_and_mkfs_goes_on(room: Room) -> None:
+    """A run beside it sees who has the disk open, and leaves it alone."""
     disk = room.disk()
+    came_back_blank(room, disk)
     _, commands = room.plan(disk.path)
-    for command in commands[:2]:
-        room.sh(command)
-    room.sh("echo '/dev/x /x ext4 defaults 0 0' >> /etc/fstab")
-    before = room.fstab()
-    run = subprocess.run(
-        room.command("sh", "-c", commands[2]), capture_output=True, text=True, check=False
+    reached = room.place.parent / "reached"
+    room.shim("mkfs.xfs", f"exec 3<{disk.path}; touch {reached}; sleep {DEADLINE_S}; exit 1")
+    guard = subprocess.Popen(
+        room.command("sh", "-c", f"exec {commands[0].split(' && ')[0]}"),
+        start_new_session=True,
+        env=room.environment(),
     )
-    assert run.returncode == 1
-    assert "has changed since" in run.stderr
-    assert room.fstab() == before
+    deadline = time.monotonic() + DEADLINE_S
+    while not reached.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    guard.kill()
+    guard.wait()
+    room.sh('rm "$1"/shims/mkfs.xfs', str(room.place))
+    run = room.pyinfra(device=disk.path)
+    assert run.code == 1
+    assert "is in use" in run.text
+    os.killpg(guard.pid, signal.SIGKILL)
+    until_free(disk)
+    finish(room, disk)
 
 
 def test_a_full_disk_is_said_and_mended_once_there_is_room(room: Room) -> None:
@@ -143,6 +256,7 @@ def test_a_full_disk_is_said_and_mended_once_there_is_room(room: Room) -> None:
     run = room.pyinfra(device=disk.path)
     assert run.code == 1, run.text
     assert "No space left on device" in run.text
+    assert "next: " in run.text
     assert "Traceback" not in run.text
     room.sh('rm "$1/big"', room.mount_point)
     finish(room, disk)

@@ -252,7 +252,7 @@ def test_fstab_fields_survive_spaces_tabs_backslashes_and_umlauts() -> None:
 
 
 def test_fstab_with_comments_and_short_lines() -> None:
-    lines = parse_fstab("\n  # x\nLABEL=a /a\n/dev/vdc /b/ xfs\n", {"/dev/vdc": "252:32"})
+    lines = parse_fstab("\n  # x\nLABEL=a //a\n/dev/vdc /b/./ xfs\n", {"/dev/vdc": "252:32"})
     assert [(x.source, x.target, x.kind, x.options, x.device) for x in lines] == [
         ("LABEL=a", "/a", "auto", ("defaults",), None),
         ("/dev/vdc", "/b", "xfs", ("defaults",), "252:32"),

@@ -83,6 +83,7 @@ def test_the_guard_does_nothing_without_the_whole_command_line() -> None:
             b"a /a b\nx /mnt/models y\nz /z w\nx2 /mnt/models/ y\n",
             b"a /a b\n" + LINE + b"\nz /z w\n",
         ),
+        (b"nas:/x //mnt//models/./ nfs\n", LINE + b"\n"),
         (b"# x /mnt/models y\n", b"# x /mnt/models y\n" + LINE + b"\n"),
         (ODD, ODD + LINE + b"\n"),
         (b"x /mnt/models2 y\n", b"x /mnt/models2 y\n" + LINE + b"\n"),
