@@ -9,16 +9,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Debian packages of the practice droplet; nothing else in the project needs them.
 LAB_PACKAGES := debootstrap systemd-container xfsprogs slirp4netns openssh-client
+# `$(APT_INSTALL) NAMES`: install them, or say what to look at; another apt may be at work.
+APT_INSTALL := GOALS='$(MAKECMDGOALS)' bash .ci/apt-install
 
 .PHONY: help demo test lint unit clean-lab lab-packages
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: .venv/.installed lab-packages ## Practice droplet, deploy twice, benchmark, table of results
+demo: lab-packages .venv/.installed ## Practice droplet, deploy twice, benchmark, table of results
 	@$(BIN)/python -m rocminfra.lab.demo
 
-test: .venv/.installed lab-packages lint ## Everything: lint, types, unit tests, lab tests
+test: lab-packages .venv/.installed lint ## Everything: lint, types, unit tests, lab tests
 	@$(BIN)/python -m pytest
 
 lint: .venv/.installed ## ruff and mypy --strict
@@ -37,8 +39,7 @@ clean-lab: ## Take every practice droplet away, also after a demo that was kille
 	@echo "==> Python environment in .venv" >&2
 	exec 9>.venv.lock; flock 9
 	$(PYTHON) -m venv .venv 2>/dev/null || {
-	  echo "==> python3-venv is missing: installing it" >&2
-	  apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null
+	  $(APT_INSTALL) python3-venv
 	  rm -rf .venv && $(PYTHON) -m venv .venv
 	}
 	$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev]'
@@ -48,10 +49,4 @@ lab-packages:
 	@missing=$$(for package in $(LAB_PACKAGES); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q '^install ok installed' \
 	    || echo $$package; done)
-	if test -n "$$missing"; then
-	  test "$$(id -u)" = 0 || { echo "needs root to install:" $$missing >&2
-	    echo "next: sudo apt-get install" $$missing >&2; exit 6; }
-	  echo "==> Debian packages:" $$missing >&2
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends $$missing >/dev/null
-	fi
+	if test -n "$$missing"; then $(APT_INSTALL) $$missing; fi

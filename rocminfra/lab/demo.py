@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rocminfra.lab import lock, processes
+from rocminfra.lab import lock, processes, requirements
 from rocminfra.lab.errors import LabError
 
 DROPLET = "demo"
+# Where `make` puts it; nobody who tries the demo has it on the search path.
+COMMAND = ".venv/bin/rocminfra lab"
 ROOT = Path(__file__).resolve().parents[2]
 STATE = (
     "systemctl show --property InvocationID --value vllm.service docker.service; "
@@ -31,9 +33,13 @@ class DemoFailed(Exception):
 
 
 def main() -> int:
-    """Run the demo; the exit code is 0, 1 when a stage failed, 9 when another demo runs."""
+    """Run the demo.
+
+    The exit code is 0; 1 when a stage failed; 6 without root; 9 while another demo runs.
+    """
     started = time.monotonic()
     try:
+        requirements.check_root("sudo make demo")
         with lock.exclusive("demo"):
             # What a killed demo left running would go on in this one's droplet.
             processes.end(lock.started_under("demo"))
@@ -43,10 +49,10 @@ def main() -> int:
         return error.code
     except DemoFailed as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
-        print(f"next: rocminfra lab logs {DROPLET}; make clean-lab", file=sys.stderr)
+        print(f"next: {COMMAND} logs {DROPLET}; make clean-lab", file=sys.stderr)
         return 1
     print(f"\nThe whole demo took {time.monotonic() - started:.0f} s.", file=sys.stderr)
-    print(f"Look around: .venv/bin/rocminfra lab ssh {DROPLET}", file=sys.stderr)
+    print(f"Look around: {COMMAND} ssh {DROPLET}", file=sys.stderr)
     print("Take it away: make clean-lab", file=sys.stderr)
     return 0
 
