@@ -21,6 +21,11 @@ DROPLET = "demo"
 # Where `make` puts it; nobody who tries the demo has it on the search path.
 COMMAND = ".venv/bin/rocminfra lab"
 ROOT = Path(__file__).resolve().parents[2]
+DROPLET_STAGE = "Practice droplet"
+DEPLOY_STAGE = "pyinfra -y inventory/lab.py deploy.py"
+AGAIN_STAGE = "The same again: nothing may change"
+BENCHMARK_STAGE = "pyinfra -y inventory/lab.py tasks/benchmark.py"
+STAGES = (DROPLET_STAGE, DEPLOY_STAGE, AGAIN_STAGE, BENCHMARK_STAGE)
 STATE = (
     "systemctl show --property InvocationID --value vllm.service docker.service; "
     "docker inspect --format '{{.State.StartedAt}}' $(docker ps -q); "
@@ -58,14 +63,14 @@ def main() -> int:
 
 
 def _run() -> None:
-    with _stage("Practice droplet"):
+    with _stage(DROPLET_STAGE):
         # Left over from a demo that was killed, or from the one before: this one starts afresh.
         _call([*_rocminfra("lab"), "down", DROPLET, "--if-exists"])
         _call([*_rocminfra("lab"), "up", "--name", DROPLET])
-    with _stage("pyinfra -y inventory/lab.py deploy.py"):
+    with _stage(DEPLOY_STAGE):
         _call(_pyinfra("deploy.py"))
     before = _observe()
-    with _stage("The same again: nothing may change"):
+    with _stage(AGAIN_STAGE):
         changed = _changes(_call([*_pyinfra("deploy.py"), "--json"], capture=True))
     if changed:
         raise DemoFailed(f"the second run changed: {', '.join(changed)}")
@@ -73,7 +78,7 @@ def _run() -> None:
     if after != before:
         raise DemoFailed(f"the second run restarted something:\n{before}\n{after}")
     print("    no changes, no restarts", file=sys.stderr)
-    with _stage("pyinfra -y inventory/lab.py tasks/benchmark.py"):
+    with _stage(BENCHMARK_STAGE):
         _call([*_pyinfra("tasks/benchmark.py"), "--data", "bench.scenario=smoke"])
 
 
