@@ -7,20 +7,22 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Debian packages of the practice droplet; nothing else in the project needs them.
-LAB_PACKAGES := debootstrap systemd-container xfsprogs slirp4netns openssh-client
+# Debian packages of the practice droplet, and of the virtual machine that only tests use.
+PACKAGES := debootstrap systemd-container xfsprogs slirp4netns openssh-client
+VM_PACKAGES := qemu-system-x86 qemu-utils
 # `$(APT_INSTALL) NAMES`: install them, or say what to look at; another apt may be at work.
 APT_INSTALL := GOALS='$(MAKECMDGOALS)' bash .ci/apt-install
 
-.PHONY: help demo test lint unit clean-lab lab-packages
+.PHONY: help demo test lint unit clean-lab packages
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: lab-packages .venv/.installed ## Practice droplet, deploy twice, benchmark, table of results
+demo: packages .venv/.installed ## Practice droplet, deploy twice, benchmark, table of results
 	@$(BIN)/python -m rocminfra.lab.demo
 
-test: lab-packages .venv/.installed lint ## Everything: lint, types, unit tests, lab tests
+test: PACKAGES += $(VM_PACKAGES)
+test: packages .venv/.installed lint ## Everything: lint, types, unit tests, lab tests, virtual machine
 	@$(BIN)/python -m pytest
 
 lint: .venv/.installed ## ruff and mypy --strict
@@ -45,8 +47,8 @@ clean-lab: ## Take every practice droplet away, also after a demo that was kille
 	$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-lab-packages:
-	@missing=$$(for package in $(LAB_PACKAGES); do \
+packages:
+	@missing=$$(for package in $(PACKAGES); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q '^install ok installed' \
 	    || echo $$package; done)
 	if test -n "$$missing"; then $(APT_INSTALL) $$missing; fi

@@ -24,6 +24,10 @@ from rocminfra.planning.reference_model import (
 _INDEX = "model.safetensors.index.json"
 # A header longer than this is no header: the format's own limit.
 _MOST_HEADER_BYTES = 100_000_000
+# The largest index of a published model has 10 MB; somebody may name its weights instead.
+_MOST_JSON_BYTES = 100_000_000
+# A thousand times the largest published model; more is no size.
+_MOST_BYTES = 10**16
 
 
 def load_model(model: str = REFERENCE_NAME, dtype: str = "auto") -> ModelSpec:
@@ -57,11 +61,23 @@ def tensor_bytes(folder: Path) -> int | None:
     """
     index = folder / _INDEX
     if index.is_file():
-        size = _json(index).get("metadata", {}).get("total_size")
-        if isinstance(size, (int, float)) and size > 0:
-            return int(size)
+        size = _total_size(index)
+        if size is not None:
+            return size
     files = sorted(folder.glob("*.safetensors"))
     return sum(_file_tensor_bytes(file) for file in files) if files else None
+
+
+def _total_size(index: Path) -> int | None:
+    """What an index says of all tensors together; None when it leaves that out, as some do."""
+    metadata = _json(index).get("metadata")
+    if not isinstance(metadata, Mapping) or "total_size" not in metadata:
+        return None
+    size = metadata["total_size"]
+    is_number = isinstance(size, (int, float)) and not isinstance(size, bool)
+    if not is_number or not 0 < size < _MOST_BYTES:
+        raise UnknownModelError(f"{index}: metadata.total_size is {size!r}, which is no size")
+    return int(size)
 
 
 def _config_file(model: str) -> Path | None:
@@ -95,8 +111,11 @@ def _cached(model: str) -> Path | None:
 
 def _json(path: Path) -> Mapping[str, Any]:
     try:
+        size = path.stat().st_size
+        if size > _MOST_JSON_BYTES:
+            raise UnknownModelError(f"{path} has {size:,} bytes and is no configuration")
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UnknownModelError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise UnknownModelError(f"{path} holds no JSON object")
@@ -113,5 +132,8 @@ def _file_tensor_bytes(path: Path) -> int:
             header = json.loads(file.read(length))
             tensors = [value for key, value in header.items() if key != "__metadata__"]
             return sum(value["data_offsets"][1] - value["data_offsets"][0] for value in tensors)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, struct.error) as error:
+    except (
+        *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
+        struct.error,
+    ) as error:
         raise UnknownModelError(f"{path} is no safetensors file: {error}") from None

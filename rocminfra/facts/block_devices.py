@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rocminfra.facts.signatures import blkid_look, wipefs_look
+from rocminfra.facts.signatures import blkid_look, partition_entry, wipefs_look
 from rocminfra.facts.tool_output import NotUnderstood, loads_tool
 from rocminfra.planning.disk_observation import INTERRUPTED, Device, Finding, Identity, Look
 
@@ -63,7 +63,10 @@ def _device(
     content = _content(raw)
     if isinstance(content, dict) and content["size"] != size:
         problems.append(f"the device itself says {content['size']} bytes, sysfs {size}")
+    if raw.get("parent") is not None and raw["parent"] not in every:
+        problems.append(f"the disk that {path} is on is not known")
     kind = str(row.get("type")) if row is not None else "unknown"
+    part = partition_entry(raw.get("blkid"))
     return Device(
         number=number,
         name=name,
@@ -80,8 +83,18 @@ def _device(
         removable=raw.get("removable") == "1",
         looks=_looks(raw, content),
         problems=tuple(problems),
-        record=json.dumps(raw, sort_keys=True),
+        part_uuid=part.get("PART_ENTRY_UUID"),
+        part_label=part.get("PART_ENTRY_NAME"),
+        record=json.dumps(_family(number, raw, every), sort_keys=True),
     )
+
+
+def _family(
+    number: str, raw: Mapping[str, Any], every: Mapping[str, Any]
+) -> dict[str, Mapping[str, Any]]:
+    """What was read of a device, of the disk it is on, and of all partitions of that."""
+    disk = raw.get("parent") or number
+    return {n: r for n, r in every.items() if n in (number, disk) or r.get("parent") == disk}
 
 
 def _content(raw: Mapping[str, Any]) -> dict[str, Any] | str | None:

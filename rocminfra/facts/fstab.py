@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 
@@ -26,7 +27,7 @@ def parse_fstab(text: str, nodes: Mapping[str, str | None]) -> tuple[FstabLine, 
         source, target = unescape(fields[0]), unescape(fields[1])
         kind = fields[2] if len(fields) > 2 else "auto"
         options = tuple(unescape(fields[3]).split(",")) if len(fields) > 3 else ("defaults",)
-        folder = target.rstrip("/") or target
+        folder = posixpath.normpath(target) if target.startswith("/") else target
         entries.append(FstabLine(source, folder, kind, options, nodes.get(source)))
     return tuple(entries)
 

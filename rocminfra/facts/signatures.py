@@ -44,6 +44,16 @@ def blkid_look(run: Any) -> Look:
     return Look("blkid", Finding.DATA, _told(signatures), signatures)
 
 
+def partition_entry(run: Any) -> dict[str, str]:
+    """What the same answer tells of a partition's line in the table; empty for anything else."""
+    try:
+        check_run(run, "blkid")
+        found = _export(run["out"])
+    except NotUnderstood:
+        return {}
+    return {key: value for key, value in found.items() if key.startswith(_ENTRY)}
+
+
 def wipefs_look(run: Any) -> Look:
     """Outcome of ``wipefs --no-act -J DEVICE``."""
     try:

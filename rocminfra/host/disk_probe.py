@@ -37,14 +37,14 @@ LSBLK_COLUMNS = "NAME,KNAME,PATH,MAJ:MIN,TYPE,SIZE,RO,RM,PKNAME,SERIAL,WWN"
 TEXTS = ("ro", "removable", "size", "partition", "diskseq", "serial", "wwid", "nsid")
 MORE_TEXTS = ("device/serial", "device/wwid", "dm/name", "dm/uuid", "md/uuid", "loop/backing_file")
 # Never scratch disks, unless one is asked for by its path.
-PASSED_OVER = ("loop", "zram", "ram", "sr", "fd")
+PASSED_OVER = ("loop", "zram", "ram", "sr", "fd", "nbd", "rbd", "drbd")
 
 
 def observe(request: dict[str, Any], content: str) -> dict[str, Any]:
     """Everything that the choice of a scratch disk is decided on.
 
     + request: ``device`` and ``mount_point``; or ``only``, the path of one device, to repeat the
-      look at that one
+      look at that one, the disk it is on, and the partitions of that
     + content: text of the program that looks into a device
     """
     wanted = request.get("only", request.get("device", "auto"))
@@ -71,7 +71,7 @@ def observe(request: dict[str, Any], content: str) -> dict[str, Any]:
     seen["devices"] = {}
     for number, device in table.items():
         asked_for = number in family or device["parent"] in family
-        if "only" in request and number != target:
+        if "only" in request and not asked_for:
             continue
         device["mounted"] = [m["target"] for m in used["mounts"] if m["number"] == number]
         device["swap"] = number in used["swaps"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import re
 import sys
 
@@ -43,7 +44,7 @@ def _is_for(line: bytes, target: bytes) -> bool:
     if len(fields) < 2 or fields[0].startswith(b"#"):
         return False
     found = re.sub(rb"\\([0-7]{3})", lambda m: bytes((int(m.group(1), 8) & 255,)), fields[1])
-    return (found.rstrip(b"/") or found) == target
+    return found.startswith(b"/") and posixpath.normpath(found) == target
 
 
 def main(arguments: list[str]) -> int:

@@ -30,6 +30,7 @@ from rocminfra.operations.disk_commands import format_command, step_command
 from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
 from rocminfra.planning.disk import Decision, Format, Keep, Mount, Refuse, decide
 from rocminfra.planning.disk_observation import Desired, Observed
+from rocminfra.planning.disk_wipe import unused
 
 _KEY = "rocminfra.disks"
 
@@ -54,7 +55,10 @@ def gate(
     decision = decide(observed, desired)
     if isinstance(decision, Refuse):
         take_out(state, host, _failure(decision, _preview(observed, decision)))
-    elif not isinstance(decision, Keep):
+    elif isinstance(decision, Keep):
+        for line in unused(desired.wipe, desired.host, decision.device):
+            host.log(line)
+    else:
         for line in (*_lines(decision), *_preview(observed, decision)):
             host.log(line)
     return decision
@@ -78,7 +82,8 @@ def scratch(
     + device: ``auto`` chooses by rule; or a path such as ``/dev/vdc`` or ``/dev/disk/by-id/…``, a
       whole disk or a partition
     + mount_point: absolute path; made unwritable below the mount
-    + label: XFS label, at most 12 bytes; a file system with it is taken as ours
+    + label: XFS label, at most 12 letters, digits, dots, dashes or _; a file system with it is
+      taken as ours
     + mount_options: options of the mount and of fstab
     + owner: user that owns the mounted directory
     + expected_size_gib: size in GiB when it is known; a disk that differs by more than 5 % is

@@ -24,8 +24,9 @@ def format_command(decision: Format, desired: Desired) -> StringCommand:
         # Without -f, mkfs.xfs itself refuses a disk on which libblkid finds something.
         command = [*mkfs, device.path]
     else:
-        # Without --force, so that wipefs as well opens the disk exclusively.
-        script = 'wipefs --all "$1" && shift && exec "$@"'
+        # mkfs.xfs first says whether it would: nothing is wiped for a file system that cannot be
+        # made. Without --force, so that wipefs as well opens the disk exclusively.
+        script = 'disk=$1; shift; "$@" -N >/dev/null && wipefs --all "$disk" && exec "$@"'
         command = ["sh", "-c", script, "sh", device.path, *mkfs, "-f", device.path]
     looks = (source("disk_probe"), source("disk_content"))
     return StringCommand(
@@ -52,12 +53,10 @@ def step_command(
     if step is Step.MOUNT:
         # systemd may have mounted it by itself as soon as the file system appeared.
         return StringCommand(
-            "findmnt --mountpoint",
-            place,
-            ">/dev/null || mount -t xfs -o",
-            QuoteString(options),
-            QuoteString(decision.device.path),
-            place,
+            *("findmnt --mountpoint", place, ">/dev/null || {"),
+            *_if_same_file_system(decision),
+            *("mount -t xfs -o", QuoteString(options), QuoteString(decision.device.path), place),
+            "; }",
         )
     if step is Step.REMOUNT:
         live = mounts_at(observed, desired.mount_point)[-1].options
@@ -79,15 +78,25 @@ def _owner(desired: Desired) -> QuoteString:
     return QuoteString(desired.owner)
 
 
+def _if_same_file_system(decision: Mount | Format) -> tuple[str | QuoteString, ...]:
+    """The device may be another one by now: only the file system's own UUID tells."""
+    path = QuoteString(decision.device.path)
+    return (
+        *('test "$(blkid -p -s UUID -o value', path, ')" =', QuoteString(decision.uuid)),
+        *("|| { echo", path, "no longer holds file system", QuoteString(decision.uuid)),
+        "; echo next: run this again; exit 1; } >&2;",
+    )
+
+
 def _if_mounted(
     decision: Mount | Format, desired: Desired, command: StringCommand
 ) -> StringCommand:
     return StringCommand(
-        'test "$(findmnt -n -o MAJ:MIN --mountpoint',
-        QuoteString(desired.mount_point),
-        "| tr -d ' ')\" =",
-        QuoteString(decision.device.number),
-        "&&",
+        *('test "$(findmnt -n -o MAJ:MIN --mountpoint', QuoteString(desired.mount_point)),
+        *("| tr -d ' ')\" =", QuoteString(decision.device.number)),
+        *("|| { echo", QuoteString(desired.mount_point), "has another device mounted;"),
+        "echo next: run this again; exit 1; } >&2;",
+        *_if_same_file_system(decision),
         command,
     )
 

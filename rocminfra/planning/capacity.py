@@ -150,15 +150,33 @@ def capacity(
     """What a model has on ``tensor_parallel`` GPUs of a kind.
 
     Weights are split evenly; the few tensors that every GPU keeps whole (norms) are not counted.
-    Raises ValueError for a utilization outside (0, 1], for lengths that are not positive, and for
-    layers whose sharing of blocks is not known.
+    Raises ValueError for a utilization outside (0, 1], for lengths that are not positive, for
+    layers whose sharing of blocks is not known, for a KV cache whose type is not, and for pixels
+    beyond the model's own limit without a measured overhead.
     """
     how = Serving() if serving is None else serving
     if not 0 < how.utilization <= 1:
         raise ValueError(f"utilization lies in (0, 1], not {how.utilization}")
     if min(how.max_model_len, how.max_num_seqs, how.max_num_batched_tokens, tensor_parallel) < 1:
         raise ValueError(f"lengths and counts must be positive: {how}, {tensor_parallel} GPUs")
-    over = how.overhead or overheads.expected(spec, how.max_pixels, tensor_parallel)
+    if how.max_num_batched_tokens < how.max_num_seqs:
+        raise ValueError(
+            f"max-num-batched-tokens {how.max_num_batched_tokens:,} must not be below max-num-seqs "
+            f"{how.max_num_seqs:,}"
+        )
+    if spec.prescribes_kv_type and how.kv_dtype_bytes != 1:
+        raise ValueError(
+            f"{spec.name}: its quantization_config prescribes the type of the KV cache, which the "
+            "engine's 'auto' follows for some formats only: ask with kv-cache-dtype fp8"
+        )
+    if how.overhead is None and _is_raised(spec, how.max_pixels):
+        raise ValueError(
+            f"{spec.name}: max-pixels {how.max_pixels:,} is more than its own limit, and what the "
+            "vision encoder then needs is not known: measure it, and give it as overhead-gib"
+        )
+    over = how.overhead or overheads.expected(
+        spec, how.max_pixels, tensor_parallel, how.max_num_batched_tokens
+    )
     weights = -(-spec.weights_bytes // tensor_parallel)
     shared = layout(spec.layers)
     block_bytes = shared.block_bytes(how.kv_dtype_bytes, tensor_parallel)
@@ -179,6 +197,12 @@ def capacity(
         needed_bytes=needed,
         refused=_refused(spec, how, tensor_parallel),
     )
+
+
+def _is_raised(spec: ModelSpec, max_pixels: int | None) -> bool:
+    if spec.vision is None or max_pixels is None:
+        return False
+    return max_pixels > spec.vision.max_pixels
 
 
 def _refused(spec: ModelSpec, serving: Serving, tensor_parallel: int) -> str | None:

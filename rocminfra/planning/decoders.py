@@ -15,6 +15,9 @@ from rocminfra.planning.model_shape import Experts
 from rocminfra.planning.model_spec import UnknownModelError
 
 Config = Mapping[str, Any]
+# Ten times the deepest published model. Each layer becomes an object, so a slip of the keyboard
+# must not become ten million of them.
+_MOST_LAYERS = 2_000
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,26 @@ class Decoder:
 
     parameters: int
     embedding: int
+    head: int
     heads: int
     hidden: int
     layers: tuple[KvLayer, ...]
     attention_values: int
+    activation_values: int
     experts: Experts | None = None
+
+
+def layer_count(config: Config) -> int:
+    """Layers of a decoder; ValueError for a number that no model has."""
+    count = int(config["num_hidden_layers"])
+    if not 0 < count <= _MOST_LAYERS:
+        raise ValueError(f"num_hidden_layers is {count}")
+    return count
 
 
 def llama(config: Config) -> Decoder:
     """Llama and Mistral: grouped-query attention; Mistral 7B v0.1 with a window in all layers."""
-    window = config.get("sliding_window")
-    windows = [window] * int(config["num_hidden_layers"])
+    windows = _typed(config) or [config.get("sliding_window")] * layer_count(config)
     return _grouped(config, windows, qkv_bias=bool(config.get("attention_bias", False)))
 
 
@@ -52,7 +64,7 @@ def qwen3_moe(config: Config) -> Decoder:
     """Qwen3 with routed experts in every layer."""
     if config.get("decoder_sparse_step", 1) != 1 or config.get("mlp_only_layers"):
         raise UnknownModelError("dense layers among the experts' (mlp_only_layers) are not known")
-    hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
+    hidden, layers = int(config["hidden_size"]), layer_count(config)
     count = int(config["num_experts"])
     expert = 3 * hidden * int(config["moe_intermediate_size"])
     experts = Experts(count, int(config["num_experts_per_tok"]), layers * count * expert)
@@ -61,13 +73,14 @@ def qwen3_moe(config: Config) -> Decoder:
         _qwen_windows(config),
         head_norms=True,
         feed_forward=hidden * count + count * expert,
+        activation_values=_alive(hidden, int(config["moe_intermediate_size"]), experts.per_token),
         experts=experts,
     )
 
 
 def mixtral(config: Config) -> Decoder:
     """Mixtral: eight experts, two of them for a token."""
-    hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
+    hidden, layers = int(config["hidden_size"]), layer_count(config)
     count = int(config["num_local_experts"])
     expert = 3 * hidden * int(config["intermediate_size"])
     experts = Experts(count, int(config["num_experts_per_tok"]), layers * count * expert)
@@ -75,13 +88,14 @@ def mixtral(config: Config) -> Decoder:
         config,
         [config.get("sliding_window")] * layers,
         feed_forward=hidden * count + count * expert,
+        activation_values=_alive(hidden, int(config["intermediate_size"]), experts.per_token),
         experts=experts,
     )
 
 
 def gemma2(config: Config) -> Decoder:
     """Gemma 2: every other layer with a window, four norms a layer, tied embeddings."""
-    layers = int(config["num_hidden_layers"])
+    layers = layer_count(config)
     window = int(config["sliding_window"])
     windows = _typed(config) or [window if index % 2 == 0 else None for index in range(layers)]
     return _grouped(config, windows, norms=4, tied_by_default=True)
@@ -103,7 +117,7 @@ def gemma3(config: Config) -> Decoder:
     pattern = int(full.get("sliding_window_pattern", 6))
     windows = _typed(full) or [
         None if (index + 1) % pattern == 0 else int(full["sliding_window"])
-        for index in range(int(full["num_hidden_layers"]))
+        for index in range(layer_count(full))
     ]
     return _grouped(full, windows, norms=4, head_norms=True, tied_by_default=True)
 
@@ -112,7 +126,7 @@ def deepseek(config: Config) -> Decoder:
     """DeepSeek V2 and V3: latent attention, shared and routed experts after a few dense layers."""
     if config.get("moe_layer_freq", 1) != 1:
         raise UnknownModelError(f"moe_layer_freq {config['moe_layer_freq']} is not known")
-    hidden, count = int(config["hidden_size"]), int(config["num_hidden_layers"])
+    hidden, count = int(config["hidden_size"]), layer_count(config)
     heads, latent = int(config["num_attention_heads"]), int(config["kv_lora_rank"])
     rope, nope = int(config["qk_rope_head_dim"]), int(config["qk_nope_head_dim"])
     value = int(config["v_head_dim"])
@@ -139,10 +153,19 @@ def deepseek(config: Config) -> Decoder:
         + dense_layers * dense
         + moe_layers * mixture,
         embedding=embedding,
+        head=head,
         heads=heads,
         hidden=hidden,
         layers=(layer,) * count,
         attention_values=heads * (nope + rope + value),
+        activation_values=max(
+            _alive(hidden, int(config["intermediate_size"])),
+            _alive(
+                hidden,
+                int(config["moe_intermediate_size"]),
+                int(config["num_experts_per_tok"]) + int(config["n_shared_experts"]),
+            ),
+        ),
         experts=Experts(routed, int(config["num_experts_per_tok"]), moe_layers * routed * expert),
     )
 
@@ -155,6 +178,7 @@ def _grouped(
     head_norms: bool = False,
     norms: int = 2,
     feed_forward: int | None = None,
+    activation_values: int | None = None,
     tied_by_default: bool = False,
     experts: Experts | None = None,
 ) -> Decoder:
@@ -187,10 +211,12 @@ def _grouped(
         + hidden
         + len(layers) * (attention + feed_forward + norms * hidden),
         embedding=embedding,
+        head=head,
         heads=heads,
         hidden=hidden,
         layers=layers,
         attention_values=2 * queries,
+        activation_values=activation_values or _alive(hidden, int(config["intermediate_size"])),
         experts=experts,
     )
 
@@ -206,8 +232,18 @@ def _embeddings(config: Config, tied_by_default: bool) -> tuple[int, int]:
     return table, table
 
 
+def _alive(hidden: int, inner: int, experts: int = 1) -> int:
+    """Numbers of a token that are in memory at once in a gated feed-forward: the residual and its
+    norm, gate, up and their product; an output for each expert where there are several.
+
+    + experts: that the token passes
+    """
+    outputs = experts * hidden if experts > 1 else 0
+    return 2 * hidden + 3 * experts * inner + outputs
+
+
 def _qwen_windows(config: Config) -> list[int | None]:
-    layers = int(config["num_hidden_layers"])
+    layers = layer_count(config)
     if not config.get("use_sliding_window", False):
         return [None] * layers
     window, first = int(config["sliding_window"]), int(config["max_window_layers"])
@@ -222,5 +258,11 @@ def _typed(config: Config) -> list[int | None] | None:
     unknown = {str(kind) for kind in kinds} - {"full_attention", "sliding_attention"}
     if unknown:
         raise UnknownModelError(f"layers of the kind {', '.join(sorted(unknown))} are not known")
+    if len(kinds) != layer_count(config):
+        raise UnknownModelError(
+            f"layer_types names {len(kinds)} layers and num_hidden_layers {layer_count(config)}"
+        )
+    if "sliding_attention" not in kinds:
+        return [None] * len(kinds)
     window = int(config["sliding_window"])
     return [window if kind == "sliding_attention" else None for kind in kinds]

@@ -30,10 +30,12 @@ from rocminfra.planning.disk_observation import (
 from rocminfra.planning.disk_obstacles import (
     disk_problem,
     fstab_problem,
+    label_problem,
     mount_point_problem,
     twin_problem,
+    uuid_problem,
 )
-from rocminfra.planning.disk_wipe import misfits, permits, tokens
+from rocminfra.planning.disk_wipe import misfits, permits, tokens, unused
 
 __all__ = ["Decision", "Format", "Keep", "Mount", "Refuse", "decide", "is_blank", "is_ours"]
 
@@ -49,7 +51,7 @@ def decide(observed: Observed, desired: Desired) -> Decision:
             observed.problems,
             "repair what is named above (as root: lsblk, findmnt), then run this again",
         )
-    problem = mount_point_problem(observed, desired)
+    problem = label_problem(desired) or mount_point_problem(observed, desired)
     if problem is not None:
         return problem
     choice = choose(observed, desired)
@@ -122,12 +124,12 @@ def _mounted(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
         )
     uuid = device.signatures[0].uuid or ""
     steps = missing_steps(observed, desired, device, uuid)
+    told = unused(desired.wipe, desired.host, device)
     if steps:
-        reasons: tuple[str, ...] = (choice.reason, *replaced_lines(observed, desired, uuid))
+        reasons = (choice.reason, *replaced_lines(observed, desired, uuid), *told)
         return Mount(device, uuid, steps, reasons, choice.rejected)
-    return Keep(
-        device, uuid, (choice.reason, "live mount, fstab and sentinel are right"), choice.rejected
-    )
+    right = "live mount, fstab and sentinel are right"
+    return Keep(device, uuid, (choice.reason, right, *told), choice.rejected)
 
 
 def _mount(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
@@ -146,6 +148,7 @@ def _mount(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
         choice.reason,
         f"it holds XFS {uuid} labelled {desired.label}",
         *replaced_lines(observed, desired, uuid),
+        *unused(desired.wipe, desired.host, device),
     )
     return Mount(device, uuid, steps, reasons, choice.rejected)
 
@@ -156,17 +159,18 @@ def _format(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     if uuid is None or not _is_uuid(uuid):
         # The same disk gets the same UUID again, so that a plan can show it before it is applied.
         uuid = str(uuid5(_NAMESPACE, f"{desired.host}|{device.path}|{device.identity}"))
+    problem = uuid_problem(observed, desired, device, uuid)
+    if problem is not None:
+        return problem
+    gets = (f"it gets UUID {uuid}", *replaced_lines(observed, desired, uuid))
     if is_blank(device):
-        return Format(
-            device,
-            uuid,
-            MOUNT_STEPS,
-            (choice.reason, "every probe says it is blank", f"it gets UUID {uuid}"),
-            choice.rejected,
-        )
+        reasons: tuple[str, ...] = (choice.reason, "every probe says it is blank", *gets)
+        return Format(device, uuid, MOUNT_STEPS, reasons, choice.rejected)
     token = permits(desired.wipe, desired.host, device)
-    if token is not None:
-        reasons = (choice.reason, f"wipe token {token}", f"it gets UUID {uuid}", *_evidence(device))
+    # Used and unknown disks have been refused already; here is what that rests on.
+    known = all(device.look(p).finding in (Finding.BLANK, Finding.DATA) for p in PROBES)
+    if token is not None and known:
+        reasons = (choice.reason, f"wipe token {token}", *gets, *_evidence(device))
         return Format(device, uuid, MOUNT_STEPS, reasons, choice.rejected, token)
     wanted = tokens(desired.host, device)[0]
     return Refuse(

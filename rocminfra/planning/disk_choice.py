@@ -98,23 +98,35 @@ def choose(observed: Observed, desired: Desired) -> Chosen | NoChoice:
 
 
 def uses(observed: Observed, device: Device) -> tuple[str, ...]:
-    """What uses ``device`` or anything made of it, as text; empty when nothing does."""
+    """What uses ``device``, anything made of it, or all of the disk it is on; empty for nothing.
+
+    Who has a whole disk open can write into every partition of it, unseen by the partition.
+    """
     found: list[str] = []
     for member in _descendants(observed, device):
         where = "" if member is device else f" ({member.path})"
-        found += [f"mounted at {m.target}{where}" for m in mounts_of(observed, member)]
-        if member.number in observed.swaps:
-            found.append(f"used as swap{where}")
-        found += [f"held by {name}{where}" for name in member.holders]
-        found += [f"{user}{where}" for user in member.users]
+        found += _own_uses(observed, member, where)
         busy = [look for look in member.looks if look.finding is Finding.BUSY]
         found += [f"{look.probe}: {look.evidence}{where}" for look in busy if not member.users]
+    disk = observed.disk_of(device)
+    if disk is not device:
+        # Its exclusive open says nothing: any mounted partition of it keeps it busy.
+        found += _own_uses(observed, disk, f" ({disk.path}, which it is on)")
     return tuple(dict.fromkeys(found))
+
+
+def _own_uses(observed: Observed, device: Device, where: str) -> list[str]:
+    found = [f"mounted at {m.target}{where}" for m in mounts_of(observed, device)]
+    if device.number in observed.swaps:
+        found.append(f"used as swap{where}")
+    built = [other.name for other in observed.devices if device.name in other.slaves]
+    found += [f"held by {name}{where}" for name in dict.fromkeys((*device.holders, *built))]
+    return found + [f"{user}{where}" for user in device.users]
 
 
 def system_use(observed: Observed, device: Device) -> str | None:
     """How the disk that ``device`` is on belongs to the running system, or None."""
-    disk = observed.device(device.parent) or device
+    disk = observed.disk_of(device)
     for member in _descendants(observed, disk):
         for mount in mounts_of(observed, member):
             if mount.target in SYSTEM_MOUNTS:

@@ -85,7 +85,9 @@ class Device:
     + by_id: stable paths that udev made
     + looks: what the probes said; empty when nobody looked
     + problems: disagreements and failures in listing it
-    + record: everything that was read, as canonical JSON, to be compared right before ``mkfs``
+    + part_uuid, part_label: of a partition, as the partition table has them
+    + record: everything that was read of it, of the disk that it is on and of all partitions of
+      that, as canonical JSON by number, to be compared right before ``mkfs``
     """
 
     number: str
@@ -103,6 +105,8 @@ class Device:
     removable: bool = False
     looks: tuple[Look, ...] = ()
     problems: tuple[str, ...] = ()
+    part_uuid: str | None = None
+    part_label: str | None = None
     record: str = "{}"
 
     def look(self, probe: str) -> Look:
@@ -195,6 +199,10 @@ class Observed:
     def named(self, path: str) -> Device | None:
         """The device at ``path``, whatever link that is."""
         return self.device(dict(self.nodes).get(path))
+
+    def disk_of(self, device: Device) -> Device:
+        """The disk that a partition is on; any other device is its own."""
+        return self.device(device.parent) or device
 
     def partitions(self, disk: Device) -> tuple[Device, ...]:
         """The partitions of ``disk``."""

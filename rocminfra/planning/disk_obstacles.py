@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from rocminfra.planning.disk_choice import SMALLEST, mounts_of, size_problem, system_use, uses
 from rocminfra.planning.disk_decision import Refuse
-from rocminfra.planning.disk_mount import fstab_lines, mounts_at
+from rocminfra.planning.disk_mount import fstab_lines, fstab_uuid, mounts_at
 from rocminfra.planning.disk_observation import (
     PROBES,
     Desired,
@@ -14,9 +16,26 @@ from rocminfra.planning.disk_observation import (
     Observed,
 )
 
+# What blkid and wipefs tell alike, and what mkfs.xfs takes: -L, mkfs.xfs(8).
+_LABEL = re.compile(r"[A-Za-z0-9_.-]{1,12}")
+# Names of disks and partitions that change from boot to boot; a volume's name would not.
+_DISK_PATH = re.compile(
+    r"/dev/(disk/by-[a-z]+/[^/]+|(sd|vd|xvd)[a-z]+[0-9]*|nvme[0-9]+n[0-9]+(p[0-9]+)?)"
+)
 # Kinds of lsblk that a file system can be made on; of md it is "raid0", "raid1"…
 _KINDS = frozenset(("disk", "part", "loop", "lvm", "mpath", "crypt"))
 _TABLES = frozenset(("gpt", "dos", "PMBR"))
+
+
+def label_problem(desired: Desired) -> Refuse | None:
+    """A label that mkfs.xfs refuses, or that would not be known again."""
+    if _LABEL.fullmatch(desired.label):
+        return None
+    return Refuse(
+        f"{desired.label!r} cannot be the label of the scratch disk",
+        ("an XFS label has at most 12 bytes; here letters, digits, dots, dashes and _",),
+        "set storage.label to another one, such as rocm-models",
+    )
 
 
 def mount_point_problem(observed: Observed, desired: Desired) -> Refuse | None:
@@ -48,9 +67,8 @@ def mount_point_problem(observed: Observed, desired: Desired) -> Refuse | None:
 
 def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refuse | None:
     ours = {line.source for line in fstab_lines(observed.fstab, desired.mount_point)}
-    mounted = bool(mounts_at(observed, desired.mount_point))
     for line in observed.fstab:
-        named = _named_by(observed, line.source, line.device)
+        named = _named_by(observed, line)
         if line.target != desired.mount_point and line.source in ours:
             return Refuse(
                 f"/etc/fstab mounts {line.source} both at {line.target} and at "
@@ -73,8 +91,8 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
                 f"set storage.device to {named[0].path}, or remove that line from /etc/fstab",
                 device,
             )
-        strange = device not in named and not _replaceable(line)
-        if line.target == desired.mount_point and strange and not mounted:
+        strange = device not in named and not _replaceable(line, desired.label)
+        if line.target == desired.mount_point and strange:
             return Refuse(
                 f"/etc/fstab mounts something else at {desired.mount_point}",
                 (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
@@ -85,21 +103,26 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
     return None
 
 
-def _replaceable(line: FstabLine) -> bool:
+def _replaceable(line: FstabLine, label: str) -> bool:
     """Whether it can be the line of a scratch file system that is gone, and not somebody's data."""
-    return line.kind == "xfs" and line.source.upper().startswith("UUID=")
+    gone = line.device is None and _DISK_PATH.fullmatch(line.source) is not None
+    ours = line.source.upper().startswith("UUID=") or line.source == f"LABEL={label}"
+    return line.kind == "xfs" and (gone or ours)
 
 
 def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse | None:
     """What no token can permit."""
-    if device.problems:
-        return Refuse(
-            f"{device.path} is not understood", device.problems, "lsblk on the host", device
-        )
-    if device.kind not in _KINDS and not device.kind.startswith("raid"):
-        return Refuse(
-            f"{device.path} is of kind {device.kind}", (), "set storage.device to a disk", device
-        )
+    disk = observed.disk_of(device)
+    family = dict.fromkeys((device, disk, *observed.partitions(device)))
+    problems = tuple(problem for member in family for problem in member.problems)
+    if device.parent is not None and disk is device:
+        problems += (f"the disk that {device.path} is on is not known",)
+    if problems:
+        return Refuse(f"{device.path} is not understood", problems, "lsblk on the host", device)
+    for member in (device, disk):
+        if member.kind not in _KINDS and not member.kind.startswith("raid"):
+            what = f"{member.path} is of kind {member.kind}"
+            return Refuse(what, (), "set storage.device to a disk", device)
     system = system_use(observed, device)
     if system is not None:
         return Refuse(
@@ -113,14 +136,10 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
         mounts = mounts_of(observed, device)
         free = f"umount {mounts[0].target}" if mounts else "stop what uses it"
         return Refuse(f"{device.path} is in use", used, f"{free}, then run this again", device)
-    if device.read_only is not False:
-        known = "is read-only" if device.read_only else "may be read-only"
-        return Refuse(
-            f"{device.path} {known}",
-            (),
-            f"blockdev --setrw {device.path}, if that is right",
-            device,
-        )
+    for member in family:
+        if member.read_only:
+            free = f"blockdev --setrw {member.path}, if that is right"
+            return Refuse(f"{member.path} is read-only", (), free, device)
     if device.size < SMALLEST:
         return Refuse(
             f"{device.path} is too small for XFS",
@@ -137,8 +156,9 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
             device,
         )
     failed = tuple(
-        f"{look.probe}: {look.evidence}"
-        for look in map(device.look, PROBES)
+        f"{look.probe}: {look.evidence}" + ("" if member is device else f" ({member.path})")
+        for member in family
+        for look in map(member.look, PROBES)
         if look.finding is Finding.UNKNOWN
     )
     if failed:
@@ -153,8 +173,9 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
 
 def twin_problem(observed: Observed, device: Device) -> Refuse | None:
     """Whether another device shares the identity, or a file system's UUID, with this one."""
-    disk = observed.device(device.parent) or device
-    uuids = {s.uuid for s in device.signatures if s.uuid is not None}
+    disk = observed.disk_of(device)
+    # Members of an array or a pool share its UUID; of file systems only ours is mounted by it.
+    uuids = {s.uuid for s in device.signatures if s.uuid is not None and s.kind == "xfs"}
     twins = [
         f"{other.path} has the same identity {other.identity}"
         for other in observed.devices
@@ -165,7 +186,7 @@ def twin_problem(observed: Observed, device: Device) -> Refuse | None:
         for other in observed.devices
         if other is not device
         for s in other.signatures
-        if s.uuid in uuids
+        if s.uuid in uuids and s.kind == "xfs"
     ]
     if disk is not device:
         table = {
@@ -184,15 +205,49 @@ def twin_problem(observed: Observed, device: Device) -> Refuse | None:
     )
 
 
+def uuid_problem(observed: Observed, desired: Desired, device: Device, uuid: str) -> Refuse | None:
+    """Whether a UUID that ``device`` is to get may belong to another file system."""
+    own = (device, *observed.partitions(device))
+    others = [other for other in observed.devices if other not in own]
+    holders = tuple(
+        f"{other.path} holds a file system with it"
+        for other in others
+        if any((s.uuid or "").lower() == uuid for s in other.signatures)
+    )
+    # What fstab expects may be on a disk that could not be read.
+    if fstab_uuid(observed, desired.mount_point) == uuid:
+        holders += tuple(
+            f"{other.path} may hold it: {look.evidence}"
+            for other in others
+            for look in other.looks
+            if look.probe == "blkid" and look.finding is Finding.UNKNOWN
+        )
+    if not holders:
+        return None
+    return Refuse(
+        f"{device.path} would get UUID {uuid}, which another disk has or may have",
+        holders,
+        "lsblk -o +UUID on the host; set storage.device to the disk that is meant, or remove the "
+        f"line for {desired.mount_point} from /etc/fstab",
+        device,
+    )
+
+
 def _same_disk(one: Device, other: Device) -> bool:
     if one.identity.wwn and other.identity.wwn:
         return one.identity.wwn == other.identity.wwn
     return one.identity.serial is not None and one.identity.serial == other.identity.serial
 
 
-def _named_by(observed: Observed, source: str, number: str | None) -> tuple[Device, ...]:
-    key, _, value = source.partition("=")
+def _named_by(observed: Observed, line: FstabLine) -> tuple[Device, ...]:
+    key, _, value = line.source.partition("=")
     value = value.strip('"')
+    if key == "PARTUUID":
+        return tuple(d for d in observed.devices if (d.part_uuid or "").lower() == value.lower())
+    if key == "PARTLABEL":
+        return tuple(d for d in observed.devices if d.part_label == value)
+    if key == "ID":
+        return tuple(d for d in observed.devices if f"/dev/disk/by-id/{value}" in d.by_id)
     if key == "UUID":
         return tuple(
             d
@@ -201,5 +256,5 @@ def _named_by(observed: Observed, source: str, number: str | None) -> tuple[Devi
         )
     if key == "LABEL":
         return tuple(d for d in observed.devices if any(s.label == value for s in d.signatures))
-    device = observed.device(number)
+    device = observed.device(line.device)
     return () if device is None else (device,)

@@ -21,6 +21,14 @@ def permits(given: tuple[str, ...], host: str, device: Device) -> str | None:
     return next((token for token in given if token in valid), None)
 
 
+def unused(given: tuple[str, ...], host: str, device: Device) -> tuple[str, ...]:
+    """What to say of a token for a disk that holds the scratch file system already."""
+    token = permits(given, host, device)
+    if token is None:
+        return ()
+    return (f"wipe token {token} is not used: {device.path} holds the scratch file system",)
+
+
 def misfits(given: tuple[str, ...], host: str, device: Device) -> tuple[str, ...]:
     """Why none of the given tokens fits, one text each."""
     return tuple(_misfit(token, host, device) for token in given)

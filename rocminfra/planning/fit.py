@@ -14,7 +14,8 @@ from rocminfra.planning.model_spec import ModelSpec
 from rocminfra.planning.remedies import remedies
 
 GIB = 1024**3
-# Arguments of the engine that change what has to fit in ways that are not modelled.
+# Arguments of the engine that change what has to fit: in ways that are not modelled, or because
+# the last of two wins over the setting that the plan was made of.
 _UNMODELLED = (
     "--quantization",
     "-q",
@@ -26,6 +27,20 @@ _UNMODELLED = (
     "--hf-overrides",
     "--load-format",
     "--speculative-config",
+    "--enable-lora",
+    "--block-size",
+    "--config",
+    "--gpu-memory-utilization",
+    "--max-model-len",
+    "--max-num-seqs",
+    "--max-num-batched-tokens",
+    "--kv-cache-dtype",
+    "--dtype",
+    "--tensor-parallel-size",
+    "-tp",
+    "--data-parallel-size",
+    "-dp",
+    "--mm-processor-kwargs",
 )
 # The driver's figure and the table's differ by a few hundred MiB between guests and bare metal.
 _SAME_MEMORY = 0.02
@@ -83,9 +98,10 @@ def decide_fit(
     + memory_mib: of each of the host's GPUs, as the driver reports it; empty if unknown
     + extra_args: further arguments of the engine
     """
-    unmodelled = [arg for arg in extra_args if arg.split("=")[0].split(" ")[0] in _UNMODELLED]
+    names = [arg.split("=")[0].split(" ")[0].replace("_", "-") for arg in extra_args]
+    unmodelled = [name for name in names if name in _UNMODELLED]
     if unmodelled:
-        return NotChecked(f"what {unmodelled[0]} does to memory is not modelled")
+        return NotChecked(f"what {unmodelled[0]} among the extra arguments does is not modelled")
     if not memory_mib:
         return NotChecked("the GPU's memory is not known (no answer from amd-smi)")
     if tensor_parallel > len(memory_mib):

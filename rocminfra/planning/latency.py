@@ -32,7 +32,7 @@ class LatencyConstants:
     """
 
     bandwidth_fraction: float = 0.71
-    compute_fraction: float = 0.405
+    compute_fraction: float = 0.40
     attention_fraction: float = 0.25
     vision_fraction: float = 0.20
     step_overhead_s: float = 0.8e-3
@@ -96,25 +96,24 @@ class LatencyModel:
         self._weights_s = shared * model.dtype_bytes / bandwidth
         self._experts_s = model.expert_parameters * model.dtype_bytes / bandwidth
         self._kv_token_s = model.kv_bytes_per_token / bandwidth
-        self._token_s = 2 * model.active_parameters / (peak * self.constants.compute_fraction)
+        reached_flops = peak * self.constants.compute_fraction
+        self._token_s = 2 * model.active_parameters / reached_flops
+        self._sample_s = 2 * model.head_parameters / reached_flops
         # Two products (scores, values) of 2 FLOPs a pair, head dimension and head.
         pair_flops = 4 * model.layers * model.heads * model.head_dim
         self._pair_s = pair_flops / (peak * self.constants.attention_fraction)
-        self._patch_s = 0.0
-        self._patch_pair_s = 0.0
-        if model.vision is not None:
-            reached = peak * self.constants.vision_fraction
-            self._patch_s = 2 * model.vision.parameters / reached
-            self._patch_pair_s = 4 * model.vision.hidden / reached
+        self._vision_flops = peak * self.constants.vision_fraction
 
     def step_time(self, step: Step) -> StepTime:
         """Where the time of ``step`` goes."""
         tokens = 0
         context = 0
         pairs = 0
+        sampled = 0
         for chunk in step.chunks:
             tokens += chunk.tokens
             context += chunk.context
+            sampled += chunk.samples
             if chunk.tokens > 1:
                 # Causal: a token sees what was computed before, and on average half its chunk.
                 pairs += chunk.tokens * chunk.context + chunk.tokens * (chunk.tokens + 1) // 2
@@ -125,7 +124,7 @@ class LatencyModel:
         if self.model.experts is not None:
             weights += self._experts_s * self.model.experts.touched(tokens)
         return StepTime(
-            matrices=max(weights, tokens * self._token_s),
+            matrices=max(weights, tokens * self._token_s + sampled * self._sample_s),
             kv_read=context * self._kv_token_s,
             attention=pairs * self._pair_s,
             vision=vision,
@@ -133,10 +132,12 @@ class LatencyModel:
         )
 
     def _encode_s(self, patches: int) -> float:
-        if self.model.vision is None:
+        vision = self.model.vision
+        if vision is None:
             return 0.0
-        pairs = self.model.vision.attention_pairs(patches)
-        return patches * self._patch_s + pairs * self._patch_pair_s
+        # Two products (scores, values) of 2 FLOPs a pair and value of the hidden size.
+        attention = 4 * vision.hidden * vision.attention_pairs(patches)
+        return (vision.weights_flops(patches) + attention) / self._vision_flops
 
     def seconds(self, step: Step) -> float:
         """Seconds of ``step``."""

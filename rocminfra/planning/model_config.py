@@ -24,6 +24,12 @@ from rocminfra.planning.decoders import (
     qwen3,
     qwen3_moe,
 )
+from rocminfra.planning.model_checks import (
+    check_known_cache,
+    check_weights,
+    hybrid_traits,
+    prescribes_kv_type,
+)
 from rocminfra.planning.model_spec import ModelSpec, UnknownModelError
 from rocminfra.planning.vision_encoders import Vision, gemma3_vision, qwen2_5_vl, qwen2_vl
 
@@ -49,17 +55,8 @@ _VISION: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Vision]] = {
     "qwen2_5_vl": qwen2_5_vl,
     "gemma3": gemma3_vision,
 }
-# What gives a hybrid away, whatever its name.
-_STATE_KEYS = (
-    "full_attention_interval",
-    "linear_num_value_heads",
-    "mamba_d_state",
-    "mamba_num_heads",
-    "ssm_state_size",
-    "attn_layer_period",
-    "layers_block_type",
-    "hybrid_override_pattern",
-)
+# A hundred times the largest published model.
+_MOST_PARAMETERS = 10**14
 
 KNOWN_MODEL_TYPES = tuple(sorted(_DECODERS))
 
@@ -82,19 +79,23 @@ def read_model(
     + processor: its ``preprocessor_config.json``, which bounds an image's pixels
 
     Raises :class:`UnknownModelError` for a family that is not known, a kind of layer that is not,
-    a quantized model without ``weights_bytes``, and a configuration that lacks something.
+    a quantized model without ``weights_bytes``, files that cannot be this model's, and a
+    configuration that lacks something.
     """
     model_type = str(config.get("model_type", ""))
     text = _text_config(config)
     if model_type not in _DECODERS:
         raise UnknownModelError(_unknown(name, model_type, {**config, **text}))
+    check_known_cache(name, {**config, **text})
+    if model_type not in _VISION and "vision_config" in config:
+        raise UnknownModelError(f"{name}: a {model_type} with a vision_config is not known")
     try:
         decoder = _DECODERS[model_type](text)
         vision = Vision()
-        if model_type in _VISION and "vision_config" in config:
+        if model_type in _VISION:
             other = {**config, **text, **(processor or {})}
             vision = _VISION[model_type](config["vision_config"], other)
-        position = _max_position(text)
+        position = _max_position(model_type, text)
     except KeyError as error:
         raise UnknownModelError(f"{name}: its configuration has no {error.args[0]}") from None
     except UnknownModelError as error:
@@ -118,10 +119,13 @@ def read_model(
         layers=decoder.layers,
         attention_values=decoder.attention_values,
         max_position=position,
+        head_parameters=decoder.head,
+        activation_values=decoder.activation_values,
         experts=decoder.experts,
         vision=vision.shape,
         vision_parameters=vision.parameters,
         image_tokens=vision.image_tokens,
+        prescribes_kv_type=prescribes_kv_type(config),
     )
 
 
@@ -138,20 +142,44 @@ def _check_sane(name: str, decoder: Decoder, vision: Vision, position: int) -> N
     if vision.shape is not None:
         least += [vision.shape.patch, vision.shape.merge, vision.shape.layers, vision.parameters]
         least += [vision.shape.max_pixels - vision.shape.min_pixels + 1]
-    is_sane = bool(decoder.layers) and min(least) > 0 and decoder.parameters > decoder.embedding
+    is_sane = (
+        bool(decoder.layers)
+        and min(least) > 0
+        and decoder.embedding < decoder.parameters
+        and decoder.parameters + vision.parameters < _MOST_PARAMETERS
+    )
     if not is_sane:
         raise UnknownModelError(f"{name}: its configuration has numbers that describe no model")
 
 
-def _max_position(text: Mapping[str, Any]) -> int:
-    """Longest length; stretched rotary embeddings multiply it, as in vLLM, unless their kind has
-    the stretch in it already."""
-    position = int(text.get("max_position_embeddings", 131_072))
-    scaling = text.get("rope_scaling") or {}
-    kind = scaling.get("rope_type", scaling.get("type", ""))
-    if kind in ("llama3", "longrope", "su", "mrope", "default", ""):
-        return position
-    return int(position * float(scaling.get("factor", 1.0)))
+def _max_position(model_type: str, text: Mapping[str, Any]) -> int:
+    """Longest length, as vLLM derives it from a configuration.
+
+    Stretched rotary embeddings multiply it, unless their kind has the stretch in it already, as
+    Gemma 3's length has; yarn multiplies the length before the stretch, which it names.
+    Source: ``_get_and_verify_max_len`` of ``vllm/config/model.py``.
+    """
+    if model_type.startswith("gemma3"):
+        # Published files leave out the default of Gemma3TextConfig.
+        return int(text.get("max_position_embeddings", 131_072))
+    position = int(text["max_position_embeddings"])
+    factor = 1.0
+    for rope in _rotary(text):
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind in ("llama3", "longrope", "su"):
+            continue
+        factor = float(rope.get("factor") or factor)
+        if kind == "yarn":
+            position = int(rope["original_max_position_embeddings"])
+    return int(position * factor)
+
+
+def _rotary(text: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is said of rotary embeddings: under the old key, the new one, or the new one with a
+    part for each kind of layer."""
+    found = text.get("rope_scaling") or text.get("rope_parameters") or {}
+    parts = [part for part in found.values() if isinstance(part, Mapping)]
+    return parts or [found]
 
 
 def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -165,10 +193,7 @@ def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _unknown(name: str, model_type: str, config: Mapping[str, Any]) -> str:
     known = ", ".join(KNOWN_MODEL_TYPES)
-    state = [key for key in _STATE_KEYS if key in config]
-    kinds = config.get("layer_types")
-    if isinstance(kinds, list):
-        state += sorted({str(kind) for kind in kinds} - {"full_attention", "sliding_attention"})
+    state = hybrid_traits(config)
     if state:
         return (
             f"{name}: model_type {model_type!r} is a hybrid ({', '.join(state)}): some of its "
@@ -205,6 +230,8 @@ def _weights(
     # Like vLLM, which loads float32 checkpoints as bfloat16 unless told otherwise.
     wanted = min(own_bytes, 2) if dtype == "auto" else DTYPE_BYTES[dtype]
     quantization = config.get("quantization_config")
+    if weights_bytes is not None:
+        check_weights(name, weights_bytes, parameters, own_bytes, quantization is not None)
     if quantization is not None:
         if weights_bytes is None:
             is_described = isinstance(quantization, Mapping)

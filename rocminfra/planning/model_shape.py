@@ -14,6 +14,7 @@ class VisionShape:
     """A vision encoder that turns patches into image tokens.
 
     + parameters: weights of encoder and merger
+    + merger_parameters: those of the merger, which works on tokens and not on patches
     + layers, hidden: of the encoder
     + patch: side of a patch, pixels
     + merge: patches that become one token, along each side
@@ -31,6 +32,13 @@ class VisionShape:
     max_pixels: int = 16_384 * 28 * 28
     window_patches: int | None = None
     full_layers: int = 0
+    merger_parameters: int = 0
+
+    def weights_flops(self, patches: int) -> int:
+        """FLOPs of all products with weights for an image of so many patches."""
+        merged = patches // self.merge**2
+        encoder = self.parameters - self.merger_parameters
+        return 2 * (patches * encoder + merged * self.merger_parameters)
 
     def attention_pairs(self, patches: int) -> int:
         """Pairs of patches that attend to each other, summed over the layers."""
@@ -70,8 +78,9 @@ class ModelShape:
     + dtype_bytes, kv_dtype_bytes: bytes of one weight and of one KV value
     + vision: the encoder, or None
     + experts: routed experts, or None for a dense model
-    + kv_values: values that a token keeps in all layers; None for grouped-query attention, whose
-      number follows from heads and layers
+    + head_parameters: the output head, which only sampled tokens pass
+    + kv_values: values that a token keeps in all layers, on all GPUs together; None for
+      grouped-query attention, whose number follows from heads and layers
     """
 
     name: str
@@ -85,6 +94,7 @@ class ModelShape:
     kv_dtype_bytes: int = 2
     vision: VisionShape | None = None
     experts: Experts | None = None
+    head_parameters: int = 0
     kv_values: int | None = None
 
     @property
@@ -105,11 +115,12 @@ class ModelShape:
 
     @property
     def active_parameters(self) -> int:
-        """Decoder weights that one token is multiplied with."""
+        """Decoder weights that every token is multiplied with, whether it is sampled or not."""
+        body = self.decoder_parameters - self.head_parameters
         if self.experts is None:
-            return self.decoder_parameters
+            return body
         passed = self.experts.parameters * self.experts.per_token // self.experts.count
-        return self.decoder_parameters - self.experts.parameters + passed
+        return body - self.experts.parameters + passed
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -129,7 +140,10 @@ QWEN2_VL_72B = ModelShape(
     heads=64,
     kv_heads=8,
     head_dim=128,
-    vision=VisionShape(parameters=699_356_672, layers=32, hidden=1_280),
+    vision=VisionShape(
+        parameters=699_356_672, layers=32, hidden=1_280, merger_parameters=68_170_752
+    ),
+    head_parameters=152_064 * 8_192,
 )
 
 

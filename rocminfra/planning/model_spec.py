@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from rocminfra.planning.kv_layers import KvLayer, LayerKind
 from rocminfra.planning.model_shape import Experts, ModelShape, VisionShape
 
+# Below it, ``dtype_bytes`` no longer says what a step reads.
+_LEAST_SHARE = 0.75
+
 
 class UnknownModelError(ValueError):
     """A model whose figures would have to be guessed; the text names what is unknown."""
@@ -35,11 +38,14 @@ class ModelSpec:
     + hidden: size of the residual stream
     + layers: what each keeps in the cache
     + attention_values: width of keys and values in attention, summed over heads (FLOPs)
+    + head_parameters: the output head, which only sampled tokens pass
+    + activation_values: numbers of one token that are in memory at once while a layer computes
     + experts: routed experts, or None for a dense model
     + vision: encoder of the Qwen2-VL kind, or None
     + vision_parameters: weights of encoder and projector, whatever their kind
     + image_tokens: fixed number of tokens an image has, for families that have one
     + max_position: longest length that the configuration allows
+    + prescribes_kv_type: whether the weights' own quantization says what the KV cache is kept in
     """
 
     name: str
@@ -54,10 +60,13 @@ class ModelSpec:
     layers: tuple[KvLayer, ...]
     attention_values: int
     max_position: int
+    head_parameters: int
+    activation_values: int
     experts: Experts | None = None
     vision: VisionShape | None = None
     vision_parameters: int = 0
     image_tokens: int | None = None
+    prescribes_kv_type: bool = False
 
     @property
     def has_vision(self) -> bool:
@@ -81,11 +90,15 @@ class ModelSpec:
         idle = self.experts.parameters * (1 - self.experts.per_token / self.experts.count)
         return self.weights_bytes - int(idle * self.weights_bytes / self.parameters)
 
-    def shape(self, kv_dtype_bytes: int = 2) -> ModelShape:
+    def shape(self, kv_dtype_bytes: int = 2, tensor_parallel: int = 1) -> ModelShape:
         """What the latency model takes.
 
-        Raises :class:`PredictionUnsupportedError` for sliding windows: the scheduler model has
-        one kind of block only.
+        + tensor_parallel: GPUs of the engine; what each of them keeps and reads for itself (MLA's
+          latent vector, repeated heads) counts once for each
+
+        Raises :class:`PredictionUnsupportedError` for sliding windows (the scheduler model has one
+        kind of block only), for a vision encoder of another kind, and for weights of fewer than 8
+        bits (their kernels are not in the latency model).
         """
         if LayerKind.SLIDING in self.kinds:
             raise PredictionUnsupportedError(
@@ -95,6 +108,11 @@ class ModelSpec:
         if self.has_vision and self.vision is None:
             raise PredictionUnsupportedError(
                 f"{self.name}: the vision encoder of {self.model_type} is not in the latency model"
+            )
+        if self.weights_bytes < _LEAST_SHARE * self.parameters * self.dtype_bytes:
+            raise PredictionUnsupportedError(
+                f"{self.name}: weights of {8 * self.weights_bytes / self.parameters:.1f} bits are "
+                "not in the latency model, so a prediction would be a guess (its capacity is known)"
             )
         return ModelShape(
             name=self.name,
@@ -108,7 +126,8 @@ class ModelSpec:
             kv_dtype_bytes=kv_dtype_bytes,
             vision=self.vision,
             experts=self.experts,
-            kv_values=sum(layer.values() for layer in self.layers),
+            head_parameters=self.head_parameters,
+            kv_values=tensor_parallel * sum(layer.values(tensor_parallel) for layer in self.layers),
         )
 
     def renamed(self, name: str) -> ModelSpec:

@@ -14,6 +14,9 @@ from rocminfra.planning.model_spec import ModelSpec
 from rocminfra.planning.reference_model import REFERENCE_NAME
 
 GIB = 1024**3
+# The budget of the reference run, and vLLM's default on GPUs of this size: what the ranges are for.
+_USUAL_BATCHED_TOKENS = 8_192
+_ACTIVATION_BYTES = 2
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ _LARGE_IMAGES = Overhead(
     8 * GIB,
     "range",
     "large vision models, profiled at their largest image: 5 to 8 GiB, from field reports and the "
-    "reference run's 7.45 GiB",
+    "reference run's 7.44 GiB",
 )
 _SMALL_IMAGES = Overhead(
     2 * GIB,
@@ -57,17 +60,43 @@ _REFERENCE = Overhead(
 )
 
 
-def expected(spec: ModelSpec, max_pixels: int | None, tensor_parallel: int) -> Overhead:
+def expected(
+    spec: ModelSpec,
+    max_pixels: int | None,
+    tensor_parallel: int,
+    batched_tokens: int = _USUAL_BATCHED_TOKENS,
+) -> Overhead:
     """The overhead of a model on each GPU.
 
     + max_pixels: cap of an image's pixels, None for the model's own limit
+    + batched_tokens: ``max-num-batched-tokens``; the engine profiles a step of that many, so more
+      than usual may need more. Fewer save nothing for certain: what an encoder or the graphs need
+      stays
     """
+    base = _at_usual_budget(spec, max_pixels, tensor_parallel)
+    more = batched_tokens - _USUAL_BATCHED_TOKENS
+    if more <= 0:
+        return base
+    added = more * spec.activation_values * _ACTIVATION_BYTES // tensor_parallel
+    return Overhead(
+        base.low,
+        base.high + added,
+        "range",
+        f"{base.source}; and up to {added / GIB:.1f} GiB for the activations of {more:,} more "
+        "tokens a step",
+    )
+
+
+def _at_usual_budget(spec: ModelSpec, max_pixels: int | None, tensor_parallel: int) -> Overhead:
+    is_capped = max_pixels is not None
+    if spec.vision is not None and max_pixels is not None:
+        is_capped = max_pixels < spec.vision.max_pixels
     is_reference = spec.name == REFERENCE_NAME and spec.dtype_bytes == 2
-    if is_reference and max_pixels is None and tensor_parallel == 1:
+    if is_reference and not is_capped and tensor_parallel == 1:
         return _REFERENCE
     if not spec.has_vision:
         return _TEXT
-    if spec.vision is not None and max_pixels is None:
+    if spec.vision is not None and not is_capped:
         return _LARGE_IMAGES
     return _SMALL_IMAGES
 

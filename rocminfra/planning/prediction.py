@@ -83,7 +83,7 @@ def predict(
     not modelled, and ValueError for requests that the engine could never serve.
     """
     config = scheduler_config(variant)
-    shape = variant.spec.shape(variant.serving.kv_dtype_bytes)
+    shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
     latency = LatencyModel(shape, variant.gpu, variant.constants, variant.tensor_parallel)
     done: list[PredictedPoint] = []
     finished: dict[str, Finished] = {}
@@ -101,7 +101,7 @@ def predict_point(
     variant: Variant, point: Point, workload: Workload, timing: Timing
 ) -> PredictedPoint:
     """One point alone; raises as :func:`predict`."""
-    shape = variant.spec.shape(variant.serving.kv_dtype_bytes)
+    shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
     latency = LatencyModel(shape, variant.gpu, variant.constants, variant.tensor_parallel)
     return _predict_point(variant, point, workload, timing, scheduler_config(variant), latency)
 
@@ -122,7 +122,7 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
     vision = variant.spec.vision
     largest = 0
     if vision is not None:
-        pixels = min(vision.max_pixels, serving.max_pixels or vision.max_pixels)
+        pixels = serving.max_pixels or vision.max_pixels
         largest = pixels // (vision.patch * vision.merge) ** 2
     return SchedulerConfig(
         num_gpu_blocks=planned.kv_blocks,
@@ -160,7 +160,8 @@ def _predict_point(
     for replica in range(variant.replicas):
         load = _load(point, timing, replica, variant.replicas)
         if load.streams < 1:
-            continue
+            # Nothing is left for this one, and so for none after it.
+            break
         share = _Share(workload, replica, variant.replicas)
         core = EngineCore(config, latency)
         traces.append(run(core, share, load, timing.seconds, variant.preprocess_s_per_megapixel))

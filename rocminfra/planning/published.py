@@ -101,8 +101,14 @@ def predict_reference(variant: Variant, reference: Mapping[str, Any]) -> Referen
     )
 
 
-def compare(predicted: ReferencePrediction, reference: Mapping[str, Any]) -> tuple[Comparison, ...]:
-    """Every published figure against its prediction."""
+def compare(
+    predicted: ReferencePrediction, reference: Mapping[str, Any], *, is_calibrated_here: bool = True
+) -> tuple[Comparison, ...]:
+    """Every published figure against its prediction.
+
+    + is_calibrated_here: whether the constants are those that published figures calibrate; with
+      constants from a measured run every published figure is held out
+    """
     sweep = reference["scenarios"]["synthetic_sweep"]
     docvqa = reference["scenarios"]["docvqa"]
     completed = docvqa["requests"]["completed"]
@@ -198,8 +204,8 @@ def compare(predicted: ReferencePrediction, reference: Mapping[str, Any]) -> tup
             unit=unit,
             published=float(value),
             predicted=get(predicted) or 0.0,
-            role=CALIBRATED if constant is not None else HELD_OUT,
-            constant=constant,
+            role=CALIBRATED if constant is not None and is_calibrated_here else HELD_OUT,
+            constant=constant if is_calibrated_here else None,
             note=note,
         )
         for name, unit, value, get, constant, note in rows

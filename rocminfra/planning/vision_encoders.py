@@ -14,6 +14,29 @@ from rocminfra.planning.model_shape import VisionShape
 
 Config = Mapping[str, Any]
 
+# Published files leave out what is the default of ``Qwen2VLVisionConfig`` and
+# ``Qwen2_5_VLVisionConfig``, down to ``{"hidden_size": 8192, "in_chans": 3, …}`` for the 72B.
+_QWEN2_VL: Config = {
+    "depth": 32,
+    "embed_dim": 1_280,
+    "hidden_size": 3_584,
+    "mlp_ratio": 4,
+    "patch_size": 14,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+}
+_QWEN2_5_VL: Config = {
+    "depth": 32,
+    "hidden_size": 3_584,
+    "intermediate_size": 3_420,
+    "patch_size": 14,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+    "window_size": 112,
+    "out_hidden_size": 3_584,
+    "fullatt_block_indexes": (7, 15, 23, 31),
+}
+
 
 @dataclass(frozen=True)
 class Vision:
@@ -34,23 +57,25 @@ def qwen2_vl(vision: Config, other: Config) -> Vision:
 
     + other: the decoder's configuration and the image processor's
     """
+    vision = {**_QWEN2_VL, **vision}
     depth, size = int(vision["depth"]), int(vision["embed_dim"])
-    inner = int(size * vision.get("mlp_ratio", 4))
+    inner = int(size * vision["mlp_ratio"])
     block = _attention(size) + 2 * size * inner + inner + size + 4 * size
     merger = _merger(size, int(vision["spatial_merge_size"]), int(vision["hidden_size"]))
     total = depth * block + _patches(vision, size) + 2 * size + merger
-    return _by_size(vision, other, total, depth, size)
+    return _by_size(vision, other, total, merger, depth, size)
 
 
 def qwen2_5_vl(vision: Config, other: Config) -> Vision:
     """Qwen2.5-VL: RMSNorm and a gated feed-forward; most layers attend in windows."""
+    vision = {**_QWEN2_5_VL, **vision}
     depth, size = int(vision["depth"]), int(vision["hidden_size"])
     inner = int(vision["intermediate_size"])
     block = _attention(size) + 3 * size * inner + 2 * inner + size + 2 * size
     merger = _merger(size, int(vision["spatial_merge_size"]), int(vision["out_hidden_size"]))
     total = depth * block + _patches(vision, size) + size + merger
-    windowed = _by_size(vision, other, total, depth, size)
-    patch = int(vision.get("patch_size", 14))
+    windowed = _by_size(vision, other, total, merger, depth, size)
+    patch = int(vision["patch_size"])
     side = int(vision["window_size"]) // patch
     full = len(vision["fullatt_block_indexes"])
     shape = windowed.shape
@@ -77,15 +102,18 @@ def gemma3_vision(vision: Config, other: Config) -> Vision:
     return Vision(total, image_tokens=int(other.get("mm_tokens_per_image", 256)))
 
 
-def _by_size(vision: Config, other: Config, total: int, depth: int, size: int) -> Vision:
+def _by_size(
+    vision: Config, other: Config, total: int, merger: int, depth: int, size: int
+) -> Vision:
     limits = other.get("size") or {}
     default = VisionShape(parameters=total, layers=depth, hidden=size)
     shape = VisionShape(
         parameters=total,
         layers=depth,
         hidden=size,
-        patch=int(vision.get("patch_size", default.patch)),
-        merge=int(vision.get("spatial_merge_size", default.merge)),
+        merger_parameters=merger,
+        patch=int(vision["patch_size"]),
+        merge=int(vision["spatial_merge_size"]),
         min_pixels=int(
             other.get("min_pixels") or limits.get("shortest_edge") or default.min_pixels
         ),
@@ -99,8 +127,8 @@ def _attention(size: int) -> int:
 
 
 def _patches(vision: Config, size: int) -> int:
-    patch = int(vision.get("patch_size", 14))
-    return 3 * int(vision.get("temporal_patch_size", 2)) * patch * patch * size
+    patch = int(vision["patch_size"])
+    return 3 * int(vision["temporal_patch_size"]) * patch * patch * size
 
 
 def _merger(size: int, merge: int, out: int) -> int:

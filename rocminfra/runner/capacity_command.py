@@ -19,7 +19,7 @@ from rocminfra.runner.capacity_plan import plan_capacity
 from rocminfra.runner.capacity_printing import capacity_lines
 from rocminfra.runner.errors import CommandError
 from rocminfra.runner.exit_codes import ExitCode
-from rocminfra.runner.planning_options import gpu_option, model_option, page_size
+from rocminfra.runner.planning_options import Finite, gpu_option, model_option, page_size
 
 
 @click.command()
@@ -72,7 +72,7 @@ from rocminfra.runner.planning_options import gpu_option, model_option, page_siz
 )
 @click.option(
     "--overhead-gib",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0, max=1_024),
     default=None,
     help="what a running engine of this kind showed to need besides weights and KV cache",
 )

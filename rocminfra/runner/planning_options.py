@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -27,13 +28,25 @@ gpu_option = click.option(
 )
 
 
+class Finite(click.FloatRange):
+    """A number that is neither infinite nor "not a number", which a range alone lets through."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no amount", param, ctx)
+        return number
+
+
 def page_size(text: str) -> tuple[int, int]:
     """Width and height of ``1700x2200``; raises :class:`CommandError` for anything else."""
-    match = re.fullmatch(r"(\d+)[xX](\d+)", text)
+    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text, re.ASCII)
     if match is None:
         raise CommandError(
             ExitCode.SETTINGS,
-            f"--page is WIDTHxHEIGHT in pixels, not {text!r}",
+            f"--page is WIDTHxHEIGHT in pixels, not {text[:40]!r}",
             next_command="rocminfra capacity --page 1700x2200",
         )
     return int(match[1]), int(match[2])

@@ -14,6 +14,7 @@ import yaml
 from rocminfra.model_files import load_model
 from rocminfra.planning.calibration import CalibrationError, calibrate
 from rocminfra.planning.capacity import Serving
+from rocminfra.planning.latency import LatencyConstants
 from rocminfra.planning.model_spec import PredictionUnsupportedError, UnknownModelError
 from rocminfra.planning.prediction import DoesNotFitError, Variant
 from rocminfra.planning.published import Comparison, compare, predict_reference
@@ -26,6 +27,7 @@ from rocminfra.runner.as_json import dump, error_document
 from rocminfra.runner.errors import CommandError
 from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.runner.planning_options import (
+    Finite,
     gpu_key,
     kv_dtype,
     model_option,
@@ -80,7 +82,7 @@ from rocminfra.settings_problems import SettingsError
 @click.option("--max-model-len", type=click.IntRange(1), default=None, help="[default: 16384]")
 @click.option(
     "--usd-per-hour",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=None,
     help="price of one engine's node [default: 1.99 for an MI300X, else unknown]",
 )
@@ -127,23 +129,26 @@ class _Answer:
     variant: Variant
     outcomes: Sequence[Outcome] = ()
     figures: Sequence[Comparison] = ()
-    heading: str = "published"
+    heading: str = "published"  # of the column that figures are compared with
     effects: Sequence[Effect] = ()
 
 
 def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
     answer = _Answer(_base(options))
-    measured: Sequence[Comparison] = ()
+    is_check = options["check"] or options["sensitivity"]
+    if is_check:
+        _refuse_another_check(answer.variant, options)
     if options["run"] is not None:
-        answer.variant, measured = _calibrated(answer.variant, options)
-        answer.figures, answer.heading = measured, "measured"
-    if options["check"] or options["sensitivity"]:
+        answer.variant, answer.figures = _calibrated(answer.variant, options)
+        answer.heading = "measured"
+    if is_check:
         _check(answer, options["sensitivity"])
     else:
         answer.outcomes = _predicted(answer.variant, options)
     code = ExitCode.DONE
     if answer.outcomes and all(outcome.error is not None for outcome in answer.outcomes):
-        code = ExitCode.UNFIT
+        is_unfit = any(outcome.is_unfit for outcome in answer.outcomes)
+        code = ExitCode.UNFIT if is_unfit else ExitCode.SETTINGS
     if options["svg"] is not None:
         _write_svg(options["svg"], answer)
     if as_json:
@@ -210,31 +215,45 @@ def _no_prediction(outcome: Outcome) -> CommandError:
 def _calibrated(variant: Variant, options: dict[str, Any]) -> tuple[Variant, Sequence[Comparison]]:
     try:
         found = calibrate(variant, read_measured(options["run"]))
-    except CalibrationError as error:
+    except DoesNotFitError as error:
+        raise CommandError(ExitCode.UNFIT, str(error)) from None
+    except (CalibrationError, ValueError) as error:
         raise CommandError(
             ExitCode.SETTINGS, f"{options['run']} cannot calibrate the prediction", (str(error),)
         ) from None
-    except (DoesNotFitError, ValueError) as error:
-        raise CommandError(ExitCode.UNFIT, str(error)) from None
     return found.variant, found.comparisons
 
 
-def _check(answer: _Answer, with_sensitivity: bool) -> None:
-    if answer.variant.spec.name != REFERENCE_NAME:
-        raise CommandError(
-            ExitCode.SETTINGS,
-            f"figures were published for {REFERENCE_NAME}, not for {answer.variant.spec.name}",
-            next_command="rocminfra predict --check",
+def _refuse_another_check(variant: Variant, options: dict[str, Any]) -> None:
+    """Published figures say nothing of another engine; an error against them would be noise."""
+    if variant.spec.name != REFERENCE_NAME:
+        what = f"figures were published for {REFERENCE_NAME}, not for {variant.spec.name}"
+    elif options["scenarios"]:
+        what = "--check is about both published scenarios and takes no other"
+    elif variant != Variant(variant.spec) or len(choices(options)) > 1:
+        what = (
+            "figures were published for one engine on one MI300X: --check takes no other GPU, "
+            "number of engines or limits"
         )
+    else:
+        return
+    raise CommandError(ExitCode.SETTINGS, what, next_command="rocminfra predict --check")
+
+
+def _check(answer: _Answer, with_sensitivity: bool) -> None:
     path = playbook_root() / "benchmarks" / "reference.yaml"
     reference = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
-        answer.figures = compare(predict_reference(answer.variant, reference), reference)
-        answer.heading = "published"
+        is_default = answer.variant.constants == LatencyConstants()
+        found = predict_reference(answer.variant, reference)
+        published = compare(found, reference, is_calibrated_here=is_default)
+        answer.heading = "measured, then published" if answer.figures else "published"
+        answer.figures = (*answer.figures, *published)
         if with_sensitivity:
             answer.effects = effects(answer.variant, reference)
-    except (DoesNotFitError, ValueError) as error:
-        raise CommandError(ExitCode.UNFIT, str(error)) from None
+    except ValueError as error:
+        code = ExitCode.UNFIT if isinstance(error, DoesNotFitError) else ExitCode.SETTINGS
+        raise CommandError(code, str(error)) from None
 
 
 def _write_svg(path: Path, answer: _Answer) -> None:

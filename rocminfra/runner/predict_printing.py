@@ -62,6 +62,7 @@ def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
             *("req/s", "TTFT p50", "ITL p50", "tok/s all", "$/M all"),
         )
     ]
+    errors: dict[str, int] = {}
     for outcome in outcomes:
         choice = outcome.choice
         head = (
@@ -73,7 +74,8 @@ def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
             str(choice.replicas),
         )
         if outcome.error is not None:
-            rows.append((*head, outcome.error))
+            number = errors.setdefault(outcome.error, len(errors) + 1)
+            rows.append((*head, f"({number})"))
             continue
         for name, points in outcome.scenarios:
             point = points[-1]
@@ -93,7 +95,8 @@ def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
                 )
             )
     width = max(len(row) for row in rows)
-    return aligned(row + ("",) * (width - len(row)) for row in rows)
+    table = aligned(row + ("",) * (width - len(row)) for row in rows)
+    return [*table, *(f"({number}) {error}" for error, number in errors.items())]
 
 
 def figure_lines(figures: Sequence[Comparison], measured: str) -> list[str]:

@@ -208,13 +208,11 @@ def one_partition(prepare: str) -> Prepare:
     return made
 
 
-def full_without_sentinel(room: Room, disk: Disk) -> None:
-    ours(room, disk)
-    mounted(room, disk)
-    fstab(room, f"UUID={UUID} {room.mount_point} xfs nofail,noatime 0 0")
+def full(room: Room, disk: Disk) -> None:
+    """Not a byte and not a name more fits on it."""
     room.sh(
         'dd if=/dev/zero of="$1/big" bs=1M status=none 2>/dev/null || true;'
-        "i=0; while mkdir $1/d$i 2>/dev/null; do i=$((i+1)); done",
+        'i=0; while mkdir "$1/d$i" 2>/dev/null; do i=$((i+1)); done',
         room.mount_point,
     )
 
@@ -445,6 +443,7 @@ CONVERGING = (
         lambda room, _: {"mount_point": f"{room.place}/mein großer Platz"},
     ),
     State("everything right", "Keep", "No changes", done),
+    State("everything right, and full", "Keep", "No changes", but(full)),
     State(
         "everything right, and mounted a second time elsewhere",
         "Keep",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from disk_vm_states import VM_STATES, VmState
 from storage_states import STATES, State
 
 PAGE = Path(__file__).parents[2] / "docs/storage.md"
 MARK = "<!-- states: made by tests/lab/test_storage_docs.py --update-golden -->\n"
 
 
-def row(state: State) -> str:
+def row(state: State | VmState) -> str:
     says = state.says.replace("|", "\\|")
     if len(says) == 36 and says.count("-") == 4:
         says = "the UUID that fstab has"
@@ -19,18 +20,24 @@ def row(state: State) -> str:
     return f"| {state.name} | {state.decision} | … {says} …{token} |"
 
 
+HEAD = ("", "| state | decision | the message says |", "|---|---|---|")
+
+
 def table() -> str:
     lines = [
         "",
-        f"## {len(STATES)} states, tried on real block devices",
+        f"## {len(STATES) + len(VM_STATES)} states, tried on real block devices",
         "",
-        "Each is a test (`tests/lab/test_storage_states.py`): the decision, the message, the exit",
-        "code, and for a refusal the SHA-256 of the disk and its write counter. What needs real",
-        "boots, udev, serial numbers, device mapper, md, LVM or LUKS is in `tests/vm`.",
+        "Each is a test: the decision, the message, the exit code, and for a refusal the SHA-256",
+        "of the disk and its write counter (of the running root disk, only the decision).",
         "",
-        "| state | decision | the message says |",
-        "|---|---|---|",
+        f"{len(STATES)} on loop devices (`tests/lab/test_storage_states.py`):",
+        *HEAD,
         *map(row, STATES),
+        "",
+        f"{len(VM_STATES)} in a virtual machine with udev, device mapper and boots (`tests/vm`):",
+        *HEAD,
+        *map(row, VM_STATES),
     ]
     return "\n".join(lines) + "\n"
 
@@ -45,4 +52,4 @@ def test_the_page_has_the_states_of_the_tests(request: pytest.FixtureRequest) ->
 
 
 def test_no_two_states_have_one_name() -> None:
-    assert len({state.name for state in STATES}) == len(STATES)
+    assert len({state.name for state in (*STATES, *VM_STATES)}) == len(STATES) + len(VM_STATES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from storage_room import Disk, Room, open_room
-from storage_states import UUID, came_back_blank
+from storage_states import UUID, came_back_blank, done, full
 
 from rocminfra.planning.disk import Format, Keep
 
@@ -80,12 +80,12 @@ def test_data_that_appears_between_plan_and_apply_is_not_overwritten(room: Room)
     assert isinstance(decision, Format)
     room.sh('mkfs.ext4 -q "$1"', disk.path)
     before = disk.sha256()
-    done = subprocess.run(
+    run = subprocess.run(
         room.command("sh", "-c", commands[0]), capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert "is no longer what was decided on" in done.stderr
-    assert "wipefs: was" in done.stderr
+    assert run.returncode == 1
+    assert "is no longer what was decided on" in run.stderr
+    assert "wipefs: was" in run.stderr
     assert disk.sha256() == before
 
 
@@ -97,11 +97,11 @@ def test_another_disk_under_the_same_name_is_not_formatted(room: Room) -> None:
     room.detach(disk)
     disk.image.unlink()
     other = room.disk(path=disk.path)
-    done = subprocess.run(
+    run = subprocess.run(
         room.command("sh", "-c", commands[0]), capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert "diskseq" in done.stderr
+    assert run.returncode == 1
+    assert "diskseq" in run.stderr
     assert other.read(0, 4096) == bytes(4096)
 
 
@@ -113,10 +113,10 @@ def test_a_disk_that_is_mounted_between_plan_and_apply_is_left_alone(room: Room)
     decision, commands = room.plan(disk.path, wipe=(token,))
     assert isinstance(decision, Format)
     room.sh('mkdir "$2"; mount "$1" "$2"; touch "$2/precious"', disk.path, f"{room.place}/x")
-    done = subprocess.run(
+    run = subprocess.run(
         room.command("sh", "-c", commands[0]), capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
+    assert run.returncode == 1
     assert room.sh('ls "$1"', f"{room.place}/x") == "precious\n"
 
 
@@ -127,9 +127,22 @@ def test_fstab_that_changes_between_plan_and_apply_is_left_alone(room: Room) -> 
         room.sh(command)
     room.sh("echo '/dev/x /x ext4 defaults 0 0' >> /etc/fstab")
     before = room.fstab()
-    done = subprocess.run(
+    run = subprocess.run(
         room.command("sh", "-c", commands[2]), capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert "has changed since" in done.stderr
+    assert run.returncode == 1
+    assert "has changed since" in run.stderr
     assert room.fstab() == before
+
+
+def test_a_full_disk_is_said_and_mended_once_there_is_room(room: Room) -> None:
+    disk = room.disk()
+    done(room, disk)
+    room.sh('rm "$1/.rocminfra-scratch"', room.mount_point)
+    full(room, disk)
+    run = room.pyinfra(device=disk.path)
+    assert run.code == 1, run.text
+    assert "No space left on device" in run.text
+    assert "Traceback" not in run.text
+    room.sh('rm "$1/big"', room.mount_point)
+    finish(room, disk)

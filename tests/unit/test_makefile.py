@@ -30,7 +30,7 @@ def _make(stubs: Path, path: str | None = None) -> subprocess.CompletedProcess[s
     # What is under test is a prerequisite of both; by itself it changes nothing here.
     environ = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     return subprocess.run(
-        ["make", "--silent", "lab-packages"],
+        ["make", "--silent", "packages"],
         cwd=ROOT,
         env={**environ, "PATH": path or f"{stubs}:{os.environ['PATH']}"},
         check=False,
@@ -64,7 +64,7 @@ def test_without_root_it_says_how_to_get_it(stubs: Path) -> None:
     done = _make(stubs)
     assert done.returncode != 0
     assert "needs root, to install: debootstrap" in done.stderr
-    assert "next: sudo make lab-packages" in done.stderr
+    assert "next: sudo make packages" in done.stderr
 
 
 def test_a_package_index_that_does_not_answer_is_said_below_apts_own_words(stubs: Path) -> None:

@@ -58,10 +58,13 @@ def test_a_disk_that_ends_too_early_is_an_error(tmp_path: Path) -> None:
 
 
 def test_every_difference_is_told() -> None:
-    assert differences({"a": 1, "b": [2]}, {"a": 1, "b": [3], "c": None}) == [
-        "b: was [2], is [3]",
+    disk, part = {"name": "vdc", "b": [2]}, {"name": "vdc1", "a": 1}
+    assert differences({"8:0": disk}, {"8:0": {**disk, "b": [3], "c": None}}) == [
+        "vdc b: was [2], is [3]",
     ]
-    assert differences({"a": 1}, {}) == ["a: was 1, is null"]
+    gone = ["vdc1 a: was 1, is null", 'vdc1 name: was "vdc1", is null']
+    assert differences({"8:0": disk, "8:1": part}, {"8:0": disk}) == gone
+    assert len(differences({"8:0": disk}, {"8:0": disk, "8:1": part})) == 2
 
 
 def test_the_guard_does_nothing_without_the_whole_command_line() -> None:

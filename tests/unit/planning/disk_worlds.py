@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from rocminfra.planning.disk import Format, Mount
+from rocminfra.planning.disk import Format, Mount, decide
 from rocminfra.planning.disk_mount import Step
 from rocminfra.planning.disk_observation import (
     INTERRUPTED,
@@ -175,6 +175,19 @@ def on_disk(**changes: object) -> Change:
     return change
 
 
+def on_part(**changes: object) -> Change:
+    """Change the partition ``vdc1``, where there is one."""
+
+    def change(world: World) -> World:
+        devices = tuple(
+            replace(d, **changes) if d.number == "252:33" else d  # type: ignore[arg-type]
+            for d in world[0].devices
+        )
+        return replace(world[0], devices=devices), world[1]
+
+    return change
+
+
 def on_host(**changes: object) -> Change:
     return lambda world: (replace(world[0], **changes), world[1])  # type: ignore[arg-type]
 
@@ -253,6 +266,8 @@ FOREIGN = (
 PART = disk("vdc1", "252:33", kind="part", parent="252:32")
 TABLE = (Look("partitions", Finding.DATA, "1 partitions"), *signed(Signature("gpt"))[1:])
 SECOND = disk("nvme0n1", "259:0")
+# What the blank disk of the first start is given.
+BLANK_UUID = getattr(decide(host(disk()), wanted()), "uuid", "")
 STARTS: tuple[World, ...] = (
     (host(disk()), wanted()),
     (host(disk()), wanted(device="/dev/vdc")),
@@ -286,6 +301,15 @@ CHANGES: tuple[Change, ...] = (
     on_disk(size=5000 * GIB),
     on_disk(size=2000 * GIB),
     *(on_disk(kind=kind) for kind in ("loop", "rom", "lvm", "raid0", "unknown")),
+    on_part(users=("opened by qemu (pid 7)",)),
+    on_part(holders=("dm-0",)),
+    on_part(problems=("lsblk says another size",)),
+    on_part(read_only=True),
+    on_part(parent="unknown"),
+    on_part(looks=()),
+    on_part(looks=(*BLANK[:3], Look("content", Finding.UNKNOWN, "short read"), *BLANK[4:])),
+    on_part(looks=scratch_fs()),
+    on_part(size=100 * 1024**2),
     on_disk(identity=Identity("SERIAL1", None, "pci-1", 5120 * GIB)),
     on_disk(identity=Identity("SERIAL1", "eui.1", "pci-1", 5120 * GIB)),
     on_disk(by_id=("/dev/disk/by-id/virtio-scratch",)),
@@ -309,6 +333,8 @@ CHANGES: tuple[Change, ...] = (
     with_line("UUID=not-a-uuid", "/mnt/models", "xfs", ("defaults",)),
     with_line(f"UUID={UUID}", "/data", "xfs", ("defaults",)),
     with_line("LABEL=rocm-models", "/mnt/models", "xfs", ("defaults",)),
+    with_line("nas:/models", "/mnt/models", "nfs", ("noauto",)),
+    with_line("UUID=99999999-2222-4333-8444-555555555555", "/mnt/models", "ext4", ("noauto",)),
     with_line("/dev/vdc", "/mnt/models", "ext4", ("defaults",)),
     with_line("/dev/vdc", "/mnt/scratch", "ext4", ("defaults",)),
     on_place(exists=True, mode=0o755),
@@ -321,6 +347,8 @@ CHANGES: tuple[Change, ...] = (
     on_place(exists=True, sentinel=None),
     with_device(SECOND),
     with_device(replace(SECOND, looks=scratch_fs())),
+    with_device(replace(SECOND, looks=signed(Signature("xfs", BLANK_UUID, "copy")))),
+    with_device(replace(SECOND, looks=(Look("blkid", Finding.UNKNOWN, "I/O error"),))),
     with_device(replace(SECOND, looks=scratch_fs(OTHER_UUID))),
     with_device(replace(SECOND, identity=Identity("SERIAL1", None, "pci-2", 5120 * GIB))),
     with_device(replace(SECOND, identity=Identity("SERIAL1", "eui.1", "pci-2", 5120 * GIB))),

@@ -119,6 +119,36 @@ def test_heads_that_cannot_be_split_are_refused() -> None:
     assert "28 attention heads" in planned.refused
 
 
+def test_a_larger_budget_a_step_may_cost_activations() -> None:
+    """By hand: residual, norm, gate, up and product are 2 x 8,192 + 3 x 29,568 values of 2 bytes,
+    for 24,576 more tokens 4.8 GiB."""
+    usual, large = capacity(REFERENCE, MI300X), capacity(REFERENCE, MI300X, budget(32_768))
+    assert large.overhead.basis == "range"
+    added = 24_576 * (2 * 8_192 + 3 * 29_568) * 2
+    assert large.overhead.high - usual.overhead.high == added
+    assert large.kv_cache_tokens < usual.kv_cache_tokens == large.kv_cache_tokens_at_best
+    # A smaller one saves nothing for certain: the encoder is profiled at its largest image.
+    assert capacity(REFERENCE, MI300X, budget(2_048)).kv_blocks == usual.kv_blocks
+
+
+def budget(tokens: int) -> Serving:
+    return Serving(max_num_batched_tokens=tokens)
+
+
+def test_a_budget_below_the_sequences_is_an_error_as_it_is_for_the_engine() -> None:
+    with pytest.raises(ValueError, match="max-num-batched-tokens 63 must not be below"):
+        capacity(REFERENCE, MI300X, budget(63))
+
+
+def test_pixels_beyond_the_models_own_limit_are_not_guessed() -> None:
+    limit = 12_845_056
+    assert capacity(REFERENCE, MI300X, Serving(max_pixels=limit)).overhead.basis == "calibrated"
+    with pytest.raises(ValueError, match="more than its own limit"):
+        capacity(REFERENCE, MI300X, Serving(max_pixels=limit + 1))
+    known = Serving(max_pixels=limit + 1, overhead=measured(9 * GIB))
+    assert capacity(REFERENCE, MI300X, known).fits
+
+
 @pytest.mark.parametrize(
     "serving",
     [Serving(utilization=0.0), Serving(utilization=1.2), Serving(max_model_len=0)],

@@ -67,7 +67,16 @@ def test_what_depends_on_the_overhead_is_a_doubt_and_no_refusal() -> None:
 
 @pytest.mark.parametrize(
     "extra",
-    [["--quantization", "fp8"], ["--quantization=fp8"], ["--cpu-offload-gb 20"], ["-q", "fp8"]],
+    [
+        ["--quantization", "fp8"],
+        ["--quantization=fp8"],
+        ["--cpu-offload-gb 20"],
+        ["-q", "fp8"],
+        # The last of two wins, so these are not what the plan was made of.
+        ["--max-model-len=2048"],
+        ["--gpu_memory_utilization=0.97"],
+        ["-tp", "4"],
+    ],
 )
 def test_what_is_not_modelled_is_not_judged(extra: list[str]) -> None:
     assert isinstance(decide_fit(REFERENCE, [65_520], Serving(), extra_args=extra), NotChecked)

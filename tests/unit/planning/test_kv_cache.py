@@ -10,6 +10,7 @@ from rocminfra.planning.gpus import MI300X
 from rocminfra.planning.kv_cache import (
     BLOCK_SIZE,
     REFERENCE_BLOCKS,
+    REFERENCE_OVERHEAD_BYTES,
     REFERENCE_TOKENS,
     BlockPool,
     available_bytes,
@@ -26,6 +27,7 @@ def test_the_reference_run_has_6590_blocks() -> None:
     assert available // block_bytes == REFERENCE_BLOCKS == 6_590
     assert REFERENCE_TOKENS == 105_440
     assert round(available / 1024**3, 2) == 32.18
+    assert round(REFERENCE_OVERHEAD_BYTES / 1024**3, 2) == 7.44
 
 
 def test_weights_that_do_not_fit_leave_less_than_nothing() -> None:

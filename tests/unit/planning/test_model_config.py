@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_files import config, model
 
-from rocminfra.planning.capacity import capacity
+from rocminfra.planning.capacity import Serving, capacity
 from rocminfra.planning.gpus import MI300X
 from rocminfra.planning.kv_layers import LayerKind
 from rocminfra.planning.model_config import KNOWN_MODEL_TYPES, read_model
@@ -122,7 +122,19 @@ def test_predictions_of_what_is_not_modelled_are_refused() -> None:
         model("gemma-3-27b-it").shape()
     shape = model("deepseek-v3").shape()
     assert shape.kv_bytes_per_token == 61 * 576 * 2
+    # Eight GPUs keep and read it eight times; eight KV heads are split, and on sixteen repeated.
+    assert model("deepseek-v3").shape(2, 8).kv_bytes_per_token == 8 * 61 * 576 * 2
+    assert model("llama-3.1-70b-instruct").shape(2, 8).kv_bytes_per_token == 327_680
+    assert model("llama-3.1-70b-instruct").shape(2, 16).kv_bytes_per_token == 2 * 327_680
     assert model("qwen2-vl-72b-instruct").shape().kv_bytes_per_token == 327_680
+
+
+def test_weights_of_four_bits_have_a_capacity_and_no_prediction() -> None:
+    quantized = {**config("llama-3.1-70b-instruct"), "quantization_config": {"quant_method": "awq"}}
+    spec = read_model(quantized, "awq", weights_bytes=39_800_000_000)
+    assert capacity(spec, MI300X).fits
+    with pytest.raises(PredictionUnsupportedError, match=r"4\.5 bits"):
+        spec.shape()
 
 
 def test_the_built_in_reference_is_the_public_configuration() -> None:
@@ -134,9 +146,90 @@ def test_a_stretched_length_is_the_longest() -> None:
     yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32_768}
     stretched = {**config("qwen2.5-72b-instruct"), "rope_scaling": yarn}
     assert read_model(stretched, "q").max_position == 131_072
+    newer = {**config("qwen2.5-72b-instruct"), "rope_parameters": {**yarn, "rope_theta": 1e6}}
+    assert read_model(newer, "q").max_position == 131_072
     llama3 = {"rope_type": "llama3", "factor": 8.0}
     fixed = {**config("llama-3.1-8b-instruct"), "rope_scaling": llama3}
     assert read_model(fixed, "l").max_position == 131_072
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "named"),
+    [
+        ("llama-3.1-8b-instruct", {"layer_types": ["linear_attention"] * 32}, "linear_attention"),
+        ("qwen3-8b", {"layer_types": ["linear_attention"] * 36}, "linear_attention"),
+        ("qwen2.5-72b-instruct", {"mamba_d_state": 128}, "mamba_d_state"),
+        ("llama-3.1-8b-instruct", {"attention_chunk_size": 8_192}, "attention_chunk_size"),
+        ("gemma-2-9b-it", {"num_kv_shared_layers": 10}, "num_kv_shared_layers"),
+        ("deepseek-v2-lite", {"index_topk": 2_048}, "index_topk"),
+        ("llama-3.1-8b-instruct", {"layer_types": ["full_attention"]}, "layer_types"),
+        ("qwen3-8b", {"vision_config": {}}, "vision_config"),
+        ("llama-3.1-8b-instruct", {"num_hidden_layers": 10_000_000}, "num_hidden_layers"),
+        ("llama-3.1-8b-instruct", {"hidden_size": 10**400}, "describe no model"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_changes_the_cache_of_a_known_family_is_refused(
+    name: str, extra: dict[str, object], named: str
+) -> None:
+    with pytest.raises(UnknownModelError, match=named):
+        read_model({**config(name), **extra}, name)
+
+
+def test_a_length_that_has_the_stretch_in_it_is_not_stretched_again() -> None:
+    """Published: 163,840 tokens for DeepSeek V3 (4,096 x 40), 131,072 for Gemma 3."""
+    yarn = {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4_096}
+    deepseek = {**config("deepseek-v2-lite"), "rope_scaling": yarn}
+    assert deepseek["max_position_embeddings"] == 163_840
+    assert read_model(deepseek, "d").max_position == 163_840
+    assert model("gemma-3-27b-it").max_position == 131_072
+    endless = config("llama-3.1-8b-instruct")
+    del endless["max_position_embeddings"]
+    with pytest.raises(UnknownModelError, match="max_position_embeddings"):
+        read_model(endless, "l")
+
+
+def test_keys_that_change_no_cache_do_no_harm() -> None:
+    plain = config("llama-3.1-8b-instruct")
+    extra = {"attention_chunk_size": None, "num_kv_shared_layers": 0, "something_new": 7}
+    full = {"layer_types": ["full_attention"] * 32, "sliding_window": None}
+    assert read_model({**plain, **extra, **full}, "l") == read_model(plain, "l")
+
+
+def test_a_family_with_an_encoder_needs_its_configuration() -> None:
+    blind = config("qwen2-vl-7b-instruct")
+    del blind["vision_config"]
+    with pytest.raises(UnknownModelError, match="vision_config"):
+        read_model(blind, "blind")
+
+
+def test_what_published_files_leave_out_is_the_classs_default() -> None:
+    """As in Qwen's own quantized 72B, and in everything that transformers has saved again."""
+    whole = model("qwen2-vl-72b-instruct")
+    short = {"hidden_size": 8_192, "in_chans": 3, "model_type": "qwen2_vl"}
+    found = read_model({**config("qwen2-vl-72b-instruct"), "vision_config": short}, whole.name)
+    assert found == whole
+    small = {**config("qwen2-vl-7b-instruct"), "vision_config": {"spatial_patch_size": 14}}
+    assert read_model(small, "s").parameters == 8_291_375_616
+    newer = {**config("qwen2.5-vl-7b-instruct"), "vision_config": {"hidden_size": 1_280}}
+    assert read_model(newer, "n").parameters == 8_292_166_656
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 2.0, 1e6])
+def test_files_that_cannot_be_the_models_are_refused(share: float) -> None:
+    """Half a download, or weights of another type than the configuration says."""
+    whole = 2 * 8_030_261_248
+    with pytest.raises(UnknownModelError, match="files are missing"):
+        read_model(config("llama-3.1-8b-instruct"), "l", weights_bytes=max(1, round(share * whole)))
+
+
+def test_a_prescribed_type_of_the_cache_is_not_guessed() -> None:
+    scheme = {"quant_method": "compressed-tensors", "kv_cache_scheme": {"num_bits": 8}}
+    quantized = {**config("llama-3.1-8b-instruct"), "quantization_config": scheme}
+    spec = read_model(quantized, "l", weights_bytes=9_000_000_000)
+    with pytest.raises(ValueError, match="prescribes the type of the KV cache"):
+        capacity(spec, MI300X)
+    assert capacity(spec, MI300X, Serving(kv_dtype_bytes=1)).kv_bytes_per_token == 65_536
 
 
 VALUES = (
@@ -146,6 +239,11 @@ VALUES = (
     | st.text(max_size=3)
     | st.just([])
     | st.just({})
+)
+
+
+FOREIGN = st.sampled_from(
+    ["layer_types", "quantization_config", "rope_scaling", "attention_chunk_size", "text_config"]
 )
 
 
@@ -159,6 +257,8 @@ def test_whatever_a_configuration_says_it_is_read_or_refused(
         part = broken["vision_config"]
     for key in data.draw(st.sets(st.sampled_from(sorted(part)), min_size=1, max_size=3)):
         part[key] = data.draw(VALUES)
+    if data.draw(st.booleans()):
+        broken[data.draw(FOREIGN)] = data.draw(VALUES)
     spec = None
     with suppress(UnknownModelError):
         spec = read_model(broken, name)

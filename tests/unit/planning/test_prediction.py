@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from model_files import model
 
-from rocminfra.planning.bench_points import Point, Stage
+from rocminfra.planning.bench_points import Point, Stage, StageKind
 from rocminfra.planning.calibration import CalibrationError, Measured, calibrate
-from rocminfra.planning.capacity import Serving
-from rocminfra.planning.gpus import A100_80, MI325X
+from rocminfra.planning.capacity import Serving, capacity
+from rocminfra.planning.gpus import A100_80, GPUS, MI325X
 from rocminfra.planning.latency import LatencyConstants
 from rocminfra.planning.model_shape import VisionShape
 from rocminfra.planning.point_figures import PointFigures
@@ -35,8 +38,8 @@ from rocminfra.planning.published import (
     predict_reference,
 )
 from rocminfra.planning.reference_model import REFERENCE_NAME
-from rocminfra.planning.sensitivity import effects
-from rocminfra.planning.workload import ScannedPages, SyntheticText
+from rocminfra.planning.sensitivity import Effect, effects
+from rocminfra.planning.workload import ScannedPages, SyntheticText, Workload
 
 ROOT = Path(__file__).parents[3]
 SPEC = model("qwen2-vl-72b-instruct").renamed(REFERENCE_NAME)
@@ -208,11 +211,65 @@ def test_figures_better_than_the_peak_calibrate_nothing() -> None:
         calibrate(BASE, [])
 
 
-def test_every_constant_moves_something() -> None:
-    # A shorter sweep: the question is whether, not how far.
+MODELS = ["llama-2-7b", "qwen2-vl-72b-instruct", "deepseek-v2-lite", "qwen3-30b-a3b"]
+
+
+@settings(max_examples=25)
+@given(
+    st.sampled_from(MODELS),
+    st.sampled_from(sorted(GPUS)),
+    st.builds(
+        Serving,
+        utilization=st.floats(0.3, 1.0),
+        max_model_len=st.integers(1, 20_000),
+        max_num_seqs=st.integers(1, 300),
+        max_num_batched_tokens=st.integers(1, 40_000),
+        kv_dtype_bytes=st.sampled_from([1, 2]),
+        max_pixels=st.none() | st.integers(1, 20_000_000),
+    ),
+    st.sampled_from([1, 2, 4, 8]),
+    st.integers(1, 100),
+    st.sampled_from(["synchronous", "throughput", "concurrent", "constant", "sweep"]),
+)
+def test_whatever_is_asked_is_predicted_above_the_floor_or_refused(
+    name: str, key: str, limits: Serving, count: int, replicas: int, kind: StageKind
+) -> None:
+    spec = model(name)
+    variant = Variant(spec, GPUS[key], limits, count, replicas)
+    load: Workload = SyntheticText(700, 40)
+    if spec.vision is not None:
+        load = ScannedPages(spec.vision, limits.max_pixels, pixels_spread=0.4)
+    stages = [Stage(kind, streams=(16,), rates=(0.5,), size=4)]
+    with suppress(ValueError):
+        floor = capacity(spec, GPUS[key], limits, count).itl_floor_decoder_s
+        for point in predict(variant, stages, load, Timing(5)):
+            found = point.figures
+            assert found.itl_median_s is None or found.itl_median_s > floor
+            assert 0 <= (found.kv_usage_min or 0) <= (found.kv_usage_max or 0) <= 1
+
+
+@lru_cache(maxsize=1)
+def moves() -> tuple[Effect, ...]:
+    """How far figures move; of a sweep that is cut short, because it takes the time."""
     short = copy.deepcopy(reference())
     short["scenarios"]["synthetic_sweep"]["max_seconds"] = 50
-    found = effects(BASE, short)
+    return effects(BASE, short)
+
+
+def test_the_page_shows_how_far_docvqas_figures_move() -> None:
+    page = (ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
+
+    def cell(effect: Effect) -> str:
+        both = ["0" if abs(one) < 5e-4 else f"{one:+.1%}" for one in (effect.lower, effect.higher)]
+        return "0" if both == ["0", "0"] else " / ".join(both)
+
+    for figure in {effect.figure for effect in moves() if effect.figure.startswith("docvqa")}:
+        cells = [cell(effect) for effect in moves() if effect.figure == figure]
+        assert f"| {figure} | {' | '.join(cells)} |" in page
+
+
+def test_every_constant_moves_something() -> None:
+    found = moves()
     moved = {
         effect.constant for effect in found if max(abs(effect.lower), abs(effect.higher)) > 0.001
     }

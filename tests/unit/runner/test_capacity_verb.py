@@ -76,6 +76,10 @@ def test_a_hybrid_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None
     [
         ("--page", "letter"),
         ("--page", "0x10"),
+        ("--page", "9" * 400 + "x" + "9" * 400),
+        ("--page", "9" * 5_000 + "x1"),
+        ("--max-pixels", "12845057"),
+        ("--max-num-batched-tokens", "32"),
         ("--utilization", "1.5"),
         ("--model", "nobody/nothing"),
     ],
@@ -86,6 +90,14 @@ def test_what_cannot_be_used_ends_with_3(
     code, found = asked(capsys, *arguments)
     assert code == 3
     assert found["error"]["what"]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e300", "-1"])
+def test_an_overhead_that_is_no_amount_ends_with_3(
+    capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    assert run(["capacity", "--overhead-gib", value]) == 3
+    assert "--overhead-gib" in capsys.readouterr().err
 
 
 def test_people_get_a_table_and_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +158,42 @@ def test_broken_files_are_named(tmp_path: Path, content: bytes) -> None:
         tensor_bytes(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{"])
+@pytest.mark.parametrize("size", ["1e999", "true", "-5", "NaN", '"15231233024"', "[1]", "1e300"])
+def test_an_index_with_a_size_that_is_none_is_named(tmp_path: Path, size: str) -> None:
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(f'{{"metadata": {{"total_size": {size}}}}}', encoding="utf-8")
+    with pytest.raises(UnknownModelError, match=r"index\.json.*no size"):
+        tensor_bytes(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"metadata": null}', '{"metadata": {}}'])
+def test_an_index_without_a_size_leaves_it_to_the_headers(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+    assert tensor_bytes(tmp_path) is None
+    safetensors(tmp_path / "model-1.safetensors", {"a": 64})
+    assert tensor_bytes(tmp_path) == 64
+
+
+def test_half_a_download_is_no_small_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = (MODELS / "qwen2-7b-instruct.json").read_text(encoding="utf-8")
+    (tmp_path / "config.json").write_text(source, encoding="utf-8")
+    safetensors(tmp_path / "model-1.safetensors", {"a": 64})
+    code, found = asked(capsys, "--model", str(tmp_path))
+    assert code == 3
+    assert "files are missing" in found["error"]["what"]
+
+
+def test_weights_that_are_named_as_the_configuration_are_not_read(tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    with weights.open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(UnknownModelError, match="is no configuration"):
+        load_model(str(weights))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
 def test_a_broken_configuration_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text, encoding="utf-8")
     with pytest.raises(UnknownModelError, match=r"config\.json"):

@@ -83,6 +83,11 @@ def test_a_model_that_does_not_fit_ends_with_6(capsys: pytest.CaptureFixture[str
         ("--model", "nobody/nothing"),
         ("--model", str(MODELS / "gemma-3-27b-it.json")),
         ("--check", "--model", str(MODELS / "qwen3-8b.json")),
+        ("--check", "--gpu", "mi325x"),
+        ("--check", "--max-num-seqs", "64,32"),
+        ("--check", "--utilization", "0.9"),
+        ("--check", "docvqa"),
+        ("docvqa", "--max-pixels", "12845057"),
         ("docvqa", "--model", str(MODELS / "qwen3-8b.json")),  # pages, and no eyes
         ("docvqa", "--max-num-batched-tokens", "16"),
     ],
@@ -93,6 +98,34 @@ def test_what_cannot_be_predicted_ends_with_3(
     code, found = asked(capsys, *arguments)
     assert code == 3
     assert found["error"]["what"]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1"])
+def test_a_price_that_is_no_amount_ends_with_3(value: str) -> None:
+    assert run(["predict", "docvqa", "--usd-per-hour", value]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(("--gpu", "h200,a100-80"), 6), (("--gpu", "mi300x,mi325x", "--max-model-len", "2000"), 3)],
+)
+def test_a_grid_without_a_single_prediction_says_which_class_of_failure(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], expected: int
+) -> None:
+    code, found = asked(capsys, "docvqa", *arguments)
+    assert code == expected
+    assert all(one["error"] for one in found["variants"])
+
+
+def test_why_a_variant_has_no_prediction_stands_below_the_grid(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["predict", "docvqa", "--gpu", "mi300x,a100-80,h200"]) == 0
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("(1) ")
+    assert "A100" in first
+    assert second.startswith("(2) ")
+    assert "H200" in second
 
 
 @pytest.mark.parametrize("value", ["0", "x", "1,,2", ""])
@@ -148,6 +181,52 @@ def test_a_measured_run_calibrates(tmp_path: Path, capsys: pytest.CaptureFixture
     assert found["constants"]["compute_fraction"] < 0.4
     assert [row["role"] for row in found["figures"]] == ["calibrated on", "calibrated on"]
     assert all(abs(row["error"]) < 0.01 for row in found["figures"])
+
+
+def test_with_measured_constants_every_published_figure_is_held_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = result_folder(tmp_path, itl_ms=45.0, ttft_ms=3_000.0)
+    code, found = asked(capsys, "--check", "--calibrate", str(results))
+    assert code == 0
+    roles = [row["role"] for row in found["figures"]]
+    assert roles == ["calibrated on"] * 2 + ["held out"] * 10
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("job.json", {"scenario": {"max_seconds": "x"}}),
+        ("job.json", {"scenario": {}}),
+        ("01-synchronous/point.json", {"point": {}}),
+        ("01-synchronous/point.json", {"point": {"name": "a", "kind": "synchronous", "new": 1}}),
+        ("01-synchronous/point.json", {"figures": {"prompt_tokens_p50": -1}}),
+        ("01-synchronous/point.json", {"figures": {"itl_p50_ms": float("nan")}}),
+        ("01-synchronous/point.json", {"figures": {"itl_p50_ms": "fast"}}),
+    ],
+)
+def test_a_result_that_no_benchmark_wrote_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], path: str, change: dict[str, Any]
+) -> None:
+    results = result_folder(tmp_path, itl_ms=45.0, ttft_ms=3_000.0)
+    file = results / "mi300x-1" / path
+    record = json.loads(file.read_text(encoding="utf-8"))
+    if "figures" in change:
+        change = {"figures": {**record["figures"], **change["figures"]}}
+    file.write_text(json.dumps({**record, **change}), encoding="utf-8")
+    code, found = asked(capsys, "docvqa", "--calibrate", str(results))
+    assert code == 3
+    assert str(file) in found["error"]["what"]
+
+
+def test_a_run_longer_than_the_engine_allows_ends_with_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = result_folder(tmp_path, itl_ms=45.0, ttft_ms=3_000.0)
+    arguments = ("docvqa", "--max-model-len", "4096", "--calibrate", str(results))
+    code, found = asked(capsys, *arguments)
+    assert code == 3
+    assert "cannot calibrate" in found["error"]["what"]
 
 
 def test_a_run_faster_than_the_gpu_calibrates_nothing(
