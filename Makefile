@@ -10,17 +10,19 @@ BIN := .venv/bin
 # Debian packages of the practice droplet, and of the virtual machine that only tests use.
 PACKAGES := debootstrap systemd-container xfsprogs slirp4netns openssh-client
 VM_PACKAGES := qemu-system-x86 qemu-utils
+# `$(APT_INSTALL) NAMES`: install them, or say what to look at; another apt may be at work.
+APT_INSTALL := GOALS='$(MAKECMDGOALS)' bash .ci/apt-install
 
 .PHONY: help demo test lint unit clean-lab packages
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: .venv/.installed packages ## Practice droplet, deploy twice, benchmark, table of results
+demo: packages .venv/.installed ## Practice droplet, deploy twice, benchmark, table of results
 	@$(BIN)/python -m rocminfra.lab.demo
 
 test: PACKAGES += $(VM_PACKAGES)
-test: .venv/.installed packages lint ## Everything: lint, types, unit tests, lab tests, virtual machine
+test: packages .venv/.installed lint ## Everything: lint, types, unit tests, lab tests, virtual machine
 	@$(BIN)/python -m pytest
 
 lint: .venv/.installed ## ruff and mypy --strict
@@ -39,8 +41,7 @@ clean-lab: ## Take every practice droplet away, also after a demo that was kille
 	@echo "==> Python environment in .venv" >&2
 	exec 9>.venv.lock; flock 9
 	$(PYTHON) -m venv .venv 2>/dev/null || {
-	  echo "==> python3-venv is missing: installing it" >&2
-	  apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null
+	  $(APT_INSTALL) python3-venv
 	  rm -rf .venv && $(PYTHON) -m venv .venv
 	}
 	$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev]'
@@ -50,10 +51,4 @@ packages:
 	@missing=$$(for package in $(PACKAGES); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q '^install ok installed' \
 	    || echo $$package; done)
-	if test -n "$$missing"; then
-	  test "$$(id -u)" = 0 || { echo "needs root to install:" $$missing >&2
-	    echo "next: sudo apt-get install" $$missing >&2; exit 6; }
-	  echo "==> Debian packages:" $$missing >&2
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends $$missing >/dev/null
-	fi
+	if test -n "$$missing"; then $(APT_INSTALL) $$missing; fi

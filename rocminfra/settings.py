@@ -381,6 +381,11 @@ def nearest_key(key: str) -> str | None:
     same_leaf = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
     if same_leaf:
         return difflib.get_close_matches(key, same_leaf, n=1, cutoff=0)[0]
+    if "." not in key:
+        # A section's name, which is shorter than any key of it.
+        section = difflib.get_close_matches(key, list(SECTIONS), n=1, cutoff=0.8)
+        if section:
+            return section[0]
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if close:
         return close[0]

@@ -1,12 +1,13 @@
 """Docker on the scratch disk: guard and daemon.json first, so that no daemon starts elsewhere."""
 
 from rocminfra.host import program
-from rocminfra.operations import docker, host_files
+from rocminfra.operations import docker, host_files, prerequisites
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
 from rocminfra.rendering import render
 
 settings = current()
+prerequisites.gate(mount_point=settings.storage.mount_point)
 if not settings.docker.leave_behind:
     docker.gate(data_root=settings.docker.data_root)
 
@@ -34,3 +35,4 @@ docker.daemon_config(
 docker.installed(name="Docker's package", package=settings.docker.package)
 
 docker.running(name="Docker runs", data_root=settings.docker.data_root)
+prerequisites.provided(prerequisites.DOCKER)

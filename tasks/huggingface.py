@@ -1,6 +1,6 @@
 """Caches on the scratch disk, for every way a program may start, and the model in them."""
 
-from rocminfra.operations import host_files, hub_model, model_folder, system
+from rocminfra.operations import host_files, hub_model, model_folder, prerequisites, system
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
 from rocminfra.planning.engine_command import cache_environment
@@ -9,6 +9,7 @@ from rocminfra.secrets import hub_token
 
 settings = current()
 environment = cache_environment(settings)
+prerequisites.gate(mount_point=settings.storage.mount_point)
 if settings.model.is_local_folder:
     model_folder.gate(settings.model.source)
 

@@ -1,6 +1,6 @@
 """The scratch disk: XFS, in fstab by UUID, mounted; refused where it may hold something."""
 
-from rocminfra.operations import disk
+from rocminfra.operations import disk, prerequisites
 from rocminfra.operations.host_settings import current
 
 settings = current()
@@ -17,3 +17,4 @@ arguments = {
 
 disk.gate(**arguments)
 disk.scratch(name="Scratch disk", **arguments)
+prerequisites.provided(prerequisites.SCRATCH)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rocminfra.host import program
-from rocminfra.operations import capacity, engine, host_files
+from rocminfra.operations import capacity, engine, host_files, prerequisites
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
 from rocminfra.planning.engine_command import ENV_FILE
@@ -11,6 +11,7 @@ from rocminfra.rendering import vllm_environment, vllm_unit
 
 UNIT = "vllm.service"
 settings = current()
+prerequisites.gate(mount_point=settings.storage.mount_point, docker=True)
 plan = capacity.gate(
     model=settings.model.source,
     dtype=settings.vllm.dtype,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -26,6 +27,10 @@ def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **options)
         except LabError as error:
             _end(error)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            _end(_no_room(error))
 
     return wrapper
 
@@ -153,3 +158,12 @@ def _say(line: str) -> None:
 def _end(error: LabError) -> NoReturn:
     click.echo(str(error), err=True)
     raise click.exceptions.Exit(error.code)
+
+
+def _no_room(error: OSError) -> LabError:
+    """A disk that filled up while something was made; what was made has been removed by then."""
+    paths = default_paths()
+    return LabError(
+        f"{error.strerror}: {error.filename or 'a file of the lab'}",
+        next_command=f"make room: df -h {paths.state.parent} {paths.cache.parent}",
+    )

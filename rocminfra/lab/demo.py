@@ -14,11 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rocminfra.lab import lock, processes
+from rocminfra.lab import lock, processes, requirements
 from rocminfra.lab.errors import LabError
 
 DROPLET = "demo"
+# Where `make` puts it; nobody who tries the demo has it on the search path.
+COMMAND = ".venv/bin/rocminfra lab"
 ROOT = Path(__file__).resolve().parents[2]
+DROPLET_STAGE = "Practice droplet"
+DEPLOY_STAGE = "pyinfra -y inventory/lab.py deploy.py"
+AGAIN_STAGE = "The same again: nothing may change"
+BENCHMARK_STAGE = "pyinfra -y inventory/lab.py tasks/benchmark.py"
+STAGES = (DROPLET_STAGE, DEPLOY_STAGE, AGAIN_STAGE, BENCHMARK_STAGE)
 STATE = (
     "systemctl show --property InvocationID --value vllm.service docker.service; "
     "docker inspect --format '{{.State.StartedAt}}' $(docker ps -q); "
@@ -31,9 +38,13 @@ class DemoFailed(Exception):
 
 
 def main() -> int:
-    """Run the demo; the exit code is 0, 1 when a stage failed, 9 when another demo runs."""
+    """Run the demo.
+
+    The exit code is 0; 1 when a stage failed; 6 without root; 9 while another demo runs.
+    """
     started = time.monotonic()
     try:
+        requirements.check_root("sudo make demo")
         with lock.exclusive("demo"):
             # What a killed demo left running would go on in this one's droplet.
             processes.end(lock.started_under("demo"))
@@ -43,23 +54,23 @@ def main() -> int:
         return error.code
     except DemoFailed as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
-        print(f"next: rocminfra lab logs {DROPLET}; make clean-lab", file=sys.stderr)
+        print(f"next: {COMMAND} logs {DROPLET}; make clean-lab", file=sys.stderr)
         return 1
     print(f"\nThe whole demo took {time.monotonic() - started:.0f} s.", file=sys.stderr)
-    print(f"Look around: .venv/bin/rocminfra lab ssh {DROPLET}", file=sys.stderr)
+    print(f"Look around: {COMMAND} ssh {DROPLET}", file=sys.stderr)
     print("Take it away: make clean-lab", file=sys.stderr)
     return 0
 
 
 def _run() -> None:
-    with _stage("Practice droplet"):
+    with _stage(DROPLET_STAGE):
         # Left over from a demo that was killed, or from the one before: this one starts afresh.
         _call([*_rocminfra("lab"), "down", DROPLET, "--if-exists"])
         _call([*_rocminfra("lab"), "up", "--name", DROPLET])
-    with _stage("pyinfra -y inventory/lab.py deploy.py"):
+    with _stage(DEPLOY_STAGE):
         _call(_pyinfra("deploy.py"))
     before = _observe()
-    with _stage("The same again: nothing may change"):
+    with _stage(AGAIN_STAGE):
         changed = _changes(_call([*_pyinfra("deploy.py"), "--json"], capture=True))
     if changed:
         raise DemoFailed(f"the second run changed: {', '.join(changed)}")
@@ -67,7 +78,7 @@ def _run() -> None:
     if after != before:
         raise DemoFailed(f"the second run restarted something:\n{before}\n{after}")
     print("    no changes, no restarts", file=sys.stderr)
-    with _stage("pyinfra -y inventory/lab.py tasks/benchmark.py"):
+    with _stage(BENCHMARK_STAGE):
         _call([*_pyinfra("tasks/benchmark.py"), "--data", "bench.scenario=smoke"])
 
 

@@ -61,6 +61,8 @@ def up(paths: LabPaths, names: Sequence[str], wanted: Wanted, say: Say) -> tuple
     _refuse_taken(paths, names)
     has_base = any(paths.cache.glob("base-*-????????????"))
     requirements.check(paths.state, len(names), build=not has_base)
+    # Asked for good further down; here before minutes go into a base root.
+    network.free_number(network.subnet(), (), network.routed())
     layer.make_caches(paths)
     in_use = {droplet.base for droplet in droplet_record.readable(paths)}
     base = base_root.ensure(paths.cache, in_use, say)

@@ -13,6 +13,10 @@ _SCRIPT = r"""
 part() { printf '\n== %s\n' "$1"; }
 part 'failed units'
 systemctl list-units --failed --no-legend --plain --no-pager
+for unit in $(systemctl list-units --failed --no-legend --plain --no-pager | cut -d ' ' -f 1); do
+    part "$unit (last 20)"
+    journalctl --unit "$unit" --lines 20 --no-pager --quiet --output cat
+done
 part 'errors in the journal (last 50)'
 journalctl --priority err --lines 50 --no-pager --quiet
 part 'vllm.service (last 60)'

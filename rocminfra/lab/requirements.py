@@ -47,18 +47,24 @@ def check(
 
     Raises :class:`LabError`.
     """
-    _check_root()
+    check_root()
     _check_programs({**PROGRAMS, **(BUILD_PROGRAMS if build else {})}, which)
     _check_kernel(proc, dev)
     _check_space(state, droplets)
 
 
-def check_root() -> None:
+def check_root(next_command: str | None = None) -> None:
     """Refuse anyone but root.
+
+    + next_command: what to run instead; the same again with sudo unless given
 
     Raises :class:`LabError`.
     """
-    _check_root()
+    if os.geteuid() != 0:
+        raise LabError(
+            "the lab needs root: it makes loop devices, mounts and network namespaces",
+            next_command=next_command or f"sudo {_this_command()}",
+        )
 
 
 def missing_in_kernel(proc: Path, dev: Path) -> tuple[tuple[str, str], ...]:
@@ -76,14 +82,6 @@ def missing_in_kernel(proc: Path, dev: Path) -> tuple[tuple[str, str], ...]:
         if not (proc / "self" / "ns" / kind).exists()
     ]
     return tuple(lacks)
-
-
-def _check_root() -> None:
-    if os.geteuid() != 0:
-        raise LabError(
-            "the lab needs root: it makes loop devices, mounts and network namespaces",
-            next_command=f"sudo {_this_command()}",
-        )
 
 
 def _this_command() -> str:

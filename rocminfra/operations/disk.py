@@ -31,7 +31,7 @@ from rocminfra.operations.failure import (
     Failure,
     FailureKind,
     fail,
-    have_the_last_word,
+    name_failed_operations,
     take_out,
 )
 from rocminfra.planning.disk import Decision, Format, Keep, Mount, Refuse, decide
@@ -155,7 +155,7 @@ def _desired(
     expected_size_gib: float | None,
     wipe: str | Sequence[str],
 ) -> Desired:
-    have_the_last_word(state)
+    name_failed_operations(state)
     return Desired(
         host=host.name,
         device=device,

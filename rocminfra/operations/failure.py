@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -69,39 +70,13 @@ def record(host: Host, failure: Failure) -> None:
     known.append(failure)
     for line in failure.lines():
         host.log_styled(line, fg="red", log_func=logger.error)
-    _repeat_at_exit(host, failure)
+    _repeat_at_exit(host, failure.lines()[len(failure.why) :])
 
 
-def _repeat_at_exit(host: Host, failure: Failure) -> None:
-    if _repeats_at_exit and pyinfra.is_cli and not _last_words:
-        atexit.register(_say_last_words)
-    _last_words.extend(f"[{host.name}] {line}" for line in failure.lines()[len(failure.why) :])
-
-
-class _FailedCommands(BaseStateCallback):
-    """Has the last word for a command that failed, where pyinfra would only say who is left."""
-
-    @staticmethod
-    def operation_host_error(
-        state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
-    ) -> None:
-        arguments = state.get_op_data_for_host(host, op_hash).global_arguments
-        if failures(host) or arguments["_ignore_errors"]:
-            return
-        name = " / ".join(sorted(state.get_op_meta(op_hash).names)) or "an operation"
-        what = f"{name} failed; what the host said of it stands above"
-        again = "mend that, then run the same command again: what is done is not done twice"
-        _repeat_at_exit(host, Failure(FailureKind.UNEXPECTED, what, next_command=again))
-
-
-def have_the_last_word(state: State) -> None:
-    """Say which operation failed and how to go on, below pyinfra's "No hosts remaining!".
-
-    For the prepare stage, as often as one likes. Commands that fail by themselves are not recorded
-    as failures: their output is all that is known of the reason.
-    """
-    if not any(isinstance(handler, _FailedCommands) for handler in state.callback_handlers):
-        state.add_callback_handler(_FailedCommands())  # type: ignore[no-untyped-call]
+def name_failed_operations(state: State) -> None:
+    """Have operations whose command fails named when plain pyinfra ends, as failures are."""
+    if not any(isinstance(handler, _FailedOperations) for handler in state.callback_handlers):
+        state.add_callback_handler(_FailedOperations())  # type: ignore[no-untyped-call]
 
 
 def keep_silent_at_exit() -> None:
@@ -127,6 +102,32 @@ def take_out(state: State, host: Host, failure: Failure) -> None:
     own = {known for known in state.active_hosts if host == known}
     state.failed_hosts |= own
     state.active_hosts -= own
+
+
+class _FailedOperations(BaseStateCallback):
+    """Hears from pyinfra of every operation that failed."""
+
+    @staticmethod
+    def operation_host_error(
+        state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
+    ) -> None:
+        del retry_count, max_retries
+        if failures(host) or state.ops[host][op_hash].global_arguments.get("_ignore_errors"):
+            return
+        name = " / ".join(sorted(state.op_meta[op_hash].names)) or "an operation"
+        _repeat_at_exit(
+            host,
+            (
+                f"'{name}' failed; what the host said stands above",
+                "next: mend that, then run this again: it goes on where it ended",
+            ),
+        )
+
+
+def _repeat_at_exit(host: Host, lines: Sequence[str]) -> None:
+    if _repeats_at_exit and pyinfra.is_cli and not _last_words:
+        atexit.register(_say_last_words)
+    _last_words.extend(f"[{host.name}] {line}" for line in lines)
 
 
 def _fail(state: State, host: Host, failure: Failure) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import host, state
 
-from rocminfra.operations.failure import have_the_last_word
+from rocminfra.operations.failure import name_failed_operations
 from rocminfra.settings import Settings, load_settings
 from rocminfra.settings_problems import Problem, SettingsError
 
@@ -39,7 +39,8 @@ def current() -> Settings:
     Raises :class:`InvalidSettings`. That ends the run of all hosts, which is wanted here: nothing
     has been changed yet, and ``--data`` concerns them all.
     """
-    have_the_last_word(state)
+    # Every task begins here.
+    name_failed_operations(state)
     try:
         return load_settings(host.data.dict())  # type: ignore[no-untyped-call]
     except SettingsError as error:

@@ -39,4 +39,8 @@ def present(packages: Sequence[str]) -> Commands:
     yield StringCommand(
         f"{apt} install -y -qq --no-install-recommends",
         *(QuoteString(package) for package in missing),
+        "|| { code=$?; echo apt could not install",
+        QuoteString(" ".join(missing)),
+        ">&2; echo 'next: apt-get update on the host, to see whether its package index answers'",
+        ">&2; exit $code; }",
     )

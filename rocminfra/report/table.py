@@ -12,11 +12,11 @@ from rocminfra.planning.cost import usd_per_million_tokens
 
 PARTIAL = "PARTIAL"
 
-_HEADINGS = (
+HEADINGS = (
     *("host", "point", "ok", "err", "inc", "TTFT p50 ms", "ITL p50 ms"),
     *("tok/s all", "tok/s done", "req/s", "$/M tok", ""),
 )
-_LEFT = (0, 1, len(_HEADINGS) - 1)
+_LEFT = (0, 1, len(HEADINGS) - 1)
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,12 @@ def read_table(run: Path) -> Table:
 
 def lines(table: Table) -> list[str]:
     """The table as text, a line each, with what is wrong below it."""
-    cells = [_HEADINGS, *(_cells(row) for row in table.rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADINGS))]
+    cells = [HEADINGS, *(_cells(row) for row in table.rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
     # A run on one host needs no column for it.
     shown = [
         column
-        for column in range(len(_HEADINGS))
+        for column in range(len(HEADINGS))
         if column != 0 or len({row.host for row in table.rows}) > 1
     ]
     text = [

@@ -15,7 +15,7 @@ import pytest
 from lab_host import LabHost
 
 from rocminfra.host import preflight
-from rocminfra.lab import container, droplets, hosts, machine, network, processes
+from rocminfra.lab import container, droplets, hosts, logs, machine, network, processes
 from rocminfra.lab.droplets import Wanted
 from rocminfra.lab.errors import LOCKED, UNFIT, LabError
 
@@ -137,6 +137,19 @@ def test_droplets_have_the_same_ports_side_by_side(lab_pair: tuple[LabHost, LabH
         assert processes.wait_until(lambda host=host: _listens(host.address, 8000), 20)
         assert _get(host.address, "/who") == host.name
         host.ok("systemctl stop who")
+
+
+def test_logs_show_why_a_unit_failed(droplet: LabHost) -> None:
+    droplet.ok(
+        "systemd-run --quiet --unit broken sh -c 'echo this is the reason; exit 1';"
+        " timeout 20 sh -c 'until systemctl --quiet is-failed broken; do sleep 0.1; done'"
+    )
+    try:
+        text = "\n".join(logs.collect(lab_host.PATHS, droplet.name))
+    finally:
+        droplet.ok("systemctl reset-failed broken")
+    assert "broken.service" in text
+    assert "this is the reason" in text
 
 
 def test_droplets_share_no_disk_and_no_host_key(lab_pair: tuple[LabHost, LabHost]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import shutil
 import subprocess
@@ -13,13 +14,16 @@ from pathlib import Path
 import lab_host
 import pytest
 
-from rocminfra.lab import droplet_record, network, processes
-from rocminfra.lab.paths import default_paths
+from rocminfra.lab import droplet_record, droplets, network, processes
+from rocminfra.lab.droplets import Wanted
+from rocminfra.lab.errors import LabError
+from rocminfra.lab.paths import LabPaths, default_paths
 
 pytestmark = pytest.mark.lab
 
 # What `up` calls on its way, in this order; each of them is broken, and each is a place to die.
 STAGES = {
+    "losetup find": "--find",
     "losetup": "--partscan",
     "ssh-keygen": "-f",
     "ip netns": "netns add",
@@ -87,6 +91,30 @@ def test_what_a_killed_run_left_is_found_and_removed(stage: str, name: str, tmp_
         lab_host.clean(name)
     assert lab_host.left(name) == ()
     assert wire not in network.interfaces()
+
+
+def test_no_loop_device_is_said_with_what_to_look_at(name: str, tmp_path: Path) -> None:
+    words = "losetup: cannot find an unused loop device"
+    _stub(tmp_path, "losetup find", f"echo '{words}' >&2; exit 1")
+    said = _up(name, tmp_path).stderr.strip().splitlines()
+    assert f"    {words}" in said
+    assert said[-1].startswith("next: losetup --find")
+    assert lab_host.left(name) == ()
+
+
+def test_addresses_that_are_taken_are_said_before_anything_is_made(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a machine without a base root, where building it takes minutes.
+    paths = LabPaths(lab_host.PATHS.state, tmp_path / "cache")
+    network_of_all = ipaddress.IPv4Network("10.0.0.0/8")
+    monkeypatch.setattr(network, "routed", lambda: (network_of_all,))
+    with pytest.raises(LabError, match=r"addresses 10\.83\.0\.0/16 are taken") as caught:
+        droplets.up(paths, [name], Wanted(), lambda _line: None)
+    assert "route to 10.0.0.0/8" in caught.value.why
+    assert (caught.value.next_command or "").startswith("export ROCMINFRA_LAB_SUBNET=")
+    assert not paths.cache.exists()
+    assert lab_host.left(name) == ()
 
 
 def test_a_mirror_that_does_not_answer_leaves_no_base_root(

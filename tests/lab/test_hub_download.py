@@ -26,7 +26,8 @@ def hub() -> Iterator[LabHost]:
     try:
         stub = (Path(__file__).parent / "hub_stub.py").read_text()
         host.ok(f"cat > /root/hub_stub.py <<'EOF'\n{stub}\nEOF")
-        host.ok("mkdir -p /root/model /mnt/models")
+        host.ok("mkdir -p /root/model /mnt/models && mkfs.xfs -q /dev/vdc")
+        host.ok("mount /dev/vdc /mnt/models")
         for name in ("config.json", "tokenizer_config.json"):
             text = (Path(host.droplet.model) / name).read_text()
             host.ok(f"cat > /root/model/{name} <<'EOF'\n{text}\nEOF")

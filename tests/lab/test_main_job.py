@@ -6,6 +6,7 @@ One deploy serves all tests of this module; the later ones build on what it left
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,11 +41,18 @@ OURS = {
 }
 FILES = (
     "find /etc /usr/local /opt /root /mnt/models -xdev -path /mnt/models/docker -prune -o "
-    "-type f -printf '%p|%T@\\n' -exec sha256sum {} + | sort"
+    "-type f -printf '%p|%T@\\n' -exec sha256sum {} + | sort; "
+    # Everything else that is no log and not the system's own book-keeping: neither written nor
+    # touched (%C@ is what chmod, chown and rename leave behind; of a folder, reading it in an
+    # overlay may change that).
+    "find / -xdev -regextype posix-extended -regex "
+    "'/(proc|sys|run|dev|tmp|var/(log|tmp|backups|lib/(systemd|docker|containerd)))' -prune -o "
+    "-type d -printf '%p|%m|%U|%G|%T@\\n' -o -printf '%p|%y|%m|%U|%G|%C@\\n' | sort"
 )
 IDENTITY = (
     "blkid -p -s UUID -o value /dev/vdc; cat /mnt/models/.rocminfra-scratch; "
-    "systemctl show --property Id --property InvocationID '*.service'; "
+    "systemctl show --property Id --property InvocationID '*.service' '*.socket' '*.timer' "
+    "'*.path' '*.target' '*.mount' | paste -sd '| \\n' | sort; "
     "docker ps -aq --no-trunc; docker inspect -f '{{.State.StartedAt}}' vllm-qwen2-vl-72b; "
     "findmnt -n -o SOURCE,FSTYPE,OPTIONS /mnt/models; cat /etc/fstab"
 )
@@ -176,8 +184,10 @@ def test_a_second_run_changes_nothing_and_restarts_nothing(deployed: Deployed) -
     assert deployed.second.code == 0, deployed.second.err
     assert deployed.second.changed == []
     assert len(deployed.second.operations) == len(deployed.first.operations) >= 15
-    assert deployed.seen["files 2"] == deployed.seen["files 1"]
-    assert deployed.seen["identity 2"] == deployed.seen["identity 1"]
+    for what in ("files", "identity"):
+        pairs = zip(deployed.seen[f"{what} 1"], deployed.seen[f"{what} 2"], strict=True)
+        for before, after in pairs:
+            assert set(before.splitlines()) ^ set(after.splitlines()) == set()
 
 
 def test_caches_are_known_to_shells_services_and_the_container(deployed: Deployed) -> None:
@@ -340,3 +350,21 @@ def test_without_the_scratch_disk_neither_engine_nor_docker_starts(deployed: Dep
     run = pyinfra((host,), "-y", "deploy.py", "--json")
     assert run.code == 0, run.err
     assert "tasks/storage.py | Scratch disk" in run.changed
+
+
+def test_what_the_undo_page_says_takes_everything_away_but_the_data(deployed: Deployed) -> None:
+    host = deployed.hosts[1]
+    page = (ROOT / "docs" / "undo.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^```sh\n(.+?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    uuid = host.ok("blkid -p -s UUID -o value /dev/vdc")
+    host.ok(f"set -eux\n{script}")
+    assert host.ok(f"ls -d {' '.join(sorted(OURS))} 2>/dev/null || true") == ""
+    left = host.ok("find / -xdev -iname '*rocminfra*' -not -path '/proc/*' | sort").split()
+    assert [path for path in left if "rocminfra-lab" not in path and "/srv/" not in path] == []
+    assert (
+        host.ssh("command -v docker || findmnt /mnt/models || test -e /mnt/models").returncode != 0
+    )
+    assert "/mnt/models" not in host.ok("cat /etc/fstab")
+    assert "HF_HOME" not in host.ok("systemctl show-environment; bash -lc env")
+    assert host.ok("systemctl list-units --failed --no-legend --plain") == ""
+    assert host.ok("blkid -p -s UUID -o value /dev/vdc") == uuid, "the data is never touched"

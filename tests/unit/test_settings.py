@@ -76,6 +76,8 @@ def test_an_empty_section_is_a_section_left_out() -> None:
         ({"max_num_seqs": 32}, "max_num_seqs: unknown key (did you mean vllm.max_num_seqs?)"),
         ({"engine": {"port": 1}}, "engine.port: unknown key (did you mean vllm.port?)"),
         ({"vlm": {"port": 1}}, "vlm: unknown key (did you mean vllm?)"),
+        ({"storge": {"owner": "bob"}}, "storge: unknown key (did you mean storage?)"),
+        ({"devce": "auto"}, "devce: unknown key (did you mean storage.device?)"),
         ({"ssh_prot": 22}, "ssh_prot: unknown key (did you mean ssh_port?)"),
         ({"_sodu": True}, "_sodu: unknown key (did you mean _sudo?)"),
         ({"zzz": 1}, "zzz: unknown key"),

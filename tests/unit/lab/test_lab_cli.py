@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from rocminfra.lab import cli, droplet_record, hosts, processes, requirements
+from rocminfra.lab import cli, droplet_record, droplets, hosts, processes, requirements
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.errors import LOCKED, SETTINGS, UNFIT, LabError
 from rocminfra.lab.paths import LabPaths, default_paths
@@ -72,6 +74,21 @@ def test_a_droplet_of_a_killed_run_names_the_way_out(
     assert result.exit_code == UNFIT
     assert "left over from a run that was killed" in result.stderr
     assert "next: rocminfra lab down lab-1" in result.stderr
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_fills_up_meanwhile_is_said(
+    paths: LabPaths, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "/cache/debs/a.deb")
+
+    monkeypatch.setattr(droplets, "up", full)
+    result = _run("up")
+    assert result.exit_code == UNFIT
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"{os.strerror(number)}: /cache/debs/a.deb"
+    assert lines[1] == f"next: make room: df -h {paths.state.parent} {paths.cache.parent}"
 
 
 def test_down_of_what_is_not_there_can_be_asked_for(paths: LabPaths) -> None:

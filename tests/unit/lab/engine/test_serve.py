@@ -206,3 +206,44 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     code, output, _ = run(model=str(tmp_path))
     assert code == 1
     assert f"Can't load tokenizer for '{tmp_path}'" in output
+
+
+def test_an_unknown_flag_ends_it_with_the_code_of_argparse() -> None:
+    code, _, error = run("--no-such-flag")
+    assert code == 2
+    assert "vllm: error: unrecognized arguments: --no-such-flag" in error
+
+
+def test_a_slow_load_ends_after_its_seconds(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with serving(tmp_path, ROCMINFRA_SIM_FAIL="slow-load:0.3") as (_, socket, _):
+        assert time.monotonic() - began >= 0.3
+        with client(socket) as api:
+            assert api.get("/health").status_code == 200
+
+
+def test_the_variable_makes_it_hang(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, ROCMINFRA_SIM_FAIL="hung") as (_, socket, _),
+        client(socket) as api,
+    ):
+        with pytest.raises(httpx.ReadTimeout):
+            api.post("/v1/completions", json={"prompt": "a"}, timeout=0.1)
+        assert api.get("/health").status_code == 200
+
+
+def test_the_variable_makes_a_share_of_the_answers_errors(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, ROCMINFRA_SIM_FAIL="errors:1") as (process, socket, _),
+        client(socket) as api,
+    ):
+        assert api.post("/v1/completions", json={"prompt": "a"}).status_code == 500
+        assert process.poll() is None
+
+
+def test_the_variable_makes_it_die_in_mid_run(tmp_path: Path) -> None:
+    with serving(tmp_path, ROCMINFRA_SIM_FAIL="dies-mid-run:1") as (process, socket, _):
+        body = {"prompt": "a", "max_tokens": 5_000, "ignore_eos": True}
+        with client(socket) as api, pytest.raises(httpx.TransportError):
+            api.post("/v1/completions", json=body)
+        assert process.wait(timeout=10) == 1

@@ -1,0 +1,59 @@
+"""What a task stands on: there already, or made by an earlier task of the same run.
+
+A task may run alone. Without the scratch disk its files would land on the root disk, where there is
+no room for weights and images, so a host without it is taken out before anything has changed.
+"""
+
+from __future__ import annotations
+
+from pyinfra import host, state
+
+from rocminfra.facts.docker import DockerInstalled
+from rocminfra.facts.scratch_mount import ScratchMountStatus
+from rocminfra.operations.failure import Failure, FailureKind, take_out
+
+SCRATCH = "scratch"
+DOCKER = "docker"
+_KEY = "rocminfra.provided"
+
+
+def provided(what: str) -> None:
+    """Let the tasks after this one count on what its operations make on this host.
+
+    + what: ``SCRATCH`` or ``DOCKER``
+
+    For a task's top level. Should those operations fail, the host's run ends with them.
+    """
+    host.connector_data.setdefault(_KEY, set()).add(what)
+
+
+def gate(mount_point: str, docker: bool = False) -> None:
+    """Take the host out of the run when it lacks what the task stands on.
+
+    + mount_point: where the scratch disk has to be mounted; whether it is the right disk is for
+      the guard on the host to say
+    + docker: whether Docker has to be there as well
+
+    For a task's top level. What an earlier task of this run provides is not asked for.
+    """
+    if not _is_provided(SCRATCH) and not _is_mounted(mount_point):
+        _refuse(
+            f"nothing is mounted at {mount_point}, and what belongs on the scratch disk would fill "
+            "the root disk",
+            "tasks/storage.py",
+        )
+    elif docker and not _is_provided(DOCKER) and host.get_fact(DockerInstalled) is None:
+        _refuse("Docker is not installed", "tasks/docker.py")
+
+
+def _is_mounted(mount_point: str) -> bool:
+    return host.get_fact(ScratchMountStatus, mount_point=mount_point) is not None
+
+
+def _is_provided(what: str) -> bool:
+    return what in host.connector_data.get(_KEY, ())
+
+
+def _refuse(what: str, task: str) -> None:
+    following = f"{task} first, or deploy.py, which does everything in its order"
+    take_out(state, host, Failure(FailureKind.UNFIT, what, next_command=following))

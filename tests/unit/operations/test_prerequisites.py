@@ -1,0 +1,58 @@
+"""A task that runs alone, on a host where the tasks before it have not been."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pyinfra import state
+
+from rocminfra.facts.docker import DockerInstalled
+from rocminfra.facts.scratch_mount import ScratchMount, ScratchMountStatus
+from rocminfra.operations import prerequisites
+from rocminfra.operations.failure import FailureKind, failures
+
+MOUNT = ScratchMount("/dev/vdc", "xfs", ("rw",), 5 << 40, 1, 4 << 40, "uuid")
+
+
+@pytest.fixture
+def bare(scripted: Any) -> Any:
+    """A host without a scratch disk and without Docker."""
+    scripted.facts.update({ScratchMountStatus: None, DockerInstalled: None})
+    state.active_hosts.add(scripted)
+    return scripted
+
+
+def test_without_the_scratch_disk_the_host_is_taken_out(bare: Any) -> None:
+    prerequisites.gate("/mnt/models", docker=True)
+    (failure,) = failures(bare)
+    assert failure.kind is FailureKind.UNFIT
+    assert "nothing is mounted at /mnt/models" in failure.what
+    assert "tasks/storage.py" in (failure.next_command or "")
+    assert bare in state.failed_hosts
+    assert bare.asked == [(ScratchMountStatus, {"mount_point": "/mnt/models"})]
+
+
+def test_without_docker_the_host_is_taken_out(bare: Any) -> None:
+    bare.facts[ScratchMountStatus] = MOUNT
+    prerequisites.gate("/mnt/models")
+    assert failures(bare) == ()
+    prerequisites.gate("/mnt/models", docker=True)
+    (failure,) = failures(bare)
+    assert "Docker is not installed" in failure.what
+    assert "tasks/docker.py" in (failure.next_command or "")
+    assert bare in state.failed_hosts
+
+
+def test_what_is_there_is_enough(scripted: Any) -> None:
+    scripted.facts.update({ScratchMountStatus: MOUNT, DockerInstalled: "/usr/bin/docker"})
+    prerequisites.gate("/mnt/models", docker=True)
+    assert failures(scripted) == ()
+
+
+def test_what_an_earlier_task_of_the_run_makes_is_not_asked_for(bare: Any) -> None:
+    prerequisites.provided(prerequisites.SCRATCH)
+    prerequisites.provided(prerequisites.DOCKER)
+    prerequisites.gate("/mnt/models", docker=True)
+    assert failures(bare) == ()
+    assert bare.asked == []
