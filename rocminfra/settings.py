@@ -151,6 +151,11 @@ class Model(Section):
         "machine that is copied to the host",
     )
     revision: OneLine | None = Field(default=None, description="commit, tag or branch of the hub")
+    planned_as: OneLine | None = Field(
+        default=None,
+        description="model whose size is planned with, where that of 'source' does not tell: a "
+        "repository or a folder (the practice droplet's toy model stands in for a large one)",
+    )
 
     @property
     def is_local_folder(self) -> bool:

@@ -13,7 +13,7 @@ UNIT = "vllm.service"
 settings = current()
 prerequisites.gate(mount_point=settings.storage.mount_point, docker=True)
 plan = capacity.gate(
-    model=settings.model.source,
+    model=settings.model.planned_as or settings.model.source,
     dtype=settings.vllm.dtype,
     utilization=settings.vllm.gpu_memory_utilization,
     max_model_len=settings.vllm.max_model_len,

@@ -10,6 +10,7 @@ from rocminfra.lab.assets import IMAGE
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths, default_paths
+from rocminfra.planning.reference_model import REFERENCE_NAME
 
 USER_VARIABLE = "ROCMINFRA_LAB_USER"
 
@@ -48,7 +49,8 @@ def data(paths: LabPaths, droplet: Droplet) -> dict[str, Any]:
         "ssh_strict_host_key_checking": "yes",
         **({} if user == "root" else {"_sudo": True}),
         "storage": {"expected_size_gib": float(droplet.disk_gib)},
-        "model": {"source": droplet.model},
+        # The simulated engine has the memory and the speed of one that serves the real model.
+        "model": {"source": droplet.model, "planned_as": REFERENCE_NAME},
         "engine": {
             "image_source": "archive",
             "image_archive": f"/srv/rocminfra/{IMAGE}",
