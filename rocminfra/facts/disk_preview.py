@@ -31,7 +31,9 @@ class Preview:
             return f"{self.device}: its files cannot be shown ({self.problem})"
         names = ", ".join(repr(name)[1:-1] for name in self.newest)
         used = f"{(self.used or 0) / 1024**2:,.0f} MiB used"
-        return f"{self.device}: {used}; newest files: {names or 'none'}"
+        # After a crash, the latest changes are only in a journal, and replaying it would write.
+        names = names or "none, or none outside a journal that is not replayed"
+        return f"{self.device}: {used}; newest files: {names}"
 
 
 class DiskPreview(FactBase[tuple[Preview, ...]]):

@@ -41,7 +41,7 @@ def preview(device: str, kind: str) -> dict[str, Any]:
     """What is on ``device``; ``problem`` says why it cannot be told."""
     seen: dict[str, Any] = {"device": device, "used": None, "newest": [], "problem": None}
     if kind not in OPTIONS:
-        seen["problem"] = f"{kind} has no files to show"
+        seen["problem"] = f"what {kind} holds cannot be looked into"
         return seen
     options = f"{OPTIONS[kind]},nodev,nosuid,noexec"
     command = ["mount", "-t", kind, "-o", options, device, PLACE]

@@ -1,6 +1,8 @@
 """Make a mount point that nothing can be written into while nothing is mounted on it.
 
-    python3 mount_point.py DIRECTORY
+    python3 mount_point.py [--below] DIRECTORY
+
+With --below the directory may hold files: something has been mounted over them already.
 
 Mode 0555, and immutable where the file system below has that flag: else a service that starts
 without its disk fills the root disk.
@@ -23,8 +25,11 @@ FS_IMMUTABLE_FL = 0x10
 NO_FLAG = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
-def protect(path: str) -> None:
-    """Make ``path`` an empty, unwritable directory; raises OSError when it cannot be."""
+def protect(path: str, files: bool = False) -> None:
+    """Make ``path`` an unwritable directory; raises OSError when it cannot be.
+
+    + files: whether it may hold any
+    """
     os.makedirs(path, mode=0o755, exist_ok=True)
     if os.path.realpath(path) != path:
         raise OSError(f"{path} lies behind a symbolic link")
@@ -33,7 +38,7 @@ def protect(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         names = os.listdir(descriptor)
-        if names:
+        if names and not files:
             raise OSError(f"{path} holds files by now: {', '.join(sorted(names)[:5])}")
         _immutable(descriptor, False)
         os.fchmod(descriptor, 0o555)
@@ -56,11 +61,12 @@ def _immutable(descriptor: int, wanted: bool) -> None:
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 when it is so, 1 when it cannot be, 2 for bad usage."""
-    if len(arguments) != 1:
-        print("usage: mount_point.py DIRECTORY", file=sys.stderr)
+    below = arguments[:1] == ["--below"]
+    if len(arguments) != 1 + below:
+        print("usage: mount_point.py [--below] DIRECTORY", file=sys.stderr)
         return 2
     try:
-        protect(arguments[0])
+        protect(arguments[-1], files=below)
     except OSError as error:
         print(f"mount point: {error}", file=sys.stderr)
         return 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from pyinfra.api import QuoteString, StringCommand
 
 from rocminfra.facts.fstab import fstab_line
@@ -46,6 +48,14 @@ def step_command(
     options = ",".join(desired.mount_options)
     if step is Step.MOUNT_POINT:
         return _program("mount_point", desired.mount_point)
+    if step is Step.BELOW:
+        # A bind mount without what is mounted in it shows the folder below; in a name space of its
+        # own nobody else sees that.
+        script = 'mount --make-rprivate / && mount --bind "$1" "$1" && shift && exec "$@"'
+        parent = posixpath.dirname(desired.mount_point)
+        program = ("python3", "-c", source("mount_point"), "--below", desired.mount_point)
+        words = ("unshare", "--mount", "sh", "-c", script, "sh", parent, *program)
+        return StringCommand(*map(QuoteString, words))
     if step is Step.FSTAB:
         line = fstab_line(decision.uuid, desired.mount_point, desired.mount_options)
         arguments = ("/etc/fstab", desired.mount_point, line, observed.fstab_sha256)

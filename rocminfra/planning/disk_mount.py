@@ -46,6 +46,7 @@ class Step(Enum):
     """One thing to do, in this order."""
 
     MOUNT_POINT = "make the mount point, unwritable while nothing is mounted on it"
+    BELOW = "make the folder below the mount unwritable"
     FSTAB = "write the line in /etc/fstab"
     MOUNT = "mount it"
     REMOUNT = "mount it again with the right options"
@@ -72,6 +73,9 @@ def missing_steps(
         return tuple(steps)
     if missing_options(live[-1].options, desired.mount_options):
         steps.append(Step.REMOUNT)
+    # Whoever mounted it before us did not do that. The sentinel comes last, so it says who did.
+    if (place.sentinel or "").strip() != uuid:
+        steps.insert(0, Step.BELOW)
     if place.owner != desired.owner:
         steps.append(Step.OWNER)
     if (place.sentinel or "").strip() != uuid:

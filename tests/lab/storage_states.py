@@ -432,15 +432,6 @@ SURROUNDINGS = (
             )
         ),
     ),
-    refused(
-        "blank again, and its UUID is on another disk, which is mounted",
-        "would get UUID",
-        lambda room, disk: (
-            came_back_blank(room, disk),
-            mounted_elsewhere(room, room.disk()),
-            None,
-        )[-1],
-    ),
     refused("a line of fstab that nobody understands", "one field", with_lines("what")),
     refused(
         "something else is mounted at the mount point",
@@ -477,6 +468,12 @@ CONVERGING = (
         "Mount",
         "only partition",
         one_partition(f'mkfs.xfs -q -L rocm-models -m uuid={UUID} "$1"'),
+    ),
+    State(
+        "our XFS, mounted by hand",
+        "Mount",
+        "make the folder below the mount unwritable",
+        lambda room, disk: (ours(room, disk), mounted(room, disk))[1],
     ),
     State("mounted, fstab line missing", "Mount", "write the line", but(fstab_says("# none"))),
     State(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from storage_room import Disk, Room, open_room
-from storage_states import UUID, came_back_blank, done, full
+from storage_states import UUID, came_back_blank, done, full, mounted, ours
 
 from rocminfra.planning.disk import Format, Keep, Mount
 
@@ -246,6 +246,18 @@ def test_only_the_guard_is_killed_and_mkfs_goes_on(room: Room) -> None:
     os.killpg(guard.pid, signal.SIGKILL)
     until_free(disk)
     finish(room, disk)
+
+
+def test_the_folder_below_a_mount_that_was_there_before_us_is_unwritable(room: Room) -> None:
+    disk = room.disk()
+    ours(room, disk)
+    room.sh('mkdir "$1"; touch "$1/hidden"', room.mount_point)
+    mounted(room, disk)
+    run = room.pyinfra(device=disk.path)
+    assert run.code == 0, run.text
+    assert room.sh('ls -A "$1"', room.mount_point) == ".rocminfra-scratch\n"
+    room.sh('umount "$1"', room.mount_point)
+    assert room.sh('stat -c %a "$1"; ls "$1"', room.mount_point) == "555\nhidden\n"
 
 
 def test_a_full_disk_is_said_and_mended_once_there_is_room(room: Room) -> None:

@@ -150,6 +150,8 @@ def _stepped(
             for d in observed.devices
         )
         return replace(observed, mounts=(*others, live), mount_point=place, devices=looked)
+    if step is Step.BELOW:
+        return observed  # what is mounted hides it
     if step is Step.OWNER:
         return replace(observed, mount_point=replace(place, owner=desired.owner))
     return replace(observed, mount_point=replace(place, sentinel=f"{uuid}\n"))
