@@ -35,6 +35,7 @@ def check(observed: Observed, desired: Desired, decision: Decision) -> None:
     promised_to_nobody_else(observed, desired, decision.device)
     if isinstance(decision, Format):
         assert not live
+        assert len(desired.label) <= 12
         free(observed, decision.device)
         understood(observed, decision.device)
         of_the_right_size(decision.device, desired)

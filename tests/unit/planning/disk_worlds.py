@@ -368,6 +368,7 @@ CHANGES: tuple[Change, ...] = (
     on_wish(device="/dev/vda1"),
     on_wish(device="/dev/nowhere"),
     on_wish(label="data"),
+    on_wish(label="much-too-long"),
     on_wish(owner="ubuntu"),
     on_wish(expected_size=5120 * GIB),
     on_wish(mount_options=("noatime", "logbsize=256k")),
