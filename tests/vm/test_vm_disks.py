@@ -106,8 +106,9 @@ def test_md_active_and_stopped(lab: StorageMachine) -> None:
 def test_luks_open_and_closed_and_the_token_that_names_its_serial(lab: StorageMachine) -> None:
     device = f"{BY_ID}LUKS"
     lab.vm.ok(
-        f"modprobe dm-crypt; echo secret | cryptsetup luksFormat -q --type luks1 --iter-time 10 "
-        f"{device} -; echo secret | cryptsetup open {device} secret -"
+        f"modprobe dm-crypt; printf word > /run/key; cryptsetup luksFormat -q --type luks1 "
+        f"--iter-time 10 --key-file /run/key {device};"
+        f"cryptsetup open --key-file /run/key {device} secret"
     )
     lab.refused(states.LUKS_OPEN, device, "LUKS")
     lab.vm.ok("cryptsetup close secret")
@@ -117,23 +118,27 @@ def test_luks_open_and_closed_and_the_token_that_names_its_serial(lab: StorageMa
         lab.refused(states.OTHER_SERIAL, device, "LUKS", wipe=wrong)
 
 
+def create_bad(lab: StorageMachine, table: str) -> None:
+    """A device of device mapper; by its UUID lsblk takes it for one of multipath."""
+    lab.vm.write("/run/table", table)
+    lab.vm.ok("modprobe dm-flakey; dmsetup create bad --uuid mpath-bad /run/table; udevadm settle")
+
+
 def test_reads_that_fail(lab: StorageMachine) -> None:
     device = f"{BY_ID}DM"
     bad = spans(SMALL_BYTES)[30][0] // 512
     linear = f"linear {device}"
-    lab.vm.ok(
-        f"printf '0 {bad} {linear} 0\\n{bad} 8 error\\n"
-        f"{bad + 8} {SECTORS - bad - 8} {linear} {bad + 8}\\n' | dmsetup create bad"
+    create_bad(
+        lab,
+        f"0 {bad} {linear} 0\n{bad} 8 error\n{bad + 8} {SECTORS - bad - 8} {linear} {bad + 8}\n",
     )
     lab.refused(states.ONE_BAD_SECTOR, "/dev/mapper/bad", "DM")
     for state, target in (
         (states.ALL_BAD, "error"),
         (states.FLAKEY, f"flakey {device} 0 0 60"),
     ):
-        lab.vm.ok(
-            "dmsetup remove bad; modprobe dm-flakey;"
-            f"echo '0 {SECTORS} {target}' | dmsetup create bad"
-        )
+        lab.vm.ok("dmsetup remove bad")
+        create_bad(lab, f"0 {SECTORS} {target}\n")
         lab.refused(state, "/dev/mapper/bad", "DM")
     lab.vm.ok("dmsetup remove bad")
 
@@ -141,7 +146,7 @@ def test_reads_that_fail(lab: StorageMachine) -> None:
 def test_writes_that_fail(lab: StorageMachine) -> None:
     """Reads are right and the disk is blank, so that mkfs starts, and cannot end."""
     table = f"0 {SECTORS} flakey {BY_ID}DM 0 0 60 1 error_writes"
-    lab.vm.ok(f"echo '{table}' | dmsetup create bad")
+    create_bad(lab, f"{table}\n")
     lab.plan(states.WRITES_FAIL, "/dev/mapper/bad")
     code, text = lab.deploy(DEPLOY, device="/dev/mapper/bad")
     assert code == 1, text
