@@ -84,7 +84,7 @@ def test_a_changed_unit_is_written_and_restarted_once(
     converged.facts[PathStates] = lambda paths: right(ENVIRONMENT)
     converged.facts[DockerContainer] = container("old")
     shell = service(run)
-    assert "put /etc/systemd/system/vllm.service.rocminfra-new" in shell
+    assert "put /etc/systemd/system/vllm.service" in shell
     assert shell[-3:] == ["systemctl daemon-reload", *RESTART]
 
 
