@@ -1,13 +1,16 @@
-"""Ask Docker over its socket, and print what `docker` would say.
+"""Ask Docker over its socket, and print what of its answer is needed, as `docker inspect` would.
 
     python3 docker_api.py root
     python3 docker_api.py image REFERENCE
     python3 docker_api.py container NAME
 
-Prints the data-root, or `[…]` with the document of the image or container in it, `[]` when there
-is none, and nothing on a host without Docker. Ends with 1, silently, when the socket is not the
-whole truth (another daemon is chosen, it may not be opened, it does not answer): then the docker
-program itself has to be asked, which takes ten times as long.
+Prints the data-root, or `[…]` with the needed parts of the document of the image or container in
+it, `[]` when there is none, and nothing on a host without Docker. (The whole document is long, and
+the order of the mounts of a container in it is another one each time.)
+
+Ends with 1, silently, when the socket is not the whole truth (another daemon is chosen, it may not
+be opened, it does not answer): then the docker program itself has to be asked, which takes ten
+times as long.
 
 Standard library only, and no single quote in it: this file is sent to the host as it is.
 """
@@ -20,6 +23,10 @@ import re
 import socket
 import sys
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TIMEOUT_S = 30.0
 SOCKET = "/var/run/docker.sock"
@@ -51,8 +58,19 @@ def main(arguments: list[str]) -> int:
         return 0
     if status not in (200, 404):
         return 1
-    print(json.dumps([document] if status == 200 else []))
+    print(json.dumps([parts(document)] if status == 200 else []))
     return 0
+
+
+def parts(document: dict[str, Any]) -> dict[str, Any]:
+    """What is needed of the document of an image or a container."""
+    needed: dict[str, Any] = {
+        key: document[key] for key in ("Id", "RepoDigests", "Image") if key in document
+    }
+    if "State" in document:
+        needed["State"] = {key: document["State"].get(key) for key in ("Running", "StartedAt")}
+        needed["Config"] = {"Labels": document["Config"].get("Labels")}
+    return needed
 
 
 def installed() -> bool:

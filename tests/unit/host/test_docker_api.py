@@ -81,6 +81,29 @@ def test_root_image_and_container(daemon: Daemon, capsys: pytest.CaptureFixture[
     ]
 
 
+def test_of_a_container_only_what_is_needed(
+    daemon: Daemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needed = {
+        "Id": "c1",
+        "Image": "sha256:1",
+        "State": {"Running": True, "StartedAt": "2026-05-13T10:00:00.1Z"},
+        "Config": {"Labels": {"rocminfra.config": "abc"}},
+    }
+    whole = {
+        **needed,
+        "State": {**needed["State"], "Pid": 7},  # type: ignore[dict-item]
+        "Config": {**needed["Config"], "Env": ["A=1"]},  # type: ignore[dict-item]
+        "Mounts": [{}],
+    }
+    daemon.answer("/containers/vllm/json", whole)
+    assert docker_api.main(["container", "vllm"]) == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == [needed]
+    read = DockerContainer().process(printed.splitlines())
+    assert read == DockerContainer().process(json.dumps([whole]).splitlines())
+
+
 @pytest.mark.parametrize(
     "answer",
     [
