@@ -154,6 +154,8 @@ TEXTS = {
 @pytest.fixture
 def outputs(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the connector hands to pyinfra, on a host whose python3 is the system's."""
+    if not os.access("/usr/bin/python3", os.X_OK):
+        pytest.skip("this machine has no Python of the system's")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     for variable in [name for name in os.environ if name.startswith("PYTHON")]:
         monkeypatch.delenv(variable)
