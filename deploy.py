@@ -8,5 +8,6 @@ from pyinfra import local
 local.include("tasks/storage.py")
 local.include("tasks/rocm.py")
 local.include("tasks/docker.py")
+local.include("tasks/image.py")
 local.include("tasks/huggingface.py")
 local.include("tasks/vllm.py")

@@ -19,6 +19,7 @@ name). When such a command is built again, what the others answered is used, and
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,6 +32,7 @@ from pyinfra.context import ctx_host
 from pyinfra.facts.server import Kernel, Which
 
 from rocminfra.connectors.allowed import Fact
+from rocminfra.connectors.deploy_files import note_deploy_files
 from rocminfra.connectors.questions import bind, command_of
 
 Nested = Callable[[Fact, tuple[Any, ...], Mapping[str, Any]], Any]
@@ -54,6 +56,7 @@ class Asked:
     kwargs: Mapping[str, Any]
     nested: dict[tuple[Fact, str], Any] = field(default_factory=dict)
 
+    @functools.cached_property
     def arguments(self) -> dict[str, Any]:
         """Arguments of the fact's command, all defaults filled in."""
         return bind(self.fact, self.args, self.kwargs)
@@ -61,7 +64,7 @@ class Asked:
     def is_command(self, command: StringCommand | str) -> bool:
         """Whether ``command`` is what this fact sends."""
         text = command if isinstance(command, str) else command.get_raw_value()
-        built = rebuilt(self.host, self.fact, self.arguments(), self._answered)
+        built = rebuilt(self.host, self.fact, self.arguments, self._answered)
         return built is not None and built.get_raw_value() == text
 
     def _answered(self, fact: Fact, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -96,6 +99,7 @@ class FactWatch:
         rebuilding = _REBUILDING.get()
         if rebuilding is not None:
             return rebuilding(fact, args, kwargs)
+        note_deploy_files(self._host.state)
         outer = _ASKED.get()
         token = _ASKED.set(Asked(self._host, fact, args, kwargs))
         try:

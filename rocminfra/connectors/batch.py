@@ -19,6 +19,7 @@ from pyinfra import logger
 
 from rocminfra.connectors import host_batch
 from rocminfra.connectors.answers import Answer, AnswerStream, BrokenStreamError
+from rocminfra.connectors.host_programs import HostProgram, host_program, imports_of
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,11 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
 @functools.lru_cache(maxsize=8)
 def _packed(commands: tuple[str, ...], limits: Limits) -> str:
     """Program and request as one word; hosts of one deploy mostly share it."""
+    requests = [_request(command) for command in commands]
+    programs = [item[1] for item in requests if isinstance(item, tuple)]
     request = (
-        [direct(command) or command for command in commands],
+        requests,
+        imports_of(programs),
         limits.parallel,
         limits.fact_seconds,
         limits.batch_seconds,
@@ -174,6 +178,11 @@ def direct(command: str) -> list[str] | None:
     When quoting the words again gives the same text, no shell can have read it otherwise, and
     the host is spared one shell for each fact.
     """
+    if command.startswith("sh -c '") and command.endswith("'"):
+        # What most of them are, without shlex, which reads letter by letter.
+        script = command[7:-1].replace("'\"'\"'", "'")
+        if f"sh -c {shlex.quote(script)}" == command:
+            return ["sh", "-c", script]
     try:
         words = shlex.split(command)
     except ValueError:
@@ -181,6 +190,14 @@ def direct(command: str) -> list[str] | None:
     if not words or words[0] not in _PROGRAMS:
         return None
     return words if shlex.join(words) == command else None
+
+
+def _request(command: str) -> str | list[str] | tuple[list[str], HostProgram]:
+    words = direct(command)
+    if words is None:
+        return command
+    program = host_program(words[2]) if words[:2] == ["sh", "-c"] and len(words) == 3 else None
+    return words if program is None else (words, program)
 
 
 # What pyinfra's commands start with; no shell has a builtin of such a name.

@@ -13,6 +13,12 @@ Every command is started as sshd starts it: the user's login shell with ``-c``, 
 own, nothing on standard input. A command that comes as a list of words is one that a login shell
 would only start, so it is started without. The environment is the one that sshd gave this program,
 read from /proc because Python changes its own (it sets LC_CTYPE when no locale is set).
+
+A command that would start Python with one of our own programs is a pair of its words and of that
+program, which then runs in a fork of this interpreter: most of such a program's time is Python's
+start and its imports, and these are here already. That counts only when it ends with 0 and writes
+nothing to standard error. Otherwise the command is started as it stands, as if nothing had been
+(it only reads); so it is where ``python3`` is another Python than this one.
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ import pwd
 import select
 import signal
 import struct
+import sys
 import time
 import zlib
 
@@ -29,6 +36,16 @@ MAGIC = b"rocminfra-facts-1 "
 HEADER = struct.Struct(">IBiIII")
 
 ANSWERED, SLOW, TOO_LARGE, FAILED, END = range(5)
+
+TYPE_CHECKING = False  # importing typing would take a host longer than all of this
+if TYPE_CHECKING:
+    from types import CodeType
+
+    # A command as text for the login shell, or as words to start without one.
+    Plain = str | list[str]
+    # Path on the host (or "-c"), its text (or "": read there; no file means nothing to do), and
+    # the arguments.
+    Program = tuple[str, str, list[str]]
 
 KILLED_BY_SIGNAL = -1  # what an SSH client sees as the exit status of such a command
 
@@ -38,7 +55,8 @@ TICK_SECONDS = 0.02
 
 def main(
     nonce: str,
-    commands: list[str | list[str]],
+    commands: list[Plain | tuple[list[str], Program]],
+    imports: list[str],
     parallel: int,
     seconds: float,
     deadline: float,
@@ -48,14 +66,21 @@ def main(
     """Run the commands and write their outputs, in the order in which they end.
 
     + nonce: is written first, so that nothing else is taken for our output
-    + commands: each text for the login shell, or a list of words
+    + commands: each text for the login shell, a list of words, or words and a program
+    + imports: modules that programs among them need
     + parallel: how many run at once
     + seconds: time for each command
     + deadline: seconds for all of them
     + most_each, most_all: bytes of output of one command, and of all
     """
-    run = _Run(nonce, seconds, deadline, most_each, most_all)
-    waiting = list(enumerate(commands))[::-1]
+    run = _Run(nonce, imports, seconds, deadline, most_each, most_all)
+    # Programs second: while this interpreter is busy importing for them, other commands run.
+    waiting = list(enumerate(commands))
+    first = [item for item in waiting if not isinstance(item[1], tuple)][: parallel // 2]
+    waiting = first + sorted(
+        (item for item in waiting if item not in first), key=lambda i: not isinstance(i[1], tuple)
+    )
+    waiting.reverse()
     while (waiting or run.running) and time.monotonic() < run.deadline:
         while waiting and len(run.running) < parallel:
             run.start(*waiting.pop())
@@ -66,8 +91,11 @@ def main(
 class _Command:
     """A command that runs."""
 
-    def __init__(self, index: int, pid: int, outputs: tuple[int, int]) -> None:
+    def __init__(
+        self, index: int, pid: int, outputs: tuple[int, int], otherwise: Plain | None
+    ) -> None:
         self.index = index
+        self.otherwise = otherwise  # to be started instead when this one fails
         self.pid = pid
         self.outputs = outputs
         self.parts: dict[int, list[bytes]] = {fd: [] for fd in outputs}
@@ -78,8 +106,16 @@ class _Command:
 
 class _Run:
     def __init__(
-        self, nonce: str, seconds: float, deadline: float, most_each: int, most_all: int
+        self,
+        nonce: str,
+        imports: list[str],
+        seconds: float,
+        deadline: float,
+        most_each: int,
+        most_all: int,
     ) -> None:
+        self.imports = imports
+        self.codes: dict[tuple[str, str], CodeType | None] = {}
         self.seconds = seconds
         self.deadline = time.monotonic() + deadline
         self.most_each = most_each
@@ -92,29 +128,21 @@ class _Run:
         self.zlib = zlib.compressobj(6)
         self.shell = pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
         self.environment = _environment()
+        self.is_their_python = _is_python3(self.environment)
         self.write(MAGIC + nonce.encode("ascii") + b"\n")
 
-    def start(self, index: int, command: str | list[str]) -> None:
-        program, words = self.shell, [os.path.basename(self.shell), "-c"]
-        if isinstance(command, str):
-            words.append(command)
-        else:
-            program, words = command[0], command
+    def start(self, index: int, command: Plain | tuple[list[str], Program]) -> None:
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        otherwise: Plain | None = None
         try:
-            pid = os.posix_spawnp(
-                program,
-                words,
-                self.environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, out_end, 1),
-                    (os.POSIX_SPAWN_DUP2, err_end, 2),
-                ],
-                setsid=True,
-                # Python ignores these, and programs are not to inherit that.
-                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
-            )
+            if isinstance(command, tuple):
+                command, program = command
+                pid = self.fork(program, out_end, err_end) if self.is_their_python else None
+                otherwise = command if pid is not None else None
+            else:
+                pid = None
+            if pid is None:
+                pid = self.spawn(command, out_end, err_end)
         except (OSError, ValueError):
             os.close(out)
             os.close(err)
@@ -123,11 +151,47 @@ class _Run:
         finally:
             os.close(out_end)
             os.close(err_end)
-        command_ = _Command(index, pid, (out, err))
+        command_ = _Command(index, pid, (out, err), otherwise)
         self.running[index] = command_
         for fd in (out, err):
             self.by_output[fd] = command_
             self.poll.register(fd, select.POLLIN)
+
+    def spawn(self, command: Plain, out: int, err: int) -> int:
+        program, words = self.shell, [os.path.basename(self.shell), "-c"]
+        if isinstance(command, str):
+            words.append(command)
+        else:
+            program, words = command[0], command
+        return os.posix_spawnp(
+            program,
+            words,
+            self.environment,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, out, 1),
+                (os.POSIX_SPAWN_DUP2, err, 2),
+            ],
+            setsid=True,
+            # Python ignores these, and programs are not to inherit that.
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+        )
+
+    def fork(self, program: Program, out: int, err: int) -> int | None:
+        """Process of the program, or None when only Python itself can say what is wrong with it."""
+        path, source, arguments = program
+        try:
+            for name in self.imports:
+                __import__(name)
+            self.imports = []
+            if (path, source) not in self.codes:
+                self.codes[path, source] = _compiled(path, source)
+        except (ImportError, OSError, ValueError, SyntaxError):
+            return None
+        pid = os.fork()
+        if pid == 0:
+            _become(path, self.codes[path, source], arguments, out, err)
+        return pid
 
     def step(self) -> None:
         """Wait for something to happen, and take note of it."""
@@ -170,6 +234,9 @@ class _Run:
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else KILLED_BY_SIGNAL
         out, err = (b"".join(command.parts[fd]) for fd in command.outputs)
         del self.running[command.index]
+        if command.otherwise is not None and (code != 0 or err):
+            self.start(command.index, command.otherwise)
+            return True
         self.frame(command.index, ANSWERED, code, time.monotonic() - command.started, out, err)
         return True
 
@@ -218,6 +285,53 @@ def _kill(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except OSError:
         return
+
+
+def _compiled(path: str, source: str) -> CodeType | None:
+    """A program's code; None when it is to be read from a file that is not there."""
+    if source:
+        return compile(source, path, "exec")
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return compile(file.read(), path, "exec")
+
+
+def _become(path: str, code: CodeType | None, arguments: list[str], out: int, err: int) -> None:
+    """Be that program; for a fork, and it does not return."""
+    status = 1
+    try:
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        os.closerange(3, 256)
+        sys.argv = [path, *arguments]
+        module = type(sys)("__main__")
+        sys.modules["__main__"] = module
+        if code is not None:
+            exec(code, vars(module))
+        status = 0
+    except SystemExit as end:
+        status = 0 if end.code is None or end.code == 0 else 1
+    except BaseException:
+        status = 1
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def _is_python3(environment: dict[bytes, bytes]) -> bool:
+    """Whether ``python3`` would start the Python that runs this, and nobody says how."""
+    if any(name.startswith(b"PYTHON") for name in environment):
+        return False
+    for folder in environment.get(b"PATH", b"").split(b":"):
+        found = os.path.join(folder, b"python3")
+        if os.access(found, os.X_OK):
+            return os.path.realpath(found) == os.fsencode(os.path.realpath(sys.executable))
+    return False
 
 
 def _environment() -> dict[bytes, bytes]:

@@ -11,6 +11,7 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.arguments import pop_global_arguments
 
+from rocminfra.connectors.allowed import Fact
 from rocminfra.connectors.answers import Answer
 from rocminfra.connectors.asking import Asked, guess, rebuilt
 from rocminfra.connectors.batch import Batch, Limits, command_line
@@ -107,16 +108,15 @@ class HostFacts:
         """A question was answered, from a batch (0 seconds) or live."""
         if self._learned is None or seconds > SLOW_SECONDS:
             return
-        question = Question.asked(asked.fact, asked.arguments(), arguments)
-        record = question.record()
-        if record is None or question.key in self._asked:
+        question = Question.asked(asked.fact, asked.arguments, arguments)
+        if question.key in self._asked:
             return
-        fact = question.allowed()
-        if fact is None:
+        record, fact = question.record(), question.allowed()
+        if record is None or fact is None:
             return
-        # Learned is what can be built again from the list alone, to the letter.
-        built = rebuilt(self._host, fact, question.arguments, guess)
-        if built is not None and unix_command(built, arguments) == command:
+        # Learned is what can be built again from the list alone, to the letter. A fact that asked
+        # no other has just been built so, when it was recognised.
+        if not asked.nested or self._built(fact, question, arguments) == command:
             self._asked[question.key] = record
             self._questions.setdefault(question.key, question)
             self._texts.setdefault(question.key, command)
@@ -180,12 +180,14 @@ class HostFacts:
             fact = question.allowed()
             if fact is None:
                 continue
-            built = rebuilt(self._host, fact, question.arguments, guess)
-            arguments = {**question.identity, **supplied}
-            text = unix_command(built, arguments) if built is not None else None
+            text = self._built(fact, question, {**question.identity, **supplied})
             if text is not None:
                 self._texts[key] = text
         return list(self._texts.values())
+
+    def _built(self, fact: Fact, question: Question, arguments: Arguments) -> str | None:
+        built = rebuilt(self._host, fact, question.arguments, guess)
+        return unix_command(built, arguments) if built is not None else None
 
     def _supply(self, arguments: Mapping[str, Any]) -> None:
         names = supplied_names(arguments)

@@ -1,4 +1,8 @@
-"""Docker, its images and its containers, from ``docker inspect``."""
+"""Docker, its images and its containers, as the daemon says.
+
+The daemon is asked over its socket, by a program that is sent along; where that cannot be the
+whole truth, the ``docker`` program is asked, which says the same and takes ten times as long.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
+
+from rocminfra.facts.host_program import call
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,8 @@ class DockerInstalled(FactBase[str | None]):
 class DockerRoot(FactBase[str | None]):
     """Data-root of the running daemon, or None when no daemon answers."""
 
-    def command(self) -> str:
-        return (
-            "! command -v docker >/dev/null || "
-            "timeout 30 docker info --format '{{.DockerRootDir}}' 2>/dev/null || true"
-        )
+    def command(self) -> StringCommand:
+        return _asked("root", "timeout 30 docker info --format '{{.DockerRootDir}}'")
 
     def process(self, output: list[str]) -> str | None:
         return output[0].strip() or None
@@ -125,10 +128,18 @@ class DockerContainer(FactBase[Container | None]):
 def _inspect(kind: str, name: str) -> StringCommand:
     # `docker inspect` of something missing prints [] and fails; a missing daemon prints [] too,
     # and both mean here: not there.
+    return _asked(
+        *(kind, "timeout 30 docker inspect --type", kind), QuoteString(name), arguments=(name,)
+    )
+
+
+def _asked(
+    what: str, *otherwise: str | QuoteString, arguments: tuple[str, ...] = ()
+) -> StringCommand:
     return StringCommand(
-        "! command -v docker >/dev/null || timeout 30 docker inspect --type",
-        kind,
-        QuoteString(name),
+        call("docker_api", what, *arguments),
+        "|| ! command -v docker >/dev/null ||",
+        *otherwise,
         "2>/dev/null || true",
     )
 

@@ -32,8 +32,9 @@ class GpuNodes(FactBase[tuple[GpuNode, ...]]):
 
     def command(self) -> str:
         return (
-            "for node in /dev/kfd /dev/dri/card* /dev/dri/renderD*; do "
-            'if test -c "$node"; then stat -c "%n|%g|%G|%a" "$node"; fi; done'
+            "set --; for node in /dev/kfd /dev/dri/card* /dev/dri/renderD*; do "
+            'if test -c "$node"; then set -- "$@" "$node"; fi; done; '
+            'test $# = 0 || stat -c "%n|%g|%G|%a" "$@"'
         )
 
     def process(self, output: list[str]) -> tuple[GpuNode, ...]:

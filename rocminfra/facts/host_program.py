@@ -6,15 +6,18 @@ installed there but Python, and writes nothing.
 
 from __future__ import annotations
 
+import functools
 import shlex
 from importlib.resources import files
 
 
+@functools.cache
 def source(name: str) -> str:
     """Text of ``rocminfra/host/<name>.py``."""
     return files("rocminfra.host").joinpath(f"{name}.py").read_text(encoding="utf-8")
 
 
+@functools.lru_cache(maxsize=64)
 def call(name: str, *arguments: str) -> str:
     """Shell command that runs the program with ``arguments``, each quoted."""
     return shlex.join(("python3", "-c", source(name), *arguments))

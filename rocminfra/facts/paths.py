@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+_BORDER = "--- sha256 ---"
+
 
 @dataclass(frozen=True)
 class PathState:
@@ -33,20 +35,32 @@ class PathStates(FactBase[dict[str, PathState]]):
         return {}
 
     def command(self, paths: Sequence[str]) -> StringCommand:
+        # Two programs for all paths, not two for each: starting them is most of the time.
         return StringCommand(
-            "for path in",
+            "set --; for path in",
             *(QuoteString(path) for path in paths),
-            '; do if test -e "$path" || test -L "$path"; then',
-            'stat -c "%F|%a|%U|%G" "$path"; if test -f "$path" && ! test -L "$path"; then',
-            'sha256sum < "$path"; else echo -; fi; printf "%s\\n" "$path"; fi; done',
+            '; do if test -e "$path" || test -L "$path"; then set -- "$@" "$path"; fi; done;',
+            'test $# = 0 || { stat -c "%F|%a|%U|%G|%n" -- "$@"; count=$#; while test $count -gt 0;',
+            'do path=$1; shift; if test -f "$path" && ! test -L "$path"; then set -- "$@" "$path";',
+            f'fi; count=$((count - 1)); done; echo {_BORDER}; test $# = 0 || sha256sum -- "$@"; }}',
         )
 
     def process(self, output: list[str]) -> dict[str, PathState]:
+        if not output:
+            return {}
+        border = output.index(_BORDER)
+        digests = dict(_digest(line) for line in output[border + 1 :])
         states = {}
-        for status, digest, path in zip(output[::3], output[1::3], output[2::3], strict=True):
-            kind, mode, user, group = status.split("|")
+        for line in output[:border]:
+            kind, mode, user, group, path = line.split("|", 4)
             # An empty file is "regular empty file" to stat.
             kind = "regular file" if kind == "regular empty file" else kind
-            sha256 = digest.split()[0].strip("-")
-            states[path] = PathState(kind, int(mode, 8), user, group, sha256)
+            states[path] = PathState(kind, int(mode, 8), user, group, digests.get(path, ""))
         return states
+
+
+def _digest(line: str) -> tuple[str, str]:
+    """Path and digest of one of sha256sum's lines, which escapes backslashes of a path."""
+    escaped = line.startswith("\\")
+    digest, path = line.lstrip("\\").split("  ", 1)
+    return (path.replace("\\\\", "\\") if escaped else path), digest

@@ -14,21 +14,27 @@ Standard library only: this file is copied to the host as it is.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable
-from typing import Any
+
+# No argparse, no urllib and no docker program here: what they take to start is several times what
+# the whole look takes, and a run asks this of every host.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    Answer = dict[str, Any]
 
 LISTEN = "0A"  # state of a listening socket in /proc/net/tcp (include/net/tcp_states.h)
 COMPLETION_TIMEOUT_S = 60.0
-
-Answer = dict[str, Any]
+DOCKER_SOCKET = "/var/run/docker.sock"
+OPTIONS = ("--unit", "--container", "--port", "--model", "--wait")
 
 
 def verdict(
@@ -75,21 +81,19 @@ def verdict(
 
 def main(arguments: list[str]) -> int:
     """Look until the engine is ready, wrong or dead, or ``--wait`` seconds are over."""
-    parser = argparse.ArgumentParser(description="is the engine ready?")
-    parser.add_argument("--unit", required=True)
-    parser.add_argument("--container", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--wait", type=float, default=0.0, help="seconds to wait at most")
-    options = parser.parse_args(arguments)
-    deadline = time.monotonic() + options.wait
+    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    if len(arguments) % 2 or not set(OPTIONS[:4]) <= set(given) <= set(OPTIONS):
+        print(f"usage: readiness.py {' VALUE '.join(OPTIONS)} SECONDS", file=sys.stderr)
+        return 2
+    unit, container, model = given["--unit"], given["--container"], given["--model"]
+    deadline = time.monotonic() + float(given.get("--wait", 0))
     while True:
-        answer = observe(options.unit, options.container, options.port, options.model)
+        answer = observe(unit, container, int(given["--port"]), model)
         if answer["state"] != "loading" or time.monotonic() >= deadline:
             break
         time.sleep(0.5)
     if answer["state"] != "ready":
-        answer["log"] = _log(options.unit)
+        answer["log"] = _log(unit)
     print(json.dumps(answer, sort_keys=True))
     return 0
 
@@ -98,14 +102,13 @@ def observe(unit_name: str, container_name: str, port: int, model: str) -> Answe
     """One look at unit, container, port and server."""
     unit = _unit(unit_name)
     container_id, label = _container(container_name)
-    base = f"http://127.0.0.1:{port}"
     owners = [_container_of(pid, container_id) for pid in _listeners(port)]
     state, reason = verdict(
         unit,
         owners,
         container_id,
-        lambda: _models(base),
-        lambda: _complete(base, model),
+        lambda: _models(port),
+        lambda: _complete(port, model),
         model,
     )
     return {"state": state, "reason": reason, "config": label, "container": container_id}
@@ -119,11 +122,24 @@ def _unit(name: str) -> dict[str, str]:
 
 
 def _container(name: str) -> tuple[str, str]:
-    form = '{{.Id}} {{.State.Running}} {{index .Config.Labels "rocminfra.config"}}'
-    fields = _run(["docker", "inspect", "--type", "container", "--format", form, name]).split()
-    if len(fields) < 2 or fields[1] != "true":
+    found = _inspected(name)
+    if not found or not found["State"]["Running"]:
         return "", ""
-    return fields[0], fields[2] if len(fields) > 2 else ""
+    return found["Id"], (found["Config"].get("Labels") or {}).get("rocminfra.config", "")
+
+
+def _inspected(name: str) -> Any:
+    """What Docker says of a container, or None; the docker program is the second choice."""
+    is_elsewhere = any(name.startswith("DOCKER_") for name in os.environ)
+    if not is_elsewhere and re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        try:
+            status, body = _exchange(DOCKER_SOCKET, "GET", f"/containers/{name}/json", b"", 30.0)
+            if status in (200, 404):
+                return json.loads(body) if status == 200 else None
+        except (OSError, ValueError):
+            pass
+    documents = json.loads(_run(["docker", "inspect", "--type", "container", name]) or "[]")
+    return documents[0] if documents else None
 
 
 def _listeners(port: int) -> list[int]:
@@ -166,37 +182,80 @@ def _container_of(pid: int, container_id: str) -> str:
         return ""
 
 
-def _models(base: str) -> list[str]:
-    document = _request(f"{base}/v1/models", None, 10.0)
-    return [str(item["id"]) for item in document["data"]]
-
-
-def _complete(base: str, model: str) -> str:
-    body = {"model": model, "prompt": "ready?", "max_tokens": 1, "temperature": 0}
-    document = _request(f"{base}/v1/completions", body, COMPLETION_TIMEOUT_S)
-    if int(document["usage"]["completion_tokens"]) < 1:
-        raise ValueError("an empty completion came back")
-    return str(document["choices"][0]["text"])
-
-
-def _request(url: str, body: dict[str, Any] | None, timeout_s: float) -> Any:
-    headers = {"Content-Type": "application/json"}
-    key = os.environ.get("VLLM_API_KEY")
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, headers=headers)
-    # Proxy variables must not send a request for the loopback elsewhere.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def _models(port: int) -> list[str]:
+    document = _request(port, "/v1/models", None, 10.0)
     try:
-        with opener.open(request, timeout=timeout_s) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        raise ValueError(
-            f"HTTP {error.code}: {error.read(300).decode(errors='replace')}"
-        ) from error
+        return [str(item["id"]) for item in document["data"]]
     except (KeyError, TypeError) as error:
-        raise ValueError(f"unexpected answer: {error}") from error
+        raise ValueError(f"no list of models: {error!r}") from error
+
+
+def _complete(port: int, model: str) -> str:
+    body = {"model": model, "prompt": "ready?", "max_tokens": 1, "temperature": 0}
+    document = _request(port, "/v1/completions", body, COMPLETION_TIMEOUT_S)
+    try:
+        tokens, text = int(document["usage"]["completion_tokens"]), document["choices"][0]["text"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"no completion in the answer: {error!r}") from error
+    if tokens < 1:
+        raise ValueError("an empty completion came back")
+    return str(text)
+
+
+def _request(port: int, path: str, body: dict[str, Any] | None, timeout_s: float) -> Any:
+    data = b"" if body is None else json.dumps(body).encode()
+    method = "GET" if body is None else "POST"
+    status, answer = _exchange(("127.0.0.1", port), method, path, data, timeout_s)
+    if status != 200:
+        raise ValueError(f"HTTP {status}: {answer[:300].decode(errors='replace')}")
+    return json.loads(answer)
+
+
+def _exchange(
+    address: str | tuple[str, int], method: str, path: str, body: bytes, timeout_s: float
+) -> tuple[int, bytes]:
+    """Status and body of one HTTP request; OSError or ValueError when there is no whole answer.
+
+    + address: path of a Unix socket, or host and port
+
+    HTTP/1.0: the server closes the connection after its answer.
+    """
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    lines = [f"{method} {path} HTTP/1.0", "Host: localhost", "Content-Type: application/json"]
+    key = os.environ.get("VLLM_API_KEY")
+    if key and family == socket.AF_INET:
+        lines.append(f"Authorization: Bearer {key}")
+    request = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+    received = b""
+    deadline = time.monotonic() + timeout_s
+    with socket.socket(family, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        connection.connect(address)
+        connection.sendall(request)
+        while True:
+            connection.settimeout(max(0.01, deadline - time.monotonic()))
+            part = connection.recv(65536)
+            if not part:
+                return _parsed(received)
+            received += part
+
+
+def _parsed(received: bytes) -> tuple[int, bytes]:
+    head, _, content = received.partition(b"\r\n\r\n")
+    status = re.match(rb"HTTP/1\.[01] (\d{3})\b", head)
+    length = re.search(rb"(?im)^content-length: *(\d+)", head)
+    if status is None or (length is not None and len(content) < int(length[1])):
+        raise ValueError(f"half an answer: {received[:80]!r}")
+    if re.search(rb"(?im)^transfer-encoding: *chunked", head):  # some servers do so even in 1.0
+        whole, size = b"", -1
+        while size:
+            line, _, content = content.partition(b"\r\n")
+            size = int(line.split(b";")[0], 16)
+            if len(content) < size:
+                raise ValueError("half an answer, in chunks")
+            whole, content = whole + content[:size], content[size + 2 :]
+        content = whole
+    return int(status[1]), content
 
 
 def _log(unit: str) -> list[str]:

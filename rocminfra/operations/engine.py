@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 
@@ -23,10 +24,16 @@ UNIT_FOLDER = "/etc/systemd/system"
 # One question waits at most this long on the host, so that a lost connection is noticed.
 WAIT_SLICE_S = 15
 
+# Of a fetch of the image in the background, which a lost connection does not end.
+IMAGE_UNIT = "rocminfra-image"
+IMAGE_LOCK = "/run/rocminfra-image.lock"
+
 
 @operation()
-def image(reference: str, archive: str | None = None) -> Commands:
-    """Ensure that the engine's image is on the host.
+def image_started(reference: str, archive: str | None = None) -> Commands:
+    """Begin to fetch the engine's image, and do not wait: :func:`image` does, later on.
+
+    For a playbook that has something else to wait for, such as a model's download.
 
     + reference: name and tag, or ``name@sha256:…``
     + archive: ``docker save`` archive on the host to load it from; None pulls it
@@ -34,15 +41,42 @@ def image(reference: str, archive: str | None = None) -> Commands:
     if host.get_fact(DockerImage, reference=reference) is not None:
         host.noop(f"image {reference} is on the host")
         return
-    if archive is None:
-        yield StringCommand("docker pull --quiet", QuoteString(reference))
-        return
-    yield StringCommand("docker load --quiet --input", QuoteString(archive))
     yield StringCommand(
-        *("docker image inspect --format", "'{{.Id}}'", QuoteString(reference), ">/dev/null ||"),
-        *("{ echo the archive", QuoteString(archive), "holds no image", QuoteString(reference)),
-        ">&2; exit 1; }",
+        f"systemctl is-active --quiet {IMAGE_UNIT} ||",
+        # HOME, because that is where a registry's login is.
+        f'systemd-run --quiet --collect --unit={IMAGE_UNIT} --setenv=HOME="$HOME"',
+        _fetch(reference, archive),
     )
+
+
+@operation()
+def image(reference: str, archive: str | None = None) -> Commands:
+    """Ensure that the engine's image is on the host.
+
+    + reference: name and tag, or ``name@sha256:…``
+    + archive: ``docker save`` archive on the host to load it from; None pulls it
+
+    Waits for a fetch that :func:`image_started` began, in this run or in one that was cut off.
+    When that one failed, it is tried again here, where its error is seen.
+    """
+    if host.get_fact(DockerImage, reference=reference) is not None:
+        host.noop(f"image {reference} is on the host")
+        return
+    yield StringCommand(_fetch(reference, archive))
+
+
+def _fetch(reference: str, archive: str | None) -> str:
+    """Command that fetches the image unless it is there; one at a time, the others wait for it."""
+    name = shlex.quote(reference)
+    is_there = f"docker image inspect {name} >/dev/null 2>&1"
+    if archive is None:
+        fetch = f"docker pull --quiet {name}"
+    else:
+        path = shlex.quote(archive)
+        wrong = shlex.quote(f"the archive {archive} holds no image {reference}")
+        fetch = f"{{ docker load --quiet --input {path} && {{ {is_there} || "
+        fetch += f"{{ echo {wrong} >&2; exit 1; }}; }}; }}"
+    return f"flock {IMAGE_LOCK} sh -c {shlex.quote(f'{is_there} || {fetch}')}"
 
 
 @operation()

@@ -1,19 +1,23 @@
 """Files and folders with exactly the contents, mode and owner that they should have.
 
-pyinfra's ``files.put`` asks two or three questions a file; these ask one for all of them, and
-every file appears by a rename, so that nothing ever reads half of one.
+pyinfra's ``files.put`` asks two or three questions a file, and sends each in a transfer of its own;
+these ask one for all of them and send all that differ in one. Every file appears by a rename, so
+that nothing ever reads half of one.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import posixpath
+import shlex
+import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 
 from pyinfra import host, logger, state
-from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+from pyinfra.api import QuoteString, StringCommand, operation
 from pyinfra.facts.files import FileContents
 from pyinfra.operations.util.files import generate_color_diff
 
@@ -75,7 +79,8 @@ def present(files: Sequence[HostFile]) -> Commands:
         host.noop(f"{len(files)} files are as they should be")
         return
     for file in changed:
-        yield from _write(file, states.get(file.path))
+        _show_difference(file, states.get(file.path))
+    yield _write(changed)
 
 
 @operation()
@@ -117,29 +122,50 @@ def _right(file: HostFile, found: PathState | None) -> bool:
     )
 
 
-def _write(file: HostFile, found: PathState | None) -> Commands:
-    new = f"{file.path}.rocminfra-new"
-    yield StringCommand("mkdir -p", QuoteString(posixpath.dirname(file.path)))
-    if file.is_private:
-        # An upload would be readable by everybody until its mode is set, in /tmp with sudo.
-        yield StringCommand(
-            *("rm -f", QuoteString(new), "&& umask 077 && cat >", QuoteString(new)),
-            _stdin=file.content,
-        )
-    else:
-        _show_difference(file, found)
-        yield FileUploadCommand(
-            StringIO(file.content), new, remote_temp_filename=host.get_temp_filename(file.path)
-        )
-    yield StringCommand(
-        *("chown", QuoteString(f"{file.user}:{file.group}"), QuoteString(new)),
-        *(f"&& chmod {file.mode:04o}", QuoteString(new)),
-        *("&& mv -fT", QuoteString(new), QuoteString(file.path)),
-    )
+def _write(files: Sequence[HostFile]) -> StringCommand:
+    """One command that writes all of them; their contents go to it on standard input.
+
+    That is an archive, unpacked where only its owner may look: in /run, so that a private file is
+    on no disk but in its place. All of it has arrived before the first file gets its name.
+    """
+    folders = sorted({posixpath.dirname(file.path) for file in files})
+    steps = [
+        "new=$(mktemp -d -p /run 2>/dev/null || mktemp -d)",
+        "trap 'rm -rf \"$new\"' EXIT",
+        'base64 -d | tar -xf - -C "$new"',
+        f"test -e {_unpacked(files[-1])}",
+        f"mkdir -p {shlex.join(folders)}",
+    ]
+    for file in files:
+        owner = f"-o {shlex.quote(file.user)} -g {shlex.quote(file.group)}"
+        target, new = shlex.quote(file.path), shlex.quote(f"{file.path}.rocminfra-new")
+        steps.append(f"install -m {file.mode:04o} {owner} -T {_unpacked(file)} {new}")
+        steps.append(f"mv -fT {new} {target}")
+    return StringCommand(" && ".join(steps), _stdin=_archive(files))
+
+
+def _unpacked(file: HostFile) -> str:
+    return f'"$new"/{shlex.quote(file.path.lstrip("/"))}'
+
+
+def _archive(files: Sequence[HostFile]) -> str:
+    """A tar archive of the files, as text."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for file in files:
+            content = file.content.encode()
+            member = tarfile.TarInfo(file.path.lstrip("/"))
+            member.size, member.mode = len(content), 0o600
+            archive.addfile(member, io.BytesIO(content))
+    return base64.encodebytes(buffer.getvalue()).decode("ascii")
 
 
 def _show_difference(file: HostFile, found: PathState | None) -> None:
-    if not state.config.DIFF or (found is not None and found.sha256 == file.sha256):
+    if (
+        not state.config.DIFF
+        or file.is_private
+        or (found is not None and found.sha256 == file.sha256)
+    ):
         return
     current = host.get_fact(FileContents, path=file.path) if found is not None else []
     host.log(f"Will {'modify' if found else 'create'} {file.path}", logger.info)

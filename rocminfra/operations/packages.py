@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from pyinfra import host
@@ -14,12 +15,22 @@ from rocminfra.operations.commands import Commands
 CLOUD_INIT_TIMEOUT_S = 900
 LOCK_TIMEOUT_S = 600
 
+# Files that say when the package index was updated: ours is gone after a reboot, the other one is
+# what pyinfra's apt operations touch.
+UPDATED = "/run/rocminfra-apt-updated"
+PYINFRA_UPDATED = "/var/lib/apt/periodic/update-success-stamp"
+INDEX_MINUTES = 60
+
 
 @operation()
 def present(packages: Sequence[str]) -> Commands:
     """Ensure that Debian packages are installed; the index is updated only if one is missing.
 
     + packages: names
+
+    An index that was updated within the last hour, by this or by pyinfra's ``apt.packages``, is
+    new enough: one run has one ``apt-get update``. When it was not (a package is gone from the
+    mirror), it is updated and the installation tried again.
 
     pyinfra's ``apt.packages`` has no lock time-out and fails at once on a host that is still
     booting.
@@ -35,10 +46,13 @@ def present(packages: Sequence[str]) -> Commands:
         f"timeout {CLOUD_INIT_TIMEOUT_S} cloud-init status --wait >/dev/null || true",
     )
     apt = f"DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout={LOCK_TIMEOUT_S}"
-    yield StringCommand(f"{apt} update -qq")
+    update = f"{apt} update -qq && touch {UPDATED}"
+    names = shlex.join(missing)
+    install = f"{apt} install -y -qq --no-install-recommends {names}"
+    is_new = f'test -n "$(find {UPDATED} {PYINFRA_UPDATED} -mmin -{INDEX_MINUTES} 2>/dev/null)"'
     yield StringCommand(
-        f"{apt} install -y -qq --no-install-recommends",
-        *(QuoteString(package) for package in missing),
+        f"{{ if {is_new} && {apt} install -qq --dry-run {names} >/dev/null 2>&1;",
+        f"then {install} || {{ {update} && {install}; }}; else {update} && {install}; fi; }}",
         "|| { code=$?; echo apt could not install",
         QuoteString(" ".join(missing)),
         ">&2; echo 'next: apt-get update on the host, to see whether its package index answers'",

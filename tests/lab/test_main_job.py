@@ -222,7 +222,7 @@ def test_every_file_of_ours_is_known(deployed: Deployed) -> None:
     assert {path for path in unexpected if path.startswith(("/usr/local", "/opt"))} == set()
 
 
-@pytest.mark.parametrize("task", ["storage", "rocm", "docker", "huggingface", "vllm"])
+@pytest.mark.parametrize("task", ["storage", "rocm", "docker", "image", "huggingface", "vllm"])
 def test_each_task_runs_alone_and_finds_nothing_to_do(deployed: Deployed, task: str) -> None:
     run = pyinfra(deployed.hosts[:1], "-y", f"tasks/{task}.py", "--json")
     assert run.code == 0, run.err

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -IS
 """Stand-in for amd-smi: the real JSON shapes of both generations, and figures that move.
 
     amd-smi list|static|metric|process|monitor|version [options] [--json|--csv]
@@ -8,17 +8,20 @@ a list in both. /etc/rocminfra-lab/gpu.json says which, AMD_SMI_ROCM=6 or 7 over
 use while something listens on the engine's port, as nothing else here can have any.
 
 Standard library only. ``-w SECONDS`` and ``-i TIMES`` repeat, other options are passed over.
+Started once a run for every host, and for every sample of a benchmark, it imports what it needs.
 """
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import os
 import sys
 import time
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CONFIG = "/etc/rocminfra-lab/gpu.json"
 COUNTER = "/run/rocminfra-lab-energy.json"
@@ -93,6 +96,8 @@ def name(config: dict[str, Any]) -> str:
 
 def print_csv(rows: list[dict[str, Any]]) -> None:
     """Rows as CSV, each leaf under its own name, as amd-smi does."""
+    import csv
+
     flat = [_flat(row) for row in rows]
     writer = csv.DictWriter(sys.stdout, fieldnames=list(flat[0]), lineterminator="\n")
     writer.writeheader()

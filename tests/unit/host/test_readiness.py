@@ -85,23 +85,23 @@ class Server(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def base() -> Iterator[str]:
+def port() -> Iterator[int]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield server.server_port
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def test_models_and_completion_over_http(base: str) -> None:
+def test_models_and_completion_over_http(port: int) -> None:
     Server.answers = {
         "/v1/models": (200, {"data": [{"id": "m"}]}),
         "/v1/completions": (200, {"usage": {"completion_tokens": 1}, "choices": [{"text": "y"}]}),
     }
-    assert readiness._models(base) == ["m"]
-    assert readiness._complete(base, "m") == "y"
+    assert readiness._models(port) == ["m"]
+    assert readiness._complete(port, "m") == "y"
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,68 @@ def test_models_and_completion_over_http(base: str) -> None:
     [
         (500, {"error": "broken"}),
         (200, {"usage": {"completion_tokens": 0}, "choices": [{"text": ""}]}),
+        (200, {"usage": {"completion_tokens": 1}, "choices": []}),
+        (200, {"message": "another program"}),
+        (200, []),
     ],
 )
-def test_an_error_or_an_empty_completion_is_none(base: str, answer: tuple[int, Any]) -> None:
+def test_an_error_or_an_empty_completion_is_none(port: int, answer: tuple[int, Any]) -> None:
     Server.answers = {"/v1/completions": answer}
-    with pytest.raises(ValueError, match=r"HTTP 500|empty completion"):
-        readiness._complete(base, "m")
+    with pytest.raises(ValueError, match=r"HTTP 500|empty completion|no completion"):
+        readiness._complete(port, "m")
+
+
+def test_models_in_another_shape_are_none(port: int) -> None:
+    Server.answers = {"/v1/models": (200, {"object": "list"})}
+    with pytest.raises(ValueError, match="no list of models"):
+        readiness._models(port)
+
+
+def test_an_answer_in_chunks_is_put_together() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = b'5\r\n{"a":\r\n4;x=y\r\n \r\n}\r\n0\r\n\r\n'
+    assert readiness._parsed(head + chunked) == (200, b'{"a": \r\n}')
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"SSH-2.0-OpenSSH\r\n",
+    ],
+)
+def test_half_an_answer_is_none(received: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # int's own text is one of them
+        readiness._parsed(received)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--unit", "u"], ["--unit", "u", "--container", "c", "--port", "1", "--model", "m", "-x"]],
+)
+def test_wrong_options_are_said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert readiness.main(arguments) == 2
+    assert "usage: readiness.py --unit VALUE" in capsys.readouterr().err
+
+
+def test_a_container_is_asked_for_by_the_docker_program_where_the_socket_is_not_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    document = {"Id": "c1", "State": {"Running": True}, "Config": {"Labels": None}}
+    asked: list[list[str]] = []
+
+    def run(command: list[str]) -> str:
+        asked.append(command)
+        return json.dumps([document])
+
+    monkeypatch.setattr(readiness, "_run", run)
+    monkeypatch.setattr(readiness, "DOCKER_SOCKET", "/nowhere")
+    assert readiness._container("vllm") == ("c1", "")
+    document["State"] = {"Running": False}
+    assert readiness._container("vllm") == ("", "")
+    monkeypatch.setattr(readiness, "_run", lambda _command: "")
+    assert readiness._container("vllm") == ("", "")
+    assert asked[0] == ["docker", "inspect", "--type", "container", "vllm"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -51,21 +54,26 @@ class Outcome:
 
     @property
     def shell(self) -> list[str]:
-        """The commands as text; an upload as ``put PATH``."""
-        return [
-            f"put {command.dest}" if isinstance(command, FileUploadCommand) else str(command)
-            for command in self.commands
-            if not isinstance(command, FunctionCommand)
-        ]
+        """The commands as text; an upload, or a file of one transfer, as ``put PATH``."""
+        shown = []
+        for command in self.commands:
+            if isinstance(command, FileUploadCommand):
+                shown.append(f"put {command.dest}")
+            elif sent_files(command):
+                shown += [f"put {path}" for path in sent_files(command)]
+            elif not isinstance(command, FunctionCommand):
+                shown.append(str(command))
+        return shown
 
     @property
     def uploads(self) -> dict[str, str]:
-        """Path to text of every uploaded file-like object."""
-        return {
-            command.dest: command.src.getvalue()
-            for command in self.commands
-            if isinstance(command, FileUploadCommand) and not isinstance(command.src, str)
-        }
+        """Path to text of every file that is sent, but for files of this machine."""
+        uploads = {}
+        for command in self.commands:
+            if isinstance(command, FileUploadCommand) and not isinstance(command.src, str):
+                uploads[command.dest] = command.src.getvalue()
+            uploads.update(sent_files(command))
+        return uploads
 
     @property
     def failure(self) -> Failure | None:
@@ -76,6 +84,16 @@ class Outcome:
                 if isinstance(found, Failure):
                     return found
         return None
+
+
+def sent_files(command: PyinfraCommand) -> dict[str, str]:
+    """Path to text of the files that a command gets as an archive on its standard input."""
+    if "base64 -d | tar" not in str(command):
+        return {}
+    packed = base64.b64decode(str(command.connector_arguments["_stdin"]))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        files = {f"/{member.name}": archive.extractfile(member) for member in archive}
+        return {path: file.read().decode() for path, file in files.items() if file is not None}
 
 
 @pytest.fixture

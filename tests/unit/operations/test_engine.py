@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,7 +86,7 @@ def test_a_changed_unit_is_written_and_restarted_once(
     converged.facts[PathStates] = lambda paths: right(ENVIRONMENT)
     converged.facts[DockerContainer] = container("old")
     shell = service(run)
-    assert "put /etc/systemd/system/vllm.service.rocminfra-new" in shell
+    assert "put /etc/systemd/system/vllm.service" in shell
     assert shell[-3:] == ["systemctl daemon-reload", *RESTART]
 
 
@@ -132,18 +134,80 @@ def test_an_image_that_is_there_is_not_pulled(scripted: Any, run: Callable[..., 
     assert run(engine.image, reference="vllm:v1").commands == []
 
 
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A docker program that has the images of a file, and what it was asked in another one."""
+    monkeypatch.setattr(engine, "IMAGE_LOCK", str(tmp_path / "lock"))
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(
+        f"""#!/bin/sh
+cd {tmp_path} && echo "$@" >> asked && touch images
+case $1 in
+image) grep -qx "$3" images;;
+pull) sleep "$SLOW" && echo "$3" >> images;;
+load) test "$4" = "/srv/a b.tar" && echo "in archive" >> images;;
+esac
+"""
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("SLOW", "0")
+    return tmp_path
+
+
+def fetching(scripted: Any, run: Callable[..., Any], **arguments: str) -> str:
+    scripted.facts[DockerImage] = None
+    (command,) = run(engine.image, **arguments).shell
+    return str(command)
+
+
+def asked_of(docker: Path) -> list[str]:
+    lines = (docker / "asked").read_text().splitlines()
+    return [line for line in lines if not line.startswith("image inspect")]
+
+
 def test_an_archive_is_loaded_and_must_hold_the_image(
+    docker: Path, scripted: Any, run: Callable[..., Any]
+) -> None:
+    archive = {"archive": "/srv/a b.tar"}
+    command = fetching(scripted, run, reference="in archive", **archive)
+    assert subprocess.run(["sh", "-c", command], capture_output=True).returncode == 0
+    assert asked_of(docker) == ["load --quiet --input /srv/a b.tar"]
+    other = fetching(scripted, run, reference="it's other:v1", **archive)
+    done = subprocess.run(["sh", "-c", other], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "the archive /srv/a b.tar holds no image it's other:v1\n"
+
+
+def test_a_missing_image_is_pulled(docker: Path, scripted: Any, run: Callable[..., Any]) -> None:
+    command = fetching(scripted, run, reference="vllm:v1")
+    for _ in range(2):
+        assert subprocess.run(["sh", "-c", command], capture_output=True).returncode == 0
+    assert asked_of(docker) == ["pull --quiet vllm:v1"]
+
+
+def test_a_fetch_in_the_background_is_waited_for_and_not_done_twice(
+    docker: Path, scripted: Any, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = fetching(scripted, run, reference="vllm:v1")
+    monkeypatch.setenv("SLOW", "0.3")
+    with subprocess.Popen(["sh", "-c", command]) as background:
+        done = subprocess.run(["sh", "-c", command], capture_output=True)
+        assert (background.wait(), done.returncode) == (0, 0)
+    assert asked_of(docker) == ["pull --quiet vllm:v1"]
+
+
+def test_the_image_begins_to_come_in_a_unit_of_its_own(
     scripted: Any, run: Callable[..., Any]
 ) -> None:
-    scripted.facts[DockerImage] = None
-    shell = run(engine.image, reference="vllm:v1", archive="/srv/a b.tar").shell
-    assert shell[0] == "docker load --quiet --input '/srv/a b.tar'"
-    assert "exit 1" in shell[1]
-
-
-def test_a_missing_image_is_pulled(scripted: Any, run: Callable[..., Any]) -> None:
-    scripted.facts[DockerImage] = None
-    assert run(engine.image, reference="vllm:v1").shell == ["docker pull --quiet vllm:v1"]
+    command = fetching(scripted, run, reference="vllm:v1")
+    (started,) = run(engine.image_started, reference="vllm:v1").shell
+    assert started.startswith("systemctl is-active --quiet rocminfra-image || systemd-run ")
+    assert started.endswith(command)
+    assert "--wait" not in started
+    scripted.facts[DockerImage] = IMAGE
+    assert run(engine.image_started, reference="vllm:v1").commands == []
 
 
 READY = {"unit": "vllm.service", "container": "vllm", "port": 8000, "model": "m"}

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import grp
 import hashlib
+import os
+import pwd
+import stat
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from pyinfra import state
 
 from rocminfra.facts.paths import PathState, PathStates
@@ -33,18 +40,20 @@ def test_a_right_file_needs_no_command(scripted: Any, run: Callable[..., Any]) -
     assert scripted.noops
 
 
-def test_a_missing_file_appears_by_a_rename_with_its_mode(
+def test_all_files_that_differ_go_over_in_one_command(
     scripted: Any, run: Callable[..., Any]
 ) -> None:
-    scripted.facts[PathStates] = {}
-    outcome = run(present, files=[FILE])
-    assert outcome.shell == [
-        "mkdir -p /etc",
-        "put /etc/demo.conf.rocminfra-new",
-        "chown root:root /etc/demo.conf.rocminfra-new && chmod 0640 /etc/demo.conf.rocminfra-new "
-        "&& mv -fT /etc/demo.conf.rocminfra-new /etc/demo.conf",
-    ]
-    assert outcome.uploads == {"/etc/demo.conf.rocminfra-new": "x = 1\n"}
+    other = HostFile("/etc/two words/it's.conf", "y\n")
+    right = HostFile("/etc/right.conf", "z\n")
+    scripted.facts[PathStates] = {right.path: state_of(right)}
+    outcome = run(present, files=[FILE, right, PRIVATE, other])
+    (command,) = outcome.commands
+    assert outcome.uploads == {
+        FILE.path: FILE.content,
+        PRIVATE.path: PRIVATE.content,
+        other.path: other.content,
+    }
+    assert "KEY=abc" not in str(command)
 
 
 def test_only_what_differs_is_written(scripted: Any, run: Callable[..., Any]) -> None:
@@ -53,7 +62,64 @@ def test_only_what_differs_is_written(scripted: Any, run: Callable[..., Any]) ->
         FILE.path: state_of(FILE),
         other.path: state_of(other, mode=0o666),
     }
-    assert list(run(present, files=[FILE, other]).uploads) == ["/etc/other.conf.rocminfra-new"]
+    assert list(run(present, files=[FILE, other]).uploads) == ["/etc/other.conf"]
+
+
+@pytest.fixture
+def written(
+    tmp_path: Path, scripted: Any, run: Callable[..., Any]
+) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Writes files below a folder of this machine, as the command that a host gets does it."""
+    me, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+
+    def write(
+        texts: dict[str, str], cut: int | None = None, mode: int = 0o640
+    ) -> subprocess.CompletedProcess[bytes]:
+        scripted.facts[PathStates] = {}
+        files = [
+            HostFile(f"{tmp_path}/{name}", text, mode, me, group) for name, text in texts.items()
+        ]
+        (command,) = run(present, files=files).commands
+        script = str(command).replace("-p /run", f"-p {tmp_path}-run")
+        Path(f"{tmp_path}-run").mkdir(exist_ok=True)
+        sent = command.connector_arguments["_stdin"].encode()[:cut]
+        return subprocess.run(["sh", "-c", script], input=sent, capture_output=True)
+
+    return write
+
+
+def test_a_file_has_its_text_and_its_mode_and_nothing_is_left_behind(
+    tmp_path: Path, written: Callable[..., Any]
+) -> None:
+    texts = {"a": "", "new/two words": "x" * 5000 + "\n", "it's": "no end", "-x": "grün\n"}
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "-x.rocminfra-new").symlink_to("/nowhere")
+    assert written(texts).returncode == 0
+    found = {str(p.relative_to(tmp_path)): p for p in tmp_path.rglob("*") if p.is_file()}
+    assert {name: path.read_text() for name, path in found.items()} == texts
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found.values()} == {0o640}
+    assert list(Path(f"{tmp_path}-run").iterdir()) == []
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.6, 0.9])
+def test_a_transfer_that_is_cut_off_replaces_nothing(
+    tmp_path: Path, written: Callable[..., Any], part: float
+) -> None:
+    (tmp_path / "a").write_text("old")
+    texts = {"a": "x" * 3000, "b": "y" * 3000}
+    # Base64 of two headers, their contents padded to 512 bytes, without the archive's end.
+    done = written(texts, cut=int(part * (2 * 512 + 2 * 3072) * 4 / 3))
+    assert done.returncode != 0
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old"}
+    assert list(Path(f"{tmp_path}-run").iterdir()) == []
+
+
+def test_a_folder_at_the_new_name_is_an_error_and_not_filled(
+    tmp_path: Path, written: Callable[..., Any]
+) -> None:
+    (tmp_path / "a.rocminfra-new").mkdir()
+    assert written({"a": "x"}).returncode != 0
+    assert list((tmp_path / "a.rocminfra-new").iterdir()) == []
 
 
 def test_a_folder_where_a_file_should_be_is_refused_before_any_write(
@@ -90,17 +156,15 @@ def test_a_file_where_a_folder_should_be_is_refused(scripted: Any, run: Callable
     assert run(directories, paths=["/mnt/a"]).failure.kind is FailureKind.UNFIT
 
 
-def test_a_private_file_is_never_readable_by_others_and_its_contents_are_in_no_command(
-    scripted: Any, run: Callable[..., Any]
+def test_a_private_file_is_never_readable_by_others(
+    tmp_path: Path, written: Callable[..., Any]
 ) -> None:
-    scripted.facts[PathStates] = {}
-    outcome = run(present, files=[PRIVATE])
-    assert outcome.uploads == {}, "an upload is readable until its mode is set"
-    (writes,) = [command for command in outcome.commands if "cat >" in str(command)]
-    assert "umask 077" in str(writes)
-    assert str(writes).startswith("rm -f "), "a file that is there would keep its mode"
-    assert writes.connector_arguments["_stdin"] == "KEY=abc\n"
-    assert all("abc" not in str(command) for command in outcome.commands)
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "a").chmod(0o644)
+    assert written({"a": "secret\n"}, mode=0o600).returncode == 0
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+    # install(1) makes a file that only its owner can open, and sets the mode afterwards.
+    assert (tmp_path / "a").read_text() == "secret\n"
 
 
 def test_a_private_file_is_not_shown_as_a_difference(

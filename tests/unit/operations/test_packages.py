@@ -1,4 +1,4 @@
-"""Debian packages: asked for only when missing; what apt cannot do is said below its own words."""
+"""Packages: one update of the index a run, however many packages are missing."""
 
 from __future__ import annotations
 
@@ -8,33 +8,84 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rocminfra.facts.packages import InstalledPackages
-from rocminfra.operations.packages import present
+from rocminfra.operations import packages
+
+APT = """#!/bin/sh
+while [ "$1" = -o ]; do shift 2; done
+echo "$@" >> LOG
+case "$*" in "$FAIL") exit 100;; esac
+case "$(cat LOG)" in *update*) exit 0;; esac
+case "$*" in "$FAIL_UNTIL_UPDATE") exit 100;; esac
+"""
+INSTALL = "install -y -qq --no-install-recommends docker.io b c"
+TRY = "install -qq --dry-run docker.io b c"
 
 
-def test_what_is_installed_is_not_asked_of_apt(scripted: Any, run: Callable[..., Any]) -> None:
-    scripted.facts[InstalledPackages] = frozenset({"xfsprogs"})
-    assert run(present, packages=["xfsprogs"]).commands == []
+@pytest.fixture
+def asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted: Any, run: Callable[..., Any]
+) -> Callable[..., tuple[int, list[str]]]:
+    """What apt-get was asked by the operation's commands, and how they ended."""
+    stamp, log = tmp_path / "updated", tmp_path / "log"
+    monkeypatch.setattr(packages, "UPDATED", str(stamp))
+    monkeypatch.setattr(packages, "PYINFRA_UPDATED", str(tmp_path / "of-pyinfra"))
+    apt = tmp_path / "apt-get"
+    apt.write_text(APT.replace("LOG", str(log)))
+    apt.chmod(0o755)
+    scripted.facts[InstalledPackages] = frozenset({"there"})
+
+    def ask(**environment: str) -> tuple[int, list[str]]:
+        log.write_text("")
+        outcome = run(packages.present, packages=["docker.io", "there", "b c"])
+        done = subprocess.run(
+            ["sh", "-ec", "\n".join(outcome.shell[1:])],
+            env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin", "FAIL": "", **environment},
+            check=False,
+        )
+        return done.returncode, log.read_text().splitlines()
+
+    return ask
 
 
-def test_an_index_that_does_not_answer_is_said_with_the_next_command(
-    scripted: Any, run: Callable[..., Any], tmp_path: Path
+def test_an_index_is_updated_once(asked: Callable[..., Any], tmp_path: Path) -> None:
+    assert asked() == (0, ["update -qq", INSTALL])
+    assert asked() == (0, [TRY, INSTALL])
+    os.utime(tmp_path / "updated", (0, 0))
+    assert asked() == (0, ["update -qq", INSTALL])
+
+
+def test_pyinfras_own_update_counts(asked: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "of-pyinfra").touch()
+    assert asked() == (0, [TRY, INSTALL])
+
+
+def test_an_index_without_the_package_is_updated(asked: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "updated").touch()
+    assert asked(FAIL_UNTIL_UPDATE=TRY) == (0, [TRY, "update -qq", INSTALL])
+
+
+def test_a_package_that_is_gone_from_the_mirror_is_tried_again(
+    asked: Callable[..., Any], tmp_path: Path
 ) -> None:
-    scripted.facts[InstalledPackages] = frozenset()
-    *_, install = run(present, packages=["docker.io", "xfsprogs"]).shell
-    stub = tmp_path / "apt-get"
-    stub.write_text("#!/bin/sh\necho 'E: Unable to fetch some archives' >&2; exit 100\n")
-    stub.chmod(0o755)
-    done = subprocess.run(
-        ["sh", "-c", install],
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 100
-    assert done.stderr.splitlines() == [
-        "E: Unable to fetch some archives",
-        "apt could not install docker.io xfsprogs",
+    (tmp_path / "updated").touch()
+    assert asked(FAIL_UNTIL_UPDATE=INSTALL) == (0, [TRY, INSTALL, "update -qq", INSTALL])
+
+
+@pytest.mark.parametrize("fails", ["update -qq", INSTALL])
+def test_a_failure_is_one_and_says_what_to_look_at(
+    asked: Callable[..., Any], capfd: pytest.CaptureFixture[str], fails: str
+) -> None:
+    code, _ = asked(FAIL=fails)
+    assert code == 100
+    assert capfd.readouterr().err.splitlines() == [
+        "apt could not install docker.io b c",
         "next: apt-get update on the host, to see whether its package index answers",
     ]
+
+
+def test_what_is_installed_needs_no_command(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts[InstalledPackages] = frozenset({"docker.io"})
+    assert run(packages.present, packages=["docker.io"]).commands == []

@@ -1,0 +1,98 @@
+"""Which commands of a batch are nothing but one of our own programs for the host.
+
+Such a command starts Python, and most of its time is Python's start and its imports. A batch has a
+Python running already, which can be forked instead (:mod:`.host_batch`). So that nothing changes
+but the time, a command is recognised by its whole text, and only in two forms:
+
+- ``sh -c 'python3 -c TEXT ARGUMENTS'`` with the text of a program in ``rocminfra/host/``,
+- ``sh -c '! test -e FILE || python3 FILE ARGUMENTS'`` with a file of ours on the host,
+
+each either alone or followed by ``|| …``, which a shell does not look at after a success. Only a
+success counts; anything else starts the command as it stands.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import shlex
+from collections.abc import Iterable
+from importlib.resources import files
+
+# Path on the host or "-c", text or "" (to be read there), arguments: as host_batch takes it.
+HostProgram = tuple[str, str, list[str]]
+
+_INSTALLED = re.compile(
+    r"! test -e (?P<file>/usr/local/lib/rocminfra/[a-z_]+\.py) \|\| python3 (?P=file) (?P<rest>.*)",
+    re.DOTALL,
+)
+_SENT = "python3 -c "
+# What could run after a success, or hide that something does.
+_MORE = frozenset(";&\n()`")
+
+
+def host_program(script: str) -> HostProgram | None:
+    """The program that the shell text ``script`` is, or None."""
+    installed = _INSTALLED.fullmatch(script)
+    if installed is not None:
+        arguments = _arguments(installed["rest"])
+        return None if arguments is None else (installed["file"], "", arguments)
+    if not script.startswith(_SENT):
+        return None
+    for source, quoted in _sources().values():
+        start = f"{_SENT}{quoted} "
+        if script.startswith(start):
+            arguments = _arguments(script[len(start) :])
+            return None if arguments is None else ("-c", source, arguments)
+    return None
+
+
+def imports_of(programs: Iterable[HostProgram]) -> list[str]:
+    """Modules that the programs import at their top, each once."""
+    found: dict[str, None] = {}
+    for path, source, _ in programs:
+        if not source:
+            known = _sources().get(path.rpartition("/")[2])
+            source = known[0] if known is not None else ""
+        found.update(dict.fromkeys(_imports(source)))
+    return list(found)
+
+
+def _arguments(rest: str) -> list[str] | None:
+    """Words up to the end or to ``||``; None when a shell might read them in another way."""
+    try:
+        words = shlex.split(rest)
+    except ValueError:
+        return None
+    if "||" not in words:
+        return words if shlex.join(words) == rest else None
+    words = words[: words.index("||")]
+    start = f"{shlex.join(words)} || "
+    if not rest.startswith(start) or _MORE & set(rest[len(start) :]):
+        return None
+    return words
+
+
+@functools.lru_cache(maxsize=1)
+def _sources() -> dict[str, tuple[str, str]]:
+    """Text of every program, as it is and quoted, by its file's name."""
+    folder = files("rocminfra.host")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".py"))
+    texts = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in names}
+    return {name: (text, shlex.quote(text)) for name, text in texts.items() if text}
+
+
+@functools.lru_cache(maxsize=32)
+def _imports(source: str) -> tuple[str, ...]:
+    names: list[str] = []
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return ()
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            names += [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom) and statement.module != "__future__":
+            names.append(statement.module or "")
+    return tuple(name for name in names if name)
