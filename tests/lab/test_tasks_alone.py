@@ -18,7 +18,7 @@ STATE = (
 )
 
 
-@pytest.mark.parametrize("task", ["docker", "huggingface", "vllm"])
+@pytest.mark.parametrize("task", ["docker", "image", "huggingface", "vllm"])
 def test_a_task_without_the_scratch_disk_changes_nothing(droplet: LabHost, task: str) -> None:
     before = droplet.ok(STATE)
     command = [sys.executable, "-m", "pyinfra", "-y", "inventory/lab.py", f"tasks/{task}.py"]
