@@ -147,8 +147,8 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
     environment that the commands are to see.
     """
     return (
-        "sh -c 'p=/usr/bin/python3; [ -x $p ] || p=python3; "
-        f'exec $p -I -S -c "{_START}" {_packed(tuple(commands), limits)} {nonce}\''
+        "sh -c '_rocminfra=/usr/bin/python3; [ -x $_rocminfra ] || _rocminfra=python3; "
+        f'exec $_rocminfra -I -S -c "{_START}" {_packed(tuple(commands), limits)} {nonce}\''
     )
 
 

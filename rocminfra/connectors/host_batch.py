@@ -279,12 +279,17 @@ class _Run:
 
 
 def _kill(pid: int) -> None:
-    # Its session is its own, so this reaches its children too. It fails when it is gone already,
-    # and when it became another user through sudo.
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except OSError:
-        return
+    # Its session is its own, so this reaches its children too; a fork that has not come to that yet
+    # has none, and has not been waited for, so that the number is its own. Both fail when it
+    # became another user through sudo.
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, signal.SIGKILL)
+            return
+        except ProcessLookupError:
+            continue
+        except OSError:
+            return
 
 
 def _compiled(path: str, source: str) -> CodeType | None:

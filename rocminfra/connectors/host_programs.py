@@ -4,7 +4,7 @@ Such a command starts Python, and most of its time is Python's start and its imp
 Python running already, which can be forked instead (:mod:`.host_batch`). So that nothing changes
 but the time, a command is recognised by its whole text, and only in two forms:
 
-- ``sh -c 'python3 -c TEXT ARGUMENTS'`` with the text of a program in ``rocminfra/host/``,
+- ``sh -c 'python3 -I -c TEXT ARGUMENTS'`` with the text of a program in ``rocminfra/host/``,
 - ``sh -c '! test -e FILE || python3 FILE ARGUMENTS'`` with a file of ours on the host,
 
 each either alone or followed by ``|| …``, which a shell does not look at after a success. Only a
@@ -27,7 +27,9 @@ _INSTALLED = re.compile(
     r"! test -e (?P<file>/usr/local/lib/rocminfra/[a-z_]+\.py) \|\| python3 (?P=file) (?P<rest>.*)",
     re.DOTALL,
 )
-_SENT = "python3 -c "
+_SENT = "python3 -I -c "
+# Those that facts ask with: they only read, so that one may be started again.
+_ASKED_WITH = ("disk_probe", "docker_api", "readiness")
 # What could run after a success, or hide that something does.
 _MORE = frozenset(";&\n()`")
 
@@ -36,6 +38,8 @@ def host_program(script: str) -> HostProgram | None:
     """The program that the shell text ``script`` is, or None."""
     installed = _INSTALLED.fullmatch(script)
     if installed is not None:
+        if installed["file"].rpartition("/")[2] not in _sources():
+            return None
         arguments = _arguments(installed["rest"])
         return None if arguments is None else (installed["file"], "", arguments)
     if not script.startswith(_SENT):
@@ -76,11 +80,11 @@ def _arguments(rest: str) -> list[str] | None:
 
 @functools.lru_cache(maxsize=1)
 def _sources() -> dict[str, tuple[str, str]]:
-    """Text of every program, as it is and quoted, by its file's name."""
+    """Texts of the programs, as they are and quoted, by their files' names."""
     folder = files("rocminfra.host")
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".py"))
+    names = [f"{name}.py" for name in _ASKED_WITH]
     texts = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in names}
-    return {name: (text, shlex.quote(text)) for name, text in texts.items() if text}
+    return {name: (text, shlex.quote(text)) for name, text in texts.items()}
 
 
 @functools.lru_cache(maxsize=32)

@@ -7,10 +7,11 @@ whole truth, the ``docker`` program is asked, which says the same and takes ten 
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import FactBase, StringCommand
 
 from rocminfra.facts.host_program import call
 
@@ -54,6 +55,11 @@ class Container:
         return dict(self.labels).get(name)
 
 
+@dataclass(frozen=True)
+class NoAnswer:
+    """Docker's service runs and its daemon does not answer: what it has is not known."""
+
+
 class DockerInstalled(FactBase[str | None]):
     """Path of the ``docker`` program, or None."""
 
@@ -64,13 +70,15 @@ class DockerInstalled(FactBase[str | None]):
         return output[0].strip() or None
 
 
-class DockerRoot(FactBase[str | None]):
-    """Data-root of the running daemon, or None when no daemon answers."""
+class DockerRoot(FactBase[str | NoAnswer | None]):
+    """Data-root of the running daemon, or None when none runs."""
 
     def command(self) -> StringCommand:
-        return _asked("root", "timeout 30 docker info --format '{{.DockerRootDir}}'")
+        return _asked("root", "timeout 30 docker info --format '{{.DockerRootDir}}'", _IS_OFF)
 
-    def process(self, output: list[str]) -> str | None:
+    def process(self, output: list[str]) -> str | NoAnswer | None:
+        if output[-1] == _UNANSWERED:
+            return NoAnswer()
         return output[0].strip() or None
 
 
@@ -92,26 +100,30 @@ class DockerContents(FactBase[tuple[str, ...]]):
         return tuple(output)
 
 
-class DockerImage(FactBase[Image | None]):
+class DockerImage(FactBase[Image | NoAnswer | None]):
     """An image by reference, or None when the host does not have it."""
 
     def command(self, reference: str) -> StringCommand:
         return _inspect("image", reference)
 
-    def process(self, output: list[str]) -> Image | None:
+    def process(self, output: list[str]) -> Image | NoAnswer | None:
+        if output[-1] == _UNANSWERED:
+            return NoAnswer()
         found = _first("\n".join(output))
         if found is None:
             return None
         return Image(found["Id"], tuple(found.get("RepoDigests") or ()))
 
 
-class DockerContainer(FactBase[Container | None]):
+class DockerContainer(FactBase[Container | NoAnswer | None]):
     """A container by name, or None when there is none."""
 
     def command(self, container: str) -> StringCommand:
         return _inspect("container", container)
 
-    def process(self, output: list[str]) -> Container | None:
+    def process(self, output: list[str]) -> Container | NoAnswer | None:
+        if output[-1] == _UNANSWERED:
+            return NoAnswer()
         found = _first("\n".join(output))
         if found is None:
             return None
@@ -126,22 +138,20 @@ class DockerContainer(FactBase[Container | None]):
 
 
 def _inspect(kind: str, name: str) -> StringCommand:
-    # `docker inspect` of something missing prints [] and fails; a missing daemon prints [] too,
-    # and both mean here: not there.
-    return _asked(
-        *(kind, "timeout 30 docker inspect --type", kind), QuoteString(name), arguments=(name,)
-    )
+    # `docker inspect` of something missing prints [] and fails; so it does without a daemon.
+    inspect = f"timeout 30 docker inspect --type {kind} {shlex.quote(name)}"
+    there_is_none = "timeout 30 docker version >/dev/null"
+    return _asked(kind, inspect, there_is_none, _IS_OFF, arguments=(name,))
 
 
-def _asked(
-    what: str, *otherwise: str | QuoteString, arguments: tuple[str, ...] = ()
-) -> StringCommand:
-    return StringCommand(
-        call("docker_api", what, *arguments),
-        "|| ! command -v docker >/dev/null ||",
-        *otherwise,
-        "2>/dev/null || true",
-    )
+_IS_OFF = "! systemctl is-active --quiet docker.service"
+_UNANSWERED = "unanswered"
+
+
+def _asked(what: str, *otherwise: str, arguments: tuple[str, ...] = ()) -> StringCommand:
+    others = ["! command -v docker >/dev/null", *(f"{words} 2>/dev/null" for words in otherwise)]
+    asked = (call("docker_api", what, *arguments), *others, f"echo {_UNANSWERED}")
+    return StringCommand(" || ".join(asked))
 
 
 def _first(text: str) -> Any:

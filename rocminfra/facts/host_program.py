@@ -20,4 +20,5 @@ def source(name: str) -> str:
 @functools.lru_cache(maxsize=64)
 def call(name: str, *arguments: str) -> str:
     """Shell command that runs the program with ``arguments``, each quoted."""
-    return shlex.join(("python3", "-c", source(name), *arguments))
+    # Isolated: no module in the home folder and no variable can take the place of its imports.
+    return shlex.join(("python3", "-I", "-c", source(name), *arguments))

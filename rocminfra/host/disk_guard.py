@@ -38,7 +38,7 @@ def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
 def look_again(probe: str, content: str, device: str) -> dict[str, Any]:
     """What the probe sees now of ``device`` and its family; empty when it sees no such device."""
     process = subprocess.run(
-        [sys.executable, "-c", probe, json.dumps({"only": device}), content],
+        [sys.executable, "-I", "-c", probe, json.dumps({"only": device}), content],
         stdout=subprocess.PIPE,
         check=True,
         timeout=DEADLINE_S,

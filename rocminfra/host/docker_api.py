@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 TIMEOUT_S = 30.0
+MOST_BYTES = 16 << 20
 SOCKET = "/var/run/docker.sock"
 # Characters of references and names that need no escaping in a path.
 PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]+")
@@ -56,10 +57,14 @@ def main(arguments: list[str]) -> int:
             return 1
         print(root)
         return 0
-    if status not in (200, 404):
-        return 1
-    print(json.dumps([parts(document)] if status == 200 else []))
-    return 0
+    if status == 200:
+        print(json.dumps([parts(document)]))
+        return 0
+    # Any other 404 is of a daemon that does not know the question.
+    if status == 404 and str(document.get("message")).lower().startswith("no such"):
+        print("[]")
+        return 0
+    return 1
 
 
 def parts(document: dict[str, Any]) -> dict[str, Any]:
@@ -68,8 +73,9 @@ def parts(document: dict[str, Any]) -> dict[str, Any]:
         key: document[key] for key in ("Id", "RepoDigests", "Image") if key in document
     }
     if "State" in document:
-        needed["State"] = {key: document["State"].get(key) for key in ("Running", "StartedAt")}
-        needed["Config"] = {"Labels": document["Config"].get("Labels")}
+        state, config = document["State"] or {}, document.get("Config") or {}
+        needed["State"] = {key: state.get(key) for key in ("Running", "StartedAt")}
+        needed["Config"] = {"Labels": config.get("Labels")}
     return needed
 
 
@@ -100,10 +106,14 @@ def get(path: str) -> tuple[int, bytes]:
         connection.settimeout(TIMEOUT_S)
         connection.connect(SOCKET)
         # HTTP/1.0: the daemon sends the body as it is, and then closes the connection.
-        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+        request = f"GET {path} HTTP/1.0\r\nHost: docker\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
         while True:
-            connection.settimeout(max(0.01, deadline - time.monotonic()))
-            part = connection.recv(65536)
+            left = deadline - time.monotonic()
+            if left <= 0 or len(received) > MOST_BYTES:
+                raise TimeoutError("no end of the answer")
+            connection.settimeout(left)
+            part = connection.recv(1 << 20)
             if not part:
                 break
             received += part

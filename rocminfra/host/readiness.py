@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LISTEN = "0A"  # state of a listening socket in /proc/net/tcp (include/net/tcp_states.h)
 COMPLETION_TIMEOUT_S = 60.0
+MOST_BYTES = 16 << 20
 DOCKER_SOCKET = "/var/run/docker.sock"
 OPTIONS = ("--unit", "--container", "--port", "--model", "--wait")
 
@@ -123,23 +124,42 @@ def _unit(name: str) -> dict[str, str]:
 
 def _container(name: str) -> tuple[str, str]:
     found = _inspected(name)
-    if not found or not found["State"]["Running"]:
-        return "", ""
-    return found["Id"], (found["Config"].get("Labels") or {}).get("rocminfra.config", "")
+    try:
+        if not found or not found["State"]["Running"]:
+            return "", ""
+        return found["Id"], (found["Config"]["Labels"] or {}).get("rocminfra.config", "")
+    except (AttributeError, KeyError, TypeError):
+        return "", ""  # no document of a container
 
 
 def _inspected(name: str) -> Any:
     """What Docker says of a container, or None; the docker program is the second choice."""
-    is_elsewhere = any(name.startswith("DOCKER_") for name in os.environ)
-    if not is_elsewhere and re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+    if not _is_elsewhere() and re.fullmatch(r"[A-Za-z0-9_.-]+", name):
         try:
             status, body = _exchange(DOCKER_SOCKET, "GET", f"/containers/{name}/json", b"", 30.0)
-            if status in (200, 404):
-                return json.loads(body) if status == 200 else None
-        except (OSError, ValueError):
+            answer = json.loads(body)
+            if status == 200:
+                return answer
+            # Any other 404 is of a daemon that does not know the question.
+            if status == 404 and str(answer["message"]).lower().startswith("no such"):
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
             pass
     documents = json.loads(_run(["docker", "inspect", "--type", "container", name]) or "[]")
     return documents[0] if documents else None
+
+
+def _is_elsewhere() -> bool:
+    """Whether the environment or a context may choose another daemon for the docker program."""
+    if any(name.startswith("DOCKER_") for name in os.environ):
+        return True
+    try:
+        with open(os.path.expanduser("~/.docker/config.json"), encoding="utf-8") as file:
+            return "currentContext" in file.read()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
 
 
 def _listeners(port: int) -> list[int]:
@@ -218,10 +238,11 @@ def _exchange(
 
     + address: path of a Unix socket, or host and port
 
-    HTTP/1.0: the server closes the connection after its answer.
+    HTTP/1.0: the server closes the connection after its answer, or has said how long that is.
     """
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    lines = [f"{method} {path} HTTP/1.0", "Host: localhost", "Content-Type: application/json"]
+    lines = [f"{method} {path} HTTP/1.0", "Host: localhost", "Connection: close"]
+    lines.append("Content-Type: application/json")
     key = os.environ.get("VLLM_API_KEY")
     if key and family == socket.AF_INET:
         lines.append(f"Authorization: Bearer {key}")
@@ -233,11 +254,20 @@ def _exchange(
         connection.connect(address)
         connection.sendall(request)
         while True:
-            connection.settimeout(max(0.01, deadline - time.monotonic()))
-            part = connection.recv(65536)
-            if not part:
-                return _parsed(received)
+            left = deadline - time.monotonic()
+            if left <= 0 or len(received) > MOST_BYTES:
+                raise TimeoutError("no end of the answer")
+            connection.settimeout(left)
+            part = connection.recv(1 << 20)
             received += part
+            if not part or _is_whole(received):
+                return _parsed(received)
+
+
+def _is_whole(received: bytes) -> bool:
+    head, end, content = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?im)^content-length: *(\d+)", head)
+    return bool(end) and length is not None and len(content) >= int(length[1])
 
 
 def _parsed(received: bytes) -> tuple[int, bytes]:

@@ -53,7 +53,7 @@ def step_command(
         # own nobody else sees that.
         script = 'mount --make-rprivate / && mount --bind "$1" "$1" && shift && exec "$@"'
         parent = posixpath.dirname(desired.mount_point)
-        program = ("python3", "-c", source("mount_point"), "--below", desired.mount_point)
+        program = ("python3", "-I", "-c", source("mount_point"), "--below", desired.mount_point)
         words = ("unshare", "--mount", "sh", "-c", script, "sh", parent, *program)
         return StringCommand(*map(QuoteString, words))
     if step is Step.FSTAB:
@@ -112,4 +112,4 @@ def _if_mounted(
 
 
 def _program(name: str, *arguments: str) -> StringCommand:
-    return StringCommand("python3 -c", QuoteString(source(name)), *map(QuoteString, arguments))
+    return StringCommand("python3 -I -c", QuoteString(source(name)), *map(QuoteString, arguments))

@@ -9,13 +9,19 @@ from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from pyinfra.facts.files import FileContents
 
-from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot
+from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot, NoAnswer
+from rocminfra.facts.paths import PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.operations import host_files, packages
 from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
 
 DAEMON_JSON = "/etc/docker/daemon.json"
+UNANSWERED = Failure(
+    FailureKind.UNFIT,
+    "Docker runs on this host and does not answer",
+    next_command="on the host: journalctl -u docker.service, then systemctl restart docker.service",
+)
 
 
 def gate(data_root: str) -> None:
@@ -27,6 +33,9 @@ def gate(data_root: str) -> None:
     old one are out of sight and stopped from then on.
     """
     now = host.get_fact(DockerRoot)
+    if isinstance(now, NoAnswer):
+        take_out(state, host, UNANSWERED)
+        return
     if now is None or now == data_root:
         return
     contents = host.get_fact(DockerContents)
@@ -74,7 +83,10 @@ def daemon_config(values: Mapping[str, object]) -> Commands:
         host.noop("Docker's configuration is as it should be")
         return
     text = json.dumps(merged, indent=2, sort_keys=True) + "\n"
-    yield from host_files.present._inner([host_files.HostFile(DAEMON_JSON, text)])
+    # Its mode stays: a proxy's password may be in it.
+    found = host.get_fact(PathStates, paths=[DAEMON_JSON]).get(DAEMON_JSON)
+    file = host_files.HostFile(DAEMON_JSON, text, mode=found.mode if found else 0o644)
+    yield from host_files.present._inner([file])
 
 
 @operation()
@@ -101,7 +113,11 @@ def running(data_root: str) -> Commands:
     if unit is None or not unit.enabled:
         yield StringCommand("systemctl enable docker.service")
     if unit is not None and unit.active_state == "active":
-        if host.get_fact(DockerRoot) == data_root:
+        now = host.get_fact(DockerRoot)
+        if isinstance(now, NoAnswer):
+            yield fail(UNANSWERED)
+            return
+        if now == data_root:
             host.noop(f"Docker runs with its data in {data_root}")
             return
         yield systemctl("restart", "docker.service")

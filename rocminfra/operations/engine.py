@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -11,13 +12,14 @@ from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from rocminfra.facts.docker import DockerContainer, DockerImage, Image
+from rocminfra.facts.docker import DockerContainer, DockerImage, Image, NoAnswer
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
 from rocminfra.facts.gpu_nodes import GpuNodes, group_ids
 from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands, systemctl
-from rocminfra.operations.failure import Failure, FailureKind, record
+from rocminfra.operations.docker import UNANSWERED
+from rocminfra.operations.failure import Failure, FailureKind, fail, record
 from rocminfra.planning.engine_command import CONFIG_LABEL, HASH_PLACEHOLDER, config_hash
 
 UNIT_FOLDER = "/etc/systemd/system"
@@ -25,8 +27,9 @@ UNIT_FOLDER = "/etc/systemd/system"
 WAIT_SLICE_S = 15
 
 # Of a fetch of the image in the background, which a lost connection does not end.
+# One name for each image and source: what was begun for another one is not waited for.
 IMAGE_UNIT = "rocminfra-image"
-IMAGE_LOCK = "/run/rocminfra-image.lock"
+RUN_FOLDER = "/run"
 
 
 @operation()
@@ -38,14 +41,21 @@ def image_started(reference: str, archive: str | None = None) -> Commands:
     + reference: name and tag, or ``name@sha256:…``
     + archive: ``docker save`` archive on the host to load it from; None pulls it
     """
-    if host.get_fact(DockerImage, reference=reference) is not None:
+    found = host.get_fact(DockerImage, reference=reference)
+    if isinstance(found, NoAnswer):
+        yield fail(UNANSWERED)
+        return
+    if found is not None:
         host.noop(f"image {reference} is on the host")
         return
+    unit = _image_unit(reference, archive)
     yield StringCommand(
-        f"systemctl is-active --quiet {IMAGE_UNIT} ||",
-        # HOME, because that is where a registry's login is.
-        f'systemd-run --quiet --collect --unit={IMAGE_UNIT} --setenv=HOME="$HOME"',
-        _fetch(reference, archive),
+        f"systemctl is-active --quiet {unit} ||",
+        # HOME, because that is where a registry's login is. systemd expands variables.
+        f'systemd-run --quiet --collect --unit={unit} --setenv=HOME="$HOME"',
+        _fetch(reference, archive).replace("$", "$$"),
+        # Only a head start: the engine's own operation fetches what is not there.
+        "|| echo the image is fetched later",
     )
 
 
@@ -59,10 +69,19 @@ def image(reference: str, archive: str | None = None) -> Commands:
     Waits for a fetch that :func:`image_started` began, in this run or in one that was cut off.
     When that one failed, it is tried again here, where its error is seen.
     """
-    if host.get_fact(DockerImage, reference=reference) is not None:
+    found = host.get_fact(DockerImage, reference=reference)
+    if isinstance(found, NoAnswer):
+        yield fail(UNANSWERED)
+        return
+    if found is not None:
         host.noop(f"image {reference} is on the host")
         return
     yield StringCommand(_fetch(reference, archive))
+
+
+def _image_unit(reference: str, archive: str | None) -> str:
+    digest = hashlib.sha256(f"{reference}\n{archive or ''}".encode()).hexdigest()
+    return f"{IMAGE_UNIT}-{digest[:8]}"
 
 
 def _fetch(reference: str, archive: str | None) -> str:
@@ -76,7 +95,8 @@ def _fetch(reference: str, archive: str | None) -> str:
         wrong = shlex.quote(f"the archive {archive} holds no image {reference}")
         fetch = f"{{ docker load --quiet --input {path} && {{ {is_there} || "
         fetch += f"{{ echo {wrong} >&2; exit 1; }}; }}; }}"
-    return f"flock {IMAGE_LOCK} sh -c {shlex.quote(f'{is_there} || {fetch}')}"
+    lock = f"{RUN_FOLDER}/{_image_unit(reference, archive)}.lock"
+    return f"flock {lock} sh -c {shlex.quote(f'{is_there} || {fetch}')}"
 
 
 @operation()
@@ -101,6 +121,10 @@ def service(
     exactly one restart.
     """
     found = host.get_fact(DockerImage, reference=reference)
+    running = host.get_fact(DockerContainer, container=container)
+    if isinstance(found, NoAnswer) or isinstance(running, NoAnswer):
+        yield fail(UNANSWERED)  # and an engine that may be healthy is not restarted
+        return
     pinned = (found or Image(id=reference, repo_digests=())).pinned
     groups = group_ids(host.get_fact(GpuNodes))
     wanted = config_hash(
@@ -116,7 +140,6 @@ def service(
         yield StringCommand("systemctl daemon-reload")
     if current is None or not current.enabled:
         yield StringCommand("systemctl enable", QuoteString(unit))
-    running = host.get_fact(DockerContainer, container=container)
     is_right = running is not None and running.label(CONFIG_LABEL) == wanted
     if current is not None and current.active_state in ("active", "activating") and is_right:
         host.noop(f"{unit} runs what it should")

@@ -132,16 +132,20 @@ def _write(files: Sequence[HostFile]) -> StringCommand:
     steps = [
         "new=$(mktemp -d -p /run 2>/dev/null || mktemp -d)",
         "trap 'rm -rf \"$new\"' EXIT",
+        # A shell that a signal ends forgets the line above.
+        "trap 'exit 129' HUP INT TERM",
         'base64 -d | tar -xf - -C "$new"',
         f"test -e {_unpacked(files[-1])}",
-        f"mkdir -p {shlex.join(folders)}",
+        # Folders are for everyone to read, whatever root's own umask is.
+        f"( umask 022 && mkdir -p {shlex.join(folders)} )",
     ]
+    named = []
     for file in files:
         owner = f"-o {shlex.quote(file.user)} -g {shlex.quote(file.group)}"
         target, new = shlex.quote(file.path), shlex.quote(f"{file.path}.rocminfra-new")
         steps.append(f"install -m {file.mode:04o} {owner} -T {_unpacked(file)} {new}")
-        steps.append(f"mv -fT {new} {target}")
-    return StringCommand(" && ".join(steps), _stdin=_archive(files))
+        named.append(f"mv -fT {new} {target}")
+    return StringCommand(" && ".join((*steps, *named)), _stdin=_archive(files))
 
 
 def _unpacked(file: HostFile) -> str:

@@ -43,9 +43,15 @@ def layer_count(config: Config) -> int:
     return count
 
 
+def _window(config: Config) -> int | None:
+    """Tokens that a layer looks back, or None for all of them."""
+    window = config.get("sliding_window")
+    return None if window is None else int(window)
+
+
 def llama(config: Config) -> Decoder:
     """Llama and Mistral: grouped-query attention; Mistral 7B v0.1 with a window in all layers."""
-    windows = _typed(config) or [config.get("sliding_window")] * layer_count(config)
+    windows = _typed(config) or [_window(config)] * layer_count(config)
     return _grouped(config, windows, qkv_bias=bool(config.get("attention_bias", False)))
 
 
@@ -86,7 +92,7 @@ def mixtral(config: Config) -> Decoder:
     experts = Experts(count, int(config["num_experts_per_tok"]), layers * count * expert)
     return _grouped(
         config,
-        [config.get("sliding_window")] * layers,
+        [_window(config)] * layers,
         feed_forward=hidden * count + count * expert,
         activation_values=_alive(hidden, int(config["intermediate_size"]), experts.per_token),
         experts=experts,

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyinfra.api.host import Host
 
-from rocminfra.facts.docker import DockerContainer, DockerRoot
+from rocminfra.facts.docker import DockerContainer, DockerRoot, NoAnswer
 from rocminfra.facts.engine import EngineReadiness
 from rocminfra.facts.scratch_mount import ScratchMountStatus
 from rocminfra.facts.systemd_unit import SystemdUnit
@@ -50,6 +50,8 @@ def scratch(host: Host, settings: Settings) -> Part:
 def docker(host: Host, settings: Settings) -> Part:
     """The Docker daemon and where its data is."""
     root = host.get_fact(DockerRoot)
+    if isinstance(root, NoAnswer):
+        root = None
     details = {"running": root is not None, "data_root": root}
     if root is None:
         return Part(False, "no Docker daemon answers", details)
@@ -93,8 +95,9 @@ def container(host: Host, settings: Settings) -> Part:
     """The engine's container."""
     name = settings.engine.container_name
     found = host.get_fact(DockerContainer, container=name)
-    if found is None:
-        return Part(False, f"no container {name}", {"name": name, "running": False})
+    if found is None or isinstance(found, NoAnswer):
+        words = f"no container {name}" if found is None else "Docker does not answer"
+        return Part(False, words, {"name": name, "running": False})
     words = f"{name} since {found.started_at}" if found.running else f"{name} is stopped"
     details = {
         "name": name,

@@ -342,9 +342,11 @@ def test_what_is_planted_in_the_list_does_not_run_on_a_host_not_even_dry(
     document = json.loads(deploys.learned.read_text())
     for record in planted:
         question = {"identity": {}, "supplied": [], **record}
-        document["hosts"]["host-1"].append([len(document["questions"]), 0])
+        document["hosts"][f"{droplet.name}-0"].append([len(document["questions"]), 0])
         document["questions"].append(question)
     deploys.learned.write_text(json.dumps(document))
     deploys.run("--dry")
-    assert deploys.execs < len(document["hosts"]["host-1"]), "the list was not used at all"
+    assert deploys.execs < len(document["hosts"][f"{droplet.name}-0"]), (
+        "the list was not used at all"
+    )
     assert droplet.ssh("test -e /tmp/planted").returncode == 1

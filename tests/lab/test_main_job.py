@@ -44,9 +44,11 @@ FILES = (
     "-type f -printf '%p|%T@\\n' -exec sha256sum {} + | sort; "
     # Everything else that is no log and not the system's own book-keeping: neither written nor
     # touched (%C@ is what chmod, chown and rename leave behind; of a folder, reading it in an
-    # overlay may change that).
+    # overlay may change that; packages are linked to those of the lab's cache, so that another
+    # droplet's links to them show).
     "find / -xdev -regextype posix-extended -regex "
-    "'/(proc|sys|run|dev|tmp|var/(log|tmp|backups|lib/(systemd|docker|containerd)))' -prune -o "
+    "'/(proc|sys|run|dev|tmp|var/(log|tmp|backups|cache/apt/archives|"
+    "lib/(systemd|docker|containerd)))' -prune -o "
     "-type d -printf '%p|%m|%U|%G|%T@\\n' -o -printf '%p|%y|%m|%U|%G|%C@\\n' | sort"
 )
 IDENTITY = (

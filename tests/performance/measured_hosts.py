@@ -15,6 +15,8 @@ if _port:
     # The proxy has no name in the droplet's known_hosts; it leads to that droplet only.
     _data.update(ssh_hostname="127.0.0.1", ssh_port=int(_port), ssh_strict_host_key_checking="off")
 
-hosts = [
-    (f"{_prefix}host-{number + 1}", _data) for number in range(int(os.environ["MEASURE_HOSTS"]))
-]
+# A name makes a file system's UUID, of which a kernel mounts each only once: no name of the lab's
+# other droplets, and of other runs of this.
+_names = [f"{os.environ['MEASURE_DROPLET']}-{n}" for n in range(int(os.environ["MEASURE_HOSTS"]))]
+
+hosts = [(f"{_prefix}{name}", _data) for name in _names]

@@ -214,11 +214,11 @@ def test_a_connection_cut_in_the_middle_of_a_batch_leaves_a_plain_run(
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("p=/usr/bin/python3; [ -x $p ] || p=python3", "p=no-such-python"),
+        ("[ -x $_rocminfra ] || _rocminfra=python3", "_rocminfra=no-such-python"),
         ("import binascii,sys", "import no_binascii,sys"),
         ("sys,zlib;", "sys,no_zlib;"),
-        ("exec $p", "echo Welcome; exec $p"),
-        ("exec $p", "exit 1; exec $p"),
+        ("exec $_", "echo Welcome; exec $_"),
+        ("exec $_", "exit 1; exec $_"),
     ],
     ids=["no Python", "no base64", "no zlib", "a shell that talks", "a shell that refuses"],
 )

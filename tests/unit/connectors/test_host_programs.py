@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ INSTALLED = f"! test -e {READINESS} || python3 {READINESS} "
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Text of programs by name; those that a test puts in are ours."""
-    texts = {"sent.py": SENT}
+    texts = {"sent.py": SENT, "readiness.py": "import json"}
 
     def sources() -> dict[str, tuple[str, str]]:
         return {name: (text, shlex.quote(text)) for name, text in texts.items()}
@@ -37,7 +39,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def sent(*rest: str, text: str = SENT) -> str:
-    return " ".join(("python3 -c", shlex.quote(text), *rest))
+    return " ".join(("python3 -I -c", shlex.quote(text), *rest))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,7 @@ def sent(*rest: str, text: str = SENT) -> str:
         (f"X=1 {sent('a')}", None),
         (f"! test -e {READINESS} || python3 /usr/local/lib/rocminfra/other.py a", None),
         ("! test -e /tmp/x.py || python3 /tmp/x.py a", None),
+        (INSTALLED.replace("readiness", "preflight") + "a", None),
         (f"{INSTALLED}a; touch /x", None),
         (f"python3 {READINESS} a", None),
         ("true", None),
@@ -242,7 +245,7 @@ def test_an_installed_program_is_the_hosts_own_file(
     monkeypatch: pytest.MonkeyPatch,
     text: str | None,
 ) -> None:
-    file = tmp_path / "installed.py"
+    file = tmp_path / "readiness.py"
     pattern = host_programs._INSTALLED.pattern.replace(
         r"/usr/local/lib/rocminfra/[a-z_]+\.py", re.escape(str(file))
     )
@@ -272,3 +275,9 @@ def test_a_program_that_hangs_holds_up_nobody_else_and_is_ended(
     ask(*facts)
     assert outputs[:2] == outputs[2:]
     assert wire.live == 1
+
+
+def test_a_fork_that_has_no_session_of_its_own_yet_is_ended_too() -> None:
+    process = subprocess.Popen(["sleep", "60"])  # in this session, as a fork is at first
+    host_batch._kill(process.pid)
+    assert process.wait(timeout=30) == -signal.SIGKILL

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rocminfra.facts.docker import DockerContainer, DockerImage, DockerRoot
+from rocminfra.facts.docker import DockerContainer, DockerImage, DockerRoot, NoAnswer
 from rocminfra.facts.host_program import source
 from rocminfra.host import docker_api
 
@@ -110,6 +110,7 @@ def test_of_a_container_only_what_is_needed(
         b"",
         b"HTTP/1.0 200 OK\r\n\r\n{half",
         b"HTTP/1.0 500 X\r\n\r\n{}",
+        b'HTTP/1.0 404 X\r\n\r\n{"message": "page not found"}',
         b"HTTP/1.0 200 OK\r\n\r\n[]",
         b"SSH-2.0-x",
     ],
@@ -176,3 +177,28 @@ def test_the_docker_program_is_asked_when_the_socket_does_not_answer(
 
 def test_it_is_sent_without_a_single_quote() -> None:
     assert "'" not in source("docker_api")
+
+
+@pytest.mark.parametrize(
+    ("service", "version", "is_unknown"),
+    [("active", 1, True), ("active", 0, False), ("off", 1, False)],
+)
+def test_a_daemon_that_hangs_is_told_from_one_that_has_none_and_from_one_that_is_off(
+    tmp_path: Path, service: str, version: int, is_unknown: bool
+) -> None:
+    for name, script in {
+        "docker": f'case $1 in version) exit {version};; inspect) echo "[]";; esac; exit 1',
+        "systemctl": f"test {service} = active",
+    }.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", str(DockerContainer().command("vllm"))],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DOCKER_HOST": "unix:///nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    read = DockerContainer().process(done.stdout.splitlines())
+    assert read == (NoAnswer() if is_unknown else None)

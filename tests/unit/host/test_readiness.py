@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -120,6 +121,23 @@ def test_an_error_or_an_empty_completion_is_none(port: int, answer: tuple[int, A
         readiness._complete(port, "m")
 
 
+def test_a_server_that_keeps_the_connection_open_has_said_how_long_its_answer_is() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asked: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            asked.append(connection.recv(4096))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+            asked.append(connection.recv(1))  # until the other side closes
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert readiness._request(server.getsockname()[1], "/", None, 60) == []
+        thread.join()
+    assert b"Connection: close" in asked[0]
+
+
 def test_models_in_another_shape_are_none(port: int) -> None:
     Server.answers = {"/v1/models": (200, {"object": "list"})}
     with pytest.raises(ValueError, match="no list of models"):
@@ -172,5 +190,7 @@ def test_a_container_is_asked_for_by_the_docker_program_where_the_socket_is_not_
     document["State"] = {"Running": False}
     assert readiness._container("vllm") == ("", "")
     monkeypatch.setattr(readiness, "_run", lambda _command: "")
+    assert readiness._container("vllm") == ("", "")
+    monkeypatch.setattr(readiness, "_run", lambda _command: '[{"Id": "c1"}]')
     assert readiness._container("vllm") == ("", "")
     assert asked[0] == ["docker", "inspect", "--type", "container", "vllm"]

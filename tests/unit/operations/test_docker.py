@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pyinfra.facts.files import FileContents
 
-from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot
+from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot, NoAnswer
 from rocminfra.facts.packages import InstalledPackages
-from rocminfra.facts.paths import PathStates
+from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
-from rocminfra.operations.docker import daemon_config, gate, installed, running
+from rocminfra.operations.docker import UNANSWERED, daemon_config, gate, installed, running
 from rocminfra.operations.failure import FailureKind, failures
 
 WANTED = {"data-root": "/mnt/models/docker"}
@@ -55,6 +55,22 @@ def test_somebodys_containers_are_not_stopped_by_moving_dockers_data(
     if found:
         assert found[0].kind is FailureKind.REFUSED
         assert found[0].why == contents
+
+
+def test_a_daemon_that_does_not_answer_may_have_somebodys_containers(scripted: Any) -> None:
+    scripted.facts[DockerRoot] = NoAnswer()
+    gate(data_root="/mnt/models/docker")
+    assert failures(scripted) == (UNANSWERED,)
+
+
+def test_a_daemon_json_that_only_root_may_read_stays_so(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    scripted.facts[FileContents] = ['{"proxies": {"http-proxy": "http://user:word@203.0.113.1"}}']
+    found = PathState("regular file", 0o600, "root", "root", "0" * 64)
+    scripted.facts[PathStates] = {"/etc/docker/daemon.json": found}
+    (command,) = run(daemon_config, values=WANTED).commands
+    assert "install -m 0600 -o root -g root" in str(command)
 
 
 def test_a_right_daemon_json_is_left_as_its_owner_wrote_it(

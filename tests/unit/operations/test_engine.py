@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 from pyinfra.api import FunctionCommand
 
-from rocminfra.facts.docker import Container, DockerContainer, DockerImage, Image
+from rocminfra.facts.docker import Container, DockerContainer, DockerImage, Image, NoAnswer
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 from rocminfra.operations import engine
+from rocminfra.operations.docker import UNANSWERED
 from rocminfra.operations.failure import FailureKind, failures
 from rocminfra.operations.host_files import HostFile
 from rocminfra.planning.engine_command import CONFIG_LABEL, config_hash
@@ -129,6 +131,23 @@ def test_an_image_from_a_registry_is_pinned_by_digest(scripted: Any) -> None:
     assert Image("sha256:1", ()).pinned == "sha256:1"
 
 
+@pytest.mark.parametrize("unanswered", [DockerImage, DockerContainer])
+def test_a_daemon_that_does_not_answer_restarts_no_engine(
+    converged: Any, run: Callable[..., Any], unanswered: type
+) -> None:
+    converged.facts[unanswered] = NoAnswer()
+    outcome = run(
+        engine.service,
+        unit="vllm.service",
+        container="vllm",
+        reference="vllm:v1",
+        environment_file=ENVIRONMENT,
+        render=render,
+    )
+    assert outcome.shell == []
+    assert outcome.failure == UNANSWERED
+
+
 def test_an_image_that_is_there_is_not_pulled(scripted: Any, run: Callable[..., Any]) -> None:
     scripted.facts[DockerImage] = IMAGE
     assert run(engine.image, reference="vllm:v1").commands == []
@@ -137,7 +156,7 @@ def test_an_image_that_is_there_is_not_pulled(scripted: Any, run: Callable[..., 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A docker program that has the images of a file, and what it was asked in another one."""
-    monkeypatch.setattr(engine, "IMAGE_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(engine, "RUN_FOLDER", str(tmp_path))
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
     program.write_text(
@@ -203,9 +222,13 @@ def test_the_image_begins_to_come_in_a_unit_of_its_own(
 ) -> None:
     command = fetching(scripted, run, reference="vllm:v1")
     (started,) = run(engine.image_started, reference="vllm:v1").shell
-    assert started.startswith("systemctl is-active --quiet rocminfra-image || systemd-run ")
-    assert started.endswith(command)
+    unit = re.search(r"--unit=(rocminfra-image-[0-9a-f]{8}) ", started)
+    assert unit is not None
+    assert started.startswith(f"systemctl is-active --quiet {unit[1]} || systemd-run ")
+    assert f"{command.replace('$', '$$')} || echo the image is fetched later" in started
     assert "--wait" not in started
+    (other,) = run(engine.image_started, reference="vllm:v2").shell
+    assert unit[1] not in other
     scripted.facts[DockerImage] = IMAGE
     assert run(engine.image_started, reference="vllm:v1").commands == []
 
