@@ -14,7 +14,7 @@ import pytest
 from local_host import Run, Wire
 from pyinfra.api import FactBase
 
-from rocminfra.connectors import batched_ssh, host_programs
+from rocminfra.connectors import batched_ssh, host_batch, host_programs
 from rocminfra.connectors.batch import Limits
 from rocminfra.connectors.host_programs import host_program, imports_of
 from rocminfra.facts.disks import Disks
