@@ -37,7 +37,8 @@ def start(paths: LabPaths, droplet: Droplet) -> subprocess.Popen[bytes]:
     mounted += ["rocminfra-lab-mount", options, str(root), *_nspawn(paths, droplet)]
     if control_groups.run_by_systemd():
         scope = ["systemd-run", "--scope", "--quiet", "--collect", f"--unit={droplet.cgroup}"]
-        command = [*scope, "--property=Delegate=yes", "--", *mounted]
+        scope += [f"--slice={control_groups.SLICE}", "--property=Delegate=yes"]
+        command = [*scope, "--", *mounted]
     else:
         groups = [str(file) for file in control_groups.make(droplet.cgroup)]
         enter = ["sh", "-eu", "-c", _ENTER, "rocminfra-lab-enter"]

@@ -15,6 +15,8 @@ from pathlib import Path
 from rocminfra.lab.errors import LabError
 
 PREFIX = "rocminfra-lab-"
+# Where systemd puts scopes (systemd.special(7)); `container` asks for it by name.
+SLICE = "system.slice"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def left(names: Iterable[str] | None = None) -> tuple[Path, ...]:
     found = []
     for hierarchy in hierarchies():
         with contextlib.suppress(OSError):
-            for folder in sorted(hierarchy.path.glob(f"{PREFIX}*")):
+            own = hierarchy.path.glob(f"{PREFIX}*")
+            scopes = (hierarchy.path / SLICE).glob(f"{PREFIX}*.scope")
+            for folder in sorted((*own, *scopes)):
                 name = folder.name.removesuffix(".scope")
                 if folder.is_dir() and (wanted is None or name in wanted):
                     found.append(folder)

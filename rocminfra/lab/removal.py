@@ -122,6 +122,9 @@ def _remove_runtime(paths: LabPaths, names: Collection[str]) -> None:
     processes.end(item.pid for item in concerned)
     for folder in control_groups.left(names):
         processes.end(control_groups.processes(folder))
+        if folder.suffix == ".scope":
+            # systemd notices by itself, but until then no scope of this name can be started.
+            succeeds(["systemctl", "stop", folder.name])
         processes.wait_until(lambda folder=folder: control_groups.remove(folder), DEADLINE_S)  # type: ignore[misc]
     for name in names:
         with contextlib.suppress(LabError):

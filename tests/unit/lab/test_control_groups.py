@@ -77,6 +77,20 @@ def test_what_is_left_is_found_by_name(mounted: tuple[Path, Path]) -> None:
     assert len(control_groups.left()) == 3
 
 
+@pytest.mark.parametrize("version", [0, 1])
+def test_scopes_are_found_where_systemd_puts_them(mounted: tuple[Path, Path], version: int) -> None:
+    """Not at the top: what ran in them outlived `lab down` on a machine that systemd runs."""
+    scope = mounted[version] / "system.slice" / "rocminfra-lab-a.scope"
+    payload = scope / "payload" / "system.slice" / "rocminfra-lab-b.scope"  # a lab in the droplet
+    payload.mkdir(parents=True)
+    (scope.parent / "rocminfra-lab-devices.service").mkdir()
+    (payload / "cgroup.procs").write_text("422\n439\n")
+    assert control_groups.left() == (scope,)
+    assert control_groups.left(["a"]) == (scope,)
+    assert control_groups.left(["b"]) == ()
+    assert control_groups.processes(scope) == (422, 439)
+
+
 def test_no_hierarchy_at_all_says_what_to_mount(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_groups, "hierarchies", lambda: ())
     with pytest.raises(LabError, match="no control groups are mounted"):
