@@ -106,7 +106,6 @@ def leave_a_file(room: Room, disk: Disk) -> None:
 def stop_in(room: Room, disk: Disk, stop: Stop, command: str) -> None:
     """Run ``command`` until ``stop`` is reached, then end all of it with SIGKILL."""
     reached = room.place.parent / "reached"
-    environment = room.environment()
     if stop.tool == "python3":
         hook = room.place.parent / "hook"
         hook.mkdir()
@@ -116,16 +115,16 @@ def stop_in(room: Room, disk: Disk, stop: Stop, command: str) -> None:
             f"    open({str(reached)!r}, 'w').close(); time.sleep({DEADLINE_S})\n"
             f"os.{stop.script} = wait\n"
         )
-        environment["PYTHONPATH"] = str(hook)
+        # Without -I, which keeps such hooks out.
+        room.shim("python3", f'shift; PYTHONPATH={hook} exec "$REAL" "$@"')
     else:
         wait = f"touch {reached}; exec sleep {DEADLINE_S}"
         room.shim(stop.tool, f"DISK={disk.path}\n{stop.script}\n{wait}")
-        environment = room.environment()
     process = subprocess.Popen(
         room.command("sh", "-c", command),
         start_new_session=True,
         stderr=subprocess.DEVNULL,
-        env=environment,
+        env=room.environment(),
     )
     deadline = time.monotonic() + DEADLINE_S
     while not reached.exists():

@@ -23,7 +23,8 @@ printf 'global { event_activation = 0 }\nactivation { auto_activation_volume_lis
     >/etc/lvm/lvmlocal.conf
 # How long a boot waits for a disk that is not there (90 s otherwise), among others.
 mkdir -p /etc/systemd/system.conf.d
-printf '[Manager]\nDefaultTimeoutStartSec=30s\n' >/etc/systemd/system.conf.d/10-vm.conf
+printf '[Manager]\nDefaultTimeoutStartSec=40s\nDefaultDeviceTimeoutSec=40s\n' \
+    >/etc/systemd/system.conf.d/10-vm.conf
 echo '/dev/vda / ext4 rw 0 1' >/etc/fstab
 echo storage-vm >/etc/hostname
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key

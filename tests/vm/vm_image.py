@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rocminfra.lab.lock import exclusive
 
 PREPARE = Path(__file__).with_name("prepare_vm.sh")
 SIZE = "4G"
+OLD_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,10 @@ def ensure(cache: Path) -> VmImage:
         if final.is_dir():
             return VmImage(final)
         for old in cache.glob("vm-*"):
-            shutil.rmtree(old)
+            # Another checkout's tests may be running on one that is newer.
+            if old.stat().st_mtime < time.time() - OLD_S:
+                shutil.rmtree(old)
+        shutil.rmtree(cache / f"vm-{digest}.building", ignore_errors=True)
         building = cache / f"vm-{digest}.building"
         building.mkdir()
         _build(base, building)
