@@ -41,15 +41,8 @@ def image_started(reference: str, archive: str | None = None) -> Commands:
     + reference: name and tag, or ``name@sha256:…``
     + archive: ``docker save`` archive on the host to load it from; None pulls it
     """
-    found = host.get_fact(DockerImage, reference=reference)
-    if isinstance(found, NoAnswer):
-        yield fail(UNANSWERED)
-        return
-    if found is not None:
-        host.noop(f"image {reference} is on the host")
-        return
     unit = _image_unit(reference, archive)
-    yield StringCommand(
+    command = StringCommand(
         f"systemctl is-active --quiet {unit} ||",
         # HOME, because that is where a registry's login is. systemd expands variables.
         f'systemd-run --quiet --collect --unit={unit} --setenv=HOME="$HOME"',
@@ -57,6 +50,7 @@ def image_started(reference: str, archive: str | None = None) -> Commands:
         # Only a head start: the engine's own operation fetches what is not there.
         "|| echo the image is fetched later",
     )
+    yield from _unless_there(reference, command)
 
 
 @operation()
@@ -69,14 +63,18 @@ def image(reference: str, archive: str | None = None) -> Commands:
     Waits for a fetch that :func:`image_started` began, in this run or in one that was cut off.
     When that one failed, it is tried again here, where its error is seen.
     """
+    yield from _unless_there(reference, StringCommand(_fetch(reference, archive)))
+
+
+def _unless_there(reference: str, command: StringCommand) -> Commands:
+    """``command``, unless the image is on the host, or nobody can tell."""
     found = host.get_fact(DockerImage, reference=reference)
     if isinstance(found, NoAnswer):
         yield fail(UNANSWERED)
-        return
-    if found is not None:
+    elif found is not None:
         host.noop(f"image {reference} is on the host")
-        return
-    yield StringCommand(_fetch(reference, archive))
+    else:
+        yield command
 
 
 def _image_unit(reference: str, archive: str | None) -> str:

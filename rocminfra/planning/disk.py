@@ -118,7 +118,7 @@ def _mounted(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
         return Refuse(
             f"{device.path} is mounted at {path}, but is not the file system labelled "
             f"{desired.label}",
-            (*seen, *_evidence(device)),
+            (*seen, *_evidence(observed, device)),
             f"set storage.label to its label, or: xfs_io -c 'label -s {desired.label}' {path}",
             device,
         )
@@ -170,12 +170,12 @@ def _format(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     # Used and unknown disks have been refused already; here is what that rests on.
     known = all(device.look(p).finding in (Finding.BLANK, Finding.DATA) for p in PROBES)
     if token is not None and known:
-        reasons = (choice.reason, f"wipe token {token}", *gets, *_evidence(device))
+        reasons = (choice.reason, f"wipe token {token}", *gets, *_evidence(observed, device))
         return Format(device, uuid, MOUNT_STEPS, reasons, choice.rejected, token)
     wanted = tokens(desired.host, device)[0]
     return Refuse(
         f"{device.path} is not blank ({describe(device)})",
-        (*_evidence(device), *misfits(desired.wipe, desired.host, device)),
+        (*_evidence(observed, device), *misfits(desired.wipe, desired.host, device)),
         f"look at what it holds first; to destroy it: --data wipe='{wanted}' "
         f"(rocminfra: --wipe '{wanted}')",
         device,
@@ -183,12 +183,13 @@ def _format(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     )
 
 
-def _evidence(device: Device) -> tuple[str, ...]:
-    return tuple(
-        f"{look.probe}: {look.evidence}"
-        for look in device.looks
-        if look.finding is not Finding.BLANK
-    )
+def _evidence(observed: Observed, device: Device) -> tuple[str, ...]:
+    """What the probes say of it, and what is on its partitions."""
+    seen = [f"{k.probe}: {k.evidence}" for k in device.looks if k.finding is not Finding.BLANK]
+    for part in observed.partitions(device):
+        uuids = [f", UUID {s.uuid}" for s in part.signatures if s.uuid is not None]
+        seen.append(f"{part.path}: {describe(part)}{''.join(uuids)}")
+    return tuple(seen)
 
 
 def _is_uuid(text: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import storage_signatures as signatures
 from storage_room import DISK_BYTES, Disk, Room, open_room
 from storage_states import HOLDING, State, opened
 
@@ -69,6 +70,31 @@ def test_what_would_be_lost_is_shown_before_and_nothing_is_written_for_that(room
     assert f"wipe token {token}" in dry.text
     assert (disk.sha256(), disk.sectors_written()) == before
     assert room.pyinfra(device=disk.path, wipe=token).code == 0
+
+
+def test_of_a_disk_with_partitions_each_file_system_is_shown(room: Room) -> None:
+    disk = room.disk()
+    end = DISK_BYTES // 512
+    signatures.gpt(disk, DISK_BYTES, ((2048, end // 2 - 1), (end // 2, end - 2048)))
+    room.sh('partx --update "$1"', disk.path)
+    uuid = "0b8ae6c2-5a53-4b8a-9a52-0d8f8e6a1c11"
+    room.sh(
+        'mkfs.ext4 -q "$1p1"; mkfs.ext4 -q -L photos -U "$3" "$1p2"; mkdir "$2"; mount "$1p2" "$2";'
+        'head -c 5000000 /dev/urandom > "$2/summer.jpg"; umount "$2"',
+        disk.path,
+        f"{room.place}/x",
+        uuid,
+    )
+    before = (disk.sha256(), disk.sectors_written())
+    text = room.pyinfra(device=disk.path).text
+    assert "2 partitions" in text
+    assert f"{disk.path}p1: " in text
+    found = re.search(rf"{disk.path}p2: ([0-9]+) MiB used; newest files: summer.jpg", text)
+    assert found is not None, text
+    assert int(found[1]) >= 4
+    for said in ("0.3 GiB", "photos", uuid):
+        assert said in text
+    assert (disk.sha256(), disk.sectors_written()) == before
 
 
 def test_showing_what_would_be_lost_finishes_no_deletion_of_a_crashed_system(room: Room) -> None:
