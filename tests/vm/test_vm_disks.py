@@ -87,7 +87,7 @@ def test_lvm_active_and_inactive(lab: StorageMachine) -> None:
     blank = lab.plan(states.LVM_BLANK, "/dev/vg/lv")
     assert isinstance(blank, Format)
     assert blank.device.kind == "lvm"
-    lab.vm.ok("vgchange -an vg >/dev/null")
+    lab.vm.ok("udevadm settle; vgchange -an vg >/dev/null")
     lab.refused(states.LVM_INACTIVE, device, "LVM")
 
 
@@ -96,10 +96,14 @@ def test_md_active_and_stopped(lab: StorageMachine) -> None:
     # Read-only, or md itself writes to the disks while their bytes are compared.
     lab.vm.ok(
         f"mdadm -q --create /dev/md0 --run --level=1 --raid-devices=2 --assume-clean {devices}"
-        " 2>&1; mdadm --wait-clean /dev/md0; mdadm -q --readonly /dev/md0"
+        " 2>&1; mdadm --wait-clean /dev/md0;"
+        # Busy as long as udev looks at it.
+        "timeout 60 sh -c 'until udevadm settle && mdadm -q --readonly /dev/md0; do sleep 1; done'"
     )
     lab.refused(states.MD_ACTIVE, f"{BY_ID}MD1", "MD1")
-    lab.vm.ok("mdadm -q --stop /dev/md0")
+    lab.vm.ok(
+        "timeout 60 sh -c 'until udevadm settle && mdadm -q --stop /dev/md0; do sleep 1; done'"
+    )
     lab.refused(states.MD_STOPPED, f"{BY_ID}MD2", "MD2")
 
 
@@ -111,7 +115,7 @@ def test_luks_open_and_closed_and_the_token_that_names_its_serial(lab: StorageMa
         f"cryptsetup open --key-file /run/key {device} secret"
     )
     lab.refused(states.LUKS_OPEN, device, "LUKS")
-    lab.vm.ok("cryptsetup close secret")
+    lab.vm.ok("udevadm settle; cryptsetup close secret")
     text = lab.refused(states.LUKS_CLOSED, device, "LUKS")
     assert f"--data wipe='vm:{device}:LUKS'" in text
     for wrong in (f"vm:{device}:OTHER", f"vm2:{device}:LUKS", f"vm:{BY_ID}DM:LUKS"):
@@ -137,10 +141,10 @@ def test_reads_that_fail(lab: StorageMachine) -> None:
         (states.ALL_BAD, "error"),
         (states.FLAKEY, f"flakey {device} 0 0 60"),
     ):
-        lab.vm.ok("dmsetup remove bad")
+        lab.vm.ok("udevadm settle; dmsetup remove --retry bad")
         create_bad(lab, f"0 {SECTORS} {target}\n")
         lab.refused(state, "/dev/mapper/bad", "DM")
-    lab.vm.ok("dmsetup remove bad")
+    lab.vm.ok("udevadm settle; dmsetup remove --retry bad")
 
 
 def test_writes_that_fail(lab: StorageMachine) -> None:
@@ -154,7 +158,7 @@ def test_writes_that_fail(lab: StorageMachine) -> None:
     assert "Traceback" not in text
     left = "{ findmnt /mnt/models; grep -c models /etc/fstab; } || true"
     assert lab.vm.ok(left).split() == ["0"]
-    lab.vm.ok("dmsetup remove bad")
+    lab.vm.ok("udevadm settle; dmsetup remove --retry bad")
     assert lab.sha256("DM") == hashlib.sha256(bytes(SMALL_BYTES)).hexdigest()
 
 
