@@ -112,6 +112,13 @@ def test_no_text_but_the_token_is_a_token(text: str, tail: str) -> None:
     refusal = decide(host(device), wanted(device="/dev/vdc"))
     assert isinstance(refusal, Refuse)
     assert refusal.token is not None
-    wrong = (text, refusal.token[:-1], refusal.token.upper(), f" {refusal.token}", tail)
+    wrong = (
+        text,
+        f"{refusal.token}{tail}x",
+        refusal.token[:-1],
+        refusal.token.upper(),
+        f" {refusal.token}",
+        tail,
+    )
     tokens = tuple(t for t in wrong if t != refusal.token)
     assert isinstance(decide(host(device), wanted(device="/dev/vdc", wipe=tokens)), Refuse)
