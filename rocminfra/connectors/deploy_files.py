@@ -20,8 +20,9 @@ _NO_MODULE = ""
 
 def note_deploy_files(state: State) -> None:
     """Note the files that pyinfra is executing now."""
-    table = getattr(inspect, "modulesbyfile", None)
-    if table is None:
+    try:
+        table = inspect.modulesbyfile
+    except AttributeError:  # it is not documented
         return
     for name in (state.current_deploy_filename, state.current_exec_filename):
         if name:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from disk_vm_states import VM_STATES, VmState
-from storage_states import STATES, UUID, State
+from storage_preparations import UUID
+from storage_states import STATES, State
 
 PAGE = Path(__file__).parents[2] / "docs/storage.md"
 MARK = "<!-- states: made by tests/lab/test_storage_docs.py --update-golden -->\n"

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from storage_preparations import UUID, came_back_blank, done, full, mounted, ours
 from storage_room import Disk, Room, open_room
-from storage_states import UUID, came_back_blank, done, full, mounted, ours
 
 from rocminfra.planning.disk import Format, Keep, Mount
 
@@ -126,14 +126,19 @@ def stop_in(room: Room, disk: Disk, stop: Stop, command: str) -> None:
         stderr=subprocess.DEVNULL,
         env=room.environment(),
     )
-    deadline = time.monotonic() + DEADLINE_S
-    while not reached.exists():
-        assert process.poll() is None, f"{stop.slug} was not reached"
-        assert time.monotonic() < deadline, f"{stop.slug} was not reached"
-        time.sleep(0.01)
+    wait_until(reached, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     room.sh('rm -f "$1"/shims/*', str(room.place))
+
+
+def wait_until(reached: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until ``process`` has come to the point at which it makes the file ``reached``."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not reached.exists():
+        assert process.poll() is None, "it ended without getting there"
+        assert time.monotonic() < deadline, "it did not get there in time"
+        time.sleep(0.01)
 
 
 def until_free(disk: Disk) -> None:
@@ -232,10 +237,7 @@ def test_only_the_guard_is_killed_and_mkfs_goes_on(room: Room) -> None:
         start_new_session=True,
         env=room.environment(),
     )
-    deadline = time.monotonic() + DEADLINE_S
-    while not reached.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(reached, guard)
     guard.kill()
     guard.wait()
     room.sh('rm "$1"/shims/mkfs.xfs', str(room.place))

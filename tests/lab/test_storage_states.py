@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from storage_preparations import UUID
 from storage_room import Room, open_room
-from storage_states import STATES, UUID, State
+from storage_states import STATES, State
 
 pytestmark = pytest.mark.lab
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import storage_signatures as signatures
-from storage_room import DISK_BYTES, Disk, Room, open_room
-from storage_states import came_back_blank, ours
+from storage_preparations import came_back_blank, ours, partitioned
+from storage_room import Room, open_room
 
 from rocminfra.planning.disk import Format, Mount
 
@@ -19,15 +18,6 @@ pytestmark = pytest.mark.lab
 def room(tmp_path: Path) -> Iterator[Room]:
     with open_room(tmp_path) as opened:
         yield opened
-
-
-def with_partitions(room: Room, disk: Disk, count: int = 1) -> str:
-    """The same MBR every time; the path of the first partition."""
-    length = (DISK_BYTES // 512 - 2048) // count
-    parts = tuple((2048 + i * length, 1948 + (i + 1) * length) for i in range(count))
-    signatures.gpt(disk, DISK_BYTES, parts)
-    room.sh('partx --update "$1"', disk.path)
-    return f"{disk.path}p1"
 
 
 def test_data_that_appears_between_plan_and_apply_is_not_overwritten(room: Room) -> None:
@@ -59,13 +49,13 @@ def test_another_disk_under_the_same_name_is_not_formatted(room: Room) -> None:
 
 def test_a_partition_of_another_disk_under_the_same_name_is_not_formatted(room: Room) -> None:
     disk = room.disk()
-    path = with_partitions(room, disk)
+    path = partitioned(room, disk)
     decision, commands = room.plan(path)
     assert isinstance(decision, Format)
     room.detach(disk)
     disk.image.unlink()
     other = room.disk(path=disk.path)
-    with_partitions(room, other)
+    partitioned(room, other)
     before = (other.sha256(), other.sectors_written())
     run = room.act(commands[0])
     assert run.returncode == 1
@@ -77,7 +67,7 @@ def test_a_process_that_opens_the_whole_disk_keeps_its_partition_from_being_form
     room: Room,
 ) -> None:
     disk = room.disk()
-    path = with_partitions(room, disk)
+    path = partitioned(room, disk)
     decision, commands = room.plan(path)
     assert isinstance(decision, Format)
     room.start('exec 3<"$1"; echo ready; exec cat', disk.path)
@@ -90,7 +80,7 @@ def test_a_process_that_opens_the_whole_disk_keeps_its_partition_from_being_form
 
 def test_a_partition_that_is_opened_keeps_its_disk_from_being_wiped(room: Room) -> None:
     disk = room.disk()
-    with_partitions(room, disk, count=2)
+    partitioned(room, disk, count=2)
     refusal, _ = room.plan(disk.path)
     decision, commands = room.plan(disk.path, wipe=(getattr(refusal, "token", ""),))
     assert isinstance(decision, Format)

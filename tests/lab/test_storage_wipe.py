@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import storage_signatures as signatures
+from storage_preparations import opened, partitioned
 from storage_room import DISK_BYTES, Disk, Room, open_room
-from storage_states import HOLDING, State, opened
+from storage_states import HOLDING, State
 
 pytestmark = pytest.mark.lab
 
@@ -74,9 +74,7 @@ def test_what_would_be_lost_is_shown_before_and_nothing_is_written_for_that(room
 
 def test_of_a_disk_with_partitions_each_file_system_is_shown(room: Room) -> None:
     disk = room.disk()
-    end = DISK_BYTES // 512
-    signatures.gpt(disk, DISK_BYTES, ((2048, end // 2 - 1), (end // 2, end - 2048)))
-    room.sh('partx --update "$1"', disk.path)
+    partitioned(room, disk, count=2)
     uuid = "0b8ae6c2-5a53-4b8a-9a52-0d8f8e6a1c11"
     room.sh(
         'mkfs.ext4 -q "$1p1"; mkfs.ext4 -q -L photos -U "$3" "$1p2"; mkdir "$2"; mount "$1p2" "$2";'
