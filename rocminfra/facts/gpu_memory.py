@@ -8,6 +8,11 @@ from typing import Any
 from pyinfra.api import FactBase
 
 AMD_SMI = "/opt/rocm/bin/amd-smi"
+# What amd-smi reads itself (rocm_smi_lib: kDevMemTotVRAM), bytes. It takes a Python program and the
+# ROCm libraries some hundred milliseconds to say so.
+RENDER_NODES = "/sys/class/drm/renderD*"
+TOTAL = "device/mem_info_vram_total"
+BYTES_PER_MIB = 1 << 20
 
 
 class GpuMemory(FactBase[tuple[int, ...]]):
@@ -19,14 +24,24 @@ class GpuMemory(FactBase[tuple[int, ...]]):
         return ()
 
     def command(self) -> str:
-        """Shell command; a wedged driver hangs ``amd-smi``, so it has a deadline."""
+        """Shell command: the driver is asked, and where it does not answer for every render node
+        (a partitioned GPU, no GPU of AMD's) ``amd-smi`` is, which a wedged driver hangs.
+        """
         return (
+            f"set -- $(cat {RENDER_NODES}/{TOTAL} 2>/dev/null); "
+            'found=$*; count=$#; case " $found " in *" 0 "*) count=0;; esac; '
+            f"set -- {RENDER_NODES}; if test $count = $#; then echo $found; else "
             f"smi={AMD_SMI}; test -x $smi || smi=$(command -v amd-smi || true); "
-            'test -z "$smi" || timeout 20 "$smi" metric --json 2>/dev/null || true'
+            'test -z "$smi" || timeout 20 "$smi" metric --json 2>/dev/null || true; fi'
         )
 
     def process(self, output: list[str]) -> tuple[int, ...]:
-        """Read its JSON; empty when it is none (``amd-smi`` may exit 0 with a complaint)."""
+        """Bytes in one line, or amd-smi's JSON; empty when it is neither (``amd-smi`` may exit 0
+        with a complaint).
+        """
+        words = output[0].split() if len(output) == 1 else []
+        if words and all(word.isdecimal() for word in words):
+            return tuple(int(word) // BYTES_PER_MIB for word in words)
         try:
             document = json.loads("\n".join(output))
         except ValueError:

@@ -32,6 +32,18 @@ boot)
     mkdir -p /run/rocminfra-lab-sys
     mount -t tmpfs -o mode=755,size=16m tmpfs /run/rocminfra-lab-sys
     mkdir -p /run/rocminfra-lab-sys/block /run/rocminfra-lab-sys/dev /run/rocminfra-lab-sys/class
+    # A folder cannot be made in sysfs, and without a driver there is none for GPUs. So the classes
+    # are links of the same names, and with them what amdgpu says of its memory, in bytes.
+    mkdir -p /run/rocminfra-lab-sys/classes
+    for class in /sys/class/*; do
+        mkdir "/run/rocminfra-lab-sys/classes/${class##*/}"
+        cp -d "$class"/* "/run/rocminfra-lab-sys/classes/${class##*/}" 2>/dev/null || true
+    done
+    rm -rf /run/rocminfra-lab-sys/classes/drm
+    mkdir -p /run/rocminfra-lab-sys/classes/drm/renderD128/device
+    vram_mib=$(sed -n 's/.*"vram_mib": *\([0-9]*\).*/\1/p' /etc/rocminfra-lab/gpu.json)
+    echo $((vram_mib << 20)) >/run/rocminfra-lab-sys/classes/drm/renderD128/device/mem_info_vram_total
+    mount --bind /run/rocminfra-lab-sys/classes /sys/class
     mount --bind /run/rocminfra-lab-sys/block /sys/block
     mount --bind /run/rocminfra-lab-sys/dev /sys/dev/block
     mount --bind /run/rocminfra-lab-sys/class /sys/class/block

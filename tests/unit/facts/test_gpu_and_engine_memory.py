@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rocminfra.facts import gpu_memory
 from rocminfra.facts.engine_cache import EngineCache, EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
 
@@ -29,6 +32,42 @@ def row(total: Any) -> dict[str, Any]:
 )
 def test_memory_in_both_generations(document: Any, memory: tuple[int, ...]) -> None:
     assert GpuMemory().process([json.dumps(document)]) == memory
+
+
+MI300X_VF = str(196_288 << 20)
+
+
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *totals: str | None) -> tuple[int, ...]:
+    """The fact on a host whose render nodes have these totals, and whose amd-smi says 7 MiB."""
+    smi = tmp_path / "amd-smi"
+    smi.write_text('#!/bin/sh\necho \'{"gpu_data": ' + json.dumps([row({"value": 7})]) + "}'\n")
+    smi.chmod(0o755)
+    monkeypatch.setattr(gpu_memory, "AMD_SMI", smi)
+    monkeypatch.setattr(gpu_memory, "RENDER_NODES", f"{tmp_path}/drm/renderD*")
+    for number, total in enumerate(totals):
+        device = tmp_path / "drm" / f"renderD{128 + number}" / "device"
+        device.mkdir(parents=True)
+        if total is not None:
+            (device / "mem_info_vram_total").write_text(f"{total}\n")
+    command = ["sh", "-c", GpuMemory().command()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return GpuMemory().process(done.stdout.splitlines())
+
+
+def test_the_driver_says_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(tmp_path, monkeypatch, MI300X_VF) == (196_288,)
+
+
+def test_each_gpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(tmp_path, monkeypatch, *[MI300X_VF] * 2) == (196_288, 196_288)
+
+
+@pytest.mark.parametrize("totals", [(), (None,), (MI300X_VF, None), ("0",), ("0", MI300X_VF)])
+def test_amd_smi_is_asked_where_the_driver_does_not_say_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, totals: tuple[str | None, ...]
+) -> None:
+    assert asked(tmp_path, monkeypatch, *totals) == (7,)
 
 
 def test_a_complaint_is_no_memory() -> None:
