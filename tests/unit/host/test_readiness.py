@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -174,10 +178,59 @@ def test_wrong_options_are_said(arguments: list[str], capsys: pytest.CaptureFixt
     assert "usage: readiness.py --unit VALUE" in capsys.readouterr().err
 
 
+@pytest.fixture
+def shared_port() -> Iterator[tuple[int, list[int]]]:
+    """A port on which two processes listen side by side, and those."""
+    listen = (
+        "import socket, sys; s = socket.socket(); "
+        "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); "
+        "s.bind(('127.0.0.1', int(sys.argv[1]))); s.listen(); "
+        "print(s.getsockname()[1], flush=True); sys.stdin.read()"
+    )
+    with contextlib.ExitStack() as stack:
+        port, pids = 0, []
+        for _ in range(2):
+            command = [sys.executable, "-c", listen, str(port)]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            stack.enter_context(process)
+            assert process.stdin is not None
+            assert process.stdout is not None
+            stack.callback(process.stdin.close)
+            port = int(process.stdout.readline())
+            pids.append(process.pid)
+        yield port, pids
+
+
+@pytest.mark.parametrize("first", [0, 1, 1 << 30])
+def test_every_process_that_listens_is_found(
+    shared_port: tuple[int, list[int]], first: int
+) -> None:
+    port, pids = shared_port
+    assert sorted(readiness._listeners(port, first)) == sorted(pids)
+    assert readiness._listeners(1, first) == []
+
+
+def test_only_as_many_processes_are_looked_at_as_needed(
+    shared_port: tuple[int, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, pids = shared_port
+    looked_at: list[int] = []
+
+    def sockets(pid: int) -> list[str]:
+        looked_at.append(pid)
+        return list(real(pid))
+
+    real = readiness._sockets
+    monkeypatch.setattr(readiness, "_sockets", sockets)
+    monkeypatch.setattr(readiness, "_pids", lambda: [1, *pids, os.getpid(), 1 << 30])
+    assert readiness._listeners(port, min(pids)) == sorted(pids)
+    assert looked_at == sorted(pids)
+
+
 def test_a_container_is_asked_for_by_the_docker_program_where_the_socket_is_not_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    document = {"Id": "c1", "State": {"Running": True}, "Config": {"Labels": None}}
+    document = {"Id": "c1", "State": {"Running": True, "Pid": 7}, "Config": {"Labels": None}}
     asked: list[list[str]] = []
 
     def run(command: list[str]) -> str:
@@ -186,11 +239,11 @@ def test_a_container_is_asked_for_by_the_docker_program_where_the_socket_is_not_
 
     monkeypatch.setattr(readiness, "_run", run)
     monkeypatch.setattr(readiness, "DOCKER_SOCKET", "/nowhere")
-    assert readiness._container("vllm") == ("c1", "")
+    assert readiness._container("vllm") == ("c1", "", 7)
     document["State"] = {"Running": False}
-    assert readiness._container("vllm") == ("", "")
+    assert readiness._container("vllm") == ("", "", 0)
     monkeypatch.setattr(readiness, "_run", lambda _command: "")
-    assert readiness._container("vllm") == ("", "")
+    assert readiness._container("vllm") == ("", "", 0)
     monkeypatch.setattr(readiness, "_run", lambda _command: '[{"Id": "c1"}]')
-    assert readiness._container("vllm") == ("", "")
+    assert readiness._container("vllm") == ("", "", 0)
     assert asked[0] == ["docker", "inspect", "--type", "container", "vllm"]
