@@ -32,7 +32,6 @@ from pyinfra.context import ctx_host
 from pyinfra.facts.server import Kernel, Which
 
 from rocminfra.connectors.allowed import Fact
-from rocminfra.connectors.deploy_files import note_deploy_files
 from rocminfra.connectors.questions import bind, command_of
 
 Nested = Callable[[Fact, tuple[Any, ...], Mapping[str, Any]], Any]
@@ -99,7 +98,6 @@ class FactWatch:
         rebuilding = _REBUILDING.get()
         if rebuilding is not None:
             return rebuilding(fact, args, kwargs)
-        note_deploy_files(self._host.state)
         outer = _ASKED.get()
         token = _ASKED.set(Asked(self._host, fact, args, kwargs))
         try:
