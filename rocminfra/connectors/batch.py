@@ -19,7 +19,7 @@ from pyinfra import logger
 
 from rocminfra.connectors import host_batch
 from rocminfra.connectors.answers import Answer, AnswerStream, BrokenStreamError
-from rocminfra.connectors.host_programs import HostProgram, host_program, imports_of
+from rocminfra.connectors.host_programs import forks, host_program, imports_of
 
 
 @dataclass(frozen=True)
@@ -155,11 +155,13 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
 @functools.lru_cache(maxsize=8)
 def _packed(commands: tuple[str, ...], limits: Limits) -> str:
     """Program and request as one word; hosts of one deploy mostly share it."""
-    requests = [_request(command) for command in commands]
-    programs = [item[1] for item in requests if isinstance(item, tuple)]
+    words = [direct(command) for command in commands]
+    found = {index: host_program(script) for index, script in enumerate(map(_script, words))}
+    programs = {index: program for index, program in found.items() if program is not None}
     request = (
-        requests,
-        imports_of(programs),
+        [words or command for words, command in zip(words, commands, strict=True)],
+        forks(programs),
+        imports_of(programs.values()),
         limits.parallel,
         limits.fact_seconds,
         limits.batch_seconds,
@@ -192,12 +194,9 @@ def direct(command: str) -> list[str] | None:
     return words if shlex.join(words) == command else None
 
 
-def _request(command: str) -> str | list[str] | tuple[list[str], HostProgram]:
-    words = direct(command)
-    if words is None:
-        return command
-    program = host_program(words[2]) if words[:2] == ["sh", "-c"] and len(words) == 3 else None
-    return words if program is None else (words, program)
+def _script(words: Sequence[str] | None) -> str:
+    """The text that ``sh -c`` is given, if that is all there is."""
+    return words[2] if words is not None and words[:2] == ["sh", "-c"] and len(words) == 3 else ""
 
 
 # What pyinfra's commands start with; no shell has a builtin of such a name.

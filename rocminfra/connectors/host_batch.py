@@ -14,15 +14,18 @@ own, nothing on standard input. A command that comes as a list of words is one t
 would only start, so it is started without. The environment is the one that sshd gave this program,
 read from /proc because Python changes its own (it sets LC_CTYPE when no locale is set).
 
-A command that would start Python with one of our own programs is a pair of its words and of that
-program, which then runs in a fork of this interpreter: most of such a program's time is Python's
-start and its imports, and these are here already. That counts only when it ends with 0 and writes
-nothing to standard error. Otherwise the command is started as it stands, as if nothing had been
-(it only reads); so it is where ``python3`` is another Python than this one.
+A command that would start Python with one of our own programs runs in a fork of this interpreter:
+most of such a program's time is Python's start and its imports, and these are here already. That
+counts only when it ends with 0 and writes nothing to standard error. Otherwise the command is
+started as it stands, as if nothing had been (it only reads); so it is where ``python3`` is another
+Python than this one. Programs that answer at once share a fork; when that takes long or one of
+them fails, the commands of all of them are started as they stand.
 """
 
 from __future__ import annotations
 
+import gc
+import io
 import os
 import pwd
 import select
@@ -39,23 +42,30 @@ ANSWERED, SLOW, TOO_LARGE, FAILED, END = range(5)
 
 TYPE_CHECKING = False  # importing typing would take a host longer than all of this
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
 
     # A command as text for the login shell, or as words to start without one.
     Plain = str | list[str]
-    # Path on the host (or "-c"), its text (or "": read there; no file means nothing to do), and
-    # the arguments.
-    Program = tuple[str, str, list[str]]
+    # Number of the command, path on the host (or "-c"), text (or "": read there; no file means
+    # nothing to do), and arguments.
+    Program = tuple[int, str, str, list[str]]
+    Question = tuple[str, CodeType | None, list[str]]
 
 KILLED_BY_SIGNAL = -1  # what an SSH client sees as the exit status of such a command
 
 # How often a command is looked at that has closed its outputs and not ended.
 TICK_SECONDS = 0.02
 
+# Time for commands that share a fork.
+SHARED_SECONDS = 2.0
+LENGTH = struct.Struct(">I")
+
 
 def main(
     nonce: str,
-    commands: list[Plain | tuple[list[str], Program]],
+    commands: list[Plain],
+    programs: list[list[Program]],
     imports: list[str],
     parallel: int,
     seconds: float,
@@ -66,36 +76,36 @@ def main(
     """Run the commands and write their outputs, in the order in which they end.
 
     + nonce: is written first, so that nothing else is taken for our output
-    + commands: each text for the login shell, a list of words, or words and a program
-    + imports: modules that programs among them need
+    + commands: each text for the login shell, or a list of words
+    + programs: which of the commands are programs of ours; those of one list share a fork
+    + imports: modules that these need
     + parallel: how many run at once
     + seconds: time for each command
     + deadline: seconds for all of them
     + most_each, most_all: bytes of output of one command, and of all
     """
-    run = _Run(nonce, imports, seconds, deadline, most_each, most_all)
+    gc.disable()  # there is nothing to collect, and every fork would do it again
+    run = _Run(nonce, commands, imports, seconds, deadline, most_each, most_all)
+    of_programs = {program[0] for together in programs for program in together}
+    others = [index for index in range(len(commands)) if index not in of_programs]
     # Programs second: while this interpreter is busy importing for them, other commands run.
-    waiting = list(enumerate(commands))
-    first = [item for item in waiting if not isinstance(item[1], tuple)][: parallel // 2]
-    waiting = first + sorted(
-        (item for item in waiting if item not in first), key=lambda i: not isinstance(i[1], tuple)
-    )
-    waiting.reverse()
-    while (waiting or run.running) and time.monotonic() < run.deadline:
-        while waiting and len(run.running) < parallel:
-            run.start(*waiting.pop())
+    run.waiting = [*others[: parallel // 2], *programs, *others[parallel // 2 :]]
+    run.waiting.reverse()
+    while (run.waiting or run.running) and time.monotonic() < run.deadline:
+        while run.waiting and len(run.running) < parallel:
+            run.start(run.waiting.pop())
         run.step()
     run.finish()
 
 
-class _Command:
-    """A command that runs."""
+class _Process:
+    """A process that answers one command, or several that share it."""
 
     def __init__(
-        self, index: int, pid: int, outputs: tuple[int, int], otherwise: Plain | None
+        self, members: list[int], is_fork: bool, pid: int, outputs: tuple[int, int]
     ) -> None:
-        self.index = index
-        self.otherwise = otherwise  # to be started instead when this one fails
+        self.members = members
+        self.is_fork = is_fork  # and the commands can be started as they stand instead
         self.pid = pid
         self.outputs = outputs
         self.parts: dict[int, list[bytes]] = {fd: [] for fd in outputs}
@@ -108,20 +118,22 @@ class _Run:
     def __init__(
         self,
         nonce: str,
+        commands: list[Plain],
         imports: list[str],
         seconds: float,
         deadline: float,
         most_each: int,
         most_all: int,
     ) -> None:
+        self.commands = commands
         self.imports = imports
-        self.codes: dict[tuple[str, str], CodeType | None] = {}
         self.seconds = seconds
         self.deadline = time.monotonic() + deadline
         self.most_each = most_each
         self.left = most_all
-        self.running: dict[int, _Command] = {}
-        self.by_output: dict[int, _Command] = {}
+        self.waiting: list[int | list[Program]] = []
+        self.running: list[_Process] = []
+        self.by_output: dict[int, _Process] = {}
         self.poll = select.poll()
         # The client keeps our standard input open for as long as it wants answers.
         self.poll.register(0, select.POLLIN)
@@ -131,30 +143,38 @@ class _Run:
         self.is_their_python = _is_python3(self.environment)
         self.write(MAGIC + nonce.encode("ascii") + b"\n")
 
-    def start(self, index: int, command: Plain | tuple[list[str], Program]) -> None:
+    def start(self, item: int | list[Program]) -> None:
+        """Start a command as it stands, or those that are one program in a fork."""
+        members, fork = [], None
+        if isinstance(item, int):
+            members = [item]
+        else:
+            members = [program[0] for program in item]
+            fork = self.prepared(item) if self.is_their_python else None
+            if fork is None:
+                self.waiting += reversed(members)
+                return
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
-        otherwise: Plain | None = None
         try:
-            if isinstance(command, tuple):
-                command, program = command
-                pid = self.fork(program, out_end, err_end) if self.is_their_python else None
-                otherwise = command if pid is not None else None
+            if fork is None:
+                pid = self.spawn(self.commands[members[0]], out_end, err_end)
             else:
-                pid = None
-            if pid is None:
-                pid = self.spawn(command, out_end, err_end)
+                pid = os.fork()
+                if pid == 0:
+                    fork(out_end, err_end)
         except (OSError, ValueError):
             os.close(out)
             os.close(err)
-            self.frame(index, FAILED, 0, 0.0, b"", b"")
+            for index in members:
+                self.frame(index, FAILED, 0, 0.0, b"", b"")
             return
         finally:
             os.close(out_end)
             os.close(err_end)
-        command_ = _Command(index, pid, (out, err), otherwise)
-        self.running[index] = command_
+        process = _Process(members, fork is not None, pid, (out, err))
+        self.running.append(process)
         for fd in (out, err):
-            self.by_output[fd] = command_
+            self.by_output[fd] = process
             self.poll.register(fd, select.POLLIN)
 
     def spawn(self, command: Plain, out: int, err: int) -> int:
@@ -177,21 +197,21 @@ class _Run:
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
         )
 
-    def fork(self, program: Program, out: int, err: int) -> int | None:
-        """Process of the program, or None when only Python itself can say what is wrong with it."""
-        path, source, arguments = program
+    def prepared(self, programs: list[Program]) -> Callable[[int, int], None] | None:
+        """What a fork has to do, or None when only Python itself can say what is wrong with it."""
+        codes: dict[tuple[str, str], CodeType | None] = {}
+        questions: list[Question] = []
         try:
             for name in self.imports:
                 __import__(name)
             self.imports = []
-            if (path, source) not in self.codes:
-                self.codes[path, source] = _compiled(path, source)
+            for _, path, source, arguments in programs:
+                if (path, source) not in codes:
+                    codes[path, source] = _compiled(path, source)
+                questions.append((path, codes[path, source], arguments))
         except (ImportError, OSError, ValueError, SyntaxError):
             return None
-        pid = os.fork()
-        if pid == 0:
-            _become(path, self.codes[path, source], arguments, out, err)
-        return pid
+        return lambda out, err: _become(questions, out, err)
 
     def step(self) -> None:
         """Wait for something to happen, and take note of it."""
@@ -200,58 +220,71 @@ class _Run:
                 if not os.read(0, 4096):
                     self.stop()
                 continue
-            command = self.by_output.get(fd)
-            if command is not None:
-                self.read(command, fd)
+            process = self.by_output.get(fd)
+            if process is not None:
+                self.read(process, fd)
         now = time.monotonic()
-        for command in list(self.running.values()):
-            if not command.open and self.ended(command):
+        for process in list(self.running):
+            if not process.open and self.ended(process):
                 continue
-            if now >= min(command.started + self.seconds, self.deadline):
-                self.give_up(command, SLOW)
+            if now >= self.end_of(process):
+                self.give_up(process, SLOW)
 
     def patience(self) -> float:
-        """Seconds until a command must be looked at although it says nothing."""
-        if any(not command.open for command in self.running.values()):
+        """Seconds until a process must be looked at although it says nothing."""
+        if any(not process.open for process in self.running):
             return TICK_SECONDS
-        ends = [command.started + self.seconds for command in self.running.values()]
+        ends = [self.end_of(process) for process in self.running]
         return max(0.0, min([*ends, self.deadline]) - time.monotonic())
 
-    def read(self, command: _Command, fd: int) -> None:
+    def end_of(self, process: _Process) -> float:
+        """When a process has had its time."""
+        is_shared = len(process.members) > 1
+        seconds = min(self.seconds, SHARED_SECONDS) if is_shared else self.seconds
+        return min(process.started + seconds, self.deadline)
+
+    def read(self, process: _Process, fd: int) -> None:
         data = os.read(fd, 65536)
         if not data:
-            self.close(command, fd)
+            self.close(process, fd)
             return
-        command.parts[fd].append(data)
-        command.size += len(data)
-        if command.size > min(self.most_each, self.left):
-            self.give_up(command, TOO_LARGE)
+        process.parts[fd].append(data)
+        process.size += len(data)
+        if process.size > min(self.most_each, self.left):
+            self.give_up(process, TOO_LARGE)
 
-    def ended(self, command: _Command) -> bool:
-        pid, status = os.waitpid(command.pid, os.WNOHANG)
+    def ended(self, process: _Process) -> bool:
+        pid, status = os.waitpid(process.pid, os.WNOHANG)
         if pid == 0:
             return False
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else KILLED_BY_SIGNAL
-        out, err = (b"".join(command.parts[fd]) for fd in command.outputs)
-        del self.running[command.index]
-        if command.otherwise is not None and (code != 0 or err):
-            self.start(command.index, command.otherwise)
+        out, err = (b"".join(process.parts[fd]) for fd in process.outputs)
+        self.running.remove(process)
+        answers = _shared_out(out, len(process.members))
+        if process.is_fork and (code != 0 or err or answers is None):
+            self.waiting += reversed(process.members)
             return True
-        self.frame(command.index, ANSWERED, code, time.monotonic() - command.started, out, err)
+        seconds = time.monotonic() - process.started
+        for number, answer in enumerate(answers or ()):
+            self.frame(process.members[number], ANSWERED, code, seconds, answer, err)
         return True
 
-    def give_up(self, command: _Command, kind: int) -> None:
+    def give_up(self, process: _Process, kind: int) -> None:
         # Not waited for: one that became another user cannot be killed.
-        _kill(command.pid)
-        for fd in list(command.open):
-            self.close(command, fd)
-        del self.running[command.index]
-        self.frame(command.index, kind, 0, time.monotonic() - command.started, b"", b"")
+        _kill(process.pid)
+        for fd in list(process.open):
+            self.close(process, fd)
+        self.running.remove(process)
+        if len(process.members) > 1:
+            self.waiting += reversed(process.members)
+            return
+        seconds = time.monotonic() - process.started
+        self.frame(process.members[0], kind, 0, seconds, b"", b"")
 
-    def close(self, command: _Command, fd: int) -> None:
+    def close(self, process: _Process, fd: int) -> None:
         self.poll.unregister(fd)
         del self.by_output[fd]
-        command.open.discard(fd)
+        process.open.discard(fd)
         os.close(fd)
 
     def frame(
@@ -273,8 +306,8 @@ class _Run:
         self.stop()
 
     def stop(self) -> None:
-        for command in self.running.values():
-            _kill(command.pid)
+        for process in self.running:
+            _kill(process.pid)
         os._exit(0)
 
 
@@ -302,8 +335,8 @@ def _compiled(path: str, source: str) -> CodeType | None:
         return compile(file.read(), path, "exec")
 
 
-def _become(path: str, code: CodeType | None, arguments: list[str], out: int, err: int) -> None:
-    """Be that program; for a fork, and it does not return."""
+def _become(questions: list[Question], out: int, err: int) -> None:
+    """Be the program, or one after the other; for a fork, and it does not return."""
     status = 1
     try:
         os.setsid()
@@ -311,14 +344,13 @@ def _become(path: str, code: CodeType | None, arguments: list[str], out: int, er
         os.dup2(out, 1)
         os.dup2(err, 2)
         os.closerange(3, 256)
-        sys.argv = [path, *arguments]
-        module = type(sys)("__main__")
-        sys.modules["__main__"] = module
-        if code is not None:
-            exec(code, vars(module))
+        if len(questions) == 1:
+            _answer(*questions[0])
+        else:
+            for question in questions:
+                answer = _caught(question)
+                sys.stdout.buffer.write(LENGTH.pack(len(answer)) + answer)
         status = 0
-    except SystemExit as end:
-        status = 0 if end.code is None or end.code == 0 else 1
     except BaseException:
         status = 1
     try:
@@ -326,6 +358,45 @@ def _become(path: str, code: CodeType | None, arguments: list[str], out: int, er
         sys.stderr.flush()
     finally:
         os._exit(status)
+
+
+def _answer(path: str, code: CodeType | None, arguments: list[str]) -> None:
+    """Run the program; an exception when it fails."""
+    sys.argv = [path, *arguments]
+    module = type(sys)("__main__")
+    sys.modules["__main__"] = module
+    try:
+        if code is not None:
+            exec(code, vars(module))
+    except SystemExit as end:
+        if end.code is not None and end.code != 0:
+            raise
+
+
+def _caught(question: Question) -> bytes:
+    """What a program writes to standard output; an exception when it fails."""
+    real, written = sys.stdout, io.BytesIO()
+    sys.stdout = io.TextIOWrapper(written, encoding=real.encoding, errors=real.errors)
+    try:
+        _answer(*question)
+        sys.stdout.flush()
+        return written.getvalue()
+    finally:
+        sys.stdout = real
+
+
+def _shared_out(out: bytes, number: int) -> list[bytes] | None:
+    """The outputs of commands that shared a process, or None when they are not all there."""
+    if number == 1:
+        return [out]
+    answers = []
+    while len(out) >= LENGTH.size:
+        (length,) = LENGTH.unpack_from(out)
+        answers.append(out[LENGTH.size : LENGTH.size + length])
+        if len(answers[-1]) < length:
+            return None
+        out = out[LENGTH.size + length :]
+    return answers if len(answers) == number and not out else None
 
 
 def _is_python3(environment: dict[bytes, bytes]) -> bool:

@@ -9,6 +9,9 @@ but the time, a command is recognised by its whole text, and only in two forms:
 
 each either alone or followed by ``|| …``, which a shell does not look at after a success. Only a
 success counts; anything else starts the command as it stands.
+
+The shell text of ``PathStates``, the most frequent question of all, is one that a program of ours
+says the same to, without the programs that the text starts.
 """
 
 from __future__ import annotations
@@ -17,11 +20,28 @@ import ast
 import functools
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 
-# Path on the host or "-c", text or "" (to be read there), arguments: as host_batch takes it.
-HostProgram = tuple[str, str, list[str]]
+from rocminfra.facts.paths import PathStates
+
+
+@dataclass(frozen=True)
+class HostProgram:
+    """A program that a command is.
+
+    + path: where it is on the host, or ``-c``
+    + source: its text; empty when it is to be read there
+    + arguments: what it is started with
+    + answers_at_once: whether it may share a process with other programs, one after the other
+    """
+
+    path: str
+    source: str
+    arguments: list[str]
+    answers_at_once: bool
+
 
 _INSTALLED = re.compile(
     r"! test -e (?P<file>/usr/local/lib/rocminfra/[a-z_]+\.py) \|\| python3 (?P=file) (?P<rest>.*)",
@@ -29,7 +49,9 @@ _INSTALLED = re.compile(
 )
 _SENT = "python3 -I -c "
 # Those that facts ask with: they only read, so that one may be started again.
-_ASKED_WITH = ("disk_probe", "docker_api", "readiness")
+_ASKED_WITH = ("disk_probe", "docker_api", "path_states", "readiness")
+_AT_ONCE = frozenset({"docker_api.py", "path_states.py"})
+_PATHS = re.compile(r"set --; for path in (?P<paths>.*?) ; do if test ", re.DOTALL)
 # What could run after a success, or hide that something does.
 _MORE = frozenset(";&\n()`")
 
@@ -41,23 +63,46 @@ def host_program(script: str) -> HostProgram | None:
         if installed["file"].rpartition("/")[2] not in _sources():
             return None
         arguments = _arguments(installed["rest"])
-        return None if arguments is None else (installed["file"], "", arguments)
+        return None if arguments is None else HostProgram(installed["file"], "", arguments, False)
     if not script.startswith(_SENT):
-        return None
-    for source, quoted in _sources().values():
+        return _path_states(script)
+    for name, (source, quoted) in _sources().items():
         start = f"{_SENT}{quoted} "
         if script.startswith(start):
             arguments = _arguments(script[len(start) :])
-            return None if arguments is None else ("-c", source, arguments)
+            if arguments is None:
+                return None
+            return HostProgram("-c", source, arguments, name in _AT_ONCE)
     return None
+
+
+def _path_states(script: str) -> HostProgram | None:
+    start = _PATHS.match(script)
+    paths = None if start is None else _arguments(start["paths"])
+    if paths is None or PathStates().command(paths).get_raw_value() != script:
+        return None
+    return HostProgram("-c", _sources()["path_states.py"][0], paths, True)
+
+
+def forks(programs: Mapping[int, HostProgram]) -> list[list[tuple[int, str, str, list[str]]]]:
+    """The programs as a batch takes them, by numbers of commands: those of a list share a fork."""
+    shared, alone = [], []
+    for index, program in programs.items():
+        taken = (index, program.path, program.source, program.arguments)
+        if program.answers_at_once:
+            shared.append(taken)
+        else:
+            alone.append([taken])
+    return [shared, *alone] if shared else alone
 
 
 def imports_of(programs: Iterable[HostProgram]) -> list[str]:
     """Modules that the programs import at their top, each once."""
     found: dict[str, None] = {}
-    for path, source, _ in programs:
+    for program in programs:
+        source = program.source
         if not source:
-            known = _sources().get(path.rpartition("/")[2])
+            known = _sources().get(program.path.rpartition("/")[2])
             source = known[0] if known is not None else ""
         found.update(dict.fromkeys(_imports(source)))
     return list(found)

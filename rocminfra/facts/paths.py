@@ -40,9 +40,11 @@ class PathStates(FactBase[dict[str, PathState]]):
             "set --; for path in",
             *(QuoteString(path) for path in paths),
             '; do if test -e "$path" || test -L "$path"; then set -- "$@" "$path"; fi; done;',
-            'test $# = 0 || { stat -c "%F|%a|%U|%G|%n" -- "$@"; count=$#; while test $count -gt 0;',
-            'do path=$1; shift; if test -f "$path" && ! test -L "$path"; then set -- "$@" "$path";',
-            f'fi; count=$((count - 1)); done; echo {_BORDER}; test $# = 0 || sha256sum -- "$@"; }}',
+            # In another language a folder is none.
+            'test $# = 0 || { LC_ALL=C stat -c "%F|%a|%U|%G|%n" -- "$@"; count=$#;',
+            "while test $count -gt 0; do path=$1; shift;",
+            'if test -f "$path" && ! test -L "$path"; then set -- "$@" "$path"; fi;',
+            f'count=$((count - 1)); done; echo {_BORDER}; test $# = 0 || sha256sum -- "$@"; }}',
         )
 
     def process(self, output: list[str]) -> dict[str, PathState]:

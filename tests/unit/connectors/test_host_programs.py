@@ -16,11 +16,12 @@ from pyinfra.api import FactBase
 
 from rocminfra.connectors import batched_ssh, host_batch, host_programs
 from rocminfra.connectors.batch import Limits
-from rocminfra.connectors.host_programs import host_program, imports_of
+from rocminfra.connectors.host_programs import HostProgram, host_program, imports_of
 from rocminfra.facts.disks import Disks
 from rocminfra.facts.docker import DockerContainer, DockerImage, DockerRoot
 from rocminfra.facts.engine import READINESS, EngineReadiness
 from rocminfra.facts.host_program import source
+from rocminfra.facts.paths import PathStates
 
 SENT = "import sys; print(sys.argv)"
 INSTALLED = f"! test -e {READINESS} || python3 {READINESS} "
@@ -83,7 +84,7 @@ def test_a_program_is_recognised_by_the_whole_text(
     programs: dict[str, str], script: str, arguments: list[str] | None
 ) -> None:
     found = host_program(script)
-    assert (None if found is None else found[2]) == arguments
+    assert (None if found is None else found.arguments) == arguments
 
 
 @pytest.mark.parametrize(
@@ -101,10 +102,12 @@ def test_the_facts_that_start_python_are_recognised(command: object) -> None:
 
 
 def test_what_a_program_imports_is_found_in_its_text() -> None:
-    found = imports_of([("-c", source("docker_api"), []), (READINESS, "", [])])
+    sent_along = HostProgram("-c", source("docker_api"), [], True)
+    found = imports_of([sent_along, HostProgram(READINESS, "", [], False)])
     assert {"json", "socket", "subprocess"} <= set(found)
     assert "__future__" not in found
-    assert imports_of([("/usr/local/lib/rocminfra/unknown.py", "", [])]) == []
+    unknown = HostProgram("/usr/local/lib/rocminfra/unknown.py", "", [], False)
+    assert imports_of([unknown]) == []
 
 
 def programs_fact(name: str, script: str) -> type[FactBase[list[str]]]:
@@ -129,9 +132,10 @@ TEXTS = {
     "prints": "import sys; print('out', sys.argv[1:]); sys.stdout.write('no end')",
     "nothing": "pass",
     "environment": (
-        "import os, sys; e = {k: v for k, v in os.environ.items() if k not in ('SHLVL', '_', 'PWD',"
-        " 'OLDPWD')}; print(sorted(e.items()), os.getcwd(), sys.stdin.read(), __name__,"
-        " sys.stdout.encoding, os.umask(0))"
+        "import os, sys; mask = os.umask(0); os.umask(mask);"
+        " e = {k: v for k, v in os.environ.items() if k not in ('SHLVL', '_', 'PWD', 'OLDPWD')};"
+        " print(sorted(e.items()), os.getcwd(), sys.stdin.read(), __name__,"
+        " sys.stdout.encoding, mask)"
     ),
     "leaves": "import os; print('said', flush=True); os._exit(0)",
     "leaves_badly": "import os; print('said', flush=True); os._exit(7)",
@@ -253,7 +257,9 @@ def test_an_installed_program_is_the_hosts_own_file(
     if text is not None:
         file.write_text(text)
     script = f"! test -e {file} || python3 {file} a"
-    assert host_program(script) == (str(file), "", ["a"])
+    found = host_program(script)
+    assert found is not None
+    assert (found.path, found.source, found.arguments) == (str(file), "", ["a"])
     facts = (programs_fact("It", script), programs_fact("Other", "echo other"))
     ask(*facts)
     ask(*facts)
@@ -275,6 +281,105 @@ def test_a_program_that_hangs_holds_up_nobody_else_and_is_ended(
     ask(*facts)
     assert outputs[:2] == outputs[2:]
     assert wire.live == 1
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_programs_that_share_a_fork_say_what_each_would_say_alone(
+    wire: Wire,
+    outputs: list[Any],
+    programs: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr(host_programs, "_AT_ONCE", frozenset({"it.py", "first.py", "last.py"}))
+    texts = {"first.py": TEXTS["prints"], "it.py": TEXTS[name], "last.py": TEXTS["bytes"]}
+    programs.update(texts)
+    facts = [
+        programs_fact(f"Fact{number}", sent(argument, text=text))
+        for number, (text, argument) in enumerate(
+            [(text, argument) for text in texts.values() for argument in ("a", "'b c'")]
+        )
+    ]
+    ask(*facts)
+    plain = list(outputs)
+    outputs.clear()
+    ask(*facts)
+    assert outputs == plain
+    assert len(wire.batches) == 1
+    assert wire.live == len(facts)
+
+
+def test_one_that_hangs_in_a_shared_fork_holds_up_nobody_else(
+    wire: Wire, outputs: list[Any], programs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_programs, "_AT_ONCE", frozenset({"it.py"}))
+    monkeypatch.setattr(batched_ssh.BatchedSSHConnector, "limits", Limits(fact_seconds=0.5))
+    hangs = (
+        "import time, sys; print(sys.argv[1], flush=True);"
+        "time.sleep(100 if sys.flags.no_site and sys.argv[1] == 'b' else 0)"
+    )
+    programs["it.py"] = hangs
+    facts = [programs_fact(f"Of{name}", sent(name, text=hangs)) for name in "abc"]
+    ask(*facts)
+    wire.execs.clear()
+    ask(*facts)
+    assert outputs[:3] == outputs[3:]
+    assert wire.live == 0  # each was started as it stands, in the batch
+
+
+def test_what_shares_a_fork_ran_in_one_process(
+    outputs: list[Any], programs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_programs, "_AT_ONCE", frozenset({"it.py", "other.py"}))
+    programs.update({"it.py": "import os; print(os.getpid())"})
+    programs["other.py"] = f"{programs['it.py']} "
+    facts = [
+        programs_fact("It", sent("a", text=programs["it.py"])),
+        programs_fact("Other", sent("a", text=programs["other.py"])),
+    ]
+    ask(*facts)
+    ask(*facts)
+    assert outputs[0][1] != outputs[1][1]
+    assert outputs[2][1] == outputs[3][1]
+
+
+@pytest.mark.parametrize(
+    ("out", "number", "answers"),
+    [
+        (b"abc", 1, [b"abc"]),
+        (b"", 1, [b""]),
+        (b"\0\0\0\1a\0\0\0\0", 2, [b"a", b""]),
+        (b"\0\0\0\1a", 2, None),
+        (b"\0\0\0\2a", 1 + 1, None),
+        (b"\0\0\0\1a\0\0\0\0x", 2, None),
+        (b"\0\0\0\1a\0\0\0\0\0\0\0\0", 2, None),
+        (b"", 2, None),
+    ],
+)
+def test_outputs_of_a_shared_fork_are_all_there_or_none(
+    out: bytes, number: int, answers: list[bytes] | None
+) -> None:
+    assert host_batch._shared_out(out, number) == answers
+
+
+@pytest.mark.parametrize(
+    ("script", "paths"),
+    [
+        (PathStates().command(["/a"]), ["/a"]),
+        (PathStates().command(["/a b", "/c;d", "'"]), ["/a b", "/c;d", "'"]),
+        (PathStates().command(["/x ; do if test "]), None),
+        (f"{PathStates().command(['/a'])}; touch /x", None),
+        (f"touch /x; {PathStates().command(['/a'])}", None),
+        (str(PathStates().command(["/a"])).replace("/a", "$(touch /x)"), None),
+        (str(PathStates().command(["/a"])).replace("/a", "/*"), None),
+        (str(PathStates().command(["/a"])).replace("sha256sum", "md5sum"), None),
+    ],
+)
+def test_a_question_for_files_is_recognised_by_its_whole_text(
+    script: object, paths: list[str] | None
+) -> None:
+    found = host_program(str(script))
+    assert (None if found is None else found.arguments) == paths
 
 
 def test_a_fork_that_has_no_session_of_its_own_yet_is_ended_too() -> None:
