@@ -23,12 +23,10 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 
 # What these take to import is a tenth of the whole look, and a run asks this of every host.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 TOOL_DEADLINE_S = 20
@@ -93,24 +91,22 @@ def observe(request: dict[str, Any], content: str) -> dict[str, Any]:
     return seen
 
 
-def take_turn(
-    clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
-) -> int:
+def take_turn(deadline: float = CONTENT_DEADLINE_S) -> int:
     """Wait until no other look is under way; the descriptor that holds the turn until it ends.
 
     Two looks at once would each see the other as a user of the disk. After the deadline this one
     goes on: a disk that seems in use is refused, never formatted.
+
+    + deadline: seconds
     """
     descriptor = os.open("/dev", os.O_RDONLY | os.O_DIRECTORY)
-    deadline = clock() + CONTENT_DEADLINE_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
-        except OSError:
-            if clock() >= deadline:
-                return descriptor
-            sleep(0.05)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        turn = threading.Thread(target=fcntl.flock, args=(descriptor, fcntl.LOCK_EX), daemon=True)
+        turn.start()
+        turn.join(deadline)
+    return descriptor
 
 
 def run(*command: str, deadline: int = TOOL_DEADLINE_S) -> dict[str, Any]:

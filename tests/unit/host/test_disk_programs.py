@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -136,22 +139,38 @@ def test_programs_cost_nothing_to_quote() -> None:
         assert source(name).count("'") < 10
 
 
-def test_one_look_at_a_time_or_each_would_see_the_other_as_a_user_of_the_disk() -> None:
+def test_one_look_at_a_time_or_each_would_see_the_other_as_a_user_of_the_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first = disk_probe.take_turn()
-    waited: list[float] = []
+    waits = threading.Event()
+    happened: list[str] = []
 
-    def end_the_first(seconds: float) -> None:
-        waited.append(seconds)
-        os.close(first)
+    def flock(descriptor: int, how: int) -> None:
+        if not how & fcntl.LOCK_NB:
+            waits.set()
+        fcntl.flock(descriptor, how)
 
-    second = disk_probe.take_turn(sleep=end_the_first)
-    assert len(waited) == 1
-    os.close(second)
+    def look() -> None:
+        second = disk_probe.take_turn()
+        happened.append("second")
+        os.close(second)
+
+    monkeypatch.setattr(disk_probe, "fcntl", SimpleNamespace(**{**vars(fcntl), "flock": flock}))
+    thread = threading.Thread(target=look)
+    thread.start()
+    assert waits.wait(30)
+    happened.append("first ends")
+    os.close(first)
+    thread.join(30)
+    assert happened == ["first ends", "second"]
 
 
 def test_a_look_that_never_ends_does_not_stop_the_next_for_ever() -> None:
     first = disk_probe.take_turn()
-    times = iter((0.0, 10.0, 1000.0))
-    second = disk_probe.take_turn(clock=lambda: next(times), sleep=lambda _seconds: None)
+    before = set(threading.enumerate())
+    second = disk_probe.take_turn(deadline=0.0)
+    os.close(first)  # now its turn comes, for which a thread waits
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
     os.close(second)
-    os.close(first)
