@@ -54,7 +54,9 @@ if TYPE_CHECKING:
 
 KILLED_BY_SIGNAL = -1  # what an SSH client sees as the exit status of such a command
 
-# How often a command is looked at that has closed its outputs and not ended.
+# How often a process is looked at that has closed its outputs and not ended: soon, for it closes
+# them when it ends, and then less and less often.
+FIRST_TICK_SECONDS = 0.001
 TICK_SECONDS = 0.02
 
 # Time for commands that share a fork.
@@ -111,7 +113,7 @@ class _Process:
         self.parts: dict[int, list[bytes]] = {fd: [] for fd in outputs}
         self.open = set(outputs)
         self.size = 0
-        self.started = time.monotonic()
+        self.started = self.closed = time.monotonic()
 
 
 class _Run:
@@ -232,8 +234,9 @@ class _Run:
 
     def patience(self) -> float:
         """Seconds until a process must be looked at although it says nothing."""
-        if any(not process.open for process in self.running):
-            return TICK_SECONDS
+        closed = [process.closed for process in self.running if not process.open]
+        if closed:
+            return max(FIRST_TICK_SECONDS, min(time.monotonic() - max(closed), TICK_SECONDS))
         ends = [self.end_of(process) for process in self.running]
         return max(0.0, min([*ends, self.deadline]) - time.monotonic())
 
@@ -285,6 +288,7 @@ class _Run:
         self.poll.unregister(fd)
         del self.by_output[fd]
         process.open.discard(fd)
+        process.closed = time.monotonic()
         os.close(fd)
 
     def frame(
