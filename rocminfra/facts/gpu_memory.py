@@ -9,9 +9,11 @@ from pyinfra.api import FactBase
 
 AMD_SMI = "/opt/rocm/bin/amd-smi"
 # What amd-smi reads itself (rocm_smi_lib: kDevMemTotVRAM), bytes. It takes a Python program and the
-# ROCm libraries some hundred milliseconds to say so.
-RENDER_NODES = "/sys/class/drm/renderD*"
-TOTAL = "device/mem_info_vram_total"
+# ROCm libraries some hundred milliseconds to say so. The nodes of partitions have no such file.
+DEVICES = "/sys/class/drm/renderD*/device"
+TOTAL = "mem_info_vram_total"
+# SPX: not partitioned. Without the file the GPU cannot be.
+PARTITION = "current_compute_partition"
 BYTES_PER_MIB = 1 << 20
 
 
@@ -24,13 +26,15 @@ class GpuMemory(FactBase[tuple[int, ...]]):
         return ()
 
     def command(self) -> str:
-        """Shell command: the driver is asked, and where it does not answer for every render node
-        (a partitioned GPU, no GPU of AMD's) ``amd-smi`` is, which a wedged driver hangs.
+        """Shell command: the driver is asked, and where it does not say (there is none, or a GPU
+        is in partitions, which ROCm counts as GPUs) ``amd-smi`` is, which a wedged driver hangs.
         """
         return (
-            f"set -- $(cat {RENDER_NODES}/{TOTAL} 2>/dev/null); "
-            'found=$*; count=$#; case " $found " in *" 0 "*) count=0;; esac; '
-            f"set -- {RENDER_NODES}; if test $count = $#; then echo $found; else "
+            f"found=; for gpu in {DEVICES}; do test -e $gpu/{TOTAL} || continue; mode=SPX; total=; "
+            f"{{ test ! -e $gpu/{PARTITION} || read -r mode <$gpu/{PARTITION}; "
+            f"read -r total <$gpu/{TOTAL}; }} 2>/dev/null; "
+            'case $mode-$total in SPX-[1-9]*) found="$found $total" ;; *) found=; break ;; esac; '
+            'done; if test -n "$found"; then echo $found; else '
             f"smi={AMD_SMI}; test -x $smi || smi=$(command -v amd-smi || true); "
             'test -z "$smi" || timeout 20 "$smi" metric --json 2>/dev/null || true; fi'
         )

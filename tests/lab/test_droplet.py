@@ -14,6 +14,7 @@ import lab_host
 import pytest
 from lab_host import LabHost
 
+from rocminfra.facts.gpu_memory import GpuMemory
 from rocminfra.host import preflight
 from rocminfra.lab import container, droplets, hosts, logs, machine, network, processes
 from rocminfra.lab.droplets import Wanted
@@ -82,6 +83,12 @@ def test_amd_smi_fills_its_memory_while_something_serves(droplet: LabHost) -> No
     assert idle is not None
     assert busy is not None
     assert idle < 1 < 90 < busy
+
+
+def test_the_drivers_memory_is_the_one_that_amd_smi_tells(droplet: LabHost) -> None:
+    driver = GpuMemory().process(droplet.ok(GpuMemory().command()).splitlines())
+    amd_smi = droplet.ok("/opt/rocm/bin/amd-smi metric --mem-usage --json").splitlines()
+    assert driver == GpuMemory().process(amd_smi) == (196_288,)
 
 
 def test_rocm_6_prints_the_older_shape(droplet: LabHost) -> None:
@@ -214,6 +221,15 @@ def test_this_machines_own_network_stays_as_it_is(new_droplets: MakeDroplets) ->
     assert _own_network() == before
     lab_host.down(host.name)
     assert _own_network() == before
+
+
+def test_this_machines_kernel_gets_no_device_but_loops(new_droplets: MakeDroplets) -> None:
+    def devices() -> set[str]:
+        return {name for name in os.listdir("/sys/block") if not name.startswith("loop")}
+
+    before = devices()
+    new_droplets()
+    assert devices() == before
 
 
 def test_a_name_that_is_up_is_refused(droplet: LabHost) -> None:

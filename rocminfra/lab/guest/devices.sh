@@ -33,11 +33,13 @@ boot)
     mount -t tmpfs -o mode=755,size=16m tmpfs /run/rocminfra-lab-sys
     mkdir -p /run/rocminfra-lab-sys/block /run/rocminfra-lab-sys/dev /run/rocminfra-lab-sys/class
     # A folder cannot be made in sysfs, and without a driver there is none for GPUs. So the classes
-    # are links of the same names, and with them what amdgpu says of its memory, in bytes.
+    # are the same links (no files: reading zram-control/hot_add makes the host a disk), and with
+    # them what amdgpu says of its memory, in bytes.
     mkdir -p /run/rocminfra-lab-sys/classes
     for class in /sys/class/*; do
         mkdir "/run/rocminfra-lab-sys/classes/${class##*/}"
-        cp -d "$class"/* "/run/rocminfra-lab-sys/classes/${class##*/}" 2>/dev/null || true
+        find "$class" -maxdepth 1 -mindepth 1 -type l -exec \
+            cp -d -t "/run/rocminfra-lab-sys/classes/${class##*/}" {} +
     done
     rm -rf /run/rocminfra-lab-sys/classes/drm
     mkdir -p /run/rocminfra-lab-sys/classes/drm/renderD128/device

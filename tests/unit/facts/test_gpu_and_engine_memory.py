@@ -34,40 +34,54 @@ def test_memory_in_both_generations(document: Any, memory: tuple[int, ...]) -> N
     assert GpuMemory().process([json.dumps(document)]) == memory
 
 
-MI300X_VF = str(196_288 << 20)
+MI300X_VF = {"mem_info_vram_total": str(196_288 << 20)}
+OF_A_PARTITION: dict[str, str] = {}
+IN_PARTITIONS = {**MI300X_VF, "current_compute_partition": "CPX"}
+SILENT = {"mem_info_vram_total": ""}
+EMPTY = {"mem_info_vram_total": "0"}
 
 
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *totals: str | None) -> tuple[int, ...]:
-    """The fact on a host whose render nodes have these totals, and whose amd-smi says 7 MiB."""
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: list[Any]) -> tuple[int, ...]:
+    """The fact on a host with these render nodes, whose amd-smi says 7 MiB."""
     smi = tmp_path / "amd-smi"
     smi.write_text('#!/bin/sh\necho \'{"gpu_data": ' + json.dumps([row({"value": 7})]) + "}'\n")
     smi.chmod(0o755)
     monkeypatch.setattr(gpu_memory, "AMD_SMI", smi)
-    monkeypatch.setattr(gpu_memory, "RENDER_NODES", f"{tmp_path}/drm/renderD*")
-    for number, total in enumerate(totals):
+    monkeypatch.setattr(gpu_memory, "DEVICES", f"{tmp_path}/drm/renderD*/device")
+    for number, files in enumerate(gpus):
         device = tmp_path / "drm" / f"renderD{128 + number}" / "device"
         device.mkdir(parents=True)
-        if total is not None:
-            (device / "mem_info_vram_total").write_text(f"{total}\n")
+        for name, text in files.items():
+            (device / name).write_text(f"{text}\n" if text else "")
     command = ["sh", "-c", GpuMemory().command()]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return GpuMemory().process(done.stdout.splitlines())
 
 
-def test_the_driver_says_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked(tmp_path, monkeypatch, MI300X_VF) == (196_288,)
-
-
-def test_each_gpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked(tmp_path, monkeypatch, *[MI300X_VF] * 2) == (196_288, 196_288)
-
-
-@pytest.mark.parametrize("totals", [(), (None,), (MI300X_VF, None), ("0",), ("0", MI300X_VF)])
-def test_amd_smi_is_asked_where_the_driver_does_not_say_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, totals: tuple[str | None, ...]
+@pytest.mark.parametrize(
+    ("gpus", "memory"),
+    [
+        ([MI300X_VF], (196_288,)),
+        ([MI300X_VF, MI300X_VF], (196_288, 196_288)),
+        ([MI300X_VF, OF_A_PARTITION, OF_A_PARTITION], (196_288,)),
+        ([{**MI300X_VF, "current_compute_partition": "SPX"}], (196_288,)),
+        # amd-smi is asked where the driver does not say.
+        ([], (7,)),
+        ([OF_A_PARTITION], (7,)),
+        ([IN_PARTITIONS], (7,)),
+        ([MI300X_VF, IN_PARTITIONS], (7,)),
+        ([SILENT], (7,)),
+        ([EMPTY], (7,)),
+        ([EMPTY, MI300X_VF], (7,)),
+        ([MI300X_VF, SILENT], (7,)),
+        ([{**MI300X_VF, "current_compute_partition": ""}], (7,)),
+    ],
+)
+def test_the_driver_is_asked_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: list[Any], memory: tuple[int, ...]
 ) -> None:
-    assert asked(tmp_path, monkeypatch, *totals) == (7,)
+    assert asked(tmp_path, monkeypatch, gpus) == memory
 
 
 def test_a_complaint_is_no_memory() -> None:
