@@ -18,8 +18,8 @@ A command that would start Python with one of our own programs runs in a fork of
 most of such a program's time is Python's start and its imports, and these are here already. That
 counts only when it ends with 0 and writes nothing to standard error. Otherwise the command is
 started as it stands, as if nothing had been (it only reads); so it is where ``python3`` is another
-Python than this one. Programs that answer at once share a fork; when that takes long or one of
-them fails, the commands of all of them are started as they stand.
+Python than this one. Programs that answer at once share a fork, which hands on each answer when it
+is there; one that fails there, or comes after one that takes long, is started as it stands.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ KILLED_BY_SIGNAL = -1  # what an SSH client sees as the exit status of such a co
 FIRST_TICK_SECONDS = 0.001
 TICK_SECONDS = 0.02
 
-# Time for commands that share a fork.
+# Time for commands that share a fork. It writes the length of each answer before it.
 SHARED_SECONDS = 2.0
 LENGTH = struct.Struct(">I")
+NO_ANSWER = 0xFFFFFFFF
 
 
 def main(
@@ -93,20 +94,26 @@ def main(
     # Programs second: while this interpreter is busy importing for them, other commands run.
     run.waiting = [*others[: parallel // 2], *programs, *others[parallel // 2 :]]
     run.waiting.reverse()
-    while (run.waiting or run.running) and time.monotonic() < run.deadline:
-        while run.waiting and len(run.running) < parallel:
-            run.start(run.waiting.pop())
-        run.step()
-    run.finish()
+    try:
+        while (run.waiting or run.running) and time.monotonic() < run.deadline:
+            while run.waiting and len(run.running) < parallel:
+                run.start(run.waiting.pop())
+            run.step()
+        run.finish()
+    except Exception as error:
+        os.write(2, ascii(error).encode("ascii"))
+    finally:
+        run.stop()
 
 
 class _Process:
-    """A process that answers one command, or several that share it."""
+    """A process that answers a command, or several that share it."""
 
     def __init__(
         self, members: list[int], is_fork: bool, pid: int, outputs: tuple[int, int]
     ) -> None:
-        self.members = members
+        self.members = members  # those that are not answered yet
+        self.is_shared = len(members) > 1
         self.is_fork = is_fork  # and the commands can be started as they stand instead
         self.pid = pid
         self.outputs = outputs
@@ -156,8 +163,11 @@ class _Run:
             if fork is None:
                 self.waiting += reversed(members)
                 return
-        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        pipes: list[int] = []
         try:
+            pipes += os.pipe()
+            pipes += os.pipe()
+            out, out_end, err, err_end = pipes
             if fork is None:
                 pid = self.spawn(self.commands[members[0]], out_end, err_end)
             else:
@@ -165,17 +175,16 @@ class _Run:
                 if pid == 0:
                     fork(out_end, err_end)
         except (OSError, ValueError):
-            os.close(out)
-            os.close(err)
+            for fd in pipes:
+                os.close(fd)
             for index in members:
                 self.frame(index, FAILED, 0, 0.0, b"", b"")
             return
-        finally:
-            os.close(out_end)
-            os.close(err_end)
+        os.close(out_end)
+        os.close(err_end)
         process = _Process(members, fork is not None, pid, (out, err))
         self.running.append(process)
-        for fd in (out, err):
+        for fd in (err, out):  # read in this order: a complaint comes before the answer after it
             self.by_output[fd] = process
             self.poll.register(fd, select.POLLIN)
 
@@ -242,8 +251,7 @@ class _Run:
 
     def end_of(self, process: _Process) -> float:
         """When a process has had its time."""
-        is_shared = len(process.members) > 1
-        seconds = min(self.seconds, SHARED_SECONDS) if is_shared else self.seconds
+        seconds = min(self.seconds, SHARED_SECONDS) if process.is_shared else self.seconds
         return min(process.started + seconds, self.deadline)
 
     def read(self, process: _Process, fd: int) -> None:
@@ -253,8 +261,27 @@ class _Run:
             return
         process.parts[fd].append(data)
         process.size += len(data)
+        if process.is_shared:
+            self.take(process)
         if process.size > min(self.most_each, self.left):
             self.give_up(process, TOO_LARGE)
+
+    def take(self, process: _Process) -> None:
+        """Hand on the answers of a shared fork that are there, unless something was said beside."""
+        out, err = process.outputs
+        data = b"".join(process.parts[out])
+        while process.members and len(data) >= LENGTH.size and not process.parts[err]:
+            (length,) = LENGTH.unpack_from(data)
+            answer = b"" if length == NO_ANSWER else data[LENGTH.size : LENGTH.size + length]
+            if length != NO_ANSWER and len(answer) < length:
+                break
+            index = process.members.pop(0)
+            if length == NO_ANSWER:
+                self.waiting.append(index)
+            else:
+                self.frame(index, ANSWERED, 0, time.monotonic() - process.started, answer, b"")
+            data = data[LENGTH.size + len(answer) :]
+        process.parts[out] = [data]
 
     def ended(self, process: _Process) -> bool:
         pid, status = os.waitpid(process.pid, os.WNOHANG)
@@ -263,13 +290,11 @@ class _Run:
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else KILLED_BY_SIGNAL
         out, err = (b"".join(process.parts[fd]) for fd in process.outputs)
         self.running.remove(process)
-        answers = _shared_out(out, len(process.members))
-        if process.is_fork and (code != 0 or err or answers is None):
+        if process.is_shared or (process.is_fork and (code != 0 or err)):
             self.waiting += reversed(process.members)
             return True
         seconds = time.monotonic() - process.started
-        for number, answer in enumerate(answers or ()):
-            self.frame(process.members[number], ANSWERED, code, seconds, answer, err)
+        self.frame(process.members[0], ANSWERED, code, seconds, out, err)
         return True
 
     def give_up(self, process: _Process, kind: int) -> None:
@@ -278,7 +303,7 @@ class _Run:
         for fd in list(process.open):
             self.close(process, fd)
         self.running.remove(process)
-        if len(process.members) > 1:
+        if process.is_shared:
             self.waiting += reversed(process.members)
             return
         seconds = time.monotonic() - process.started
@@ -353,7 +378,10 @@ def _become(questions: list[Question], out: int, err: int) -> None:
         else:
             for question in questions:
                 answer = _caught(question)
-                sys.stdout.buffer.write(LENGTH.pack(len(answer)) + answer)
+                length = NO_ANSWER if answer is None else len(answer)
+                os.write(1, LENGTH.pack(length))
+                sys.stdout.buffer.write(answer or b"")
+                sys.stdout.buffer.flush()
         status = 0
     except BaseException:
         status = 1
@@ -377,30 +405,19 @@ def _answer(path: str, code: CodeType | None, arguments: list[str]) -> None:
             raise
 
 
-def _caught(question: Question) -> bytes:
-    """What a program writes to standard output; an exception when it fails."""
-    real, written = sys.stdout, io.BytesIO()
-    sys.stdout = io.TextIOWrapper(written, encoding=real.encoding, errors=real.errors)
+def _caught(question: Question) -> bytes | None:
+    """What a program writes to standard output; None when it fails or complains."""
+    real, complaints = (sys.stdout, sys.stderr), io.StringIO()
+    caught = io.TextIOWrapper(io.BytesIO(), encoding=real[0].encoding, errors=real[0].errors)
+    sys.stdout, sys.stderr = caught, complaints
     try:
         _answer(*question)
-        sys.stdout.flush()
-        return written.getvalue()
+        caught.flush()
+        return None if complaints.getvalue() else caught.buffer.getvalue()
+    except BaseException:
+        return None
     finally:
-        sys.stdout = real
-
-
-def _shared_out(out: bytes, number: int) -> list[bytes] | None:
-    """The outputs of commands that shared a process, or None when they are not all there."""
-    if number == 1:
-        return [out]
-    answers = []
-    while len(out) >= LENGTH.size:
-        (length,) = LENGTH.unpack_from(out)
-        answers.append(out[LENGTH.size : LENGTH.size + length])
-        if len(answers[-1]) < length:
-            return None
-        out = out[LENGTH.size + length :]
-    return answers if len(answers) == number and not out else None
+        sys.stdout, sys.stderr = real
 
 
 def _is_python3(environment: dict[bytes, bytes]) -> bool:

@@ -231,7 +231,7 @@ class HostFacts:
 def _fitting(commands: list[str], limits: Limits) -> list[str]:
     """As many of the commands, from the first on, as fit into one command line."""
     # Packed they are smaller than they are now, so most often there is nothing to try.
-    if sum(map(len, commands)) < limits.most_text // 4:
+    if sum(len(ascii(command)) for command in commands) < limits.most_text // 4:
         return commands
     while commands and len(command_line(commands, "0" * 16, limits)) > limits.most_text:
         commands = commands[: len(commands) * 3 // 4]

@@ -34,13 +34,14 @@ class HostProgram:
     + path: where it is on the host, or ``-c``
     + source: its text; empty when it is to be read there
     + arguments: what it is started with
-    + answers_at_once: whether it may share a process with other programs, one after the other
+    + turn: its place in a process that it shares with other programs, one after the other; None for
+      one that takes its time and has a process of its own
     """
 
     path: str
     source: str
     arguments: list[str]
-    answers_at_once: bool
+    turn: int | None
 
 
 _INSTALLED = re.compile(
@@ -50,7 +51,8 @@ _INSTALLED = re.compile(
 _SENT = "python3 -I -c "
 # Those that facts ask with: they only read, so that one may be started again.
 _ASKED_WITH = ("disk_probe", "docker_api", "path_states", "readiness")
-_AT_ONCE = frozenset({"docker_api.py", "path_states.py"})
+# Those that answer at once. Docker comes second: it may be busy.
+_AT_ONCE = ("path_states.py", "docker_api.py")
 _PATHS = re.compile(r"set --; for path in (?P<paths>.*?) ; do if test ", re.DOTALL)
 # What could run after a success, or hide that something does.
 _MORE = frozenset(";&\n()`")
@@ -63,7 +65,7 @@ def host_program(script: str) -> HostProgram | None:
         if installed["file"].rpartition("/")[2] not in _sources():
             return None
         arguments = _arguments(installed["rest"])
-        return None if arguments is None else HostProgram(installed["file"], "", arguments, False)
+        return None if arguments is None else HostProgram(installed["file"], "", arguments, None)
     if not script.startswith(_SENT):
         return _path_states(script)
     for name, (source, quoted) in _sources().items():
@@ -72,7 +74,7 @@ def host_program(script: str) -> HostProgram | None:
             arguments = _arguments(script[len(start) :])
             if arguments is None:
                 return None
-            return HostProgram("-c", source, arguments, name in _AT_ONCE)
+            return HostProgram("-c", source, arguments, _turn(name))
     return None
 
 
@@ -81,19 +83,25 @@ def _path_states(script: str) -> HostProgram | None:
     paths = None if start is None else _arguments(start["paths"])
     if paths is None or PathStates().command(paths).get_raw_value() != script:
         return None
-    return HostProgram("-c", _sources()["path_states.py"][0], paths, True)
+    name = "path_states.py"
+    return HostProgram("-c", _sources()[name][0], paths, _turn(name))
+
+
+def _turn(name: str) -> int | None:
+    return _AT_ONCE.index(name) if name in _AT_ONCE else None
 
 
 def forks(programs: Mapping[int, HostProgram]) -> list[list[tuple[int, str, str, list[str]]]]:
     """The programs as a batch takes them, by numbers of commands: those of a list share a fork."""
-    shared, alone = [], []
+    alone, shared = [], []
     for index, program in programs.items():
         taken = (index, program.path, program.source, program.arguments)
-        if program.answers_at_once:
-            shared.append(taken)
-        else:
+        if program.turn is None:
             alone.append([taken])
-    return [shared, *alone] if shared else alone
+        else:
+            shared.append((program.turn, taken))
+    shared.sort(key=lambda item: item[0])
+    return [[taken for _, taken in shared], *alone] if shared else alone
 
 
 def imports_of(programs: Iterable[HostProgram]) -> list[str]:

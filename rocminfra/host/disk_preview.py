@@ -81,7 +81,7 @@ def newest(top: str) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Print a list of previews, one for each pair of device and kind."""
-    pairs = zip(arguments[::2], arguments[1::2], strict=True)
+    pairs = zip(arguments[::2], arguments[1::2])
     print(json.dumps([preview(device, kind) for device, kind in pairs]))
     return 0
 

@@ -37,10 +37,11 @@ KINDS = {
 
 def main(paths: list[str]) -> int:
     """Print what is there; 0, or 1 when it has to be asked otherwise."""
+    os.getcwd()  # a shell complains when its folder is gone
     present = [path for path in paths if os.path.lexists(path)]
     if not present:
         return 0
-    if any(is_odd(path) for path in present):
+    if any(is_odd(path) for path in present) or not (is_usual("stat") and is_usual("sha256sum")):
         return 1
     lines, digests = [], []
     for path in present:
@@ -63,6 +64,14 @@ def is_odd(path: str) -> bool:
     if path == "-" or set(path) & set("\\\n\r"):
         return True
     return not path.isascii() and sys.getfilesystemencoding() != "utf-8"
+
+
+def is_usual(tool: str) -> bool:
+    """Whether a shell would find the system's own tool, and no other of that name."""
+    for folder in os.environ.get("PATH", "").split(":"):
+        if os.access(os.path.join(folder, tool), os.X_OK):
+            return folder in ("/usr/bin", "/bin")
+    return False
 
 
 def digest(path: str) -> str:

@@ -82,7 +82,7 @@ def verdict(
 
 def main(arguments: list[str]) -> int:
     """Look until the engine is ready, wrong or dead, or ``--wait`` seconds are over."""
-    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    given = dict(zip(arguments[::2], arguments[1::2]))
     if len(arguments) % 2 or not set(OPTIONS[:4]) <= set(given) <= set(OPTIONS):
         print(f"usage: readiness.py {' VALUE '.join(OPTIONS)} SECONDS", file=sys.stderr)
         return 2

@@ -102,11 +102,11 @@ def test_the_facts_that_start_python_are_recognised(command: object) -> None:
 
 
 def test_what_a_program_imports_is_found_in_its_text() -> None:
-    sent_along = HostProgram("-c", source("docker_api"), [], True)
-    found = imports_of([sent_along, HostProgram(READINESS, "", [], False)])
+    sent_along = HostProgram("-c", source("docker_api"), [], 0)
+    found = imports_of([sent_along, HostProgram(READINESS, "", [], None)])
     assert {"json", "socket", "subprocess"} <= set(found)
     assert "__future__" not in found
-    unknown = HostProgram("/usr/local/lib/rocminfra/unknown.py", "", [], False)
+    unknown = HostProgram("/usr/local/lib/rocminfra/unknown.py", "", [], None)
     assert imports_of([unknown]) == []
 
 
@@ -291,7 +291,7 @@ def test_programs_that_share_a_fork_say_what_each_would_say_alone(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    monkeypatch.setattr(host_programs, "_AT_ONCE", frozenset({"it.py", "first.py", "last.py"}))
+    monkeypatch.setattr(host_programs, "_AT_ONCE", ("first.py", "it.py", "last.py"))
     texts = {"first.py": TEXTS["prints"], "it.py": TEXTS[name], "last.py": TEXTS["bytes"]}
     programs.update(texts)
     facts = [
@@ -312,7 +312,7 @@ def test_programs_that_share_a_fork_say_what_each_would_say_alone(
 def test_one_that_hangs_in_a_shared_fork_holds_up_nobody_else(
     wire: Wire, outputs: list[Any], programs: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_programs, "_AT_ONCE", frozenset({"it.py"}))
+    monkeypatch.setattr(host_programs, "_AT_ONCE", ("it.py",))
     monkeypatch.setattr(batched_ssh.BatchedSSHConnector, "limits", Limits(fact_seconds=0.5))
     hangs = (
         "import time, sys; print(sys.argv[1], flush=True);"
@@ -330,7 +330,7 @@ def test_one_that_hangs_in_a_shared_fork_holds_up_nobody_else(
 def test_what_shares_a_fork_ran_in_one_process(
     outputs: list[Any], programs: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_programs, "_AT_ONCE", frozenset({"it.py", "other.py"}))
+    monkeypatch.setattr(host_programs, "_AT_ONCE", ("it.py", "other.py"))
     programs.update({"it.py": "import os; print(os.getpid())"})
     programs["other.py"] = f"{programs['it.py']} "
     facts = [
@@ -341,25 +341,6 @@ def test_what_shares_a_fork_ran_in_one_process(
     ask(*facts)
     assert outputs[0][1] != outputs[1][1]
     assert outputs[2][1] == outputs[3][1]
-
-
-@pytest.mark.parametrize(
-    ("out", "number", "answers"),
-    [
-        (b"abc", 1, [b"abc"]),
-        (b"", 1, [b""]),
-        (b"\0\0\0\1a\0\0\0\0", 2, [b"a", b""]),
-        (b"\0\0\0\1a", 2, None),
-        (b"\0\0\0\2a", 1 + 1, None),
-        (b"\0\0\0\1a\0\0\0\0x", 2, None),
-        (b"\0\0\0\1a\0\0\0\0\0\0\0\0", 2, None),
-        (b"", 2, None),
-    ],
-)
-def test_outputs_of_a_shared_fork_are_all_there_or_none(
-    out: bytes, number: int, answers: list[bytes] | None
-) -> None:
-    assert host_batch._shared_out(out, number) == answers
 
 
 @pytest.mark.parametrize(
