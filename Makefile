@@ -45,6 +45,8 @@ clean-lab: ## Take every practice droplet away, also after a demo that was kille
 	  rm -rf .venv && $(PYTHON) -m venv .venv
 	}
 	$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev]'
+	# As pip does with everything else; pyinfra tells Python not to.
+	$(BIN)/python -m compileall -q rocminfra
 	touch $@
 
 packages:

@@ -23,6 +23,7 @@ of this one invocation, so by ratios and differences on the same machine at the 
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import json
 import os
@@ -78,6 +79,8 @@ class Setup:
 
 def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
+    # As pip leaves a package that it installs; pyinfra tells Python not to compile this checkout.
+    compileall.compile_dir(ROOT / "rocminfra", quiet=1)
     with (
         tempfile.TemporaryDirectory() as folder,
         practice_host(options.keep) as (droplet, address, ssh),
