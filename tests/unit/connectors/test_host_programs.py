@@ -185,6 +185,17 @@ def ask(*facts: type[FactBase[Any]]) -> None:
             run.host.get_fact(fact, _ignore_errors=True)
 
 
+def ask_live_and_in_a_batch(wire: Wire, outputs: list[Any], *facts: type[FactBase[Any]]) -> None:
+    """Ask everything twice: the outputs have to be the same."""
+    ask(*facts)
+    plain = list(outputs)
+    outputs.clear()
+    ask(*facts)
+    assert outputs == plain
+    assert len(wire.batches) == 1
+    assert wire.live == len(facts)
+
+
 @pytest.mark.parametrize("name", sorted(TEXTS))
 @pytest.mark.parametrize("more", ["a 'b c'", 'a || echo "exit code $?"', "a || true"])
 def test_outputs_are_those_of_a_python_of_its_own(
@@ -195,13 +206,7 @@ def test_outputs_are_those_of_a_python_of_its_own(
         programs_fact("It", sent(more, text=TEXTS[name])),
         programs_fact("Other", "echo other"),
     )
-    ask(*facts)
-    plain = list(outputs)
-    outputs.clear()
-    ask(*facts)
-    assert outputs == plain
-    assert len(wire.batches) == 1
-    assert wire.live == len(facts)
+    ask_live_and_in_a_batch(wire, outputs, *facts)
 
 
 # True only inside of a batch's Python, which imports no site packages.
@@ -300,13 +305,7 @@ def test_programs_that_share_a_fork_say_what_each_would_say_alone(
             [(text, argument) for text in texts.values() for argument in ("a", "'b c'")]
         )
     ]
-    ask(*facts)
-    plain = list(outputs)
-    outputs.clear()
-    ask(*facts)
-    assert outputs == plain
-    assert len(wire.batches) == 1
-    assert wire.live == len(facts)
+    ask_live_and_in_a_batch(wire, outputs, *facts)
 
 
 def test_one_that_hangs_in_a_shared_fork_holds_up_nobody_else(
