@@ -44,6 +44,7 @@ TYPE_CHECKING = False  # importing typing would take a host longer than all of t
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
+    from typing import Any
 
     # A command as text for the login shell, or as words to start without one.
     Plain = str | list[str]
@@ -52,16 +53,21 @@ if TYPE_CHECKING:
     Program = tuple[int, str, str, list[str]]
     Question = tuple[str, CodeType | None, list[str]]
 
+# What ends this program, and all that it started with it. Nothing can be done about SIGKILL.
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 KILLED_BY_SIGNAL = -1  # what an SSH client sees as the exit status of such a command
+
+_IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
 
 # How often a process is looked at that has closed its outputs and not ended: soon, for it closes
 # them when it ends, and then less and less often.
 FIRST_TICK_SECONDS = 0.001
 TICK_SECONDS = 0.02
 
-# Time for commands that share a fork. It writes the length of each answer before it.
+# Time for commands that share a fork. It writes this before each answer: a mark that is the fork's
+# own, so that nothing else is taken for an answer, and the length.
 SHARED_SECONDS = 2.0
-LENGTH = struct.Struct(">I")
+ANSWER = struct.Struct(">8sI")
 NO_ANSWER = 0xFFFFFFFF
 
 
@@ -89,6 +95,8 @@ def main(
     """
     gc.disable()  # there is nothing to collect, and every fork would do it again
     run = _Run(nonce, commands, imports, seconds, deadline, most_each, most_all)
+    for number in ENDING:
+        signal.signal(number, lambda _number, _frame: run.stop())
     of_programs = {program[0] for together in programs for program in together}
     others = [index for index in range(len(commands)) if index not in of_programs]
     # Programs second: while this interpreter is busy importing for them, other commands run.
@@ -98,7 +106,8 @@ def main(
         while (run.waiting or run.running) and time.monotonic() < run.deadline:
             while run.waiting and len(run.running) < parallel:
                 run.start(run.waiting.pop())
-            run.step()
+            if run.running:
+                run.step()
         run.finish()
     except Exception as error:
         os.write(2, ascii(error).encode("ascii"))
@@ -110,10 +119,11 @@ class _Process:
     """A process that answers a command, or several that share it."""
 
     def __init__(
-        self, members: list[int], is_fork: bool, pid: int, outputs: tuple[int, int]
+        self, members: list[int], is_fork: bool, pid: int, outputs: tuple[int, int], mark: bytes
     ) -> None:
         self.members = members  # those that are not answered yet
         self.is_shared = len(members) > 1
+        self.mark = mark  # before each answer, when it is shared
         self.is_fork = is_fork  # and the commands can be started as they stand instead
         self.pid = pid
         self.outputs = outputs
@@ -164,6 +174,7 @@ class _Run:
                 self.waiting += reversed(members)
                 return
         pipes: list[int] = []
+        mark = os.urandom(8)
         try:
             pipes += os.pipe()
             pipes += os.pipe()
@@ -173,7 +184,7 @@ class _Run:
             else:
                 pid = os.fork()
                 if pid == 0:
-                    fork(out_end, err_end)
+                    fork(out_end, err_end, mark)
         except (OSError, ValueError):
             for fd in pipes:
                 os.close(fd)
@@ -182,9 +193,10 @@ class _Run:
             return
         os.close(out_end)
         os.close(err_end)
-        process = _Process(members, fork is not None, pid, (out, err))
+        process = _Process(members, fork is not None, pid, (out, err), mark)
         self.running.append(process)
-        for fd in (err, out):  # read in this order: a complaint comes before the answer after it
+        for fd in (out, err):
+            os.set_blocking(fd, False)
             self.by_output[fd] = process
             self.poll.register(fd, select.POLLIN)
 
@@ -196,7 +208,7 @@ class _Run:
             program, words = command[0], command
         return os.posix_spawnp(
             program,
-            words,
+            [word.encode("utf-8", "surrogateescape") for word in words],  # as SSH sends them
             self.environment,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -208,7 +220,7 @@ class _Run:
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
         )
 
-    def prepared(self, programs: list[Program]) -> Callable[[int, int], None] | None:
+    def prepared(self, programs: list[Program]) -> Callable[[int, int, bytes], None] | None:
         """What a fork has to do, or None when only Python itself can say what is wrong with it."""
         codes: dict[tuple[str, str], CodeType | None] = {}
         questions: list[Question] = []
@@ -217,12 +229,14 @@ class _Run:
                 __import__(name)
             self.imports = []
             for _, path, source, arguments in programs:
+                if not (_IS_UTF8 or all(argument.isascii() for argument in arguments)):
+                    return None
                 if (path, source) not in codes:
                     codes[path, source] = _compiled(path, source)
                 questions.append((path, codes[path, source], arguments))
         except (ImportError, OSError, ValueError, SyntaxError):
             return None
-        return lambda out, err: _become(questions, out, err)
+        return lambda out, err, mark: _become(questions, out, err, mark)
 
     def step(self) -> None:
         """Wait for something to happen, and take note of it."""
@@ -255,32 +269,41 @@ class _Run:
         return min(process.started + seconds, self.deadline)
 
     def read(self, process: _Process, fd: int) -> None:
-        data = os.read(fd, 65536)
+        self.pull(process, fd)
+        if process.is_shared:
+            # A complaint was there before the answer after it, but may not have been read yet.
+            if process.outputs[1] in process.open:
+                self.pull(process, process.outputs[1])
+            self.take(process)
+        if process.size > min(self.most_each, self.left):
+            self.give_up(process, TOO_LARGE)
+
+    def pull(self, process: _Process, fd: int) -> None:
+        try:
+            data = os.read(fd, 65536)
+        except BlockingIOError:
+            return
         if not data:
             self.close(process, fd)
             return
         process.parts[fd].append(data)
         process.size += len(data)
-        if process.is_shared:
-            self.take(process)
-        if process.size > min(self.most_each, self.left):
-            self.give_up(process, TOO_LARGE)
 
     def take(self, process: _Process) -> None:
         """Hand on the answers of a shared fork that are there, unless something was said beside."""
         out, err = process.outputs
         data = b"".join(process.parts[out])
-        while process.members and len(data) >= LENGTH.size and not process.parts[err]:
-            (length,) = LENGTH.unpack_from(data)
-            answer = b"" if length == NO_ANSWER else data[LENGTH.size : LENGTH.size + length]
-            if length != NO_ANSWER and len(answer) < length:
+        while process.members and len(data) >= ANSWER.size and not process.parts[err]:
+            mark, length = ANSWER.unpack_from(data)
+            answer = b"" if length == NO_ANSWER else data[ANSWER.size : ANSWER.size + length]
+            if mark != process.mark or len(answer) < length != NO_ANSWER:
                 break
             index = process.members.pop(0)
             if length == NO_ANSWER:
                 self.waiting.append(index)
             else:
                 self.frame(index, ANSWERED, 0, time.monotonic() - process.started, answer, b"")
-            data = data[LENGTH.size + len(answer) :]
+            data = data[ANSWER.size + len(answer) :]
         process.parts[out] = [data]
 
     def ended(self, process: _Process) -> bool:
@@ -319,6 +342,8 @@ class _Run:
     def frame(
         self, index: int, kind: int, status: int, seconds: float, out: bytes, err: bytes
     ) -> None:
+        if len(out) + len(err) > max(0, self.left):  # others have taken it meanwhile
+            kind, status, out, err = TOO_LARGE, 0, b"", b""
         self.left -= len(out) + len(err)
         header = HEADER.pack(index, kind, status, int(seconds * 1000), len(out), len(err))
         self.write(self.zlib.compress(header + out + err) + self.zlib.flush(zlib.Z_SYNC_FLUSH))
@@ -364,10 +389,12 @@ def _compiled(path: str, source: str) -> CodeType | None:
         return compile(file.read(), path, "exec")
 
 
-def _become(questions: list[Question], out: int, err: int) -> None:
+def _become(questions: list[Question], out: int, err: int, mark: bytes) -> None:
     """Be the program, or one after the other; for a fork, and it does not return."""
     status = 1
     try:
+        for number in ENDING:
+            signal.signal(number, signal.SIG_DFL)
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
@@ -379,7 +406,7 @@ def _become(questions: list[Question], out: int, err: int) -> None:
             for question in questions:
                 answer = _caught(question)
                 length = NO_ANSWER if answer is None else len(answer)
-                os.write(1, LENGTH.pack(length))
+                os.write(1, ANSWER.pack(mark, length))
                 sys.stdout.buffer.write(answer or b"")
                 sys.stdout.buffer.flush()
         status = 0
@@ -407,17 +434,25 @@ def _answer(path: str, code: CodeType | None, arguments: list[str]) -> None:
 
 def _caught(question: Question) -> bytes | None:
     """What a program writes to standard output; None when it fails or complains."""
-    real, complaints = (sys.stdout, sys.stderr), io.StringIO()
-    caught = io.TextIOWrapper(io.BytesIO(), encoding=real[0].encoding, errors=real[0].errors)
-    sys.stdout, sys.stderr = caught, complaints
+    real = sys.stdout, sys.stderr
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), encoding=stream.encoding, errors=stream.errors)
+        for stream in real
+    )
+    _speak_to(out, err)
     try:
         _answer(*question)
-        caught.flush()
-        return None if complaints.getvalue() else caught.buffer.getvalue()
+        out.flush()
+        err.flush()
+        return None if err.buffer.getvalue() else out.buffer.getvalue()
     except BaseException:
         return None
     finally:
-        sys.stdout, sys.stderr = real
+        _speak_to(*real)
+
+
+def _speak_to(out: Any, err: Any) -> None:
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = out, err  # type: ignore[misc]
 
 
 def _is_python3(environment: dict[bytes, bytes]) -> bool:

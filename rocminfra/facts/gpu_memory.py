@@ -31,7 +31,7 @@ class GpuMemory(FactBase[tuple[int, ...]]):
         """
         return (
             f"found=; for gpu in {DEVICES}; do test -e $gpu/{TOTAL} || continue; mode=SPX; total=; "
-            f"{{ test ! -e $gpu/{PARTITION} || read -r mode <$gpu/{PARTITION}; "
+            f"{{ test ! -e $gpu/{PARTITION} || {{ mode=; read -r mode <$gpu/{PARTITION}; }}; "
             f"read -r total <$gpu/{TOTAL}; }} 2>/dev/null; "
             'case $mode-$total in SPX-[1-9]*) found="$found $total" ;; *) found=; break ;; esac; '
             'done; if test -n "$found"; then echo $found; else '

@@ -38,8 +38,9 @@ boot)
     mkdir -p /run/rocminfra-lab-sys/classes
     for class in /sys/class/*; do
         mkdir "/run/rocminfra-lab-sys/classes/${class##*/}"
+        # A device may go while it is looked at.
         find "$class" -maxdepth 1 -mindepth 1 -type l -exec \
-            cp -d -t "/run/rocminfra-lab-sys/classes/${class##*/}" {} +
+            cp -d -t "/run/rocminfra-lab-sys/classes/${class##*/}" {} + 2>/dev/null || true
     done
     rm -rf /run/rocminfra-lab-sys/classes/drm
     mkdir -p /run/rocminfra-lab-sys/classes/drm/renderD128/device
