@@ -156,8 +156,11 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
 def _packed(commands: tuple[str, ...], limits: Limits) -> str:
     """Program and request as one word; hosts of one deploy mostly share it."""
     words = [direct(command) for command in commands]
-    found = {index: host_program(script) for index, script in enumerate(map(_script, words))}
-    programs = {index: program for index, program in found.items() if program is not None}
+    programs = {
+        index: program
+        for index, script in enumerate(map(_script, words))
+        if (program := host_program(script)) is not None
+    }
     request = (
         [words or command for words, command in zip(words, commands, strict=True)],
         forks(programs),

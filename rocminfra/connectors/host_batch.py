@@ -108,7 +108,7 @@ def main(
                 run.start(run.waiting.pop())
             if run.running:
                 run.step()
-        run.finish()
+        run.frame(0, END, 0, 0.0, b"", b"")
     except Exception as error:
         os.write(2, ascii(error).encode("ascii"))
     finally:
@@ -354,10 +354,6 @@ class _Run:
                 data = data[os.write(1, data) :]
         except OSError:
             self.stop()
-
-    def finish(self) -> None:
-        self.frame(0, END, 0, 0.0, b"", b"")
-        self.stop()
 
     def stop(self) -> None:
         for process in self.running:

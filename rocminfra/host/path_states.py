@@ -60,10 +60,8 @@ def main(paths: list[str]) -> int:
 
 
 def is_odd(path: str) -> bool:
-    """Whether the tools or this Python read or write such a path in another way."""
-    if path == "-" or set(path) & set("\\\n\r"):
-        return True
-    return not path.isascii() and sys.getfilesystemencoding() != "utf-8"
+    """Whether the tools read or write such a path in another way."""
+    return path == "-" or bool(set(path) & set("\\\n\r"))
 
 
 def is_usual(tool: str) -> bool:

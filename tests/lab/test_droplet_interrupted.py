@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import lab_host
 import pytest
+from running import runs
 
 from rocminfra.lab import droplet_record, droplets, network, processes
 from rocminfra.lab.droplets import Wanted
@@ -155,13 +155,4 @@ def test_a_killed_build_leaves_nothing_that_could_be_taken_for_a_base_root(
         process.kill()
         process.wait()
     assert [path for path in cache.glob("base-*") if ".building-" not in path.name] == []
-    assert processes.wait_until(lambda: not _runs("987654321"), 10)
-
-
-def _runs(word: str) -> bool:
-    """Whether a process has ``word`` among its arguments."""
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if word.encode() in file.read_bytes().split(b"\0"):
-                return True
-    return False
+    assert processes.wait_until(lambda: not runs("987654321"), 10)

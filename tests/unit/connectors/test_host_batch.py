@@ -6,15 +6,15 @@ import os
 import shlex
 import signal
 import subprocess
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from running import runs
 
 from rocminfra.connectors import host_batch, host_programs
 from rocminfra.connectors.answers import Answer, AnswerStream
 from rocminfra.connectors.batch import Limits, command_line
+from rocminfra.lab.processes import wait_until
 
 NONCE = "0" * 16
 
@@ -45,27 +45,6 @@ def answered(
     return stream.feed(out), err, stream.complete
 
 
-def left(marker: str) -> list[str]:
-    """Command lines with ``marker`` of processes that do not end; killed ones need a moment."""
-    deadline = time.monotonic() + 5
-    while running(marker) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return running(marker)
-
-
-def running(marker: str) -> list[str]:
-    """Command lines of processes that have ``marker`` in theirs."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if marker in line and str(os.getpid()) != file.parent.name:
-            found.append(line)
-    return found
-
-
 def test_a_batch_that_fails_leaves_nothing_running() -> None:
     marker = f"864{os.getpid()}"
     commands = [f"sleep {number}.{marker}" for number in range(100, 103)]
@@ -73,7 +52,7 @@ def test_a_batch_that_fails_leaves_nothing_running() -> None:
     failing = f"{command_line(commands, NONCE, Limits())} 0>/dev/null"
     done = subprocess.run(["sh", "-c", failing], capture_output=True, check=False)
     assert b"Bad file descriptor" in done.stderr
-    assert left(marker) == []
+    assert wait_until(lambda: not runs(marker), 5)
 
 
 def test_commands_that_cannot_be_started_are_said_and_the_others_run() -> None:
@@ -83,7 +62,7 @@ def test_commands_that_cannot_be_started_are_said_and_the_others_run() -> None:
     answers, _, complete = batch(commands, "ulimit -n 12; ", limits)
     assert complete
     assert answers == dict.fromkeys(range(8))
-    assert left(marker) == []
+    assert wait_until(lambda: not runs(marker), 5)
 
 
 def sent(text: str, argument: str) -> str:
@@ -91,21 +70,31 @@ def sent(text: str, argument: str) -> str:
     return f"sh -c {shlex.quote(script)}"
 
 
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Makes a text a program that shares a fork; its commands for a, b, c and d."""
+
+    def make(text: str) -> list[str]:
+        monkeypatch.setattr(host_programs, "_AT_ONCE", ("it.py",))
+        monkeypatch.setattr(host_programs, "_sources", lambda: {"it.py": (text, shlex.quote(text))})
+        return [sent(text, argument) for argument in "abcd"]
+
+    return make
+
+
 @pytest.mark.skipif(not os.access("/usr/bin/python3", os.X_OK), reason="no Python of the system's")
 @pytest.mark.parametrize(
     "fails", ["sys.exit(1)", "raise ValueError", "os._exit(0)", "os.kill(os.getpid(), 9)"]
 )
 def test_one_that_fails_in_a_shared_fork_leaves_the_others_there(
-    monkeypatch: pytest.MonkeyPatch, fails: str
+    shared: Callable[[str], list[str]], fails: str
 ) -> None:
     text = (
         "import os, sys\n"
         "print('inside' if sys.flags.no_site else 'started', sys.argv[1], flush=True)\n"
         f"if sys.argv[1] == 'b' and sys.flags.no_site: {fails}"
     )
-    monkeypatch.setattr(host_programs, "_AT_ONCE", ("it.py",))
-    monkeypatch.setattr(host_programs, "_sources", lambda: {"it.py": (text, shlex.quote(text))})
-    answers, err, complete = batch([sent(text, argument) for argument in "abc"])
+    answers, err, complete = batch(shared(text)[:3])
     assert complete
     assert err == b""
     ends = fails.startswith("os.")  # the fork too: what comes after is started as it stands
@@ -126,18 +115,6 @@ def test_files_come_before_docker_in_their_fork() -> None:
     }
     shared = [(2, "-c", "paths", ["/"]), (0, "-c", "docker", ["root"])]
     assert host_programs.forks(programs) == [shared, [(1, "-c", "disks", [])]]
-
-
-@pytest.fixture
-def shared(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
-    """Makes a text a program that shares a fork; its commands for a, b, c and d."""
-
-    def make(text: str) -> list[str]:
-        monkeypatch.setattr(host_programs, "_AT_ONCE", ("it.py",))
-        monkeypatch.setattr(host_programs, "_sources", lambda: {"it.py": (text, shlex.quote(text))})
-        return [sent(text, argument) for argument in "abcd"]
-
-    return make
 
 
 @pytest.mark.parametrize(
@@ -203,12 +180,10 @@ def test_a_signal_ends_what_the_batch_started(number: signal.Signals) -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        deadline = time.monotonic() + 30
-        while not running(f"sleep {marker}") and time.monotonic() < deadline:
-            time.sleep(0.01)
+        assert wait_until(lambda: runs(f"sleep {marker}"), 30)
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
-    assert left(f"sleep {marker}") == []
+    assert wait_until(lambda: not runs(f"sleep {marker}"), 5)
 
 
 def test_commands_travel_as_ssh_sends_them_whatever_the_hosts_encoding(

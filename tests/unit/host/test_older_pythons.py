@@ -25,9 +25,9 @@ NEWER_MODULES = {"tomllib", "zoneinfo", "graphlib"}
 
 @pytest.mark.parametrize("file", PROGRAMS, ids=lambda file: file.name)
 def test_nothing_newer_is_used(file: Path) -> None:
-    tree = ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 8))
+    text = file.read_text(encoding="utf-8")
     found: list[str] = []
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(text, feature_version=(3, 8))):
         if isinstance(node, ast.Attribute) and node.attr in NEWER_METHODS:
             found.append(node.attr)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -38,7 +38,7 @@ def test_nothing_newer_is_used(file: Path) -> None:
             found += sorted(names & NEWER_MODULES)
         if isinstance(node, ast.FunctionDef) and node.returns is not None:
             # Annotations as `int | None` must stay texts.
-            assert "from __future__ import annotations" in file.read_text(encoding="utf-8")
+            assert "from __future__ import annotations" in text
     assert found == []
 
 
