@@ -16,6 +16,7 @@ PACKAGE = ROOT / "rocminfra"
 # one by one below BASE: they are what everything stands on.
 BASE = {
     "rocminfra",
+    "rocminfra.failure",
     "rocminfra.pyinfra_keys",
     "rocminfra.secret_names",
     "rocminfra.settings_problems",
@@ -30,7 +31,7 @@ FILES = {
     "rocminfra.ssh_config",
 }
 ALLOWED = {
-    "planning": {"rocminfra.settings", "rocminfra.settings_problems"},
+    "planning": {"rocminfra.failure", "rocminfra.settings", "rocminfra.settings_problems"},
     "facts": {"planning"} | BASE,
     "operations": {
         "planning",
@@ -64,6 +65,7 @@ ALLOWED = {
     | FILES,
 }
 TOP_LEVEL = {
+    "failure": set(),
     "pyinfra_keys": set(),
     "settings_problems": set(),
     "secret_names": set(),
