@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rocminfra.planning.manifest import (
+from rocminfra.planning.bench.manifest import (
     MANIFEST,
     ManifestError,
     differences,

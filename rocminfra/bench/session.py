@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rocminfra.bench import results
-from rocminfra.bench.job import PROGRAM_FOLDER, Job
+from rocminfra.bench.job import Job
 from rocminfra.bench.remote import Answer, Remote, SessionError
 from rocminfra.bench.unpacking import unpack
-from rocminfra.planning.bench_points import planned_names
+from rocminfra.host_paths import BENCH_PROGRAMS
+from rocminfra.planning.bench.points import planned_names
 from rocminfra.report.table import PARTIAL, Table, read_table
 
 # One question waits at most this long on the host, so that a lost connection is noticed.
@@ -135,8 +136,8 @@ class Session:
             f"cat > {folder}/job.json.new && mv -f {folder}/job.json.new {folder}/job.json && "
             f"systemd-run --quiet --collect --unit={unit} "
             f"--property=KillMode=control-group --property=TimeoutStopSec=60 "
-            f"--property=RuntimeMaxSec={limit} --setenv=PYTHONPATH={PROGRAM_FOLDER} "
-            f"python3 -m rocminfra.host.bench_runner run {folder} --unit {unit}; }}"
+            f"--property=RuntimeMaxSec={limit} --setenv=PYTHONPATH={BENCH_PROGRAMS} "
+            f"python3 -m rocminfra.host.bench.runner run {folder} --unit {unit}; }}"
         )
         answer = self._ask(command, job.text, ANSWER_TIMEOUT_S)
         if not answer.succeeded:
@@ -247,7 +248,7 @@ class Session:
         return status
 
     def _program(self, arguments: str) -> str:
-        return f"PYTHONPATH={PROGRAM_FOLDER} python3 -m rocminfra.host.bench_runner {arguments}"
+        return f"PYTHONPATH={BENCH_PROGRAMS} python3 -m rocminfra.host.bench.runner {arguments}"
 
     def _ask(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rocminfra.environment import environment_settings, known_variables, variable
 from rocminfra.settings import SettingsError, known_keys, load_settings
+from rocminfra.settings.environment import environment_settings, known_variables, variable
 
 
 def refused(environ: dict[str, str]) -> list[str]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from rocminfra.hosts_file import InventoryHost, hosts_from
-from rocminfra.located_yaml import parse_yaml
+from rocminfra.inventory.hosts_file import InventoryHost, hosts_from
+from rocminfra.inventory.ssh_config import configured_user
 from rocminfra.settings import load_settings
-from rocminfra.settings_problems import SettingsError
-from rocminfra.ssh_config import configured_user
+from rocminfra.settings.located_yaml import parse_yaml
+from rocminfra.settings.problems import SettingsError
 
 
 @pytest.fixture(autouse=True)

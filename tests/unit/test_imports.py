@@ -17,21 +17,21 @@ PACKAGE = ROOT / "rocminfra"
 BASE = {
     "rocminfra",
     "rocminfra.failure",
-    "rocminfra.pyinfra_keys",
-    "rocminfra.secret_names",
-    "rocminfra.settings_problems",
+    "rocminfra.settings.pyinfra_keys",
+    "rocminfra.settings.secret_names",
+    "rocminfra.settings.problems",
     "rocminfra.settings",
     "rocminfra.playbook_files",
-    "rocminfra.secrets",
+    "rocminfra.settings.hub_token",
 }
 FILES = {
-    "rocminfra.located_yaml",
-    "rocminfra.environment",
-    "rocminfra.hosts_file",
-    "rocminfra.ssh_config",
+    "rocminfra.settings.located_yaml",
+    "rocminfra.settings.environment",
+    "rocminfra.inventory.hosts_file",
+    "rocminfra.inventory.ssh_config",
 }
 ALLOWED = {
-    "planning": {"rocminfra.failure", "rocminfra.settings", "rocminfra.settings_problems"},
+    "planning": {"rocminfra.failure", "rocminfra.settings", "rocminfra.settings.problems"},
     "facts": {"planning"} | BASE,
     "operations": {
         "planning",
@@ -45,9 +45,9 @@ ALLOWED = {
     | BASE,
     "connectors": {"planning", "facts"} | BASE,
     "host": {"planning"},
-    "bench": {"planning", "host", "report", "rocminfra.located_yaml"} | BASE,
+    "bench": {"planning", "host", "report", "rocminfra.settings.located_yaml"} | BASE,
     "report": {"planning", "rocminfra.rendering"} | BASE,
-    "droplets": {"planning", "rocminfra.inventory_sources"} | BASE | FILES,
+    "droplets": {"planning", "rocminfra.inventory.sources"} | BASE | FILES,
     "runner": {
         "planning",
         "facts",
@@ -57,7 +57,7 @@ ALLOWED = {
         "bench",
         "report",
         "droplets",
-        "rocminfra.inventory_sources",
+        "rocminfra.inventory.sources",
         "rocminfra.model_files",
         "rocminfra.rendering",
     }
@@ -70,14 +70,14 @@ TOP_LEVEL = {
     "settings_problems": set(),
     "secret_names": set(),
     "settings": {
-        "rocminfra.pyinfra_keys",
-        "rocminfra.secret_names",
-        "rocminfra.settings_problems",
+        "rocminfra.settings.pyinfra_keys",
+        "rocminfra.settings.secret_names",
+        "rocminfra.settings.problems",
     },
     "secrets": {"rocminfra.settings"},
     "playbook_files": set(),
-    "located_yaml": {"rocminfra.settings_problems"},
-    "environment": {"rocminfra.settings", "rocminfra.settings_problems"},
+    "located_yaml": {"rocminfra.settings.problems"},
+    "environment": {"rocminfra.settings", "rocminfra.settings.problems"},
     "ssh_config": set(),
     "hosts_file": BASE | FILES,
     "inventory_sources": BASE | FILES,
@@ -86,7 +86,7 @@ TOP_LEVEL = {
     "__main__": {"runner"},
 }
 # Modules that stay quick to import, because help and settings do not need pyinfra (0.5 s).
-WITHOUT_PYINFRA = ("rocminfra.settings", "rocminfra.hosts_file", "rocminfra.runner.cli")
+WITHOUT_PYINFRA = ("rocminfra.settings", "rocminfra.inventory.hosts_file", "rocminfra.runner.cli")
 
 
 def modules() -> list[Path]:

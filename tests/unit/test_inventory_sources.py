@@ -9,9 +9,9 @@ import click
 import pytest
 from pyinfra.api.exceptions import InventoryError
 
-from rocminfra import inventory_sources
-from rocminfra.hosts_file import InventoryHost
-from rocminfra.inventory_sources import (
+from rocminfra.inventory import sources
+from rocminfra.inventory.hosts_file import InventoryHost
+from rocminfra.inventory.sources import (
     completed,
     from_environment,
     from_hosts_file,
@@ -214,4 +214,4 @@ def test_an_unknown_connector_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
 
 def _installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     entries = [EntryPoint(name, "module:Class", "pyinfra.connectors") for name in names]
-    monkeypatch.setattr(inventory_sources, "entry_points", lambda group: entries)
+    monkeypatch.setattr(sources, "entry_points", lambda group: entries)

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocminfra.located_yaml import parse_yaml, read_yaml
-from rocminfra.settings_problems import Problem, SettingsError
+from rocminfra.settings.located_yaml import parse_yaml, read_yaml
+from rocminfra.settings.problems import Problem, SettingsError
 
 
 def refused(text: str) -> list[str]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rocminfra.secret_names import is_masked_variable, is_refused_variable, secret_flag, shown_item
+from rocminfra.settings.secret_names import (
+    is_masked_variable,
+    is_refused_variable,
+    secret_flag,
+    shown_item,
+)
 
 
 @pytest.mark.parametrize(

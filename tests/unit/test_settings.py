@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pyinfra.api.arguments import all_global_arguments
 from pyinfra.connectors.ssh import ConnectorData
 
-from rocminfra.pyinfra_keys import GLOBAL_ARGUMENT_KEYS, SSH_KEYS
 from rocminfra.settings import (
     SECTIONS,
     Problem,
@@ -21,6 +20,7 @@ from rocminfra.settings import (
     load_settings,
     nearest_key,
 )
+from rocminfra.settings.pyinfra_keys import GLOBAL_ARGUMENT_KEYS, SSH_KEYS
 
 
 def problems(data: dict[str, Any]) -> list[str]:

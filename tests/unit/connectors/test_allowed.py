@@ -20,8 +20,13 @@ from pyinfra.context import ctx_host
 from pyinfra.facts.server import Hostname, Kernel
 
 import rocminfra.facts
-from rocminfra.connectors.allowed import ARGUMENTS, ReadOnlyArguments, arguments_allowed, find_fact
-from rocminfra.connectors.asking import guess, rebuilt
+from rocminfra.connectors.allowlist import (
+    ARGUMENTS,
+    ReadOnlyArguments,
+    arguments_allowed,
+    find_fact,
+)
+from rocminfra.connectors.fact_watch import guess, rebuilt
 from rocminfra.connectors.questions import Question
 
 # Each does something when a shell, find, sysctl, docker or pip reads it as more than a text.

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import pytest
 from running import runs
 
-from rocminfra.connectors import host_batch, host_programs
+from rocminfra.connectors import host_programs
 from rocminfra.connectors.answers import Answer, AnswerStream
 from rocminfra.connectors.batch import Limits, command_line
+from rocminfra.host.sent import fact_batch
 from rocminfra.lab.processes import wait_until
 
 NONCE = "0" * 16
@@ -190,13 +191,13 @@ def test_commands_travel_as_ssh_sends_them_whatever_the_hosts_encoding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started: list[object] = []
-    run = object.__new__(host_batch._Run)
+    run = object.__new__(fact_batch._Run)
     run.shell, run.environment, run.imports = "/bin/sh", {}, []
     monkeypatch.setattr(os, "posix_spawnp", lambda *given, **_: started.append(given[1]))
     run.spawn("printf é", 1, 2)
     run.spawn(["sh", "-c", "é\udcff"], 1, 2)
     assert started == [[b"sh", b"-c", "printf é".encode()], [b"sh", b"-c", "é".encode() + b"\xff"]]
     assert run.prepared([(0, "-c", "pass", ["é"])]) is not None
-    monkeypatch.setattr(host_batch, "_IS_UTF8", False)
+    monkeypatch.setattr(fact_batch, "_IS_UTF8", False)
     assert run.prepared([(0, "-c", "pass", ["é"])]) is None
     assert run.prepared([(0, "-c", "pass", ["e"])]) is not None

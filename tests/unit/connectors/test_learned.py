@@ -10,7 +10,7 @@ import pytest
 from local_host import Run, Wire, lists
 from pyinfra.facts.server import Hostname, Kernel
 
-from rocminfra.connectors.learned import MOST_QUESTIONS, RUNS_UNASKED, LearnedList, Record
+from rocminfra.connectors.learned_facts import MOST_QUESTIONS, RUNS_UNASKED, LearnedList, Record
 
 
 def question(name: str) -> Record:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from bench_fakes import FakeEngine, calls, fake_guidellm, is_gone, job, scenario, set_modes
 
-from rocminfra.host.bench_point import finished_point, peaks, run_point
-from rocminfra.host.control_group import ProcessGroups
-from rocminfra.planning.bench_points import Point
+from rocminfra.host.bench.control_group import ProcessGroups
+from rocminfra.host.bench.point import finished_point, peaks, run_point
+from rocminfra.planning.bench.points import Point
 
 POINT = Point("01-concurrent-4", "concurrent", streams=4)
 

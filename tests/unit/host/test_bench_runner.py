@@ -18,10 +18,10 @@ import pytest
 from bench_fakes import RUN, FakeEngine, calls, fake_guidellm, job, profiles, scenario, set_modes
 
 from rocminfra.bench.results import digests_below
-from rocminfra.host.bench_lock import Busy
-from rocminfra.host.bench_runner import main, run, status
-from rocminfra.host.control_group import ProcessGroups
-from rocminfra.planning.manifest import MANIFEST, differences, parse_manifest
+from rocminfra.host.bench.control_group import ProcessGroups
+from rocminfra.host.bench.lock import Busy
+from rocminfra.host.bench.runner import main, run, status
+from rocminfra.planning.bench.manifest import MANIFEST, differences, parse_manifest
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
 ROOT = Path(__file__).parents[3]
@@ -124,7 +124,7 @@ def detached(folder: Path, program: Path) -> Iterator[Callable[[], subprocess.Po
     def start() -> subprocess.Popen[bytes]:
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "rocminfra.host.bench_runner", "run", str(folder)],
+                [sys.executable, "-m", "rocminfra.host.bench.runner", "run", str(folder)],
                 cwd=ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

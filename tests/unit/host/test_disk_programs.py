@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocminfra.facts.host_program import source
-from rocminfra.host import disk_probe, fstab_entry, mount_point
-from rocminfra.host.disk_content import SAMPLES, first_data, spans
-from rocminfra.host.disk_guard import differences
-from rocminfra.host.disk_guard import main as guard
+from rocminfra.host.programs import source
+from rocminfra.host.sent import disk_probe, fstab_entry, mount_point
+from rocminfra.host.sent.disk_content import SAMPLES, first_data, spans
+from rocminfra.host.sent.disk_guard import differences
+from rocminfra.host.sent.disk_guard import main as guard
 
 LINE = b"UUID=u /mnt/models xfs nofail,noatime 0 0"
 ODD = b"LABEL=\xff\xfe\x0c /\xe9 ext4\t 0  0\r\n\rx\x0b/mnt/models y\n"

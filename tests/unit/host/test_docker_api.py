@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rocminfra.facts.docker import DockerContainer, DockerImage, DockerRoot, NoAnswer
-from rocminfra.facts.host_program import source
-from rocminfra.host import docker_api
+from rocminfra.host.programs import source
+from rocminfra.host.sent import docker_api
 
 
 class Daemon:

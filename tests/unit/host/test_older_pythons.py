@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 import rocminfra
-from rocminfra.connectors import host_batch
+from rocminfra.host.sent import fact_batch
 
 PACKAGE = Path(rocminfra.__file__).parent
 # Runs in the environment of GuideLLM, which itself needs 3.10.
 OF_GUIDELLM = "bench_point.py"
 PROGRAMS = [
     *(file for file in sorted((PACKAGE / "host").glob("*.py")) if file.name != OF_GUIDELLM),
-    Path(host_batch.__file__),
+    Path(fact_batch.__file__),
 ]
 # What came after 3.8 and is used before one thinks of it.
 NEWER_METHODS = {"removeprefix", "removesuffix", "is_relative_to", "hardlink_to", "bit_count"}

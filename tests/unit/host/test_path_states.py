@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rocminfra.facts.host_program import source
 from rocminfra.facts.paths import PathStates
+from rocminfra.host.programs import source
 
 NUMBER = 54321  # of no user and no group
 

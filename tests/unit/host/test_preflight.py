@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rocminfra.host.preflight import (
+from rocminfra.host.installed.preflight import (
     leftover_commands,
     listening_inodes,
     vram_percent,

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from rocminfra.host import readiness
-from rocminfra.host.readiness import verdict
+from rocminfra.host.installed import readiness
+from rocminfra.host.installed.readiness import verdict
 
 ACTIVE = {"ActiveState": "active", "SubState": "running"}
 

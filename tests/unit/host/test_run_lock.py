@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from rocminfra.host import program, run_lock
+from rocminfra.host.programs import source
+from rocminfra.host.sent import run_lock
 
 
 def record(token: str) -> dict[str, Any]:
@@ -142,12 +143,12 @@ def test_a_name_with_brackets_does_not_confuse_it(tmp_path: Path) -> None:
 
 
 def test_it_works_piped_into_python(path: Path) -> None:
-    source = program("run_lock.py").encode()
+    program = source("run_lock").encode()
 
     def call(*words: str, **request: str) -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "-c", run_lock.LAUNCHER, str(len(source)), *words],
-            input=source + json.dumps(request).encode(),
+            [sys.executable, "-c", run_lock.LAUNCHER, str(len(program)), *words],
+            input=program + json.dumps(request).encode(),
             capture_output=True,
             check=True,
         )

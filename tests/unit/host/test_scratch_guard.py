@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rocminfra.host.scratch_guard import main, mounted_device, problem
+from rocminfra.host.installed.scratch_guard import main, mounted_device, problem
 
 MOUNTINFO = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda1 rw

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rocminfra.host import telemetry
-from rocminfra.host.telemetry import Sampler, engine_sample, gpu_models, gpu_samples
+from rocminfra.host.bench import telemetry
+from rocminfra.host.bench.telemetry import Sampler, engine_sample, gpu_models, gpu_samples
 
 # Shapes of a real MI300X: ROCm 7.2.1, AMDSMI 26.2.2.
 GPU = {

@@ -9,7 +9,7 @@ from pathlib import Path
 DEPLOY = """
 from pyinfra.api import operation
 from pyinfra.operations import server
-from rocminfra.operations.failure import Failure, FailureKind, fail
+from rocminfra.operations.host_failures import Failure, FailureKind, fail
 
 @operation()
 def broken():
@@ -29,7 +29,7 @@ server.shell(name="Broken", commands=["echo hopeless >&2; exit 3"])
 GATE = """
 from pyinfra import host, state
 from pyinfra.operations import server
-from rocminfra.operations.failure import Failure, FailureKind, take_out
+from rocminfra.operations.host_failures import Failure, FailureKind, take_out
 
 if host.name == "@local":
     take_out(state, host, Failure(FailureKind.REFUSED, "not this one", next_command="look"))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from disk_worlds import HOST
 
-from rocminfra.planning.disk import Decision, Format, Keep, Mount, Refuse
-from rocminfra.planning.disk_observation import (
+from rocminfra.planning.disk.decide import Decision, Format, Keep, Mount, Refuse
+from rocminfra.planning.disk.observation import (
     INTERRUPTED,
     PROBES,
     Desired,

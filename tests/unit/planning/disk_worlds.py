@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from rocminfra.planning.disk import Format, Mount, decide
-from rocminfra.planning.disk_mount import Step
-from rocminfra.planning.disk_observation import (
+from rocminfra.planning.disk.decide import Format, Mount, decide
+from rocminfra.planning.disk.mounting import Step
+from rocminfra.planning.disk.observation import (
     INTERRUPTED,
     PROBES,
     Desired,
@@ -26,8 +26,8 @@ from rocminfra.planning.disk_observation import (
     Observed,
     Signature,
 )
-from rocminfra.planning.disk_observation import Mount as LiveMount
-from rocminfra.planning.disk_wipe import tokens
+from rocminfra.planning.disk.observation import Mount as LiveMount
+from rocminfra.planning.disk.wipe import tokens
 
 GIB = 1024**3
 HOST = "mi300x-1"

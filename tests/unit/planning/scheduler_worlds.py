@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from rocminfra.planning.requests import ImageSpan, Request
-from rocminfra.planning.scheduler import SchedulerConfig
+from rocminfra.planning.engine.request import ImageSpan, Request
+from rocminfra.planning.engine.scheduler import SchedulerConfig
 
 
 @st.composite

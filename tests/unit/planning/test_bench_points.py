@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocminfra.planning.bench_points import (
+from rocminfra.planning.bench.points import (
     Finished,
     Point,
     Stage,

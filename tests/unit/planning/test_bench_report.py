@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from bench_fakes import distribution, report
 
-from rocminfra.planning.bench_report import Limits, ReportError, doubts, figures, first_error
+from rocminfra.planning.bench.guidellm_report import (
+    Limits,
+    ReportError,
+    doubts,
+    figures,
+    first_error,
+)
 
 
 def test_figures_of_a_good_report() -> None:

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_files import model
 
-from rocminfra.planning.alternatives import alternatives
-from rocminfra.planning.capacity import Serving, capacity
-from rocminfra.planning.gpus import A100_80, GPUS, H100_80, H200, MI300X, MI325X, MI355X
-from rocminfra.planning.kv_layers import KvLayer, LayerKind, layout
-from rocminfra.planning.overhead import GIB, measured
-from rocminfra.planning.reference_model import REFERENCE_NAME
-from rocminfra.planning.remedies import remedies
+from rocminfra.planning.capacity.alternatives import alternatives
+from rocminfra.planning.capacity.capacity import Serving, capacity
+from rocminfra.planning.capacity.overhead import GIB, measured
+from rocminfra.planning.capacity.remedies import remedies
+from rocminfra.planning.engine.gpus import A100_80, GPUS, H100_80, H200, MI300X, MI325X, MI355X
+from rocminfra.planning.model.kv_layers import KvLayer, LayerKind, layout
+from rocminfra.planning.model.reference import REFERENCE_NAME
 
 REFERENCE = model("qwen2-vl-72b-instruct").renamed(REFERENCE_NAME)
 FITTING = [

@@ -11,8 +11,8 @@ from disk_worlds import BLANK, CHANGES, STARTS, acted, disk, host, scratch_fs, w
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from rocminfra.planning.disk import Decision, Format, Keep, Mount, Refuse, decide
-from rocminfra.planning.disk_observation import PROBES, Desired, Finding, Look, Observed
+from rocminfra.planning.disk.decide import Decision, Format, Keep, Mount, Refuse, decide
+from rocminfra.planning.disk.observation import PROBES, Desired, Finding, Look, Observed
 
 World = tuple[Observed, Desired]
 MANY = settings(max_examples=600, deadline=None)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from scheduler_worlds import worlds
 
-from rocminfra.planning.engine_core import EngineCore, Event, run_all
-from rocminfra.planning.requests import ImageSpan, Request
-from rocminfra.planning.scheduler import SchedulerConfig
+from rocminfra.planning.engine.core import EngineCore, Event, run_all
+from rocminfra.planning.engine.request import ImageSpan, Request
+from rocminfra.planning.engine.scheduler import SchedulerConfig
 
 World = tuple[SchedulerConfig, list[tuple[float, Request]]]
 

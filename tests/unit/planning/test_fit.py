@@ -7,9 +7,16 @@ import dataclasses
 import pytest
 from model_files import model
 
-from rocminfra.planning.capacity import Serving
-from rocminfra.planning.fit import DoesNotFit, Fits, NotChecked, compared, decide_fit, gpu_of
-from rocminfra.planning.reference_model import REFERENCE_NAME
+from rocminfra.planning.capacity.capacity import Serving
+from rocminfra.planning.capacity.fit import (
+    DoesNotFit,
+    Fits,
+    NotChecked,
+    compared,
+    decide_fit,
+    gpu_of,
+)
+from rocminfra.planning.model.reference import REFERENCE_NAME
 
 REFERENCE = model("qwen2-vl-72b-instruct").renamed(REFERENCE_NAME)
 MI300X, MI325X = 196_288, 262_128

@@ -9,8 +9,8 @@ import yaml
 from bench_fakes import scenario
 
 from rocminfra.bench.scenario import load_scenario
-from rocminfra.planning.bench_points import Point
-from rocminfra.planning.guidellm_spec import spec
+from rocminfra.planning.bench.guidellm_spec import spec
+from rocminfra.planning.bench.points import Point
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 ENGINE = {"target": "http://127.0.0.1:8000/v1", "model": "yes", "tokenizer": "/m,1/toy"}

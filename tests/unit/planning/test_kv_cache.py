@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocminfra.planning.gpus import MI300X
-from rocminfra.planning.kv_cache import (
+from rocminfra.planning.engine.gpus import MI300X
+from rocminfra.planning.engine.kv_cache import (
     BLOCK_SIZE,
     REFERENCE_BLOCKS,
     REFERENCE_OVERHEAD_BYTES,
@@ -16,7 +16,7 @@ from rocminfra.planning.kv_cache import (
     available_bytes,
     blocks_for,
 )
-from rocminfra.planning.model_shape import QWEN2_VL_72B
+from rocminfra.planning.engine.model_shape import QWEN2_VL_72B
 
 Moves = list[tuple[str, int]]
 

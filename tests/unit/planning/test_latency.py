@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocminfra.planning.gpus import GPUS, MI300X, MI325X
-from rocminfra.planning.latency import LatencyConstants, LatencyModel
-from rocminfra.planning.model_shape import QWEN2_VL_72B
-from rocminfra.planning.steps import Chunk, Step
+from rocminfra.planning.engine.gpus import GPUS, MI300X, MI325X
+from rocminfra.planning.engine.latency import LatencyConstants, LatencyModel
+from rocminfra.planning.engine.model_shape import QWEN2_VL_72B
+from rocminfra.planning.engine.steps import Chunk, Step
 
 IDEAL = LatencyConstants(
     bandwidth_fraction=1,

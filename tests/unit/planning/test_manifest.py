@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocminfra.planning.manifest import (
+from rocminfra.planning.bench.manifest import (
     MANIFEST,
     ManifestError,
     check_path,

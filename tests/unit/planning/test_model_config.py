@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_files import config, model
 
-from rocminfra.planning.capacity import Serving, capacity
-from rocminfra.planning.gpus import MI300X
-from rocminfra.planning.kv_layers import LayerKind
-from rocminfra.planning.model_config import KNOWN_MODEL_TYPES, read_model
-from rocminfra.planning.model_spec import PredictionUnsupportedError, UnknownModelError
-from rocminfra.planning.reference_model import REFERENCE_CONFIG, REFERENCE_PROCESSOR
+from rocminfra.planning.capacity.capacity import Serving, capacity
+from rocminfra.planning.engine.gpus import MI300X
+from rocminfra.planning.model.config import KNOWN_MODEL_TYPES, read_model
+from rocminfra.planning.model.kv_layers import LayerKind
+from rocminfra.planning.model.reference import REFERENCE_CONFIG, REFERENCE_PROCESSOR
+from rocminfra.planning.model.spec import PredictionUnsupportedError, UnknownModelError
 
 # Parameters: "Tensor type / model size" of the repositories' safetensors. KV bytes a token in
 # bf16 by hand, mostly 2 (keys and values) x layers x KV heads x head size x 2 bytes.

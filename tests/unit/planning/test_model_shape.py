@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocminfra.planning.model_shape import QWEN2_VL_72B, VisionShape, image_grid, image_tokens
+from rocminfra.planning.engine.model_shape import (
+    QWEN2_VL_72B,
+    VisionShape,
+    image_grid,
+    image_tokens,
+)
 
 VISION = QWEN2_VL_72B.vision or VisionShape(1, 1, 1)
 

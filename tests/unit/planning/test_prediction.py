@@ -15,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_files import model
 
-from rocminfra.planning.bench_points import Point, Stage, StageKind
-from rocminfra.planning.calibration import CalibrationError, Measured, calibrate
-from rocminfra.planning.capacity import Serving, capacity
-from rocminfra.planning.gpus import A100_80, GPUS, MI325X
-from rocminfra.planning.latency import LatencyConstants
-from rocminfra.planning.model_shape import VisionShape
-from rocminfra.planning.point_figures import PointFigures
-from rocminfra.planning.prediction import (
+from rocminfra.planning.bench.points import Point, Stage, StageKind
+from rocminfra.planning.capacity.capacity import Serving, capacity
+from rocminfra.planning.engine.gpus import A100_80, GPUS, MI325X
+from rocminfra.planning.engine.latency import LatencyConstants
+from rocminfra.planning.engine.model_shape import VisionShape
+from rocminfra.planning.model.reference import REFERENCE_NAME
+from rocminfra.planning.prediction.calibration import CalibrationError, Measured, calibrate
+from rocminfra.planning.prediction.point_figures import PointFigures
+from rocminfra.planning.prediction.predict import (
     DoesNotFitError,
     Timing,
     Variant,
@@ -30,16 +31,15 @@ from rocminfra.planning.prediction import (
     predict_point,
     scheduler_config,
 )
-from rocminfra.planning.published import (
+from rocminfra.planning.prediction.published import (
     CALIBRATED,
     HELD_OUT,
     Comparison,
     compare,
     predict_reference,
 )
-from rocminfra.planning.reference_model import REFERENCE_NAME
-from rocminfra.planning.sensitivity import Effect, effects
-from rocminfra.planning.workload import ScannedPages, SyntheticText, Workload
+from rocminfra.planning.prediction.sensitivity import Effect, effects
+from rocminfra.planning.prediction.workload import ScannedPages, SyntheticText, Workload
 
 ROOT = Path(__file__).parents[3]
 SPEC = model("qwen2-vl-72b-instruct").renamed(REFERENCE_NAME)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scheduler_worlds import worlds
 
-from rocminfra.planning.kv_cache import blocks_for
-from rocminfra.planning.requests import ImageSpan, Request
-from rocminfra.planning.scheduler import Scheduler, SchedulerConfig
+from rocminfra.planning.engine.kv_cache import blocks_for
+from rocminfra.planning.engine.request import ImageSpan, Request
+from rocminfra.planning.engine.scheduler import Scheduler, SchedulerConfig
 
 World = tuple[SchedulerConfig, list[tuple[float, Request]]]
 

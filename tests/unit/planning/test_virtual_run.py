@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rocminfra.planning.engine_core import EngineCore
-from rocminfra.planning.model_shape import QWEN2_VL_72B, VisionShape
-from rocminfra.planning.point_figures import figures, weighted_quantile
-from rocminfra.planning.scheduler import SchedulerConfig
-from rocminfra.planning.virtual_run import Load, Moment, Record, Trace, run
-from rocminfra.planning.workload import ScannedPages, SyntheticText
+from rocminfra.planning.engine.core import EngineCore
+from rocminfra.planning.engine.model_shape import QWEN2_VL_72B, VisionShape
+from rocminfra.planning.engine.scheduler import SchedulerConfig
+from rocminfra.planning.prediction.point_figures import figures, weighted_quantile
+from rocminfra.planning.prediction.virtual_run import Load, Moment, Record, Trace, run
+from rocminfra.planning.prediction.workload import ScannedPages, SyntheticText
 
 VISION = QWEN2_VL_72B.vision or VisionShape(1, 1, 1)
 

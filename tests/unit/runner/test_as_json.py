@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_check import SCHEMAS, load, violations
 
-from rocminfra.runner.as_json import dump, run_document, status_document
 from rocminfra.runner.exit_codes import ExitCode
-from rocminfra.runner.results import (
+from rocminfra.runner.output.run_json import dump, run_document, status_document
+from rocminfra.runner.run.results import (
     FailureResult,
     HostResult,
     HostState,
@@ -21,7 +21,7 @@ from rocminfra.runner.results import (
     Outcome,
     RunResult,
 )
-from rocminfra.runner.status_results import HostStatus, Part
+from rocminfra.runner.run.status_results import HostStatus, Part
 
 _text = st.text(max_size=10)
 _failures = st.builds(

@@ -11,7 +11,7 @@ import pytest
 from schema_check import violations
 
 from rocminfra.model_files import load_model, tensor_bytes
-from rocminfra.planning.model_spec import UnknownModelError
+from rocminfra.planning.model.spec import UnknownModelError
 from rocminfra.runner.cli import run
 
 MODELS = Path(__file__).parents[1] / "planning" / "models"

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from rocminfra.runner.log import HostLog
+from rocminfra.runner.run.host_log import HostLog
 
 
 def log(verbosity: int) -> tuple[HostLog, list[str], logging.Logger]:

@@ -9,7 +9,7 @@ import pytest
 
 from rocminfra.runner.errors import CommandError
 from rocminfra.runner.exit_codes import ExitCode
-from rocminfra.runner.results import HostResult, HostState, Outcome, RunResult
+from rocminfra.runner.run.results import HostResult, HostState, Outcome, RunResult
 
 FILE = """\
 from pyinfra import host
@@ -92,7 +92,7 @@ FAIL = """\
 from pyinfra import host, state
 from pyinfra.api import operation
 from pyinfra.operations import server
-from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
+from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
 
 FAILURE = Failure(FailureKind.{kind}, "what is wrong", ("the evidence",), "do this")
 

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from rocminfra.runner import printing
 from rocminfra.runner.exit_codes import ExitCode
-from rocminfra.runner.results import (
+from rocminfra.runner.output import run_text
+from rocminfra.runner.run.results import (
     FailureResult,
     HostResult,
     HostState,
@@ -16,7 +16,7 @@ from rocminfra.runner.results import (
     Outcome,
     RunResult,
 )
-from rocminfra.runner.status_results import HostStatus, Part
+from rocminfra.runner.run.status_results import HostStatus, Part
 
 FAILURE = FailureResult(ExitCode.REFUSED, "the disk is not blank", ("blkid: ext4",), "--wipe x")
 
@@ -31,7 +31,7 @@ def test_a_plan_names_what_would_change(capsys: pytest.CaptureFixture[str]) -> N
         OperationResult("Restart", Outcome.CONDITIONAL),
         OperationResult("Docker", Outcome.UNCHANGED),
     )
-    printing.print_plan(result(HostResult("a", HostState.PLANNED, operations)))
+    run_text.print_plan(result(HostResult("a", HostState.PLANNED, operations)))
     assert capsys.readouterr().out.splitlines() == [
         "a: 1 of 3 operations would change something, 1 may",
         "  + Scratch disk",
@@ -42,7 +42,7 @@ def test_a_plan_names_what_would_change(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_plan_without_changes_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     operations = (OperationResult("Docker", Outcome.UNCHANGED),)
     host = HostResult("a", HostState.PLANNED, operations)
-    printing.print_plan(result(host, HostResult("b", HostState.UNREACHABLE)), verbosity=1)
+    run_text.print_plan(result(host, HostResult("b", HostState.UNREACHABLE)), verbosity=1)
     assert capsys.readouterr().out.splitlines() == [
         "a: nothing to change (1 operations)",
         "    Docker",
@@ -51,7 +51,7 @@ def test_a_plan_without_changes_says_so(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_failure_has_its_most_important_line_last(capsys: pytest.CaptureFixture[str]) -> None:
-    printing.print_failures([HostResult("a", HostState.FAILED, (), (FAILURE,))])
+    run_text.print_failures([HostResult("a", HostState.FAILED, (), (FAILURE,))])
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
@@ -65,7 +65,7 @@ def test_a_failure_has_its_most_important_line_last(capsys: pytest.CaptureFixtur
 def test_a_summary_has_a_line_for_every_host(capsys: pytest.CaptureFixture[str]) -> None:
     done = HostResult("a", HostState.DONE, (OperationResult("x", Outcome.CHANGED, 61.0),))
     failed = HostResult("lab-2", HostState.FAILED, (OperationResult("x", Outcome.FAILED, 0.1),))
-    printing.print_summary(result(done, failed))
+    run_text.print_summary(result(done, failed))
     assert capsys.readouterr().out.splitlines() == [
         "a      done    1 changed  0 unchanged  0 failed  0 not run  1 min 1 s",
         "lab-2  failed  0 changed  0 unchanged  1 failed  0 not run  0.1 s",
@@ -74,7 +74,7 @@ def test_a_summary_has_a_line_for_every_host(capsys: pytest.CaptureFixture[str])
 
 def test_a_status_shows_good_and_bad_parts(capsys: pytest.CaptureFixture[str]) -> None:
     parts = {"scratch": Part(True, "/dev/vdc"), "engine": Part(False, "dead")}
-    printing.print_status([HostStatus("a", parts)])
+    run_text.print_status([HostStatus("a", parts)])
     assert capsys.readouterr().out.splitlines() == [
         "a",
         "  ok   scratch  /dev/vdc",
@@ -101,8 +101,8 @@ def test_colours_only_on_a_terminal_that_wants_them(
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert printing.styled("x", "red", Terminal()) == expected
-    assert printing.styled("x", "red", io.StringIO()) == "x"
+    assert run_text.styled("x", "red", Terminal()) == expected
+    assert run_text.styled("x", "red", io.StringIO()) == "x"
 
 
 @pytest.mark.parametrize(
@@ -110,4 +110,4 @@ def test_colours_only_on_a_terminal_that_wants_them(
     [(0.04, "0.0 s"), (59.94, "59.9 s"), (60.4, "1 min 0 s"), (200, "3 min 20 s")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert printing.duration(seconds) == text
+    assert run_text.duration(seconds) == text

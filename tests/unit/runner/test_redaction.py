@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rocminfra.runner.redaction import Redaction, environment_secrets
+from rocminfra.runner.run.redaction import Redaction, environment_secrets
 
 
 def test_a_secret_is_masked_wherever_it_stands() -> None:
