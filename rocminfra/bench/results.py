@@ -20,12 +20,12 @@ from pathlib import Path
 
 from rocminfra.planning.bench.manifest import (
     MANIFEST,
+    PARTIAL,
     ManifestError,
     differences,
     format_manifest,
     parse_manifest,
 )
-from rocminfra.report.table import PARTIAL
 
 INCOMING = ".incoming"
 EARLIER = ".earlier"

@@ -18,8 +18,8 @@ from rocminfra.bench.job import Job
 from rocminfra.bench.remote import Answer, Remote, SessionError
 from rocminfra.bench.unpacking import unpack
 from rocminfra.host_paths import BENCH_PROGRAMS
+from rocminfra.planning.bench.manifest import PARTIAL
 from rocminfra.planning.bench.points import planned_names
-from rocminfra.report.table import PARTIAL, Table, read_table
 
 # One question waits at most this long on the host, so that a lost connection is noticed.
 WAIT_SLICE_S = 15
@@ -37,12 +37,10 @@ class Outcome:
     """A run that has come back.
 
     + folder: the host's folder of results
-    + table: figures of the whole run, other hosts' included
     + problems: why the run does not count on this host, a line each; empty when it does
     """
 
     folder: Path
-    table: Table
     problems: tuple[str, ...]
 
 
@@ -189,8 +187,7 @@ class Session:
             self.say(f"results of run {job.run} are here already")
         else:
             self._collect(state)
-        table = read_table(self.results_dir / job.run)
-        return Outcome(self._folder, table, _problems(status, self._folder))
+        return Outcome(self._folder, _problems(status, self._folder))
 
     def _collect(self, state: str) -> None:
         job = self.job

@@ -147,7 +147,7 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
 
 
 def _tell(host: Host, job: Job, outcome: Outcome, again: str) -> bool:
-    for line in table.lines(outcome.table):
+    for line in table.lines(table.read_table(outcome.folder.parent)):
         host.log(line, logger.info)
     host.log(f"results: {outcome.folder}", logger.info)
     host.connector_data[_RESULTS] = outcome.folder

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rocminfra.failure import Do, ExitCode, FailedError, Failure
 from rocminfra.planning.bench.points import Point, point_from_dict
 from rocminfra.planning.prediction.calibration import Measured
 from rocminfra.planning.prediction.predict import Timing
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
 
 _T = TypeVar("_T")
+_MEASURE = Do("rocminfra bench --scenario synthetic_sweep")
 
 
 def read_measured(run: Path) -> list[Measured]:
@@ -23,7 +23,7 @@ def read_measured(run: Path) -> list[Measured]:
 
     + run: such as ``results/20260513T101500Z``, or a host's folder below it
 
-    Raises :class:`CommandError` when there are none.
+    Raises :class:`FailedError` when there are none.
     """
     hosts = [run] if (run / "job.json").is_file() else sorted(run.glob("*/"))
     found: list[Measured] = []
@@ -38,24 +38,24 @@ def read_measured(run: Path) -> list[Measured]:
             if measured is not None:
                 found.append(measured)
     if not found:
-        raise CommandError(
-            ExitCode.SETTINGS,
-            f"{run} holds no valid point to calibrate on",
-            next_command="rocminfra bench --scenario synthetic_sweep",
+        raise FailedError(
+            Failure(ExitCode.SETTINGS, f"{run} holds no valid point to calibrate on", next=_MEASURE)
         )
     return found
 
 
 def _read(file: Path, read: Callable[[], _T]) -> _T:
-    """What ``read`` makes of a file, or :class:`CommandError` with the file's name."""
+    """What ``read`` makes of a file, or :class:`FailedError` with the file's name."""
     try:
         return read()
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise CommandError(
-            ExitCode.SETTINGS,
-            f"{file} is not what a benchmark writes",
-            (f"{type(error).__name__}: {error}",),
-            "rocminfra bench --scenario synthetic_sweep",
+        raise FailedError(
+            Failure(
+                ExitCode.SETTINGS,
+                f"{file} is not what a benchmark writes",
+                (f"{type(error).__name__}: {error}",),
+                _MEASURE,
+            )
         ) from None
 
 

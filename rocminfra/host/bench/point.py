@@ -70,10 +70,8 @@ def run_point(
     if problem is not None:
         findings.fail(problem)
     else:
-        with (
-            engine_sampler(folder / "metrics.jsonl", job["metrics_url"]),
-            gpu_sampler(folder / "telemetry.jsonl"),
-        ):
+        metrics = folder / "metrics.jsonl"
+        with engine_sampler(metrics, job["metrics_url"]), gpu_sampler(folder / "telemetry.jsonl"):
             _run_process(job, point, folder, launcher, findings)
         after = _snapshot(job["metrics_url"], folder / "metrics_after.prom")
         _judge(scenario, folder, findings)

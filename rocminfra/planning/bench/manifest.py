@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 MANIFEST = "MANIFEST.sha256"
+# Beside a host's results that are not complete: what is missing, a line each.
+PARTIAL = "PARTIAL"
 
 _LINE = re.compile(r"^([0-9a-f]{64}) [ *](.+)$")
 
@@ -39,7 +41,10 @@ def parse_manifest(text: str) -> dict[str, str]:
     """
     digests: dict[str, str] = {}
     # Not splitlines(): it also splits at characters that a path may hold.
-    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
         match = _LINE.match(line)
         if match is None:
             raise ManifestError(f"line {number} of the manifest is not sha256sum's: {line!r}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rocminfra.planning.prediction.grid import Outcome
 from rocminfra.planning.prediction.published import CALIBRATED, Comparison
 from rocminfra.planning.prediction.sensitivity import CHANGE, Effect
 from rocminfra.planning.prediction.virtual_run import Trace
 from rocminfra.runner.output.predict_json import cost
 from rocminfra.runner.output.run_text import aligned
-from rocminfra.runner.verbs.predict_grid import Outcome
 
 _COLUMNS = 64
 _BLOCKS = " ▁▂▃▄▅▆▇█"

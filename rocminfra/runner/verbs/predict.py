@@ -11,12 +11,14 @@ from typing import Any
 import click
 import yaml
 
+from rocminfra.failure import Do, FailedError
 from rocminfra.model_files import load_model
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.engine.latency import LatencyConstants
 from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.model.spec import PredictionUnsupportedError, UnknownModelError
 from rocminfra.planning.prediction.calibration import CalibrationError, calibrate
+from rocminfra.planning.prediction.grid import Outcome, choices, variant_of
 from rocminfra.planning.prediction.predict import DoesNotFitError, Variant
 from rocminfra.planning.prediction.published import Comparison, compare, predict_reference
 from rocminfra.planning.prediction.sensitivity import Effect, effects
@@ -45,11 +47,8 @@ from rocminfra.runner.verbs.planning_options import (
 )
 from rocminfra.runner.verbs.predict_grid import (
     REFERENCE_SCENARIOS,
-    Outcome,
-    choices,
     predict_all,
     scenario,
-    variant_of,
 )
 from rocminfra.settings.problems import SettingsError
 
@@ -215,6 +214,10 @@ def _no_prediction(outcome: Outcome) -> CommandError:
 def _calibrated(variant: Variant, options: dict[str, Any]) -> tuple[Variant, Sequence[Comparison]]:
     try:
         found = calibrate(variant, read_measured(options["run"]))
+    except FailedError as error:
+        failure = error.failure
+        following = failure.next.text if isinstance(failure.next, Do) else None
+        raise CommandError(failure.kind, failure.what, failure.why, following) from None
     except DoesNotFitError as error:
         raise CommandError(ExitCode.UNFIT, str(error)) from None
     except (CalibrationError, ValueError) as error:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rocminfra.bench.scenario import HubDataset, Scenario, SyntheticText, load_scenario
 from rocminfra.planning.bench.points import Stage
 from rocminfra.planning.capacity.capacity import Serving
-from rocminfra.planning.engine.gpus import GPUS
 from rocminfra.planning.model.spec import ModelSpec
 from rocminfra.planning.prediction import workload as workloads
+from rocminfra.planning.prediction.grid import (
+    REFERENCE_GPU,
+    REFERENCE_USD_PER_HOUR,
+    Choice,
+    Outcome,
+)
 from rocminfra.planning.prediction.predict import (
     DoesNotFitError,
     PredictedPoint,
@@ -29,23 +32,8 @@ from rocminfra.runner.exit_codes import ExitCode
 
 # Predicted when no scenario is named: those of the reference run.
 REFERENCE_SCENARIOS = ("synthetic_sweep", "docvqa")
-# Published price of the reference run's node; of other GPUs none is assumed.
-REFERENCE_GPU, REFERENCE_USD_PER_HOUR = "mi300x", 1.99
 # A grid of fewer variants is not worth the start of processes.
 _FEW = 4
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Values of one variant, for people and JSON."""
-
-    gpu: str
-    count: int
-    replicas: int
-    max_num_seqs: int
-    max_num_batched_tokens: int
-    max_pixels: int | None
-    kv_cache_dtype: str
 
 
 @dataclass(frozen=True)
@@ -56,59 +44,6 @@ class Job:
     stages: tuple[Stage, ...]
     workload: Workload
     timing: Timing
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What was predicted for one variant.
-
-    + choice, variant: which
-    + scenarios: points by scenario; empty when there is an error
-    + usd_per_hour: price of all its engines together, None when nobody said
-    + error: why there is no prediction
-    + is_unfit: whether that is because the model does not fit
-    """
-
-    choice: Choice
-    variant: Variant
-    scenarios: tuple[tuple[str, tuple[PredictedPoint, ...]], ...]
-    usd_per_hour: float | None
-    error: str | None = None
-    is_unfit: bool = False
-
-
-def choices(options: dict[str, Any]) -> list[Choice]:
-    """Every combination of the values that were given."""
-    return [
-        Choice(*values)
-        for values in itertools.product(
-            options["gpu"],
-            [options["count"]],
-            options["replicas"],
-            options["max_num_seqs"],
-            options["max_num_batched_tokens"],
-            options["max_pixels"],
-            options["kv_cache_dtype"],
-        )
-    ]
-
-
-def variant_of(choice: Choice, base: Variant) -> Variant:
-    """``base`` with the values of a choice."""
-    serving = replace(
-        base.serving,
-        max_num_seqs=choice.max_num_seqs,
-        max_num_batched_tokens=choice.max_num_batched_tokens,
-        max_pixels=choice.max_pixels,
-        kv_dtype_bytes=1 if choice.kv_cache_dtype == "fp8" else 2,
-    )
-    return replace(
-        base,
-        gpu=GPUS[choice.gpu],
-        serving=serving,
-        tensor_parallel=choice.count,
-        replicas=choice.replicas,
-    )
 
 
 def predict_all(

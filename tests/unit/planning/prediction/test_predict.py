@@ -41,7 +41,7 @@ from rocminfra.planning.prediction.published import (
 from rocminfra.planning.prediction.sensitivity import Effect, effects
 from rocminfra.planning.prediction.workload import ScannedPages, SyntheticText, Workload
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SPEC = model("qwen2-vl-72b-instruct").renamed(REFERENCE_NAME)
 VISION = SPEC.vision or VisionShape(1, 1, 1)
 BASE = Variant(SPEC)

@@ -14,7 +14,7 @@ from rocminfra.model_files import load_model, tensor_bytes
 from rocminfra.planning.model.spec import UnknownModelError
 from rocminfra.runner.cli import run
 
-MODELS = Path(__file__).parents[1] / "planning" / "models"
+MODELS = Path(__file__).parents[2] / "planning" / "models"
 
 
 @pytest.fixture(autouse=True)

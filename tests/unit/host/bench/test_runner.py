@@ -24,7 +24,7 @@ from rocminfra.host.bench.runner import main, run, status
 from rocminfra.planning.bench.manifest import MANIFEST, differences, parse_manifest
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PATIENCE_S = 30.0
 
 

@@ -12,7 +12,7 @@ from schema_check import violations
 
 from rocminfra.runner.cli import run
 
-MODELS = Path(__file__).parents[1] / "planning" / "models"
+MODELS = Path(__file__).parents[2] / "planning" / "models"
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from rocminfra.bench.scenario import load_scenario
 from rocminfra.planning.bench.guidellm_spec import spec
 from rocminfra.planning.bench.points import Point
 
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
 ENGINE = {"target": "http://127.0.0.1:8000/v1", "model": "yes", "tokenizer": "/m,1/toy"}
 
 
