@@ -223,7 +223,9 @@ def job(folder: Path, program: Path, engine: FakeEngine, wanted: Scenario) -> Jo
     """A job whose runs are below ``folder`` and whose GuideLLM is ``program``."""
     settings = load_settings({"model.name": MODEL, "vllm.port": engine.port})
     made = make_job(RUN, "mi300x-1", wanted, settings)
-    return replace(made, runs_folder=str(folder), values={**made.values, "guidellm": str(program)})
+    return replace(
+        made, runs_folder=str(folder), values={**made.values, "guidellm_python": str(program)}
+    )
 
 
 class LocalHost:

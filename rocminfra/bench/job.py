@@ -16,12 +16,16 @@ PROGRAM_FOLDER = "/usr/local/lib/rocminfra/bench"
 RUNS_FOLDER = "/var/lib/rocminfra/runs"
 
 _PROGRAMS = (
+    "host/bench_attempt.py",
     "host/bench_files.py",
+    "host/bench_launcher.py",
     "host/bench_lock.py",
     "host/bench_point.py",
     "host/bench_runner.py",
+    "host/bench_watch.py",
     "host/control_group.py",
     "host/telemetry.py",
+    "planning/bench_attempts.py",
     "planning/bench_points.py",
     "planning/bench_report.py",
     "planning/guidellm_spec.py",
@@ -85,7 +89,7 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
             "run": run,
             "host": host,
             "scenario": scenario.as_dict(),
-            "guidellm": f"{guidellm_folder(settings.bench.guidellm_version)}/bin/guidellm",
+            "guidellm_python": f"{guidellm_folder(settings.bench.guidellm_version)}/bin/python",
             "guidellm_version": settings.bench.guidellm_version,
             "target": f"{base}/v1",
             "metrics_url": f"{base}/metrics",

@@ -145,10 +145,26 @@ class _Progress:
         self._run = job["run"]
         self._planned = planned
         self._revision = 0
+        self._point: Point | None = None
+        self._repeats: list[dict[str, Any]] = []
         self._write("running", None)
 
     def begin(self, point: Point) -> None:
+        self._point = point
         self._write("running", point.label)
+
+    def repeat(self, attempt: Mapping[str, Any]) -> None:
+        """An attempt at the point that runs is followed by another."""
+        assert self._point is not None
+        self._repeats.append(
+            {
+                "name": self._point.name,
+                "label": self._point.label,
+                "attempt": attempt["number"] + 1,
+                "why": attempt["why"],
+            }
+        )
+        self._write("running", self._point.label)
 
     def add(self, record: dict[str, Any]) -> None:
         self.records.append(record)
@@ -169,6 +185,8 @@ class _Progress:
                 "current": current,
                 "planned": self._planned,
                 "points": [_short(record) for record in self.records],
+                # Of points that run now as well.
+                "repeats": self._repeats,
             },
         )
 
@@ -180,6 +198,7 @@ def _short(record: Mapping[str, Any]) -> dict[str, Any]:
         "outcome": record["outcome"],
         "reasons": record["reasons"],
         "wall_seconds": record["wall_seconds"],
+        "attempts": len(record.get("attempts") or (None,)),
     }
 
 
@@ -190,7 +209,15 @@ def _one(
     _set_aside(target)
     target.mkdir()
     progress.begin(point)
-    record = run_point(job, point, target, launch)
+    record = run_point(
+        job,
+        point,
+        target,
+        launch,
+        so_far=progress.records,
+        earlier=_earlier_attempts(folder, point.name),
+        repeating=progress.repeat,
+    )
     progress.add(record)
     return finished(record)
 
@@ -214,6 +241,15 @@ def _set_aside(folder: Path) -> None:
     while (aside / f"{folder.name}-{number}").exists():
         number += 1
     folder.rename(aside / f"{folder.name}-{number}")
+
+
+def _earlier_attempts(folder: Path, name: str) -> int:
+    """Attempts at a point that were set aside: none of their seeds is used again."""
+    count = 0
+    for kept in (folder / SUPERSEDED).glob("*"):
+        if kept.name.rpartition("-")[0] == name:
+            count += 1 + len(list(kept.glob("attempt-*/")))
+    return count
 
 
 def _status_now(folder: Path) -> dict[str, Any]:

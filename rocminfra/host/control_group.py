@@ -24,6 +24,10 @@ GRACE_S = 3.0
 class Running(Protocol):
     """A process and all that it started."""
 
+    @property
+    def pid(self) -> int:
+        """Id of the process itself."""
+
     def wait(self, timeout: float) -> int | None:
         """Exit code of the process, or None when it still runs after ``timeout`` seconds."""
 
@@ -53,6 +57,11 @@ class ProcessGroup:
         self._process = process
         self._grace_s = grace_s
 
+    @property
+    def pid(self) -> int:
+        """See :attr:`Running.pid`."""
+        return self._process.pid
+
     def wait(self, timeout: float) -> int | None:
         """See :meth:`Running.wait`."""
         try:
@@ -77,7 +86,10 @@ class ProcessGroup:
 
 
 class Scope(ProcessGroup):
-    """A systemd scope: a control group, which nothing in it can leave."""
+    """A systemd scope: a control group, which nothing in it can leave.
+
+    ``systemd-run --scope`` becomes the command, so the process is the command's own.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], unit: str) -> None:
         super().__init__(process)
