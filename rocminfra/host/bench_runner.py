@@ -29,6 +29,7 @@ from rocminfra.host.bench_lock import Busy, is_held, only_one
 from rocminfra.host.bench_point import finished, finished_point, run_point
 from rocminfra.host.control_group import Launcher, launcher
 from rocminfra.host.telemetry import fetch, gpu_models
+from rocminfra.planning.bench_attempts import Patience
 from rocminfra.planning.bench_points import (
     Finished,
     Point,
@@ -48,11 +49,12 @@ class Stopped(Exception):
     """Somebody asked this program to end."""
 
 
-def run(folder: Path, launch: Launcher) -> dict[str, Any]:
+def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> dict[str, Any]:
     """Run what ``job.json`` asks for and return the record that ``run.json`` then holds.
 
     + folder: the run's folder
     + launch: starts GuideLLM
+    + patience: how long to wait before something is said to hang
 
     Raises :class:`Busy` when another benchmark runs on this host.
     """
@@ -67,7 +69,7 @@ def run(folder: Path, launch: Launcher) -> dict[str, Any]:
             for name in done:
                 progress.add(bench_files.read_json(folder / name / "point.json"))
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(job, todo[0], folder, launch, progress)
+                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience)
         except Stopped:
             state = "stopped"
         record = {
@@ -203,7 +205,12 @@ def _short(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _one(
-    job: Mapping[str, Any], point: Point, folder: Path, launch: Launcher, progress: _Progress
+    job: Mapping[str, Any],
+    point: Point,
+    folder: Path,
+    launch: Launcher,
+    progress: _Progress,
+    patience: Patience | None,
 ) -> Finished:
     target = folder / point.name
     _set_aside(target)
@@ -216,6 +223,7 @@ def _one(
         launch,
         so_far=progress.records,
         earlier=_earlier_attempts(folder, point.name),
+        patience=patience,
         repeating=progress.repeat,
     )
     progress.add(record)
