@@ -94,6 +94,7 @@ def run_attempt(
     # Before the engine's last sample is asked for: it is the process that is timed.
     seconds = time.monotonic() - clock
     after = _snapshot(job["metrics_url"], folder / "metrics_after.prom")
+    _remove_empty(folder / bench_launcher.STACKS)
     launch = launch_record(folder)
     record.update(
         ended=round(began + seconds, 3),
@@ -256,6 +257,11 @@ def _why(
     if record["exit_code"] != 0:
         return f"GuideLLM exited with {record['exit_code']}: {last_words(folder)}"
     return None
+
+
+def _remove_empty(path: Path) -> None:
+    if path.exists() and not path.stat().st_size:
+        path.unlink()
 
 
 def _end(running: Running) -> None:

@@ -11,10 +11,8 @@ import rocminfra
 from rocminfra.connectors import host_batch
 
 PACKAGE = Path(rocminfra.__file__).parent
-# Runs in the environment of GuideLLM, which itself needs 3.10.
-OF_GUIDELLM = "bench_point.py"
 PROGRAMS = [
-    *(file for file in sorted((PACKAGE / "host").glob("*.py")) if file.name != OF_GUIDELLM),
+    *sorted((PACKAGE / "host").glob("*.py")),
     Path(host_batch.__file__),
 ]
 # What came after 3.8 and is used before one thinks of it.
