@@ -41,7 +41,6 @@ from rocminfra.planning.bench_points import (
 from rocminfra.planning.manifest import MANIFEST
 
 RECORD_VERSION = 1
-SUPERSEDED = "superseded"
 _POLL_S = 0.2
 
 
@@ -213,7 +212,7 @@ def _one(
     patience: Patience | None,
 ) -> Finished:
     target = folder / point.name
-    _set_aside(target)
+    bench_files.set_aside(target)
     target.mkdir()
     progress.begin(point)
     record = run_point(
@@ -222,7 +221,7 @@ def _one(
         target,
         launch,
         so_far=progress.records,
-        earlier=_earlier_attempts(folder, point.name),
+        earlier=bench_files.earlier_attempts(target),
         patience=patience,
         repeating=progress.repeat,
     )
@@ -237,27 +236,6 @@ def _valid_points(folder: Path, names: tuple[str, ...]) -> dict[str, Finished]:
         for name, point in found.items()
         if point is not None and point.outcome == "valid"
     }
-
-
-def _set_aside(folder: Path) -> None:
-    """Keep what an earlier attempt left: it may be the only evidence of what went wrong."""
-    if not folder.exists():
-        return
-    aside = folder.parent / SUPERSEDED
-    aside.mkdir(exist_ok=True)
-    number = 1
-    while (aside / f"{folder.name}-{number}").exists():
-        number += 1
-    folder.rename(aside / f"{folder.name}-{number}")
-
-
-def _earlier_attempts(folder: Path, name: str) -> int:
-    """Attempts at a point that were set aside: none of their seeds is used again."""
-    count = 0
-    for kept in (folder / SUPERSEDED).glob("*"):
-        if kept.name.rpartition("-")[0] == name:
-            count += 1 + len(list(kept.glob("attempt-*/")))
-    return count
 
 
 def _status_now(folder: Path) -> dict[str, Any]:
