@@ -87,6 +87,7 @@ def run_attempt(
         "limit_seconds": limits.total_s,
         "exit_code": None,
         "stacks": None,
+        "last_line": None,
     }
     sampler = engine_sampler(folder / "metrics.jsonl", job["metrics_url"])
     with sampler, gpu_sampler(folder / "telemetry.jsonl"):
@@ -100,7 +101,6 @@ def run_attempt(
         ended=round(began + seconds, 3),
         seconds=round(seconds, 3),
         start_seconds=_start_seconds(launch, began, watch, clock),
-        last_line=last_words(folder, 1),
         engine=after,
         launcher=launch,
     )
@@ -189,6 +189,8 @@ def _run_process(
             return
         try:
             verdict = _watch(running, folder, watch, sampler, patience.look_s, record)
+            # Before it is killed, which makes it say more.
+            record["last_line"] = last_words(folder, 1)
             if verdict != "ended" and bench_watch.ask_for_stacks(
                 bench_watch.family(running.pid),
                 bench_launcher.STACKS_SIGNAL,
