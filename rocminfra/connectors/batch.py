@@ -17,7 +17,6 @@ from paramiko import Channel, SSHException, Transport
 from pyinfra import logger
 
 from rocminfra.connectors.answers import Answer, AnswerStream, BrokenStreamError
-from rocminfra.connectors.host_programs import forks, host_program, imports_of
 from rocminfra.host.programs import source
 
 
@@ -154,16 +153,8 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
 @functools.lru_cache(maxsize=8)
 def _packed(commands: tuple[str, ...], limits: Limits) -> str:
     """Program and request as one word; hosts of one deploy mostly share it."""
-    words = [direct(command) for command in commands]
-    programs = {
-        index: program
-        for index, script in enumerate(map(_script, words))
-        if (program := host_program(script)) is not None
-    }
     request = (
-        [words or command for words, command in zip(words, commands, strict=True)],
-        forks(programs),
-        imports_of(programs.values()),
+        [direct(command) or command for command in commands],
         limits.parallel,
         limits.fact_seconds,
         limits.batch_seconds,
@@ -194,11 +185,6 @@ def direct(command: str) -> list[str] | None:
     if not words or words[0] not in _PROGRAMS:
         return None
     return words if shlex.join(words) == command else None
-
-
-def _script(words: Sequence[str] | None) -> str:
-    """The text that ``sh -c`` is given, if that is all there is."""
-    return words[2] if words is not None and words[:2] == ["sh", "-c"] and len(words) == 3 else ""
 
 
 # What pyinfra's commands start with; no shell has a builtin of such a name.

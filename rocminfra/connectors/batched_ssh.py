@@ -1,17 +1,17 @@
 """``@rocminfra/NAME``: pyinfra over SSH, with a host's facts fetched in one exec.
 
-pyinfra asks every fact in an SSH exec of its own. This connector remembers which facts a deploy
-asked (:mod:`.learned`), sends all of them in one exec when it connects, and answers from there. It
-works for every pyinfra deploy: write ``@rocminfra/NAME`` in the inventory where it said ``NAME``.
-pyinfra still calls the host ``NAME``, so ``--limit``, group data and everything else stay as they
-are. What can run before it is asked, and why nothing else can, is in :mod:`.allowed`; how a fact is
-recognised is in :mod:`.asking`.
+pyinfra sends every fact in an SSH exec of its own. This connector remembers which facts a deploy
+reads (:mod:`.learned_facts`), sends all of them in one exec when it connects, and answers from
+there. It works for every pyinfra deploy: write ``@rocminfra/NAME`` in the inventory instead of
+``NAME``. pyinfra still calls the host ``NAME``, so ``--limit`` and group data stay as they are.
+:mod:`.allowlist` says what may run before the deploy asks for it, and why nothing else can;
+:mod:`.fact_watch` says how a fact is recognised.
 
-Answers are only ever used for the exact text of a command, which holds arguments, environment and
-the user that it runs as. They are forgotten at the first command that is not a fact's, at every
-file transfer, at every disconnect, when an operation has run anything at all (Python callbacks
-too), and after 30 seconds. A fact that is asked again and again by one operation (a loop that
-waits for something) is read live from the third time on.
+An answer serves only the exact text of its command, which holds arguments, environment and user.
+A host's answers are dropped at the first command that is not a fact's, at every file transfer and
+disconnect, when an operation has run anything (Python callbacks too), and after 30 seconds. When
+one operation reads the same fact again and again (a loop that waits), it is read live from the
+third time on.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ from rocminfra.connectors.deploy_name import deploy_name
 from rocminfra.connectors.fact_watch import FactWatch, asked_now, nothing_may_run
 from rocminfra.connectors.host_facts import HostFacts
 from rocminfra.connectors.learned_facts import LearnedList
-from rocminfra.connectors.pyinfra_speedups import speed_up_pyinfra
 from rocminfra.connectors.questions import unix_command
 
 if TYPE_CHECKING:
@@ -90,7 +89,6 @@ class BatchedSSHConnector(SSHConnector):
         """One host of that plain name."""
         if not name:
             raise InventoryError("@rocminfra needs a name: @rocminfra/my-host.net")
-        speed_up_pyinfra()
         yield name, {}, []
 
     def connect(self) -> None:
