@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from rocminfra.facts.docker import Container, DockerContainer, DockerImage, DockerRoot, Image
+from rocminfra.facts.docker import DockerContainer, DockerImage
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes, group_ids
 from rocminfra.facts.model_folder import CopiedFile, ModelFolder
@@ -22,40 +20,6 @@ def test_gpu_nodes() -> None:
     )
     assert nodes[0] == GpuNode("/dev/kfd", 992, "render", 0o660)
     assert group_ids(nodes) == (44, 992)
-
-
-def test_image_with_and_without_digest() -> None:
-    document = [{"Id": "sha256:1", "RepoDigests": ["vllm@sha256:2"]}]
-    found = DockerImage().process(json.dumps(document).splitlines())
-    assert found == Image("sha256:1", ("vllm@sha256:2",))
-    bare = DockerImage().process(json.dumps([{"Id": "sha256:1", "RepoDigests": None}]).splitlines())
-    assert bare == Image("sha256:1", ())
-
-
-@pytest.mark.parametrize("output", [["[]"], [""]])
-def test_no_image_no_container(output: list[str]) -> None:
-    assert DockerImage().process(output) is None
-    assert DockerContainer().process(output) is None
-
-
-def test_container_with_labels() -> None:
-    document = {
-        "Id": "c1",
-        "Image": "sha256:1",
-        "State": {"Running": True, "StartedAt": "2026-05-13T10:00:00.1Z"},
-        "Config": {"Labels": {"rocminfra.config": "abc"}},
-    }
-    found = DockerContainer().process(json.dumps([document], indent=2).splitlines())
-    assert found == Container(
-        "c1", True, "2026-05-13T10:00:00.1Z", (("rocminfra.config", "abc"),), "sha256:1"
-    )
-    assert found.label("rocminfra.config") == "abc"
-    assert found.label("other") is None
-
-
-def test_docker_root_of_a_daemon_that_does_not_answer() -> None:
-    assert DockerRoot().process([""]) is None
-    assert DockerRoot().process(["/mnt/models/docker"]) == "/mnt/models/docker"
 
 
 def test_engine_status() -> None:
