@@ -23,6 +23,7 @@ plan = capacity.gate(
     max_pixels=settings.vllm.max_pixels,
     tensor_parallel=settings.vllm.tensor_parallel_size,
     extra_args=settings.vllm.extra_args,
+    revision=None if settings.model.planned_as else settings.model.revision,
 )
 
 
