@@ -15,6 +15,7 @@ from typing import Any
 
 from rocminfra.host.bench.control_group import Launcher, Running
 from rocminfra.host.bench.files import read_json, write_json
+from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import engine_sample, engine_sampler, fetch, gpu_sampler
 from rocminfra.planning.bench import guidellm_report, guidellm_spec
 from rocminfra.planning.bench.points import Finished, Outcome, Point
@@ -77,6 +78,8 @@ def run_point(
         _judge(scenario, folder, findings)
         _compare_with_engine(before, after, findings)
         findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
+        for reason in impossible_samples(folder):
+            findings.doubt(reason)
     record = {
         "point": point.as_dict(),
         "label": point.label,

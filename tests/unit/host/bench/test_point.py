@@ -12,8 +12,11 @@ from bench_fakes import FakeEngine, calls, fake_guidellm, is_gone, job, scenario
 
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.point import finished_point, peaks, run_point
+from rocminfra.host.bench.sample_gate import impossible_samples
+from rocminfra.host.bench.telemetry import fetch as telemetry_fetch
 from rocminfra.planning.bench.points import Point
 
+IMPOSSIBLE = Path(__file__).parents[2] / "planning" / "bench" / "impossible"
 POINT = Point("01-concurrent-4", "concurrent", streams=4)
 
 
@@ -161,3 +164,43 @@ def test_peaks_pass_over_samples_that_failed(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     assert peaks(path) == {"kv_cache_usage": 0.9, "running": 3}
     assert peaks(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize("case", ["negative-ttft", "nan-itl"])
+def test_a_point_with_impossible_figures_is_invalid(
+    case: str, measure: Callable[..., dict[str, Any]], program: Path, tmp_path: Path
+) -> None:
+    text = (IMPOSSIBLE / f"{case}.json").read_text(encoding="utf-8")
+    (program.parent / "report.json").write_text(text, encoding="utf-8")
+    record = measure()
+    assert record["outcome"] == "invalid"
+    assert record["reasons"][0].startswith("impossible figure of GuideLLM: ")
+    written = (tmp_path / POINT.name / "point.json").read_text(encoding="utf-8")
+    assert json.loads(written, parse_constant=pytest.fail) == record
+
+
+def test_what_was_sampled_beside_a_point_is_judged_too(tmp_path: Path) -> None:
+    assert impossible_samples(tmp_path) == ()
+    samples = [{"gpus": [], "impossible": ["impossible figure of amd-smi: GPU 0: power_w is -3"]}]
+    lines = "".join(json.dumps(sample) + "\n" for sample in [*samples * 2, {"error": "refused"}])
+    (tmp_path / "telemetry.jsonl").write_text(lines)
+    (tmp_path / "metrics_after.prom").write_text("vllm:kv_cache_usage_perc 1.39\n")
+    usage, power = impossible_samples(tmp_path)
+    assert usage.endswith("vllm:kv_cache_usage_perc is 1.39, above 1")
+    assert power.endswith("power_w is -3 (in 2 samples)")
+
+
+def test_an_engine_that_says_what_cannot_be_makes_its_point_invalid(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = "vllm:kv_cache_usage_perc NaN\nvllm:generation_tokens_total 5\n"
+    monkeypatch.setattr("rocminfra.host.bench.point.fetch", _instead(page))
+    monkeypatch.setattr("rocminfra.host.bench.telemetry.fetch", lambda _url: page)
+    record = measure()
+    assert record["outcome"] == "invalid"
+    assert any("kv_cache_usage_perc is nan" in reason for reason in record["reasons"])
+    assert "kv_cache_usage" not in record["engine"]["peaks"]
+
+
+def _instead(page: str) -> Callable[[str], str]:
+    return lambda url: page if url.endswith("/metrics") else telemetry_fetch(url)
