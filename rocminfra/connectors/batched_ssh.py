@@ -57,12 +57,12 @@ if TYPE_CHECKING:
 else:
     _TextFile = BufferedFile
 
-# An SSH server closes connections without a word when many arrive at once (sshd's MaxStartups
-# begins to at ten), so a connection that got no banner is tried again.
+# sshd drops connections without a banner when many arrive at once (MaxStartups, from ten on), so a
+# connection that got no banner is tried again.
 BANNER_TRIES = 6
-BANNER_WAIT_SECONDS = (0.1, 0.6)  # at random between these, times the number of tries
+BANNER_WAIT_SECONDS = (0.1, 0.6)  # random between these, times the number of tries
 
-# Its argument is shell text, which may do anything.
+# Their argument is shell text, which may change anything.
 SHELL_TEXT_FACTS = (Command,)
 
 
@@ -86,13 +86,13 @@ class BatchedSSHConnector(SSHConnector):
 
     @staticmethod
     def make_names_data(name: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
-        """One host of that plain name."""
+        """One host with that plain name."""
         if not name:
             raise InventoryError("@rocminfra needs a name: @rocminfra/my-host.net")
         yield name, {}, []
 
     def connect(self) -> None:
-        """Connect, and ask the host everything that the deploy is known to ask."""
+        """Connect, and send every fact the deploy is known to read."""
         for tried in range(1, BANNER_TRIES + 1):
             try:
                 super().connect()
@@ -107,7 +107,7 @@ class BatchedSSHConnector(SSHConnector):
             self.facts.connected(transport, self._address(transport))
 
     def disconnect(self) -> None:
-        """Disconnect; what was asked is written to the deploy's list."""
+        """Disconnect, and write what was read to the deploy's list."""
         self.facts.disconnected()
         super().disconnect()
 
@@ -118,7 +118,7 @@ class BatchedSSHConnector(SSHConnector):
         print_input: bool = False,
         **arguments: Unpack[ConnectorArguments],
     ) -> tuple[bool, CommandOutput]:
-        """Answer a fact's command from what is known, or run it; anything else is a change."""
+        """Answer a fact's command from a batch, or run it; any other command is a change."""
         nothing_may_run()
         asked = asked_now(self.host)
         if asked is None or not asked.is_command(command) or asked.fact in SHELL_TEXT_FACTS:
@@ -206,7 +206,7 @@ class BatchedSSHConnector(SSHConnector):
         print_input: bool,
         arguments: ConnectorArguments,
     ) -> tuple[bool, CommandOutput]:
-        """Hand an answer to pyinfra through its own reader of SSH channels, printing included."""
+        """Pass an answer through pyinfra's own reader of SSH channels, printing included."""
         control = extract_control_arguments(arguments)
         if print_input:
             shown = make_unix_command_for_host(self.state, self.host, command, **arguments)
@@ -232,7 +232,7 @@ class BatchedSSHConnector(SSHConnector):
 
 
 class _Recorded(_TextFile):
-    """Recorded output, read as paramiko reads a channel: same lines, same decoding, same errors."""
+    """Recorded output, read as paramiko reads a channel: same lines, decoding and errors."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__()
@@ -244,9 +244,9 @@ class _Recorded(_TextFile):
 
 
 def _read_at_once(answer: Answer) -> CommandOutput | None:
-    """What pyinfra's reader makes of it, without the two greenlets that wait for a channel.
+    """The same as pyinfra's reader, without its two greenlets that wait for a channel.
 
-    None for output that is no text: what becomes of it is left to those.
+    None for output that is not UTF-8, which is left to that reader.
     """
     lines: Queue[OutputLine] = Queue()
     try:
@@ -265,7 +265,7 @@ def _no_banner(error: ConnectError) -> bool:
 
 
 def _wants_password(answer: Answer) -> bool:
-    # pyinfra asks the operator for it and runs the command again, which only it can do.
+    # Only pyinfra can ask the operator for it and run the command again.
     if answer.status == 0:
         return False
     lines = (answer.stdout + b"\n" + answer.stderr).decode("utf-8", "replace").splitlines()
