@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from rocminfra.planning.bench.possible import engine_problem, gpu_problems
+from rocminfra.planning.gpus.gpu_selection import engine_rows, parse_environment
 
 # Newer ROCm is found here and not on PATH; an older one may be in both.
 AMD_SMI = "/opt/rocm/bin/amd-smi"
+ENGINE_ENVIRONMENT = Path("/etc/rocminfra/vllm.env")
 # A wedged driver hangs amd-smi for good.
 AMD_SMI_TIMEOUT_S = 10.0
 METRICS_TIMEOUT_S = 5.0
@@ -79,15 +81,20 @@ def gpu_samples(text: str) -> list[dict[str, Any]]:
 
 
 def gpu_models() -> list[dict[str, Any]]:
-    """What the GPUs say they are: name and driver of each; empty where nobody can say."""
+    """What the engine's GPUs say they are: name and driver; empty where nobody can say."""
     try:
         rows = _gpu_rows(_amd_smi("static"))
     except (OSError, ValueError, subprocess.SubprocessError):
         return []
-    return [
-        {"name": _text(row, ("asic", "market_name")), "driver": _text(row, ("driver", "version"))}
+    models = [
+        {
+            "name": _text(row, ("asic", "market_name")),
+            "driver": _text(row, ("driver", "version")),
+            "memory": _leaf(row, ("vram", "size")),
+        }
         for row in rows
     ]
+    return [{"name": row["name"], "driver": row["driver"]} for row in _of_engine(models, "memory")]
 
 
 def fetch(url: str) -> str:
@@ -145,7 +152,7 @@ def gpu_sampler(path: Path, period_s: float = 2.0) -> Sampler:
     """Sampler of ``amd-smi metric``; one call costs 40 to 60 ms of a core."""
 
     def sample() -> dict[str, Any]:
-        gpus = gpu_samples(_amd_smi("metric"))
+        gpus = _of_engine(gpu_samples(_amd_smi("metric")), "vram_total_mib")
         reasons = [reason for gpu in gpus for reason in gpu_problems(gpu)]
         return {"gpus": [_possible(gpu) for gpu in gpus], **_impossible(reasons)}
 
@@ -180,6 +187,25 @@ def _read_engine(text: str) -> tuple[dict[str, float], list[str]]:
         else:
             figures[name] = figures.get(name, 0.0) + number
     return {name: figures[name] for name in figures if name not in reasons}, list(reasons.values())
+
+
+def _of_engine(rows: list[dict[str, Any]], memory: str) -> list[dict[str, Any]]:
+    """Rows of the GPUs that the engine may use; all of them where amd-smi says no memory.
+
+    + memory: key of their memory in MiB
+    """
+    totals = [row[memory] for row in rows]
+    if all(total is None for total in totals):
+        return rows
+    return [rows[row] for row, _ in engine_rows(totals, _environment())]
+
+
+def _environment() -> dict[str, str]:
+    """The engine's, which may hide GPUs from it."""
+    try:
+        return parse_environment(ENGINE_ENVIRONMENT.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return {}
 
 
 def _impossible(reasons: list[str]) -> dict[str, Any]:
