@@ -13,6 +13,7 @@ from rocminfra.model_files.json_files import is_pointer, pointer_words, read_jso
 from rocminfra.planning.model.spec import UnknownModelError
 from rocminfra.planning.model.weight_files import (
     INDEX,
+    UNFINISHED,
     Index,
     missing_files,
     read_index,
@@ -46,9 +47,11 @@ def read_weights(folder: Path) -> Weights | None:
     Raises :class:`UnknownModelError` for files that cannot be read, that are Git LFS's pointers,
     that end before their tensors do, or that are missing while others are there.
     """
-    names = sorted(
-        entry.name for entry in os.scandir(folder) if entry.name.endswith(".safetensors")
-    )
+    entries = sorted(entry.name for entry in os.scandir(folder))
+    names = [name for name in entries if name.endswith(".safetensors")]
+    unfinished = [name for name in entries if name.endswith(UNFINISHED)]
+    if unfinished:
+        raise UnknownModelError(f"{folder} is half a download: it holds {unfinished[0]}")
     index = _index(folder)
     wanted = weight_files(names, index)
     lost = [name for name in wanted if name in names and not (folder / name).exists()]

@@ -22,6 +22,9 @@ FOREIGN_FOLDERS = (".git", ".cache", "original")
 # (git-lfs/docs/spec.md, "The Pointer"), and the longest note that it writes.
 POINTER_START = b"version https://git-lfs.github.com/spec/v1"
 MOST_POINTER_BYTES = 1_024
+# What downloaders keep beside a file, or as its name, until it is whole (aria2 and others make it
+# as long as it will be at once, so that its size says nothing).
+UNFINISHED = (".aria2", ".incomplete", ".part", ".crdownload")
 # As transformers and huggingface_hub name the parts of a checkpoint.
 _PART = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors$")
 _MOST_PARTS = 10_000

@@ -120,3 +120,12 @@ def test_a_few_masks_are_no_quantization(tmp_path: Path) -> None:
     shard(tmp_path / "model-1.safetensors", 16_060_522_496, header_only=True)
     shard(tmp_path / "model-2.safetensors", 4_096, "U8")
     assert load_model(str(tmp_path)).weights_bytes == 16_060_526_592
+
+
+@pytest.mark.parametrize("ending", [".aria2", ".incomplete", ".part"])
+def test_a_download_that_goes_on_is_half_a_download(tmp_path: Path, ending: str) -> None:
+    """Its size says nothing: some make the file as long as it will be at once."""
+    shard(tmp_path / "model.safetensors", 100)
+    (tmp_path / f"model.safetensors{ending}").write_bytes(b"")
+    with pytest.raises(UnknownModelError, match=rf"half a download.*model\.safetensors\{ending}"):
+        tensor_bytes(tmp_path)
