@@ -11,9 +11,10 @@ from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from rocminfra.facts.model_folder import MANIFEST, CopiedFile, Folder, ModelFolder
+from rocminfra.failure import Argument, Do, ExitCode, Failure
 from rocminfra.model_files import files_to_serve, folder_problem
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
+from rocminfra.operations.host_failures import exclude, fail
 
 # Files up to this size are hashed at every run; a larger one (a shard of the weights) only when
 # its size or modification time differs from when it was copied.
@@ -30,7 +31,7 @@ def gate(source: str) -> None:
     """
     problem = _problem(source)
     if problem is not None:
-        take_out(state, host, problem)
+        exclude(state, host, problem)
 
 
 @operation()
@@ -60,11 +61,12 @@ def copied(source: str, destination: str) -> Commands:
     if strangers:
         yield fail(
             Failure(
-                FailureKind.REFUSED,
+                ExitCode.REFUSED,
                 f"{destination} holds files that were not copied there from {source}",
-                why=tuple(strangers[:5]),
-                next_command=f"move {destination} away on the host, or give the source's folder "
-                "another name",
+                tuple(strangers[:5]),
+                Do(
+                    f"move {destination} away on the host, or give the source's folder another name"
+                ),
             )
         )
         return
@@ -82,20 +84,21 @@ def copied(source: str, destination: str) -> Commands:
 
 
 def _problem(source: str) -> Failure | None:
+    argument = Argument("model_folder", "source")
     if not (Path(source) / "config.json").is_file():
         return Failure(
-            FailureKind.SETTINGS,
-            f"model.source {source} is not a model's folder: it holds no config.json",
-            next_command=f"ls {source}",
+            ExitCode.SETTINGS,
+            f"{source} is not a model's folder: it holds no config.json",
+            next=Do(f"ls {source}; then set ", argument),
         )
     problem = folder_problem(Path(source))
     if problem is None:
         return None
     return Failure(
-        FailureKind.SETTINGS,
-        f"model.source {source} is not whole, and an engine would not start with it",
-        why=(problem,),
-        next_command=f"fetch the folder again; rocminfra capacity --model {source} reads it",
+        ExitCode.SETTINGS,
+        f"{source} is not whole, and an engine would not start with it",
+        (problem,),
+        Do("fetch its files again, or set ", argument),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rocminfra.planning.capacity.capacity import Capacity, Serving, capacity
-from rocminfra.planning.capacity.remedies import remedies
+from rocminfra.planning.capacity.remedies import Remedy, remedies
 from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.gpus.gpu_selection import hiding_variables, visible
 from rocminfra.planning.model.spec import ModelSpec
@@ -69,12 +69,12 @@ class DoesNotFit:
 
     + what: one sentence
     + why: the evidence, and what would make it fit, a line each
-    + setting: the smallest setting that would, or None
+    + remedy: the smallest change that would make it fit, or None
     """
 
     what: str
     why: tuple[str, ...]
-    setting: str | None
+    remedy: Remedy | None
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def _too_few(wanted: int, seen: int, there: int, environment: Mapping[str, str])
     if seen < there:
         hiding = ", ".join(f"{key}={value}" for key, value in hiding_variables(environment).items())
         what += f", of which the engine sees {seen} ({hiding} in engine.environment)"
-    return DoesNotFit(what, (), f"vllm.tensor_parallel_size={seen}" if seen else None)
+    remedy = Remedy("as many as there are", "tensor_parallel", f"{seen}")
+    return DoesNotFit(what, (), remedy if seen else None)
 
 
 def gpu_of(memory_mib: int) -> Gpu:
@@ -158,7 +159,7 @@ def _does_not_fit(planned: Capacity) -> DoesNotFit:
         return DoesNotFit(f"{spec.name} cannot be served: {planned.refused}", (), None)
     missing = planned.needed_bytes - planned.kv_bytes_at_best
     found = remedies(planned)
-    setting = next((remedy.setting for remedy in found if remedy.setting is not None), None)
+    smallest = next((remedy for remedy in found if remedy.argument is not None), None)
     return DoesNotFit(
         f"{spec.name} does not fit {gpus}: {missing / GIB:.1f} GiB a GPU are missing",
         (
@@ -170,7 +171,7 @@ def _does_not_fit(planned: Capacity) -> DoesNotFit:
             f"{planned.serving.max_model_len:,} tokens",
             *(f"it would fit with {remedy.words}" for remedy in found),
         ),
-        setting,
+        smallest,
     )
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failing import next_of
 from pyinfra.context import ctx_state
 
 from rocminfra.facts.engine_cache import EngineCache, EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
+from rocminfra.failure import ExitCode
 from rocminfra.operations import capacity
-from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.operations.host_failures import failures
 from rocminfra.planning.capacity.fit import DoesNotFit, Fits, NotChecked
 from rocminfra.planning.model.reference import REFERENCE_NAME
 
@@ -30,8 +32,8 @@ def test_a_model_that_cannot_fit_takes_the_host_out(scripted: Any) -> None:
     with_state.active_hosts = {scripted}
     assert isinstance(capacity.gate(REFERENCE_NAME), DoesNotFit)
     (failure,) = failures(scripted)
-    assert failure.kind is FailureKind.UNFIT
-    assert failure.next_command == "rocminfra plan --data vllm.tensor_parallel_size=4"
+    assert failure.kind is ExitCode.UNFIT
+    assert next_of(failure) == "the same command with --data vllm.tensor_parallel_size=4"
     assert with_state.active_hosts == set()
 
 
@@ -91,7 +93,7 @@ def test_gpus_that_the_environment_hides_are_none_of_the_engines(scripted: Any) 
         "tensor_parallel_size is 2 and the host has 2 GPUs, of which the engine sees 1 "
         "(HIP_VISIBLE_DEVICES=1 in engine.environment)"
     )
-    assert failure.next_command == "rocminfra plan --data vllm.tensor_parallel_size=1"
+    assert next_of(failure) == "the same command with --data vllm.tensor_parallel_size=1"
 
 
 def test_partitions_are_small_gpus(scripted: Any) -> None:

@@ -98,6 +98,31 @@ def test_a_signal_ends_what_the_batch_started(number: signal.Signals) -> None:
     assert wait_until(lambda: not runs(f"sleep {marker}"), 5)
 
 
+def test_a_client_that_goes_away_ends_what_the_batch_started_children_included() -> None:
+    marker = f"867{os.getpid()}"
+    text = command_line([f"sh -c 'echo; sleep 1{marker} & sleep 2{marker}'"], NONCE, Limits())
+    with subprocess.Popen(
+        shlex.split(text), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert wait_until(lambda: runs(f"sleep 1{marker}") and runs(f"sleep 2{marker}"), 30)
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+    assert wait_until(lambda: not runs(marker), 5)
+
+
+def test_a_batch_out_of_time_answers_what_ended_and_ends_the_rest() -> None:
+    marker = f"868{os.getpid()}"
+    commands = ["sh -c 'echo done'", *(f"sh -c 'sleep {n}{marker}'" for n in range(1, 10))]
+    answers, _, complete = batch(commands, "", Limits(parallel=4, batch_seconds=1))
+    assert complete
+    assert answers.pop(0) == b"done\n"
+    # Some were given up, the others never started; none has an answer.
+    assert set(answers) <= set(range(1, 10))
+    assert not any(answers.values())
+    assert wait_until(lambda: not runs(marker), 5)
+
+
 def test_commands_travel_as_ssh_sends_them_whatever_the_hosts_encoding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
