@@ -21,6 +21,7 @@ from rocminfra.host.bench.attempt import (
 )
 from rocminfra.host.bench.control_group import Launcher
 from rocminfra.host.bench.files import read_json, write_json
+from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch
 from rocminfra.planning.bench import guidellm_report, retry
 from rocminfra.planning.bench.points import Finished, Outcome, Point
@@ -197,6 +198,8 @@ def _conclude(
     _judge(scenario, folder, findings)
     _compare_with_engine(attempt.before, attempt.after, findings)
     findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
+    for reason in impossible_samples(folder):
+        findings.doubt(reason)
 
 
 def _judge(scenario: ScenarioRecord, folder: Path, findings: Findings) -> None:

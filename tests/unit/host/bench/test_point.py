@@ -12,10 +12,13 @@ from bench_fakes import FakeEngine, calls, fake_guidellm, is_gone, job, scenario
 
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.point import finished, peaks, read_point, run_point
+from rocminfra.host.bench.sample_gate import impossible_samples
+from rocminfra.host.bench.telemetry import fetch as telemetry_fetch
 from rocminfra.planning.bench.points import Point
-from rocminfra.planning.bench.records import PointRecord
+from rocminfra.planning.bench.records import PointRecord, read
 from rocminfra.planning.bench.retry import Patience
 
+IMPOSSIBLE = Path(__file__).parents[2] / "planning" / "bench" / "impossible"
 POINT = Point("01-concurrent-4", "concurrent", streams=4)
 PATIENCE = Patience(silence_s=0.6, idle_s=0.5, look_s=0.05)
 
@@ -177,6 +180,48 @@ def test_peaks_pass_over_samples_that_failed(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     assert peaks(path) == {"kv_cache_usage": 0.9, "running": 3}
     assert peaks(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize("case", ["negative-ttft", "nan-itl"])
+def test_a_point_with_impossible_figures_is_invalid(
+    case: str, measure: Callable[..., PointRecord], program: Path, tmp_path: Path
+) -> None:
+    text = (IMPOSSIBLE / f"{case}.json").read_text(encoding="utf-8")
+    (program.parent / "report.json").write_text(text, encoding="utf-8")
+    record = measure()
+    assert record.outcome == "invalid"
+    assert record.reasons[0].startswith("impossible figure of GuideLLM: ")
+    written = (tmp_path / POINT.name / "point.json").read_text(encoding="utf-8")
+    assert (
+        read(PointRecord, json.loads(written, parse_constant=pytest.fail), "point.json") == record
+    )
+
+
+def test_what_was_sampled_beside_a_point_is_judged_too(tmp_path: Path) -> None:
+    assert impossible_samples(tmp_path) == ()
+    samples = [{"gpus": [], "impossible": ["impossible figure of amd-smi: GPU 0: power_w is -3"]}]
+    lines = "".join(json.dumps(sample) + "\n" for sample in [*samples * 2, {"error": "refused"}])
+    (tmp_path / "telemetry.jsonl").write_text(lines)
+    (tmp_path / "metrics_after.prom").write_text("vllm:kv_cache_usage_perc 1.39\n")
+    usage, power = impossible_samples(tmp_path)
+    assert usage.endswith("vllm:kv_cache_usage_perc is 1.39, above 1")
+    assert power.endswith("power_w is -3 (in 2 samples)")
+
+
+def test_an_engine_that_says_what_cannot_be_makes_its_point_invalid(
+    measure: Callable[..., PointRecord], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = "vllm:kv_cache_usage_perc NaN\nvllm:generation_tokens_total 5\n"
+    monkeypatch.setattr("rocminfra.host.bench.point.fetch", _instead(page))
+    monkeypatch.setattr("rocminfra.host.bench.telemetry.fetch", lambda _url: page)
+    record = measure()
+    assert record.outcome == "invalid"
+    assert any("kv_cache_usage_perc is nan" in reason for reason in record.reasons)
+    assert "kv_cache_usage" not in record.engine["peaks"]
+
+
+def _instead(page: str) -> Callable[[str], str]:
+    return lambda url: page if url.endswith("/metrics") else telemetry_fetch(url)
 
 
 def test_a_hang_after_the_load_is_repeated_once_with_another_seed(
