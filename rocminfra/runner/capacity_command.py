@@ -12,6 +12,7 @@ from rocminfra.planning.gpus import GPUS
 from rocminfra.planning.model_spec import UnknownModelError
 from rocminfra.planning.overhead import GIB, measured
 from rocminfra.planning.reference_model import REFERENCE_NAME
+from rocminfra.planning.track_record import caveat
 from rocminfra.runner import printing
 from rocminfra.runner.as_json import dump, error_document
 from rocminfra.runner.capacity_json import capacity_document
@@ -126,6 +127,8 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
         return code
     for line in capacity_lines(plan):
         print(line)
+    if (line := caveat(spec, gpu, options["count"])) is not None:
+        printing.message(line)
     if not plan.chosen.fits and plan.remedies and plan.remedies[0].setting is not None:
         printing.message(f"next: rocminfra apply --data {plan.remedies[0].setting}")
     return code

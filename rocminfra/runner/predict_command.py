@@ -20,6 +20,7 @@ from rocminfra.planning.prediction import DoesNotFitError, Variant
 from rocminfra.planning.published import Comparison, compare, predict_reference
 from rocminfra.planning.reference_model import REFERENCE_NAME
 from rocminfra.planning.sensitivity import Effect, effects
+from rocminfra.planning.track_record import caveat
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report.prediction_svg import Panel, prediction_svg
 from rocminfra.runner import printing
@@ -294,3 +295,7 @@ def _print(answer: _Answer) -> None:
         print(line)
     if answer.variant.tensor_parallel > 1:
         printing.message("the exchange between GPUs is not modelled: this is a bound")
+    asked = [answer.variant, *(outcome.variant for outcome in answer.outcomes)]
+    caveats = [caveat(one.spec, one.gpu, one.tensor_parallel) for one in asked]
+    if (line := next(filter(None, caveats), None)) is not None:
+        printing.message(line)
