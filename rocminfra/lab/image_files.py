@@ -23,6 +23,7 @@ PLANNING_MODULES = (
     "gpus",
     "kv_cache",
     "latency",
+    "latency_constants",
     "model_shape",
     "requests",
     "scheduler",

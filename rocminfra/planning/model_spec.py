@@ -74,6 +74,11 @@ class ModelSpec:
         return self.vision_parameters > 0
 
     @property
+    def vocabulary(self) -> int:
+        """Entries of the vocabulary."""
+        return self.embedding_parameters // self.hidden
+
+    @property
     def kinds(self) -> tuple[LayerKind, ...]:
         """Kinds of its layers, each once."""
         return tuple(dict.fromkeys(layer.kind for layer in self.layers))
@@ -128,6 +133,7 @@ class ModelSpec:
             experts=self.experts,
             head_parameters=self.head_parameters,
             kv_values=tensor_parallel * sum(layer.values(tensor_parallel) for layer in self.layers),
+            residual=self.hidden,
         )
 
     def renamed(self, name: str) -> ModelSpec:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rocminfra.planning.bench_points import Finished, Outcome, Point, Stage, next_points
-from rocminfra.planning.capacity import Serving, capacity
+from rocminfra.planning.capacity import Capacity, Serving, capacity
 from rocminfra.planning.engine_core import EngineCore
 from rocminfra.planning.gpus import MI300X, Gpu
-from rocminfra.planning.latency import LatencyConstants, LatencyModel
+from rocminfra.planning.latency import LatencyModel
+from rocminfra.planning.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.model_spec import ModelSpec
+from rocminfra.planning.overhead import GIB
 from rocminfra.planning.point_figures import PointFigures, figures
 from rocminfra.planning.requests import Request
 from rocminfra.planning.scheduler import SchedulerConfig
@@ -24,6 +26,9 @@ from rocminfra.planning.workload import Workload
 # megapixel. An estimate for one modern core, published nowhere; what it moves stands in the
 # document.
 PREPROCESS_S_PER_MEGAPIXEL = 0.1
+# From the client's request to the scheduler's queue: HTTP, chat template, tokenizer, and the
+# client's own turn between two requests. Fitted on published times to the first token.
+CLIENT_S = 0.006
 
 
 class DoesNotFitError(ValueError):
@@ -35,11 +40,11 @@ class Variant:
     """What is to be predicted.
 
     + spec, gpu, serving: which engine
-    + tensor_parallel: GPUs of one engine; their exchange is not modelled, so more than one is a
-      bound and no prediction
+    + tensor_parallel: GPUs of one engine
     + replicas: engines side by side, with the requests dealt out evenly
-    + constants: what is reached of the GPU's peaks
+    + given_constants: what is reached of the GPU's peaks; None takes what is known of the GPU
     + preprocess_s_per_megapixel: of the serving host
+    + client_s: from a client's request to the scheduler's queue
     """
 
     spec: ModelSpec
@@ -47,8 +52,16 @@ class Variant:
     serving: Serving = field(default_factory=Serving)
     tensor_parallel: int = 1
     replicas: int = 1
-    constants: LatencyConstants = field(default_factory=LatencyConstants)
+    given_constants: LatencyConstants | None = None
     preprocess_s_per_megapixel: float = PREPROCESS_S_PER_MEGAPIXEL
+    client_s: float = CLIENT_S
+
+    @property
+    def constants(self) -> LatencyConstants:
+        """The constants that count."""
+        if self.given_constants is not None:
+            return self.given_constants
+        return constants_of(self.gpu).constants
 
 
 @dataclass(frozen=True)
@@ -112,8 +125,8 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
     Raises :class:`DoesNotFitError`.
     """
     planned = capacity(variant.spec, variant.gpu, variant.serving, variant.tensor_parallel)
-    if not planned.fits:
-        missing = f"{-planned.headroom_bytes / 1024**3:.1f} GiB a GPU are missing"
+    if not planned.may_fit:
+        missing = f"{-planned.headroom_bytes / GIB:.1f} GiB a GPU are missing"
         raise DoesNotFitError(
             f"{variant.spec.name} does not fit {variant.tensor_parallel} x {variant.gpu.name}: "
             f"{planned.refused or missing}"
@@ -125,12 +138,18 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
         pixels = serving.max_pixels or vision.max_pixels
         largest = pixels // (vision.patch * vision.merge) ** 2
     return SchedulerConfig(
-        num_gpu_blocks=planned.kv_blocks,
+        num_gpu_blocks=max(2, expected_blocks(planned)),
+        block_size=serving.block_size,
         max_num_seqs=serving.max_num_seqs,
         max_num_batched_tokens=serving.max_num_batched_tokens,
         max_model_len=serving.max_model_len,
         encoder_tokens=max(serving.max_num_batched_tokens, largest),
     )
+
+
+def expected_blocks(planned: Capacity) -> int:
+    """Blocks that the engine most likely has; the worst case says whether it starts at all."""
+    return max(0, planned.kv_bytes_expected) // planned.block_bytes
 
 
 @dataclass(frozen=True)
@@ -164,7 +183,17 @@ def _predict_point(
             break
         share = _Share(workload, replica, variant.replicas)
         core = EngineCore(config, latency)
-        traces.append(run(core, share, load, timing.seconds, variant.preprocess_s_per_megapixel))
+        traces.append(
+            run(
+                core,
+                share,
+                load,
+                timing.seconds,
+                variant.preprocess_s_per_megapixel,
+                variant.client_s,
+                timing.warmup_s,
+            )
+        )
     return PredictedPoint(point, figures(traces, timing.warmup_s), tuple(traces))
 
 

@@ -51,8 +51,8 @@ def _changed(variant: Variant) -> Iterator[tuple[str, Variant, Variant]]:
         value = {**vars(variant.constants)}[name]
         yield (
             name,
-            replace(variant, constants=replace(variant.constants, **{name: value * (1 - CHANGE)})),
-            replace(variant, constants=replace(variant.constants, **{name: value * (1 + CHANGE)})),
+            replace(variant, given_constants=replace(variant.constants, **{name: value * (1 - CHANGE)})),
+            replace(variant, given_constants=replace(variant.constants, **{name: value * (1 + CHANGE)})),
         )
     host = variant.preprocess_s_per_megapixel
     yield (

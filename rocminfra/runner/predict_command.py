@@ -14,7 +14,7 @@ import yaml
 from rocminfra.model_files import load_model
 from rocminfra.planning.calibration import CalibrationError, calibrate
 from rocminfra.planning.capacity import Serving
-from rocminfra.planning.latency import LatencyConstants
+from rocminfra.planning.latency_constants import LatencyConstants
 from rocminfra.planning.model_spec import PredictionUnsupportedError, UnknownModelError
 from rocminfra.planning.prediction import DoesNotFitError, Variant
 from rocminfra.planning.published import Comparison, compare, predict_reference

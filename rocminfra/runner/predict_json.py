@@ -8,7 +8,7 @@ from typing import Any
 
 from rocminfra import __version__
 from rocminfra.planning.cost import usd_per_million_tokens
-from rocminfra.planning.latency import LatencyConstants
+from rocminfra.planning.latency_constants import LatencyConstants
 from rocminfra.planning.model_spec import ModelSpec
 from rocminfra.planning.prediction import PredictedPoint
 from rocminfra.planning.published import Comparison

@@ -11,7 +11,7 @@ from rocminfra.planning.alternatives import alternatives
 from rocminfra.planning.bench_points import Stage
 from rocminfra.planning.capacity import Serving, capacity
 from rocminfra.planning.gpus import GPUS, MI300X
-from rocminfra.planning.latency import LatencyConstants
+from rocminfra.planning.latency_constants import LatencyConstants
 from rocminfra.planning.model_shape import QWEN2_VL_72B, VisionShape
 from rocminfra.planning.prediction import (
     PREPROCESS_S_PER_MEGAPIXEL,

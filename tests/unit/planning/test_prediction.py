@@ -19,7 +19,7 @@ from rocminfra.planning.bench_points import Point, Stage, StageKind
 from rocminfra.planning.calibration import CalibrationError, Measured, calibrate
 from rocminfra.planning.capacity import Serving, capacity
 from rocminfra.planning.gpus import A100_80, GPUS, MI325X
-from rocminfra.planning.latency import LatencyConstants
+from rocminfra.planning.latency_constants import LatencyConstants
 from rocminfra.planning.model_shape import VisionShape
 from rocminfra.planning.point_figures import PointFigures
 from rocminfra.planning.prediction import (
@@ -144,7 +144,7 @@ def test_no_latency_is_below_its_floor() -> None:
     ideal = dataclasses.replace(
         LatencyConstants(), bandwidth_fraction=1.0, compute_fraction=1.0, step_overhead_s=0.0
     )
-    variant = dataclasses.replace(BASE, constants=ideal)
+    variant = dataclasses.replace(BASE, given_constants=ideal)
     found = predict(variant, [Stage("synchronous")], SyntheticText(100, 100), Timing(30))
     assert (found[0].figures.itl_median_s or 0) > 0.02697
 
@@ -168,7 +168,7 @@ def test_mixtures_read_more_experts_when_there_are_more_tokens() -> None:
 
 def measured_points(constants: LatencyConstants) -> list[Measured]:
     """What a run on a GPU with these constants would have measured."""
-    variant = dataclasses.replace(BASE, constants=constants)
+    variant = dataclasses.replace(BASE, given_constants=constants)
     timing = Timing(60)
     points = [
         Point("01-synchronous", "synchronous"),
