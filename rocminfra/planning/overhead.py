@@ -1,9 +1,10 @@
 """What an engine needs besides weights and KV cache: activations, graphs, buffers, the encoder.
 
-It cannot be derived from a configuration alone. For the reference model it is calibrated: it is what
-is left when the published KV cache is taken off, so the KV cache of the reference run is an input
-here and no prediction. For every other model it is a range: what start-up logs of others showed
-(``benchmarks/published/capacity.yaml``), and a worst case beyond all of them. Standard library only.
+It cannot be derived from a configuration alone. For the reference model it is calibrated: it is
+what is left when the published KV cache is taken off, so the KV cache of the reference run is an
+input here and no prediction. For every other model it is a range: what start-up logs of others
+showed (``benchmarks/published/capacity.yaml``), and a worst case beyond them. Standard library
+only.
 """
 
 from __future__ import annotations
@@ -115,8 +116,8 @@ def expected(
         entries = seqs * spec.vocabulary
         base = _more(base, 0, entries * _SAMPLER_BYTES, entries * _MOST_SAMPLER_BYTES)
         parts.append(
-            f"{entries * _SAMPLER_BYTES / GIB:.1f} to {entries * _MOST_SAMPLER_BYTES / GIB:.1f} GiB "
-            f"for sampling {seqs:,} more sequences"
+            f"{entries * _SAMPLER_BYTES / GIB:.1f} to "
+            f"{entries * _MOST_SAMPLER_BYTES / GIB:.1f} GiB for sampling {seqs:,} more sequences"
         )
     if tensor_parallel > 1:
         is_amd = gpu is None or gpu.is_meshed
@@ -133,9 +134,7 @@ def expected(
 
 
 def _more(base: Overhead, low: int, likely: int, high: int) -> Overhead:
-    return replace(
-        base, low=base.low + low, high=base.high + high, likely=base.expected + likely
-    )
+    return replace(base, low=base.low + low, high=base.high + high, likely=base.expected + likely)
 
 
 def _at_usual_budget(spec: ModelSpec, max_pixels: int | None, tensor_parallel: int) -> Overhead:

@@ -80,11 +80,15 @@ class Timing:
 
 @dataclass(frozen=True)
 class PredictedPoint:
-    """One point of a scenario, with a trace for every replica."""
+    """One point of a scenario, with a trace for every replica.
+
+    + is_limited: whether the number of its requests ends it, and not time
+    """
 
     point: Point
     figures: PointFigures
     traces: tuple[Trace, ...]
+    is_limited: bool = False
 
 
 def predict(
@@ -194,7 +198,8 @@ def _predict_point(
                 timing.warmup_s,
             )
         )
-    return PredictedPoint(point, figures(traces, timing.warmup_s), tuple(traces))
+    is_limited = all(trace.ended is not None for trace in traces)
+    return PredictedPoint(point, figures(traces, timing.warmup_s), tuple(traces), is_limited)
 
 
 def _load(point: Point, timing: Timing, replica: int, replicas: int) -> Load:

@@ -12,8 +12,8 @@ It keeps the rules that shape latency and leaves everything else out:
 - an image is encoded as a whole before the first token of it is computed, within a budget a step
   and a cache of bounded size.
 
-Prefix caching is an input: a request says how many of its first tokens are cached, and those are not
-computed. Their blocks are counted for every sequence, as if none were shared, which is a lower bound.
+Prefix caching is an input: a request says how many of its first tokens are cached, and those are
+not computed. Their blocks are counted for every sequence, as if none were shared: a lower bound.
 Source: ``vllm/v1/core/sched/scheduler.py`` and ``kv_cache_manager.py`` of vLLM 0.20.
 Standard library only: the engine simulator's image carries this file.
 """

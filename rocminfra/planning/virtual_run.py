@@ -100,12 +100,12 @@ class Trace:
     """
 
     seconds: float
-    ended: float | None = None
-    gaps: dict[int, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     preemptions: int = 0
     steps: int = 0
+    ended: float | None = None
+    gaps: dict[int, int] = field(default_factory=dict)
 
 
 def run(

@@ -118,6 +118,7 @@ class ScannedPages:
     + text_tokens: question and chat template; what the published median of 4,996 leaves for them
     + output_median, output_spread: of an answer's tokens; 19 is published
     + seed: another one is another draw of pages and answers
+    + prefix_share: share of the prompt, image included, that the prefix cache holds
     """
 
     vision: VisionShape
@@ -129,6 +130,7 @@ class ScannedPages:
     output_median: float = 19.0
     output_spread: float = 0.0
     seed: int = 42
+    prefix_share: float = 0.0
 
     def request(self, number: int) -> Request:
         """The request with this number."""
@@ -138,8 +140,13 @@ class ScannedPages:
         image = ImageSpan(before, grid.tokens, grid.patches)
         draw = random.Random(f"{self.seed}/answer/{number}")
         output = self.output_median * math.exp(draw.gauss(0.0, self.output_spread))
+        prompt = grid.tokens + self.text_tokens
         return Request(
-            f"r{number}", grid.tokens + self.text_tokens, max(1, round(output)), (image,)
+            f"r{number}",
+            prompt,
+            max(1, round(output)),
+            (image,),
+            cached(prompt, self.prefix_share),
         )
 
     def pixels(self, number: int) -> int:

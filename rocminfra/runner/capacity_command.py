@@ -12,7 +12,6 @@ from rocminfra.planning.gpus import GPUS
 from rocminfra.planning.model_spec import UnknownModelError
 from rocminfra.planning.overhead import GIB, measured
 from rocminfra.planning.reference_model import REFERENCE_NAME
-from rocminfra.planning.track_record import caveat
 from rocminfra.runner import printing
 from rocminfra.runner.as_json import dump, error_document
 from rocminfra.runner.capacity_json import capacity_document
@@ -20,7 +19,14 @@ from rocminfra.runner.capacity_plan import plan_capacity
 from rocminfra.runner.capacity_printing import capacity_lines
 from rocminfra.runner.errors import CommandError
 from rocminfra.runner.exit_codes import ExitCode
-from rocminfra.runner.planning_options import Finite, gpu_option, model_option, page_size
+from rocminfra.runner.planning_options import (
+    block_size_option,
+    dtype_option,
+    gpu_option,
+    model_option,
+    overhead_option,
+    page_size,
+)
 
 
 @click.command()
@@ -38,13 +44,7 @@ from rocminfra.runner.planning_options import Finite, gpu_option, model_option, 
 @click.option(
     "--utilization", type=float, default=0.92, show_default=True, help="--gpu-memory-utilization"
 )
-@click.option(
-    "--dtype",
-    type=click.Choice(["auto", "bfloat16", "float16", "float32"]),
-    default="auto",
-    show_default=True,
-    help="of the weights as they are loaded",
-)
+@dtype_option
 @click.option(
     "--kv-cache-dtype",
     type=click.Choice(["auto", "fp8"]),
@@ -71,12 +71,8 @@ from rocminfra.runner.planning_options import Finite, gpu_option, model_option, 
     show_default=True,
     help="requests with a page that are wanted at once",
 )
-@click.option(
-    "--overhead-gib",
-    type=Finite(min=0, max=1_024),
-    default=None,
-    help="what a running engine of this kind showed to need besides weights and KV cache",
-)
+@block_size_option
+@overhead_option
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout")
 def capacity(as_json: bool, **options: Any) -> ExitCode:
     """Say whether a model fits a GPU, and how many tokens its KV cache keeps.
@@ -107,6 +103,7 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
             max_num_batched_tokens=options["max_num_batched_tokens"],
             kv_dtype_bytes=1 if options["kv_cache_dtype"] == "fp8" else 2,
             max_pixels=options["max_pixels"],
+            block_size=options["block_size"],
             overhead=None if overhead_gib is None else measured(int(overhead_gib * GIB)),
         )
         gpu = GPUS[options["gpu"]]
@@ -127,8 +124,6 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
         return code
     for line in capacity_lines(plan):
         print(line)
-    if (line := caveat(spec, gpu, options["count"])) is not None:
-        printing.message(line)
     if not plan.chosen.fits and plan.remedies and plan.remedies[0].setting is not None:
         printing.message(f"next: rocminfra apply --data {plan.remedies[0].setting}")
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +12,16 @@ from typing import Any
 import click
 import yaml
 
+from rocminfra.bench.scenario import Scenario
 from rocminfra.model_files import load_model
 from rocminfra.planning.calibration import CalibrationError, calibrate
 from rocminfra.planning.capacity import Serving
-from rocminfra.planning.latency_constants import LatencyConstants
 from rocminfra.planning.model_spec import PredictionUnsupportedError, UnknownModelError
+from rocminfra.planning.overhead import GIB, measured
 from rocminfra.planning.prediction import DoesNotFitError, Variant
 from rocminfra.planning.published import Comparison, compare, predict_reference
 from rocminfra.planning.reference_model import REFERENCE_NAME
 from rocminfra.planning.sensitivity import Effect, effects
-from rocminfra.planning.track_record import caveat
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report.prediction_svg import Panel, prediction_svg
 from rocminfra.runner import printing
@@ -29,9 +30,12 @@ from rocminfra.runner.errors import CommandError
 from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.runner.planning_options import (
     Finite,
+    block_size_option,
+    dtype_option,
     gpu_key,
     kv_dtype,
     model_option,
+    overhead_option,
     pixels,
     positive,
     several,
@@ -47,6 +51,7 @@ from rocminfra.runner.predict_printing import (
 from rocminfra.runner.predict_run import (
     REFERENCE_SCENARIOS,
     Outcome,
+    Question,
     choices,
     predict_all,
     scenario,
@@ -62,8 +67,15 @@ from rocminfra.settings_problems import SettingsError
     "--gpu", metavar="GPU[,GPU]", callback=several(gpu_key), default="mi300x", show_default=True
 )
 @click.option(
-    "--count", type=click.IntRange(1, 64), default=1, show_default=True, help="GPUs of one engine"
+    "--count",
+    "--tensor-parallel",
+    "count",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="GPUs of one engine",
 )
+@dtype_option
 @click.option(
     "--replicas", callback=several(positive), default="1", show_default=True, help="engines"
 )
@@ -81,6 +93,34 @@ from rocminfra.settings_problems import SettingsError
 @click.option("--kv-cache-dtype", callback=several(kv_dtype), default="auto", show_default=True)
 @click.option("--utilization", type=float, default=0.92, show_default=True)
 @click.option("--max-model-len", type=click.IntRange(1), default=None, help="[default: 16384]")
+@block_size_option
+@overhead_option
+@click.option(
+    "--prefix-hits",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="share of a prompt's tokens that the prefix cache holds",
+)
+@click.option(
+    "--speculative-config", default=None, help="refused: speculative decoding is not modelled"
+)
+@click.option(
+    "--prompt-tokens", type=click.IntRange(1), default=None, help="without a scenario's file"
+)
+@click.option("--output-tokens", type=click.IntRange(1), default=None, help="likewise")
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=None, help="likewise: requests in flight"
+)
+@click.option(
+    "--rate", type=Finite(min=0, min_open=True), default=None, help="likewise: requests a second"
+)
+@click.option(
+    "--requests",
+    type=click.IntRange(1),
+    default=None,
+    help="likewise: how many [default: for 300 s]",
+)
 @click.option(
     "--usd-per-hour",
     type=Finite(min=0),
@@ -112,6 +152,7 @@ def predict(as_json: bool, **options: Any) -> ExitCode:
     \b
     rocminfra predict
     rocminfra predict docvqa --max-pixels none,1003520 --gpu mi300x,mi325x
+    rocminfra predict --model ./model --prompt-tokens 1000 --output-tokens 200 --concurrency 32
     rocminfra predict --check
     """
     try:
@@ -135,6 +176,14 @@ class _Answer:
 
 
 def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
+    if options["speculative_config"] is not None:
+        raise CommandError(
+            ExitCode.SETTINGS,
+            "--speculative-config: speculative decoding is not modelled, because how many drafted "
+            "tokens are accepted depends on the texts; without it the time between tokens is "
+            "predicted as it is without drafts",
+            next_command="rocminfra predict   # without --speculative-config",
+        )
     answer = _Answer(_base(options))
     is_check = options["check"] or options["sensitivity"]
     if is_check:
@@ -173,11 +222,14 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
 def _base(options: dict[str, Any]) -> Variant:
     """The variant that all others are made from: its first values."""
     try:
-        spec = load_model(options["model"])
+        spec = load_model(options["model"], options["dtype"])
         spec.shape()
+        overhead_gib = options["overhead_gib"]
         serving = Serving(
             utilization=options["utilization"],
             max_model_len=options["max_model_len"] or min(16_384, spec.max_position),
+            block_size=options["block_size"],
+            overhead=None if overhead_gib is None else measured(int(overhead_gib * GIB)),
         )
         return variant_of(choices(options)[0], Variant(spec, serving=serving))
     except (UnknownModelError, PredictionUnsupportedError) as error:
@@ -189,9 +241,11 @@ def _base(options: dict[str, Any]) -> Variant:
 
 
 def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
-    names = options["scenarios"] or REFERENCE_SCENARIOS
+    question = _question(options)
+    names = options["scenarios"] or (() if question is not None else REFERENCE_SCENARIOS)
+    found: list[Scenario | Question] = [] if question is None else [question]
     try:
-        found = [scenario(name, playbook_root() / "benchmarks") for name in names]
+        found += [scenario(name, playbook_root() / "benchmarks") for name in names]
     except SettingsError as error:
         raise CommandError(
             ExitCode.SETTINGS,
@@ -199,18 +253,55 @@ def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
             tuple(str(problem) for problem in error.problems),
         ) from None
     variants = [(choice, variant_of(choice, base)) for choice in choices(options)]
-    outcomes = predict_all(variants, found, options["usd_per_hour"])
+    outcomes = predict_all(
+        variants, found, options["usd_per_hour"], prefix_share=options["prefix_hits"]
+    )
     if len(outcomes) == 1 and outcomes[0].error is not None:
-        raise _no_prediction(outcomes[0])
+        raise _no_prediction(outcomes[0], options)
     return outcomes
 
 
-def _no_prediction(outcome: Outcome) -> CommandError:
+def _question(options: dict[str, Any]) -> Question | None:
+    """A load that was described by options alone; None without any of them."""
+    load = [options[name] for name in ("concurrency", "rate", "requests")]
+    lengths = [options[name] for name in ("prompt_tokens", "output_tokens")]
+    if all(one is None for one in load + lengths):
+        return None
+    if any(one is None for one in lengths):
+        raise CommandError(
+            ExitCode.SETTINGS,
+            "a load without a scenario's file needs --prompt-tokens and --output-tokens",
+            next_command="rocminfra predict --prompt-tokens 1000 --output-tokens 200 "
+            "--concurrency 32",
+        )
+    concurrency, rate, requests = load
+    return Question(concurrency, rate, requests, *lengths)
+
+
+def _no_prediction(outcome: Outcome, options: dict[str, Any]) -> CommandError:
     error, choice = outcome.error or "", outcome.choice
     if not outcome.is_unfit:
         return CommandError(ExitCode.SETTINGS, error)
-    following = f"rocminfra capacity --gpu {choice.gpu} --count {choice.count}"
-    return CommandError(ExitCode.UNFIT, error, next_command=following)
+    words = ["rocminfra", "capacity"]
+    if options["model"] != REFERENCE_NAME:
+        words += ["--model", options["model"]]
+    words += ["--gpu", choice.gpu, "--count", str(choice.count)]
+    serving = outcome.variant.serving
+    usual = Serving()
+    for name, value, default in (
+        ("--utilization", serving.utilization, usual.utilization),
+        ("--max-model-len", serving.max_model_len, min(16_384, outcome.variant.spec.max_position)),
+        ("--max-num-seqs", serving.max_num_seqs, usual.max_num_seqs),
+        ("--max-num-batched-tokens", serving.max_num_batched_tokens, usual.max_num_batched_tokens),
+        ("--max-pixels", serving.max_pixels, usual.max_pixels),
+        ("--kv-cache-dtype", choice.kv_cache_dtype, "auto"),
+        ("--dtype", options["dtype"], "auto"),
+        ("--block-size", serving.block_size, usual.block_size),
+        ("--overhead-gib", options["overhead_gib"], None),
+    ):
+        if value != default:
+            words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
+    return CommandError(ExitCode.UNFIT, error, next_command=shlex.join(words))
 
 
 def _calibrated(variant: Variant, options: dict[str, Any]) -> tuple[Variant, Sequence[Comparison]]:
@@ -245,7 +336,7 @@ def _check(answer: _Answer, with_sensitivity: bool) -> None:
     path = playbook_root() / "benchmarks" / "reference.yaml"
     reference = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
-        is_default = answer.variant.constants == LatencyConstants()
+        is_default = answer.variant.given_constants is None
         found = predict_reference(answer.variant, reference)
         published = compare(found, reference, is_calibrated_here=is_default)
         answer.heading = "measured, then published" if answer.figures else "published"
@@ -293,9 +384,3 @@ def _print(answer: _Answer) -> None:
         lines += grid_lines(answer.outcomes)
     for line in lines:
         print(line)
-    if answer.variant.tensor_parallel > 1:
-        printing.message("the exchange between GPUs is not modelled: this is a bound")
-    asked = [answer.variant, *(outcome.variant for outcome in answer.outcomes)]
-    caveats = [caveat(one.spec, one.gpu, one.tensor_parallel) for one in asked]
-    if (line := next(filter(None, caveats), None)) is not None:
-        printing.message(line)

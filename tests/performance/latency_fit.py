@@ -202,6 +202,7 @@ def main() -> None:
                             "figure": error[1],
                             "log_error": round(error[2], 4),
                             "count": 1 if run is None else run.variant.tensor_parallel,
+                            "family": "qwen2_vl" if run is None else run.variant.spec.model_type,
                             "experts": run is not None and run.variant.spec.experts is not None,
                             "fp8": run is not None and run.variant.spec.dtype_bytes == 1,
                         }

@@ -177,7 +177,7 @@ def test_a_measured_run_calibrates(tmp_path: Path, capsys: pytest.CaptureFixture
     results = result_folder(tmp_path, itl_ms=45.0, ttft_ms=3_000.0)
     code, found = asked(capsys, "docvqa", "--calibrate", str(results))
     assert code == 0
-    assert found["constants"]["bandwidth_fraction"] < 0.65
+    assert found["constants"]["bandwidth_fraction"] < 0.7
     assert found["constants"]["compute_fraction"] < 0.4
     assert [row["role"] for row in found["figures"]] == ["calibrated on", "calibrated on"]
     assert all(abs(row["error"]) < 0.01 for row in found["figures"])

@@ -1,0 +1,469 @@
+"""Errors of predictions for published runs by constants that never saw their source.
+
+Written by ``tests/performance/latency_fit.py --table``. Standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Errors of one kind of figure in one kind of case.
+
+    + gpu, count, family, has_experts, is_fp8: as :class:`~rocminfra.planning.bands.Case`
+    + kind: ``ttft``, ``itl``, ``latency`` or ``throughput``
+    + errors: logarithms of predicted over measured
+    """
+
+    gpu: str
+    count: int
+    family: str
+    has_experts: bool
+    is_fp8: bool
+    kind: str
+    errors: tuple[float, ...]
+
+    @property
+    def is_amd(self) -> bool:
+        """Whether it was on AMD's GPUs."""
+        return self.gpu.startswith("mi")
+
+
+LEFT_OUT: tuple[LeftOut, ...] = (
+    LeftOut("a100-80", 1, "llama", False, False, "itl", (0.0383,)),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3",
+        False,
+        False,
+        "itl",
+        (
+            -0.1274,
+            -0.3818,
+            -0.2996,
+            -0.1381,
+            0.0031,
+            -0.012,
+            -0.0267,
+            -0.0532,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3",
+        False,
+        False,
+        "latency",
+        (
+            -0.0069,
+            -0.0084,
+            -0.0312,
+            -0.0266,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3",
+        False,
+        False,
+        "throughput",
+        (
+            0.218,
+            -0.1145,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3",
+        False,
+        False,
+        "ttft",
+        (
+            -0.4764,
+            0.0085,
+            -0.0266,
+            -0.232,
+            -0.0484,
+            0.3504,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3",
+        False,
+        True,
+        "itl",
+        (
+            -0.2416,
+            -0.3796,
+            -0.2956,
+            -0.4866,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3",
+        False,
+        True,
+        "throughput",
+        (
+            0.3261,
+            0.3222,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3",
+        False,
+        True,
+        "ttft",
+        (
+            -0.5564,
+            -0.4358,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3_moe",
+        True,
+        False,
+        "itl",
+        (
+            0.3014,
+            0.293,
+            0.2847,
+            0.279,
+            0.2635,
+            0.2483,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3_moe",
+        True,
+        False,
+        "latency",
+        (
+            0.3277,
+            0.3003,
+            0.2961,
+            0.3043,
+            0.3292,
+            0.3627,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        1,
+        "qwen3_moe",
+        True,
+        False,
+        "ttft",
+        (
+            1.004,
+            1.2833,
+            0.4474,
+        ),
+    ),
+    LeftOut(
+        "a100-80",
+        4,
+        "qwen3_moe",
+        True,
+        True,
+        "itl",
+        (
+            -0.0661,
+            -0.0812,
+        ),
+    ),
+    LeftOut("a100-80", 4, "qwen3_moe", True, True, "throughput", (-0.1302,)),
+    LeftOut("a100-80", 4, "qwen3_moe", True, True, "ttft", (-0.3348,)),
+    LeftOut(
+        "a100-80",
+        8,
+        "qwen3_moe",
+        True,
+        False,
+        "itl",
+        (
+            -0.0597,
+            0.2181,
+        ),
+    ),
+    LeftOut("a100-80", 8, "qwen3_moe", True, False, "throughput", (-0.258,)),
+    LeftOut("a100-80", 8, "qwen3_moe", True, False, "ttft", (-0.4009,)),
+    LeftOut("h100-80", 1, "llama", False, False, "itl", (0.041,)),
+    LeftOut(
+        "h100-80",
+        1,
+        "qwen3",
+        False,
+        False,
+        "itl",
+        (
+            -0.6038,
+            -0.4091,
+            -0.7748,
+            -0.5429,
+            0.0573,
+            0.0567,
+        ),
+    ),
+    LeftOut(
+        "h100-80",
+        1,
+        "qwen3",
+        False,
+        False,
+        "throughput",
+        (
+            0.5944,
+            -0.0314,
+            -0.0683,
+        ),
+    ),
+    LeftOut(
+        "h100-80",
+        1,
+        "qwen3",
+        False,
+        False,
+        "ttft",
+        (
+            -1.4407,
+            -0.0544,
+            -1.2995,
+            -1.339,
+        ),
+    ),
+    LeftOut(
+        "h100-80",
+        2,
+        "qwen2",
+        False,
+        False,
+        "itl",
+        (
+            0.0043,
+            0.0052,
+            0.0028,
+            0.0047,
+            0.0033,
+            0.0052,
+            0.0063,
+        ),
+    ),
+    LeftOut(
+        "h100-80",
+        2,
+        "qwen2",
+        False,
+        False,
+        "latency",
+        (
+            0.0042,
+            0.0047,
+            0.0071,
+            0.0348,
+            0.0368,
+            0.0166,
+        ),
+    ),
+    LeftOut(
+        "h100-80",
+        2,
+        "qwen2",
+        False,
+        False,
+        "ttft",
+        (
+            -0.0332,
+            0.1275,
+            0.1038,
+            0.0964,
+        ),
+    ),
+    LeftOut("h100-80", 4, "llama", False, False, "itl", (0.0455,)),
+    LeftOut(
+        "h100-80",
+        4,
+        "qwen3_moe",
+        True,
+        True,
+        "itl",
+        (
+            -0.296,
+            0.2823,
+            -0.3249,
+            0.2866,
+        ),
+    ),
+    LeftOut(
+        "h100-80",
+        4,
+        "qwen3_moe",
+        True,
+        True,
+        "throughput",
+        (
+            -0.2939,
+            -0.3234,
+        ),
+    ),
+    LeftOut(
+        "h100-80",
+        4,
+        "qwen3_moe",
+        True,
+        True,
+        "ttft",
+        (
+            -0.939,
+            -0.9234,
+        ),
+    ),
+    LeftOut(
+        "h100-80",
+        8,
+        "llama",
+        False,
+        False,
+        "itl",
+        (
+            0.0664,
+            0.0675,
+        ),
+    ),
+    LeftOut("h100-80", 8, "qwen3", False, True, "itl", (0.1323,)),
+    LeftOut("h100-80", 8, "qwen3", False, True, "throughput", (-0.1305,)),
+    LeftOut(
+        "h100-80",
+        8,
+        "qwen3_moe",
+        True,
+        False,
+        "itl",
+        (
+            -0.2574,
+            0.3853,
+        ),
+    ),
+    LeftOut("h100-80", 8, "qwen3_moe", True, False, "throughput", (-0.3769,)),
+    LeftOut("h100-80", 8, "qwen3_moe", True, False, "ttft", (-1.0218,)),
+    LeftOut(
+        "mi300x",
+        1,
+        "llama",
+        False,
+        False,
+        "itl",
+        (
+            0.5888,
+            -0.2325,
+        ),
+    ),
+    LeftOut("mi300x", 1, "llama", False, False, "throughput", (-0.0329,)),
+    LeftOut("mi300x", 1, "llama", False, False, "ttft", (1.0582,)),
+    LeftOut(
+        "mi300x",
+        1,
+        "qwen2_vl",
+        False,
+        False,
+        "itl",
+        (
+            0.02,
+            -0.0688,
+            -0.0064,
+        ),
+    ),
+    LeftOut(
+        "mi300x",
+        1,
+        "qwen2_vl",
+        False,
+        False,
+        "throughput",
+        (
+            0,
+            0.0689,
+        ),
+    ),
+    LeftOut("mi300x", 1, "qwen2_vl", False, False, "ttft", (0.0847,)),
+    LeftOut(
+        "mi300x",
+        1,
+        "qwen3_moe",
+        True,
+        True,
+        "throughput",
+        (
+            0.4638,
+            0.2953,
+            0.5424,
+        ),
+    ),
+    LeftOut("mi300x", 4, "llama", False, False, "throughput", (0.0401,)),
+    LeftOut(
+        "mi300x",
+        4,
+        "llama",
+        False,
+        False,
+        "ttft",
+        (
+            -0.7549,
+            -0.9431,
+        ),
+    ),
+    LeftOut(
+        "mi300x",
+        4,
+        "qwen3_moe",
+        True,
+        True,
+        "throughput",
+        (
+            0.4764,
+            0.3092,
+        ),
+    ),
+    LeftOut(
+        "mi325x",
+        8,
+        "llama",
+        False,
+        True,
+        "latency",
+        (
+            0.0113,
+            0.6504,
+            0.5815,
+        ),
+    ),
+    LeftOut(
+        "mi325x",
+        8,
+        "llama",
+        False,
+        True,
+        "throughput",
+        (
+            -0.0141,
+            -0.359,
+            -0.5819,
+        ),
+    ),
+)
