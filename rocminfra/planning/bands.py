@@ -2,8 +2,8 @@
 
 For every published run the constants were fitted once without its source, and its figures were then
 predicted (``tests/performance/latency_fit.py``). A band is as wide as four of five of those errors
-were, of the same kind of figure and the same kind of case; where too few are like it, of all. What
-was never checked widens it, and is named. Standard library only, no I/O.
+were, of the same kind of figure and the same kind of case; where too few are like it, of less
+similar cases too. What was never checked widens it, and is named. Standard library only, no I/O.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from rocminfra.planning.model_spec import ModelSpec
 from rocminfra.planning.reference_model import REFERENCE_NAME
 
 LEVEL = 0.8
-# Fewer errors than this say nothing of four of five.
-_ENOUGH = 8
+# So many errors of alike cases are enough to go by; fewer count beside those of less similar ones,
+# and fewer than three say nothing.
+_ENOUGH, _FEWEST = 10, 3
 # Each thing that was never checked makes the band wider by this factor either way.
 _UNCHECKED = 1.3
 KINDS = ("ttft", "itl", "latency", "throughput")
@@ -94,21 +95,31 @@ def bands_of(spec: ModelSpec, gpu: Gpu, tensor_parallel: int) -> Bands:
     case = case_of(spec, gpu, tensor_parallel)
     is_reference = spec.name == REFERENCE_NAME and gpu.key == "mi300x" and tensor_parallel == 1
     reasons = () if is_reference else _reasons(case)
-    wider = _UNCHECKED ** len(reasons)
-    ttft, itl, latency, throughput = (_band(case, kind, wider) for kind in KINDS)
+    ttft, itl, latency, throughput = (_band(case, kind, len(reasons)) for kind in KINDS)
     return Bands(ttft, itl, latency, throughput, reasons)
 
 
-def _band(case: Case, kind: str, wider: float) -> Band:
-    errors = _comparable(case, kind)
-    # The share is that of one more error than there are: the next one is not yet known.
-    index = min(len(errors), math.ceil((len(errors) + 1) * LEVEL)) - 1
-    factor = math.exp(sorted(abs(error) for error in errors)[index]) * wider
+def _band(case: Case, kind: str, n_unchecked: int) -> Band:
+    found = _comparable(case, kind)
+    # What was never checked may be like the worst of what was.
+    asked = found if n_unchecked else found[: _first_enough(found) + 1]
+    factor = max(_width(errors) for errors in asked) * _UNCHECKED**n_unchecked
     return Band(1 / factor, factor)
 
 
-def _comparable(case: Case, kind: str) -> list[float]:
-    """Left-out errors of the most similar cases of which there are enough."""
+def _width(errors: list[float]) -> float:
+    """The factor that four of five errors do not exceed."""
+    # The share is that of one more error than there are: the next one is not yet known.
+    index = min(len(errors), math.ceil((len(errors) + 1) * LEVEL)) - 1
+    return math.exp(sorted(abs(error) for error in errors)[index])
+
+
+def _first_enough(found: list[list[float]]) -> int:
+    return next((at for at, errors in enumerate(found) if len(errors) >= _ENOUGH), len(found) - 1)
+
+
+def _comparable(case: Case, kind: str) -> list[list[float]]:
+    """Left-out errors of ever less similar cases; groups that say nothing are left out."""
     alike = (
         lambda row: (
             (row.is_amd, row.has_experts, row.count > 1)
@@ -119,12 +130,8 @@ def _comparable(case: Case, kind: str) -> list[float]:
         lambda row: True,
     )
     of_kind = [row for row in LEFT_OUT if row.kind == kind]
-    errors: list[float] = []
-    for test in alike:
-        errors = _errors(row for row in of_kind if test(row))
-        if len(errors) >= _ENOUGH:
-            break
-    return errors
+    groups = [_errors(row for row in of_kind if test(row)) for test in alike]
+    return [errors for errors in groups if len(errors) >= _FEWEST]
 
 
 def _errors(rows: Iterable[LeftOut]) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,10 +42,16 @@ from rocminfra.runner.planning_options import (
 from rocminfra.runner.predict_calibration import read_measured
 from rocminfra.runner.predict_json import predict_document
 from rocminfra.runner.predict_printing import (
+    caption,
     effect_lines,
     figure_lines,
     grid_lines,
     outcome_lines,
+)
+from rocminfra.runner.predict_question import (
+    no_prediction,
+    question_of,
+    refuse_speculation,
 )
 from rocminfra.runner.predict_run import (
     REFERENCE_SCENARIOS,
@@ -176,14 +181,7 @@ class _Answer:
 
 
 def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
-    if options["speculative_config"] is not None:
-        raise CommandError(
-            ExitCode.SETTINGS,
-            "--speculative-config: speculative decoding is not modelled, because how many drafted "
-            "tokens are accepted depends on the texts; without it the time between tokens is "
-            "predicted as it is without drafts",
-            next_command="rocminfra predict   # without --speculative-config",
-        )
+    refuse_speculation(options)
     answer = _Answer(_base(options))
     is_check = options["check"] or options["sensitivity"]
     if is_check:
@@ -241,7 +239,7 @@ def _base(options: dict[str, Any]) -> Variant:
 
 
 def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
-    question = _question(options)
+    question = question_of(options)
     names = options["scenarios"] or (() if question is not None else REFERENCE_SCENARIOS)
     found: list[Scenario | Question] = [] if question is None else [question]
     try:
@@ -257,51 +255,8 @@ def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
         variants, found, options["usd_per_hour"], prefix_share=options["prefix_hits"]
     )
     if len(outcomes) == 1 and outcomes[0].error is not None:
-        raise _no_prediction(outcomes[0], options)
+        raise no_prediction(outcomes[0], options)
     return outcomes
-
-
-def _question(options: dict[str, Any]) -> Question | None:
-    """A load that was described by options alone; None without any of them."""
-    load = [options[name] for name in ("concurrency", "rate", "requests")]
-    lengths = [options[name] for name in ("prompt_tokens", "output_tokens")]
-    if all(one is None for one in load + lengths):
-        return None
-    if any(one is None for one in lengths):
-        raise CommandError(
-            ExitCode.SETTINGS,
-            "a load without a scenario's file needs --prompt-tokens and --output-tokens",
-            next_command="rocminfra predict --prompt-tokens 1000 --output-tokens 200 "
-            "--concurrency 32",
-        )
-    concurrency, rate, requests = load
-    return Question(concurrency, rate, requests, *lengths)
-
-
-def _no_prediction(outcome: Outcome, options: dict[str, Any]) -> CommandError:
-    error, choice = outcome.error or "", outcome.choice
-    if not outcome.is_unfit:
-        return CommandError(ExitCode.SETTINGS, error)
-    words = ["rocminfra", "capacity"]
-    if options["model"] != REFERENCE_NAME:
-        words += ["--model", options["model"]]
-    words += ["--gpu", choice.gpu, "--count", str(choice.count)]
-    serving = outcome.variant.serving
-    usual = Serving()
-    for name, value, default in (
-        ("--utilization", serving.utilization, usual.utilization),
-        ("--max-model-len", serving.max_model_len, min(16_384, outcome.variant.spec.max_position)),
-        ("--max-num-seqs", serving.max_num_seqs, usual.max_num_seqs),
-        ("--max-num-batched-tokens", serving.max_num_batched_tokens, usual.max_num_batched_tokens),
-        ("--max-pixels", serving.max_pixels, usual.max_pixels),
-        ("--kv-cache-dtype", choice.kv_cache_dtype, "auto"),
-        ("--dtype", options["dtype"], "auto"),
-        ("--block-size", serving.block_size, usual.block_size),
-        ("--overhead-gib", options["overhead_gib"], None),
-    ):
-        if value != default:
-            words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
-    return CommandError(ExitCode.UNFIT, error, next_command=shlex.join(words))
 
 
 def _calibrated(variant: Variant, options: dict[str, Any]) -> tuple[Variant, Sequence[Comparison]]:
@@ -354,6 +309,7 @@ def _write_svg(path: Path, answer: _Answer) -> None:
             f"{name}: {points[-1].point.label} on {outcome.choice.gpu}, "
             f"max-num-seqs {outcome.choice.max_num_seqs}",
             points[-1].traces[0],
+            caption(points[-1], outcome.bands),
         )
         for outcome in answer.outcomes
         for name, points in outcome.scenarios

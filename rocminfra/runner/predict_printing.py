@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rocminfra.planning.bands import LEVEL, Band
+from rocminfra.planning.bands import LEVEL, Band, Bands
 from rocminfra.planning.gpus import GPUS
 from rocminfra.planning.latency_constants import constants_of
+from rocminfra.planning.prediction import PredictedPoint
 from rocminfra.planning.published import CALIBRATED, Comparison
 from rocminfra.planning.sensitivity import CHANGE, Effect
 from rocminfra.planning.virtual_run import Trace
@@ -146,6 +147,16 @@ def figure_lines(figures: Sequence[Comparison], measured: str) -> list[str]:
         for figure in figures
     ]
     return aligned(rows)
+
+
+def caption(point: PredictedPoint, bands: Bands) -> str:
+    """Figures of a point in one line, for its picture."""
+    found = point.figures
+    return (
+        f"TTFT {seconds(found.ttft_median_s, bands.ttft)}, "
+        f"ITL {seconds(found.itl_median_s, bands.itl)}, "
+        f"tokens/s {_tokens(found.tokens_per_s_all, bands.throughput)}"
+    )
 
 
 def effect_lines(effects: Sequence[Effect]) -> list[str]:

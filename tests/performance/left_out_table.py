@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 TARGET = Path(__file__).parents[2] / "rocminfra" / "planning" / "left_out_errors.py"
+# Errors on a line of the table.
+_A_LINE = 7
 # Names of figures, by what they begin with or are, and the kind whose band they belong to.
 KINDS = (
     ("ttft", "ttft"),
@@ -41,16 +43,16 @@ def main(files: list[str]) -> None:
                 continue
             key = (row["gpu"], row["count"], row["family"], row["experts"], row["fp8"], kind)
             groups.setdefault(key, []).append(row["log_error"])
-    text = TARGET.read_text(encoding="utf-8")
-    head = text[: text.index("LEFT_OUT: ")]
-    lines = ["LEFT_OUT: tuple[LeftOut, ...] = (\n"]
-    for key, errors in sorted(groups.items()):
-        values = ", ".join(f"{error:g}" for error in errors)
-        gpu, count, family, experts, fp8, kind = key
-        lines.append(
-            f'    LeftOut("{gpu}", {count}, "{family}", {experts}, {fp8}, "{kind}", ({values},)),\n'
-        )
-    TARGET.write_text(head + "".join(lines) + ")\n", encoding="utf-8")
+    lines: list[str] = []
+    for (gpu, count, family, experts, fp8, kind), errors in sorted(groups.items()):
+        shape = "experts" if experts else "dense"
+        head = f"{gpu} {count} {family} {shape} {'fp8' if fp8 else 'bf16'} {kind}"
+        for at in range(0, len(errors), _A_LINE):
+            part = " ".join(f"{error:+.3f}" for error in errors[at : at + _A_LINE])
+            lines.append(f"{head} {part}\n")
+    before, rest = TARGET.read_text(encoding="utf-8").split('_TABLE = """\n')
+    after = rest[rest.index('"""') :]
+    TARGET.write_text(before + '_TABLE = """\n' + "".join(lines) + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

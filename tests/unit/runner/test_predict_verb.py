@@ -148,6 +148,8 @@ def test_the_picture_is_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
     lines = root.findall("{http://www.w3.org/2000/svg}polyline")
     assert len(lines) == 3
+    texts = [text.text or "" for text in root.findall("{http://www.w3.org/2000/svg}text")]
+    assert any(text.startswith("TTFT 41.") and "(" in text for text in texts)
     assert all(len(line.attrib["points"].split()) > 10 for line in lines)
     capsys.readouterr()
     assert run(["predict", "docvqa", "--svg", str(tmp_path / "no" / "folder.svg")]) == 3
