@@ -44,7 +44,7 @@ class LatencyConstants:
     attention_fraction: float = 0.25
     vision_fraction: float = 0.20
     step_overhead_s: float = 0.3e-3
-    layer_overhead_s: float = 30e-6
+    layer_overhead_s: float = 20e-6
     sequence_overhead_s: float = 20e-6
     expert_layer_s: float = 100e-6
     expert_fraction: float = 0.4
@@ -92,14 +92,15 @@ class GpuConstants:
 
 _NO_VISION = ("vision_fraction", "attention_fraction")
 _H100 = LatencyConstants(
-    bandwidth_fraction=0.85,
-    compute_fraction=0.60,
+    bandwidth_fraction=0.86,
+    compute_fraction=0.52,
     attention_fraction=0.35,
     vision_fraction=0.25,
-    layer_overhead_s=56e-6,
-    expert_layer_s=43e-6,
-    fp8_layer_s=10e-6,
-    fp8_pace=1.4,
+    layer_overhead_s=47e-6,
+    expert_layer_s=24e-6,
+    expert_fraction=0.62,
+    fp8_layer_s=5e-6,
+    fp8_pace=1.0,
     exchange_s=7e-6,
 )
 _A100 = LatencyConstants(
