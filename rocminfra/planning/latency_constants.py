@@ -46,8 +46,8 @@ class LatencyConstants:
     step_overhead_s: float = 0.3e-3
     layer_overhead_s: float = 20e-6
     sequence_overhead_s: float = 20e-6
-    expert_layer_s: float = 100e-6
-    expert_fraction: float = 0.4
+    expert_layer_s: float = 60e-6
+    expert_fraction: float = 0.25
     fp8_layer_s: float = 60e-6
     fp8_pace: float = 1.2
     exchange_s: float = 12e-6
@@ -104,13 +104,14 @@ _H100 = LatencyConstants(
     exchange_s=7e-6,
 )
 _A100 = LatencyConstants(
-    bandwidth_fraction=0.85,
-    compute_fraction=0.60,
+    bandwidth_fraction=0.90,
+    compute_fraction=0.40,
     attention_fraction=0.35,
     vision_fraction=0.25,
     layer_overhead_s=82e-6,
-    expert_layer_s=43e-6,
-    fp8_layer_s=10e-6,
+    expert_layer_s=22e-6,
+    expert_fraction=0.62,
+    fp8_layer_s=20e-6,
     fp8_pace=0.85,
     exchange_s=9e-6,
 )

@@ -27,6 +27,7 @@ from statistics import fmean, median
 
 import yaml
 
+from rocminfra.planning.gpus import A100_80, H100_80
 from rocminfra.planning.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.model_config import read_model
 from rocminfra.planning.prediction import Variant
@@ -56,7 +57,13 @@ MOVED: dict[str, tuple[float, float, str]] = {
 CALIBRATED = {"mi300x": ("bandwidth_fraction", "compute_fraction", "layer_overhead_s")}
 # What stands for them where the reference run is left out: the middle of published GEMM figures,
 # the copy-type ceiling measured on a guest, and H100's layer.
-UNCALIBRATED = {"bandwidth_fraction": 0.71, "compute_fraction": 0.48, "layer_overhead_s": 47e-6}
+UNCALIBRATED: dict[str, float] = {
+    "bandwidth_fraction": 0.71,
+    "compute_fraction": 0.48,
+    "layer_overhead_s": 47e-6,
+}
+# Whose constants stand for those that no other source of a GPU says anything of.
+SIMILAR = {"mi300x": H100_80, "a100-80": H100_80, "h100-80": A100_80}
 Errors = dict[str, list[tuple[str, str, float]]]  # by source: run, figure, log(predicted/measured)
 
 
@@ -166,6 +173,8 @@ def main() -> None:
     parser.add_argument("--gpu", action="append")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--errors", type=Path)
+    parser.add_argument("--as-is", action="store_true", help="only fit without each source")
+    parser.add_argument("--leave-out", help="only the source whose name has this in it")
     parser.add_argument("--no-fit", action="store_true", help="errors of the constants as they are")
     options = parser.parse_args()
     published = all_runs()
@@ -185,10 +194,12 @@ def main() -> None:
                     print(f"{gpu} {source}: {summary({source: one})}")
                 continue
             fitted = [run for run in runs if run is not None]
-            whole = fit(fitted, start, options.rounds, pool)
+            whole = start if options.as_is else fit(fitted, start, options.rounds, pool)
             print(gpu, dataclasses.asdict(whole), flush=True)
             inside = all_errors(runs, whole, pool)
             for source in inside:
+                if options.leave_out is not None and options.leave_out not in source:
+                    continue
                 others = [
                     run for run in runs if (REFERENCE if run is None else run.source) != source
                 ]
@@ -197,7 +208,10 @@ def main() -> None:
                 if source == REFERENCE:
                     without = dataclasses.replace(whole, **UNCALIBRATED)
                 elif seen:
-                    without = fit(seen, whole, 1, pool)
+                    known = {*moved(seen), *CALIBRATED.get(gpu, ())}
+                    similar = constants_of(SIMILAR[gpu]).constants
+                    unknown = {name: getattr(similar, name) for name in MOVED if name not in known}
+                    without = fit(seen, dataclasses.replace(whole, **unknown), 1, pool)
                 else:
                     # Without any other source the GPU is as unknown as it was.
                     without = LatencyConstants()

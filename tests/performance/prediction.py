@@ -5,8 +5,8 @@
 + reference: both published scenarios, all points of the sweep, on one core
 + grid: 50 what-if variants of both scenarios, on two cores
 
-Every row is the median of all runs, with the fastest and the slowest; the grid runs once. Ends with 1
-when the grid takes more than two minutes.
+Every row is the median of all runs, with the fastest and the slowest; the grid runs once. Ends
+with 1 when the grid takes more than two minutes.
 """
 
 from __future__ import annotations
