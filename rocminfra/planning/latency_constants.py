@@ -118,11 +118,7 @@ _A100 = LatencyConstants(
 _ALL = tuple(LatencyConstants.__dataclass_fields__)
 _TABLE: dict[str, GpuConstants] = {
     "mi300x": GpuConstants(LatencyConstants()),
-    "mi325x": GpuConstants(
-        LatencyConstants(),
-        tuple(name for name in _ALL if name not in ("fp8_layer_s", "exchange_s")),
-        "mi300x",
-    ),
+    "mi325x": GpuConstants(LatencyConstants(), _ALL, "mi300x"),
     "a100-80": GpuConstants(_A100, _NO_VISION),
     "h100-80": GpuConstants(_H100, _NO_VISION),
     "h200": GpuConstants(_H100, _ALL, "h100-80"),
