@@ -213,8 +213,10 @@ def main() -> None:
                     unknown = {name: getattr(similar, name) for name in MOVED if name not in known}
                     without = fit(seen, dataclasses.replace(whole, **unknown), 1, pool)
                 else:
-                    # Without any other source the GPU is as unknown as it was.
-                    without = LatencyConstants()
+                    # Without any other source it has constants of a GPU that never saw it.
+                    taken = constants_of(runs[0].variant.gpu).taken_from if runs[0] else None
+                    kin = [run for run in published if run.variant.gpu.key == taken]
+                    without = fit(kin, start, 1, pool) if kin else LatencyConstants()
                 outside = all_errors(own, without, pool)
                 print(
                     f"{gpu} {source}: in-sample {summary({source: inside[source]})}; "
