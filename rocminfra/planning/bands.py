@@ -101,8 +101,9 @@ def bands_of(spec: ModelSpec, gpu: Gpu, tensor_parallel: int) -> Bands:
 
 def _band(case: Case, kind: str, n_unchecked: int) -> Band:
     found = _comparable(case, kind)
-    # What was never checked may be like the worst of what was.
-    asked = found if n_unchecked else found[: _first_enough(found) + 1]
+    # What was never checked may be like the worst of what was. Runs of one source resemble each
+    # other, so that the next less similar cases count where alike ones are enough.
+    asked = found if n_unchecked else found[: _first_enough(found) + 2]
     factor = max(_width(errors) for errors in asked) * _UNCHECKED**n_unchecked
     return Band(1 / factor, factor)
 

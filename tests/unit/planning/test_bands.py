@@ -31,7 +31,7 @@ def test_bands_hold_four_of_five_left_out_figures() -> None:
                 total += 1
                 # A measured figure is the predicted one over the exponential of its error.
                 inside += band.low <= math.exp(-error) <= band.high
-        assert total > 10
+        assert total >= 9
         assert inside / total >= LEVEL
 
 
@@ -62,3 +62,8 @@ def test_a_band_lies_around_the_prediction() -> None:
 def test_a_case_says_what_it_is() -> None:
     case = case_of(model("qwen3-30b-a3b"), MI300X, 2)
     assert (case.is_amd, case.has_experts, case.count) == (True, True, 2)
+
+
+def test_many_runs_of_one_source_do_not_make_a_band_narrow() -> None:
+    # One stream on two H100 was predicted within 5 %, in a dozen runs of one source.
+    assert bands_of(QWEN3, H100_80, 2).itl.high > 1.2
