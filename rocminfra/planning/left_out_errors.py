@@ -47,12 +47,17 @@ def _row(line: str) -> LeftOut:
 
 # GPU, how many, family, dense or experts, precision, kind of figure, errors.
 _TABLE = """
-a100-80 1 qwen3 dense bf16 itl -0.311 -0.529 -0.456 -0.215
+a100-80 1 qwen3 dense bf16 itl -0.311 -0.529 -0.456 -0.215 -0.021 -0.037 -0.051
+a100-80 1 qwen3 dense bf16 itl -0.078
+a100-80 1 qwen3 dense bf16 latency -0.030 -0.033 -0.042 -0.026
 a100-80 1 qwen3 dense bf16 throughput +0.368 +0.017
-a100-80 1 qwen3 dense bf16 ttft -0.668 -0.145
+a100-80 1 qwen3 dense bf16 ttft -0.668 -0.145 +0.032 -0.173 +0.219 +0.652
 a100-80 1 qwen3 dense fp8 itl -0.565 -0.661 -0.640 -0.797
 a100-80 1 qwen3 dense fp8 throughput +0.609 +0.629
 a100-80 1 qwen3 dense fp8 ttft -0.892 -0.789
+a100-80 1 qwen3_moe experts bf16 itl +0.103 +0.095 +0.087 +0.082 +0.067 +0.053
+a100-80 1 qwen3_moe experts bf16 latency +0.127 +0.102 +0.108 +0.140 +0.184 +0.234
+a100-80 1 qwen3_moe experts bf16 ttft +0.762 +1.041 +0.390
 a100-80 4 qwen3_moe experts fp8 itl -0.544 -0.487
 a100-80 4 qwen3_moe experts fp8 throughput +0.319
 a100-80 4 qwen3_moe experts fp8 ttft -0.836
