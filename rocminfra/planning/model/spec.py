@@ -86,6 +86,11 @@ class ModelSpec:
         return min(kv_dtype_bytes, self.auto_kv_bytes)
 
     @property
+    def vocabulary(self) -> int:
+        """Entries of the vocabulary."""
+        return self.embedding_parameters // self.hidden
+
+    @property
     def kinds(self) -> tuple[LayerKind, ...]:
         """Kinds of its layers, each once."""
         return tuple(dict.fromkeys(layer.kind for layer in self.layers))
@@ -140,6 +145,7 @@ class ModelSpec:
             experts=self.experts,
             head_parameters=self.head_parameters,
             kv_values=tensor_parallel * sum(layer.values(tensor_parallel) for layer in self.layers),
+            residual=self.hidden,
         )
 
     def renamed(self, name: str) -> ModelSpec:

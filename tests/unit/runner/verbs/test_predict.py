@@ -153,6 +153,8 @@ def test_the_picture_is_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
     lines = root.findall("{http://www.w3.org/2000/svg}polyline")
     assert len(lines) == 3
+    texts = [text.text or "" for text in root.findall("{http://www.w3.org/2000/svg}text")]
+    assert any(text.startswith("TTFT 41.") and "(" in text for text in texts)
     assert all(len(line.attrib["points"].split()) > 10 for line in lines)
     capsys.readouterr()
     assert run(["predict", "docvqa", "--svg", str(tmp_path / "no" / "folder.svg")]) == 3
@@ -183,7 +185,7 @@ def test_a_measured_run_calibrates(tmp_path: Path, capsys: pytest.CaptureFixture
     results = result_folder(tmp_path, itl_ms=45.0, ttft_ms=3_000.0)
     code, found = asked(capsys, "docvqa", "--calibrate", str(results))
     assert code == 0
-    assert found["constants"]["bandwidth_fraction"] < 0.65
+    assert found["constants"]["bandwidth_fraction"] < 0.7
     assert found["constants"]["compute_fraction"] < 0.4
     assert [row["role"] for row in found["figures"]] == ["calibrated on", "calibrated on"]
     assert all(abs(row["error"]) < 0.01 for row in found["figures"])
