@@ -67,3 +67,8 @@ def test_a_case_says_what_it_is() -> None:
 def test_many_runs_of_one_source_do_not_make_a_band_narrow() -> None:
     # One stream on two H100 was predicted within 5 %, in a dozen runs of one source.
     assert bands_of(QWEN3, H100_80, 2).itl.high > 1.2
+
+
+def test_a_latency_is_no_surer_than_the_time_between_its_tokens() -> None:
+    found = bands_of(QWEN3, H100_80, 1)
+    assert found.latency.high >= found.itl.high
