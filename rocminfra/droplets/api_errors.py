@@ -20,9 +20,7 @@ _LIMIT = ("droplet limit", "exceed your droplet")
 _SHOWN_CHARACTERS = 300
 
 
-def refused(
-    status: int, body: bytes, location: str | None, endpoint: str, doing: str
-) -> Failure:
+def refused(status: int, body: bytes, location: str | None, endpoint: str, doing: str) -> Failure:
     """The failure behind an answer that is no success.
 
     + status: HTTP status

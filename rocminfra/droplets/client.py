@@ -18,7 +18,7 @@ import httpx
 
 from rocminfra import __version__
 from rocminfra.droplets.access import Access
-from rocminfra.droplets.api_errors import refused
+from rocminfra.droplets.api_errors import is_capacity, message, refused
 from rocminfra.droplets.clock import Clock, lasting
 from rocminfra.droplets.records import (
     Account,
@@ -63,9 +63,13 @@ class Created:
 
 @dataclass(frozen=True)
 class Refused:
-    """Nothing was created, for certain."""
+    """Nothing was created, for certain.
+
+    + no_capacity: whether another region may have what this one has not
+    """
 
     failure: Failure
+    no_capacity: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,8 @@ class CloudClient:
             if answer.status >= 500 or answer.status == 408:
                 return Unknown(f"{self.access.host} said {answer.status}")
             if not 200 <= answer.status < 300:
-                return Refused(self._refusal(answer, doing))
+                full = answer.status == 422 and is_capacity(message(answer.body))
+                return Refused(self._refusal(answer, doing), full)
             return _created(answer.body)
         raise AssertionError("pauses end by themselves")
 
