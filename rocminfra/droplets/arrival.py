@@ -19,7 +19,7 @@ T = TypeVar("T")
 ACTIVE_S = 15 * 60.0
 SSH_S = 10 * 60.0
 CLOUD_INIT_S = 20 * 60.0
-COMMAND_S = 30.0
+COMMAND_S = 9.0
 
 # cloud-init's own words, in its first line; all but these two are ends.
 _UNDER_WAY = ("running", "not started", "not run")

@@ -8,18 +8,14 @@ for the droplet's tag before anything else. Redirects are followed by nothing he
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-import httpx
-
-from rocminfra import __version__
 from rocminfra.droplets.access import Access
-from rocminfra.droplets.api_errors import is_capacity, message, refused
-from rocminfra.droplets.clock import Clock, lasting
+from rocminfra.droplets.api_errors import is_capacity, message
+from rocminfra.droplets.clock import Clock
+from rocminfra.droplets.http import NOT_SENT, TIMEOUT_S, Http, NoAnswer, Say, in_words
 from rocminfra.droplets.records import (
     Account,
     CloudDroplet,
@@ -35,22 +31,12 @@ from rocminfra.droplets.records import (
     size_of,
     ssh_key_of,
 )
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import FailedError, Failure
 
-Say = Callable[[str], None]
 T = TypeVar("T")
 
-TIMEOUT_S = 30.0
-# How long one question is tried for in all.
-PATIENCE_S = 120.0
-# The API's own limit is 5,000 an hour and 250 a minute; its Retry-After may be most of an hour.
-LONGEST_RETRY_AFTER_S = 90.0
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 15.0
 PER_PAGE = 200
 MOST_PAGES = 500
-# An answer of the API is some hundred kB at most; anything larger is not one.
-LARGEST_ANSWER = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -99,18 +85,7 @@ class CloudClient:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.access = access
-        self._clock = clock
-        self._say = say
-        self._http = httpx.Client(
-            base_url=access.endpoint,
-            headers={
-                **access.token.header(),
-                "User-Agent": f"rocminfra/{__version__}",
-                "Accept": "application/json",
-            },
-            timeout=timeout_s,
-            follow_redirects=False,
-        )
+        self._http = Http(access, clock, say, timeout_s)
 
     def close(self) -> None:
         """Close connections."""
@@ -175,23 +150,23 @@ class CloudClient:
         + body: as the API's description of ``POST /v2/droplets`` says
         """
         doing = f"creating droplet '{body.get('name')}'"
-        for pause in self._pauses():
+        for pause in self._http.pauses():
             try:
-                answer = self._send("POST", "/v2/droplets", body)
-            except _NOT_SENT as error:
-                failure = self._unreachable(error, doing)
+                answer = self._http.send("POST", "/v2/droplets", body)
+            except NOT_SENT as error:
+                failure = self._http.unreachable(error, doing)
                 if not pause(None, failure.why[0]):
                     return Refused(failure)
                 continue
-            except (httpx.HTTPError, UnreadableAnswerError) as error:
-                return Unknown(_words(error))
+            except NoAnswer as error:
+                return Unknown(in_words(error))
             if answer.status == 429 and pause(answer.retry_after, "too many requests"):
                 continue
             if answer.status >= 500 or answer.status == 408:
                 return Unknown(f"{self.access.host} said {answer.status}")
             if not 200 <= answer.status < 300:
                 full = answer.status == 422 and is_capacity(message(answer.body))
-                return Refused(self._refusal(answer, doing), full)
+                return Refused(self._http.refusal(answer, doing), full)
             return _created(answer.body)
         raise AssertionError("pauses end by themselves")
 
@@ -201,12 +176,12 @@ class CloudClient:
         Whether it is gone is for the list to say.
         """
         doing = f"destroying droplet {number}"
-        for pause in self._pauses():
+        for pause in self._http.pauses():
             try:
-                answer = self._send("DELETE", f"/v2/droplets/{number}")
-            except (httpx.HTTPError, UnreadableAnswerError) as error:
-                if not pause(None, _words(error)):
-                    raise FailedError(self._unreachable(error, doing)) from None
+                answer = self._http.send("DELETE", f"/v2/droplets/{number}")
+            except NoAnswer as error:
+                if not pause(None, in_words(error)):
+                    raise FailedError(self._http.unreachable(error, doing)) from None
                 continue
             if 200 <= answer.status < 300:
                 return True
@@ -216,7 +191,7 @@ class CloudClient:
             again = answer.status in (409, 422, 429) or answer.status >= 500
             if again and pause(answer.retry_after, f"{self.access.host} said {answer.status}"):
                 continue
-            raise FailedError(self._refusal(answer, doing))
+            raise FailedError(self._http.refusal(answer, doing))
         raise AssertionError("pauses end by themselves")
 
     def _read(
@@ -239,21 +214,21 @@ class CloudClient:
         query: Mapping[str, str] | None = None,
         none_at: int | None = 404,
     ) -> T | None:
-        for pause in self._pauses():
+        for pause in self._http.pauses():
             try:
-                answer = self._send("GET", path, query=query)
+                answer = self._http.send("GET", path, query=query)
                 if 200 <= answer.status < 300:
                     return parse(_decoded(answer.body))
-            except (httpx.HTTPError, UnreadableAnswerError) as error:
-                if not pause(None, _words(error)):
-                    raise FailedError(self._unreachable(error, doing)) from None
+            except NoAnswer as error:
+                if not pause(None, in_words(error)):
+                    raise FailedError(self._http.unreachable(error, doing)) from None
                 continue
             if answer.status == none_at:
                 return None
             again = answer.status in (408, 429) or answer.status >= 500
             if again and pause(answer.retry_after, f"{self.access.host} said {answer.status}"):
                 continue
-            raise FailedError(self._refusal(answer, doing))
+            raise FailedError(self._http.refusal(answer, doing))
         raise AssertionError("pauses end by themselves")
 
     def _all(
@@ -275,74 +250,6 @@ class CloudClient:
             yield from items
             if not has_next:
                 return
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> _Answer:
-        with self._http.stream(method, path, json=body, params=query) as response:
-            content = b""
-            for chunk in response.iter_bytes():
-                content += chunk
-                if len(content) > LARGEST_ANSWER:
-                    raise UnreadableAnswerError("the answer is too large to be the API's")
-            return _Answer(
-                response.status_code,
-                content,
-                response.headers.get("location"),
-                _seconds(response.headers.get("retry-after")),
-            )
-
-    def _pauses(self) -> Iterator[Callable[[float | None, str], bool]]:
-        """One item a try: a function that pauses before the next, or says that there is none."""
-        deadline = self._clock.now() + PATIENCE_S
-        length = FIRST_PAUSE_S
-
-        def pause(wanted: float | None, why: str) -> bool:
-            nonlocal length
-            wait = length * random.uniform(0.8, 1.2) if wanted is None else wanted
-            length = min(length * 2, LONGEST_PAUSE_S)
-            if wait > LONGEST_RETRY_AFTER_S or self._clock.now() + wait > deadline:
-                return False
-            self._say(f"{why}; trying again in {lasting(wait)}")
-            self._clock.sleep(wait)
-            return True
-
-        while True:
-            yield pause
-
-    def _refusal(self, answer: _Answer, doing: str) -> Failure:
-        return refused(answer.status, answer.body, answer.location, self.access.endpoint, doing)
-
-    def _unreachable(self, error: Exception, doing: str) -> Failure:
-        host = urlsplit(self.access.endpoint).netloc
-        return Failure(
-            ExitCode.UNREACHABLE,
-            f"no usable answer from {host} ({doing})",
-            (_words(error),),
-            Do(f"curl -sSI {self.access.endpoint}   # shows whether this machine gets there"),
-        )
-
-
-# The connection was never made, so that no request can have left.
-_NOT_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.ProxyError,
-)
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    body: bytes
-    location: str | None
-    retry_after: float | None
 
 
 def _created(body: bytes) -> Created | Unknown:
@@ -382,18 +289,3 @@ def _member(data: Any, key: str) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise UnreadableAnswerError(f"there is no object '{key}'")
     return found
-
-
-def _seconds(text: str | None) -> float | None:
-    """``Retry-After`` in seconds; the form with a date is not used by this API."""
-    try:
-        value = float(text) if text else None
-    except ValueError:
-        return None
-    return value if value is not None and value >= 0 else None
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return f"no answer in time ({type(error).__name__})"
-    return str(error) or type(error).__name__

@@ -29,6 +29,7 @@ def collect(cloud: Cloud, arrived: Arrived, folder: Path) -> bool:
     """
     found = False
     for name, command in LOGS.items():
+        cloud.say(f"{arrived.entry.label}: bringing {name} back")
         shell = f"{{ {command}; }} 2>&1 | tail -c {LARGEST}"
         ran = cloud.reach.run(arrived.login, f"bash -c {shlex.quote(shell)}", TIMEOUT_S)
         if ran.code == 255:

@@ -34,7 +34,7 @@ def create(
     """
     entry = _write_down(cloud, wanted, owner, tag, identity)
     # The answer has the id in it: it is waited for whatever signal comes.
-    with cloud.interrupts.held("the answer about the new droplet"):
+    with cloud.interrupts.held("the answer about the new droplet is awaited"):
         outcome = cloud.client.create(_body(wanted, entry))
         if isinstance(outcome, Created):
             entry = cloud.ledger.created(entry, outcome.id, outcome.action)

@@ -34,7 +34,7 @@ def destroy(cloud: Cloud, number: int, label: str, usd_per_hour: float | None) -
 
     Raises :class:`FailedError` (4) when it is still there, or nobody can say.
     """
-    with cloud.interrupts.held(f"destroying {label}"):
+    with cloud.interrupts.held(f"{label} is destroyed"):
         try:
             known = cloud.client.destroy(number)
             cloud.say(f"{label}: destroying" if known else f"{label}: the cloud knows it no more")
@@ -52,7 +52,7 @@ def destroy_entry(cloud: Cloud, entry: Entry) -> Entry:
 
     Raises :class:`FailedError` (4) when the droplet may still be there; the entry stays open.
     """
-    with cloud.interrupts.held(f"destroying {entry.label}"):
+    with cloud.interrupts.held(f"{entry.label} is destroyed"):
         if entry.id is None:
             entry = creation.find(cloud, entry)
         assert entry.id is not None

@@ -24,7 +24,8 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """Signals while this context is entered.
+    """Signals while this context is entered: the first raises :class:`Interrupted`, where that is
+    allowed; what comes after it is only noted, because the command is ending.
 
     + say: told that a signal was heard and waits
     """
@@ -33,6 +34,7 @@ class Interrupts:
         self._say = say
         self._held = 0
         self._waiting: int | None = None
+        self._raised = False
         self._doing = ""
         self._before: dict[int, Any] = {}
 
@@ -64,6 +66,16 @@ class Interrupts:
         self._raise_waiting()
 
     @contextmanager
+    def allowed(self) -> Iterator[None]:
+        """Within :meth:`held` or :meth:`ignored`: here an exception may be raised after all."""
+        before, self._held = self._held, 0
+        try:
+            self._raise_waiting()
+            yield
+        finally:
+            self._held = before
+
+    @contextmanager
     def ignored(self, doing: str) -> Iterator[None]:
         """As :meth:`held`, and what came is dropped: the command is ending anyway."""
         self._held += 1
@@ -77,12 +89,14 @@ class Interrupts:
                 self._waiting = None
 
     def _raise_waiting(self) -> None:
-        if not self._held and self._waiting is not None:
+        if not self._held and not self._raised and self._waiting is not None:
             number, self._waiting = self._waiting, None
+            self._raised = True
             raise Interrupted(number)
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
-        if not self._held:
+        if not self._held and not self._raised:
+            self._raised = True
             raise Interrupted(number)
         self._waiting = number
-        self._say(f"{signal.Signals(number).name}: first {self._doing}")
+        self._say(f"{signal.Signals(number).name}: first {self._doing or 'the end of this'}")

@@ -85,9 +85,11 @@ def create_for_person(
     Raises :class:`FailedError`, with what destroying said when that failed too.
     """
     tag = tags.new_unique()
-    with cloud.folder.run_alive(tag):
+    keeping = "what was created is not left unattended"
+    with cloud.folder.run_alive(tag), cloud.interrupts.ignored(keeping):
         try:
-            return create_and_wait(cloud, wanted, BY_PERSON, tag, identity)
+            with cloud.interrupts.allowed():
+                return create_and_wait(cloud, wanted, BY_PERSON, tag, identity)
         except BaseException as error:
             problem = _abandon(cloud, tag, keep_on_failure)
             if problem is not None and isinstance(error, FailedError):
@@ -106,10 +108,12 @@ def run(cloud: Cloud, wanted: Offer, job: Job, environ: Mapping[str, str]) -> Ou
     failures: list[Failure] = []
     collected: list[Path] = []
     code: int = ExitCode.UNEXPECTED
-    with cloud.folder.run_alive(tag):
+    keeping = "the droplet is destroyed"
+    with cloud.folder.run_alive(tag), cloud.interrupts.ignored(keeping):
         try:
-            arrived = create_and_wait(cloud, wanted, BY_RUN, tag, job.identity)
-            code = _work(cloud, arrived, job, environ, failures, collected)
+            with cloud.interrupts.allowed():
+                arrived = create_and_wait(cloud, wanted, BY_RUN, tag, job.identity)
+                code = _work(cloud, arrived, job, environ, failures, collected)
         except FailedError as error:
             failures.append(error.failure)
             code = error.failure.kind
@@ -187,7 +191,7 @@ def _one(
 
 def _collect(cloud: Cloud, arrived: Arrived, job: Job, collected: list[Path]) -> None:
     """What there is to learn from a failure is on the droplet, which is about to go."""
-    with cloud.interrupts.held("bringing logs back"):
+    with cloud.interrupts.held("logs are brought back"):
         folder = job.results / f"{arrived.entry.name}-{arrived.droplet.id}"
         if collect(cloud, arrived, folder):
             collected.append(folder)
@@ -195,7 +199,7 @@ def _collect(cloud: Cloud, arrived: Arrived, job: Job, collected: list[Path]) ->
 
 def _abandon(cloud: Cloud, tag: str, keep: bool) -> Failure | None:
     """Destroy what was created under ``tag``, or leave it to a person; what may still run."""
-    with cloud.interrupts.ignored("destroying what was created"):
+    with cloud.interrupts.ignored("what was created is destroyed"):
         entry = cloud.ledger.entry(tag)
         if entry is None or not entry.is_open:
             return None

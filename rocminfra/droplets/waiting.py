@@ -10,12 +10,23 @@ from rocminfra.droplets.clock import Clock, lasting
 T = TypeVar("T")
 
 PAUSE_S = 4.0
-# Nobody should have to wonder whether a command still lives.
-NEWS_EVERY_S = 9.0
+# Nobody should have to wonder whether a command still lives: no wait is silent for ten seconds.
+SILENCE_S = 8.0
+NEWS_EVERY_S = SILENCE_S - PAUSE_S
 
 
 class DeadlineError(Exception):
     """A wait took too long; the text is the last that was seen."""
+
+
+def pause(seconds: float, why: str, clock: Clock, say: Callable[[str], None]) -> None:
+    """Sleep, and say why, again and again when it takes long."""
+    left = seconds
+    while left > 0:
+        say(f"{why}; trying again in {lasting(left)}")
+        part = min(left, SILENCE_S)
+        clock.sleep(part)
+        left -= part
 
 
 def wait_for(
