@@ -10,7 +10,7 @@ ROCMINFRA_CONNECTOR=ssh takes pyinfra's own SSH connector instead of the one tha
 at once.
 """
 
-from rocminfra.inventory_sources import (
+from rocminfra.inventory.sources import (
     from_environment,
     from_hosts_file,
     pyinfra_hosts,

@@ -8,7 +8,7 @@ ROCMINFRA_LAB_USER=ops logs in as a user with sudo instead of root.
 
 from pyinfra.api.exceptions import InventoryError
 
-from rocminfra.inventory_sources import completed, through_connector
+from rocminfra.inventory.sources import completed, through_connector
 from rocminfra.lab.errors import LabError
 from rocminfra.lab.hosts import hosts as _hosts
 

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rocminfra.planning.model_config import read_model
-from rocminfra.planning.model_spec import ModelSpec, UnknownModelError
-from rocminfra.planning.reference_model import (
+from rocminfra.planning.model.config import read_model
+from rocminfra.planning.model.reference import (
     REFERENCE_CONFIG,
     REFERENCE_NAME,
     REFERENCE_PROCESSOR,
 )
+from rocminfra.planning.model.spec import ModelSpec, UnknownModelError
 
 _INDEX = "model.safetensors.index.json"
 # A header longer than this is no header: the format's own limit.

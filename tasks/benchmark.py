@@ -2,7 +2,8 @@
 
 from pyinfra import host
 
-from rocminfra.bench.job import guidellm_folder, make_job
+from rocminfra.bench.job import make_job
+from rocminfra.host_paths import guidellm_environment
 from rocminfra.operations import bench, guidellm, host_files
 from rocminfra.operations.host_settings import current
 
@@ -12,7 +13,7 @@ run_id = bench.run_id(settings.bench.run)
 
 guidellm.environment(
     name=f"GuideLLM {settings.bench.guidellm_version}",
-    path=guidellm_folder(settings.bench.guidellm_version),
+    path=guidellm_environment(settings.bench.guidellm_version),
     version=settings.bench.guidellm_version,
     torch_version=settings.bench.torch_version,
     torch_index_url=settings.bench.torch_index_url,

@@ -1,6 +1,7 @@
 """Docker on the scratch disk: guard and daemon.json first, so that no daemon starts elsewhere."""
 
-from rocminfra.host import program
+from rocminfra.host.programs import installed
+from rocminfra.host_paths import DOCKER_DROP_IN, SCRATCH_GUARD
 from rocminfra.operations import docker, host_files, prerequisites
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
@@ -14,9 +15,9 @@ if not settings.docker.leave_behind:
 host_files.present(
     name="Docker waits for the scratch disk",
     files=[
-        HostFile("/usr/local/lib/rocminfra/scratch_guard.py", program("scratch_guard.py")),
+        HostFile(SCRATCH_GUARD, installed(SCRATCH_GUARD)),
         HostFile(
-            "/etc/systemd/system/docker.service.d/50-rocminfra-scratch.conf",
+            DOCKER_DROP_IN,
             render("docker-scratch.conf.j2", {"mount_point": settings.storage.mount_point}),
         ),
     ],

@@ -1,11 +1,12 @@
 """Caches on the scratch disk, for every way a program may start, and the model in them."""
 
+from rocminfra.host_paths import PROFILE, SYSTEMD_ENVIRONMENT, USER_ENVIRONMENT
 from rocminfra.operations import host_files, hub_model, model_folder, prerequisites, system
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
 from rocminfra.planning.engine_command import cache_environment
 from rocminfra.rendering import render
-from rocminfra.secrets import hub_token
+from rocminfra.settings.hub_token import hub_token
 
 settings = current()
 environment = cache_environment(settings)
@@ -23,11 +24,9 @@ host_files.directories(
 host_files.present(
     name="Caches for login shells and user services",
     files=[
+        HostFile(PROFILE, render("profile.sh.j2", {"environment": environment})),
         HostFile(
-            "/etc/profile.d/rocminfra.sh", render("profile.sh.j2", {"environment": environment})
-        ),
-        HostFile(
-            "/etc/environment.d/50-rocminfra.conf",
+            USER_ENVIRONMENT,
             render("user-environment.conf.j2", {"environment": environment}),
         ),
     ],
@@ -37,7 +36,7 @@ system.service_environment(
     name="Caches for system services",
     environment=environment,
     file=HostFile(
-        "/etc/systemd/system.conf.d/50-rocminfra.conf",
+        SYSTEMD_ENVIRONMENT,
         render("systemd-environment.conf.j2", {"environment": environment}),
     ),
 )

@@ -1,5 +1,6 @@
 """ROCm: who may open the GPU, and the kernel setting that AMD's guide asks for."""
 
+from rocminfra.host_paths import SYSCTL, UDEV_RULES
 from rocminfra.operations import rocm, system
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
@@ -11,9 +12,7 @@ rocm.gate(gpu_count=settings.rocm.gpu_count)
 rocm.access(
     name="GPU device nodes: group, udev rule, users",
     users=settings.rocm.users,
-    rule=HostFile(
-        "/etc/udev/rules.d/70-rocminfra-gpu.rules", render("udev.rules.j2", {"group": rocm.GROUP})
-    ),
+    rule=HostFile(UDEV_RULES, render("udev.rules.j2", {"group": rocm.GROUP})),
 )
 
 numa_balancing = "1" if settings.rocm.numa_balancing else "0"
@@ -22,7 +21,7 @@ system.kernel_setting(
     key="kernel.numa_balancing",
     value=numa_balancing,
     file=HostFile(
-        "/etc/sysctl.d/60-rocminfra.conf",
+        SYSCTL,
         render("sysctl.conf.j2", {"numa_balancing": numa_balancing}),
     ),
 )

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from rocminfra.host import program
+from rocminfra.host.programs import installed
+from rocminfra.host_paths import ENGINE_ENVIRONMENT, PREFLIGHT, READINESS, SCRATCH_GUARD
 from rocminfra.operations import capacity, engine, host_files, prerequisites
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
-from rocminfra.planning.engine_command import ENV_FILE
 from rocminfra.rendering import vllm_environment, vllm_unit
 
 UNIT = "vllm.service"
@@ -33,10 +33,7 @@ def unit(image: str, group_ids: Sequence[int], config_hash: str) -> str:
 
 host_files.present(
     name="Programs that run on the host",
-    files=[
-        HostFile(f"/usr/local/lib/rocminfra/{name}", program(name))
-        for name in ("scratch_guard.py", "preflight.py", "readiness.py")
-    ],
+    files=[HostFile(path, installed(path)) for path in (SCRATCH_GUARD, PREFLIGHT, READINESS)],
 )
 
 engine.image(
@@ -50,7 +47,7 @@ service = engine.service(
     unit=UNIT,
     container=settings.engine.container_name,
     reference=settings.engine.image,
-    environment_file=HostFile(ENV_FILE, vllm_environment(settings), mode=0o600),
+    environment_file=HostFile(ENGINE_ENVIRONMENT, vllm_environment(settings), mode=0o600),
     render=unit,
 )
 

@@ -15,9 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from rocminfra.bench.job import PROGRAM_FOLDER, Job, make_job, programs
+from rocminfra.bench.job import Job, make_job
 from rocminfra.bench.remote import Answer
 from rocminfra.bench.scenario import Scenario
+from rocminfra.host.programs import benchmark
+from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.settings import load_settings
 
 MODEL = "toy"
@@ -235,8 +237,8 @@ class LocalHost:
     def __init__(self, folder: Path) -> None:
         self.programs = folder / "programs"
         self.commands: list[str] = []
-        for path, text in programs().items():
-            target = self.programs / Path(path).relative_to(PROGRAM_FOLDER)
+        for path, text in benchmark().items():
+            target = self.programs / Path(path).relative_to(BENCH_PROGRAMS)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
         tools = folder / "tools"
@@ -262,7 +264,7 @@ class LocalHost:
     def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
         self.commands.append(command)
         done = subprocess.run(
-            ["sh", "-c", command.replace(PROGRAM_FOLDER, str(self.programs))],
+            ["sh", "-c", command.replace(BENCH_PROGRAMS, str(self.programs))],
             input=stdin,
             capture_output=True,
             text=True,

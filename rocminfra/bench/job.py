@@ -5,28 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
+from rocminfra import host_paths
 from rocminfra.bench.scenario import Scenario
 from rocminfra.settings import Settings
-
-# Folder with the programs of a benchmark; a Python path, because they share the planner.
-PROGRAM_FOLDER = "/usr/local/lib/rocminfra/bench"
-RUNS_FOLDER = "/var/lib/rocminfra/runs"
-
-_PROGRAMS = (
-    "host/bench_files.py",
-    "host/bench_lock.py",
-    "host/bench_point.py",
-    "host/bench_runner.py",
-    "host/control_group.py",
-    "host/telemetry.py",
-    "planning/bench_points.py",
-    "planning/bench_report.py",
-    "planning/guidellm_spec.py",
-    "planning/manifest.py",
-)
 
 
 @dataclass(frozen=True)
@@ -44,7 +27,7 @@ class Job:
     host: str
     scenario: Scenario
     values: dict[str, Any]
-    runs_folder: str = RUNS_FOLDER
+    runs_folder: str = host_paths.RUNS
 
     @property
     def text(self) -> str:
@@ -62,11 +45,6 @@ class Job:
         return f"rocminfra-bench-{self.run}.service"
 
 
-def guidellm_folder(version: str) -> str:
-    """Where GuideLLM's environment is on a host; not on the scratch disk, which may be blank."""
-    return f"/opt/rocminfra/guidellm-{version}"
-
-
 def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job:
     """The job for one host.
 
@@ -76,6 +54,7 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
     + settings: the host's settings
     """
     base = f"http://127.0.0.1:{settings.vllm.port}"
+    environment = host_paths.guidellm_environment(settings.bench.guidellm_version)
     return Job(
         run=run,
         host=host,
@@ -85,7 +64,7 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
             "run": run,
             "host": host,
             "scenario": scenario.as_dict(),
-            "guidellm": f"{guidellm_folder(settings.bench.guidellm_version)}/bin/guidellm",
+            "guidellm": f"{environment}/bin/guidellm",
             "guidellm_version": settings.bench.guidellm_version,
             "target": f"{base}/v1",
             "metrics_url": f"{base}/metrics",
@@ -101,15 +80,6 @@ def new_run_id(now: datetime | None = None) -> str:
     """Name of a run that begins now: its UTC time, such as ``20260513T101500Z``."""
     now = datetime.now(timezone.utc) if now is None else now
     return now.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-
-
-def programs() -> dict[str, str]:
-    """Source text, by path on the host, of everything that a benchmark runs there."""
-    package = Path(__file__).parent.parent
-    texts = {name: (package / name).read_text(encoding="utf-8") for name in _PROGRAMS}
-    # Without these, a rocminfra that is installed on the host would win over this one.
-    texts.update(dict.fromkeys(("__init__.py", "host/__init__.py", "planning/__init__.py"), ""))
-    return {f"{PROGRAM_FOLDER}/rocminfra/{name}": text for name, text in texts.items()}
 
 
 def _environment(scenario: Scenario, settings: Settings) -> dict[str, str]:

@@ -18,14 +18,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rocminfra.planning.manifest import (
+from rocminfra.planning.bench.manifest import (
     MANIFEST,
+    PARTIAL,
     ManifestError,
     differences,
     format_manifest,
     parse_manifest,
 )
-from rocminfra.report.table import PARTIAL
 
 INCOMING = ".incoming"
 EARLIER = ".earlier"

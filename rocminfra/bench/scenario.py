@@ -19,10 +19,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from rocminfra.located_yaml import Located, read_yaml
-from rocminfra.planning.bench_points import MAX_CONCURRENCY, Stage, planned_names
+from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage, planned_names
 from rocminfra.settings import AbsolutePath, OneLine, Section
-from rocminfra.settings_problems import Problem, SettingsError
+from rocminfra.settings.located_yaml import Located, read_yaml
+from rocminfra.settings.problems import Problem, SettingsError
 
 # Data in benchmarks/ that is no scenario.
 NOT_SCENARIOS = ("reference",)
@@ -163,7 +163,7 @@ def load_scenario(name: str, folder: Path) -> Scenario:
     + name: a file's name in ``folder`` without ``.yaml``, or a path to a file
     + folder: ``benchmarks/`` of the playbook
 
-    Raises :class:`~rocminfra.settings_problems.SettingsError` with every problem found, each with
+    Raises :class:`~rocminfra.settings.problems.SettingsError` with every problem found, each with
     file, line and the nearest known key; also for a scenario that does not exist.
     """
     path = (

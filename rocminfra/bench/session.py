@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from rocminfra.bench import results
-from rocminfra.bench.job import PROGRAM_FOLDER, Job
+from rocminfra.bench.job import Job
 from rocminfra.bench.remote import Answer, Remote, SessionError
 from rocminfra.bench.unpacking import unpack
-from rocminfra.planning.bench_points import planned_names
-from rocminfra.report.table import PARTIAL, Table, read_table
+from rocminfra.host_paths import BENCH_PROGRAMS
+from rocminfra.planning.bench.manifest import PARTIAL
+from rocminfra.planning.bench.points import planned_names
 
 # One question waits at most this long on the host, so that a lost connection is noticed.
 WAIT_SLICE_S = 15
@@ -36,12 +37,10 @@ class Outcome:
     """A run that has come back.
 
     + folder: the host's folder of results
-    + table: figures of the whole run, other hosts' included
     + problems: why the run does not count on this host, a line each; empty when it does
     """
 
     folder: Path
-    table: Table
     problems: tuple[str, ...]
 
 
@@ -135,8 +134,8 @@ class Session:
             f"cat > {folder}/job.json.new && mv -f {folder}/job.json.new {folder}/job.json && "
             f"systemd-run --quiet --collect --unit={unit} "
             f"--property=KillMode=control-group --property=TimeoutStopSec=60 "
-            f"--property=RuntimeMaxSec={limit} --setenv=PYTHONPATH={PROGRAM_FOLDER} "
-            f"python3 -m rocminfra.host.bench_runner run {folder} --unit {unit}; }}"
+            f"--property=RuntimeMaxSec={limit} --setenv=PYTHONPATH={BENCH_PROGRAMS} "
+            f"python3 -m rocminfra.host.bench.runner run {folder} --unit {unit}; }}"
         )
         answer = self._ask(command, job.text, ANSWER_TIMEOUT_S)
         if not answer.succeeded:
@@ -188,8 +187,7 @@ class Session:
             self.say(f"results of run {job.run} are here already")
         else:
             self._collect(state)
-        table = read_table(self.results_dir / job.run)
-        return Outcome(self._folder, table, _problems(status, self._folder))
+        return Outcome(self._folder, _problems(status, self._folder))
 
     def _collect(self, state: str) -> None:
         job = self.job
@@ -247,7 +245,7 @@ class Session:
         return status
 
     def _program(self, arguments: str) -> str:
-        return f"PYTHONPATH={PROGRAM_FOLDER} python3 -m rocminfra.host.bench_runner {arguments}"
+        return f"PYTHONPATH={BENCH_PROGRAMS} python3 -m rocminfra.host.bench.runner {arguments}"
 
     def _ask(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rocminfra.planning.manifest import (
+from rocminfra.planning.bench.manifest import (
     MANIFEST,
     ManifestError,
     check_path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from rocminfra.connectors.host_batch import ANSWERED, END, HEADER, MAGIC
+from rocminfra.host.sent.fact_batch import ANSWERED, END, HEADER, MAGIC
 
 
 @dataclass(frozen=True)

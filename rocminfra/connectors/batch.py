@@ -10,16 +10,15 @@ import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import gevent
 from gevent.event import Event
 from paramiko import Channel, SSHException, Transport
 from pyinfra import logger
 
-from rocminfra.connectors import host_batch
 from rocminfra.connectors.answers import Answer, AnswerStream, BrokenStreamError
 from rocminfra.connectors.host_programs import forks, host_program, imports_of
+from rocminfra.host.programs import source
 
 
 @dataclass(frozen=True)
@@ -206,4 +205,4 @@ def _script(words: Sequence[str] | None) -> str:
 _PROGRAMS = frozenset({"sh", "bash", "dash", "sudo", "doas", "su"})
 
 _START = "import binascii,sys,zlib;exec(zlib.decompress(binascii.a2b_base64(sys.argv[1])))"
-_PROGRAM = Path(host_batch.__file__).read_text(encoding="utf-8")
+_PROGRAM = source("fact_batch")

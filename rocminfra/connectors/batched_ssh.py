@@ -43,11 +43,11 @@ from pyinfra.facts.server import Command
 from typing_extensions import Unpack
 
 from rocminfra.connectors.answers import Answer
-from rocminfra.connectors.asking import FactWatch, asked_now, nothing_may_run
 from rocminfra.connectors.batch import Limits
 from rocminfra.connectors.deploy_name import deploy_name
+from rocminfra.connectors.fact_watch import FactWatch, asked_now, nothing_may_run
 from rocminfra.connectors.host_facts import HostFacts
-from rocminfra.connectors.learned import LearnedList
+from rocminfra.connectors.learned_facts import LearnedList
 from rocminfra.connectors.pyinfra_speedups import speed_up_pyinfra
 from rocminfra.connectors.questions import unix_command
 

@@ -11,11 +11,11 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.arguments import pop_global_arguments
 
-from rocminfra.connectors.allowed import Fact
+from rocminfra.connectors.allowlist import Fact
 from rocminfra.connectors.answers import Answer
-from rocminfra.connectors.asking import Asked, guess, rebuilt
 from rocminfra.connectors.batch import Batch, Limits, command_line
-from rocminfra.connectors.learned import LearnedList, Record
+from rocminfra.connectors.fact_watch import Asked, guess, rebuilt
+from rocminfra.connectors.learned_facts import LearnedList, Record
 from rocminfra.connectors.questions import (
     Arguments,
     Question,

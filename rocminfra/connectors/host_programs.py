@@ -50,7 +50,7 @@ _INSTALLED = re.compile(
 )
 _SENT = "python3 -I -c "
 # Those that facts ask with: they only read, so that one may be started again.
-_ASKED_WITH = ("disk_probe", "docker_api", "path_states", "readiness")
+_ASKED_WITH = ("sent/disk_probe", "sent/docker_api", "sent/path_states", "installed/readiness")
 # Those that answer at once. Docker comes second: it may be busy.
 _AT_ONCE = ("path_states.py", "docker_api.py")
 _PATHS = re.compile(r"set --; for path in (?P<paths>.*?) ; do if test ", re.DOTALL)
@@ -136,7 +136,9 @@ def _sources() -> dict[str, tuple[str, str]]:
     """Texts of the programs, as they are and quoted, by their files' names."""
     folder = files("rocminfra.host")
     names = [f"{name}.py" for name in _ASKED_WITH]
-    texts = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in names}
+    texts = {
+        name.rpartition("/")[2]: folder.joinpath(name).read_text(encoding="utf-8") for name in names
+    }
     return {name: (text, shlex.quote(text)) for name, text in texts.items()}
 
 

@@ -14,14 +14,14 @@ from pyinfra.api.arguments import all_global_arguments
 from pyinfra.api.facts import _MISSING_COMMAND_MARKER
 from pyinfra.connectors.util import make_unix_command
 
-from rocminfra.connectors.allowed import (
+from rocminfra.connectors.allowlist import (
     IDENTITY,
     Fact,
     arguments_allowed,
     find_fact,
     identity_allowed,
 )
-from rocminfra.connectors.learned import Record
+from rocminfra.connectors.learned_facts import Record
 
 Arguments = Mapping[str, Any]
 

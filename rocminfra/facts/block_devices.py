@@ -10,7 +10,7 @@ from typing import Any
 
 from rocminfra.facts.signatures import blkid_look, partition_entry, wipefs_look
 from rocminfra.facts.tool_output import NotUnderstood, loads_tool
-from rocminfra.planning.disk_observation import INTERRUPTED, Device, Finding, Identity, Look
+from rocminfra.planning.disk.observation import INTERRUPTED, Device, Finding, Identity, Look
 
 _SECTOR = 512  # the unit of sysfs' "size", whatever the device's own
 _PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -22,7 +22,7 @@ _CONTENT_KEYS = {"size", "read_only", "data_at", "exclusive", "users", "xfs_in_p
 def parse_devices(seen: Mapping[str, Any]) -> tuple[Device, ...]:
     """Every block device that the probe saw.
 
-    + seen: the document that ``host/disk_probe.py`` printed
+    + seen: the document that ``host/sent/disk_probe.py`` printed
 
     Raises :class:`NotUnderstood` when lsblk failed; what is wrong with one device only is in its
     ``problems``.
@@ -98,7 +98,7 @@ def _family(
 
 
 def _content(raw: Mapping[str, Any]) -> dict[str, Any] | str | None:
-    """What ``host/disk_content.py`` saw, why it saw nothing, or None when it was not asked."""
+    """What ``host/sent/disk_content.py`` saw, why it saw nothing, or None when it was not asked."""
     if "content" not in raw:
         return None
     try:

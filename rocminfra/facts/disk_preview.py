@@ -9,7 +9,7 @@ from typing import Any
 
 from pyinfra.api import FactBase
 
-from rocminfra.facts.host_program import call
+from rocminfra.host.programs import call
 
 
 @dataclass(frozen=True)

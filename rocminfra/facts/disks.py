@@ -10,10 +10,10 @@ from pyinfra.api import FactBase
 
 from rocminfra.facts.block_devices import parse_devices
 from rocminfra.facts.fstab import parse_fstab
-from rocminfra.facts.host_program import call, source
 from rocminfra.facts.mounts import check_findmnt, parse_mountinfo
 from rocminfra.facts.tool_output import NotUnderstood, text_of
-from rocminfra.planning.disk_observation import Device, MountPoint, Observed
+from rocminfra.host.programs import call, source
+from rocminfra.planning.disk.observation import Device, MountPoint, Observed
 
 
 class Disks(FactBase[Observed]):
@@ -52,7 +52,7 @@ class Disks(FactBase[Observed]):
 
 
 def parse(seen: Any) -> Observed:
-    """The record of what ``host/disk_probe.py`` printed."""
+    """The record of what ``host/sent/disk_probe.py`` printed."""
     if not isinstance(seen, dict):
         return _unknown("the probe printed no document")
     if seen.get("euid") != 0:

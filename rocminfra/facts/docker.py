@@ -13,7 +13,7 @@ from typing import Any
 
 from pyinfra.api import FactBase, StringCommand
 
-from rocminfra.facts.host_program import call
+from rocminfra.host.programs import call
 
 
 @dataclass(frozen=True)

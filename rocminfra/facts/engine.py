@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-READINESS = "/usr/local/lib/rocminfra/readiness.py"
+from rocminfra.host_paths import READINESS
 
 
 @dataclass(frozen=True)

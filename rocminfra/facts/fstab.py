@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from rocminfra.facts.tool_output import NotUnderstood
-from rocminfra.planning.disk_observation import FstabLine
+from rocminfra.planning.disk.observation import FstabLine
 
 
 def parse_fstab(text: str, nodes: Mapping[str, str | None]) -> tuple[FstabLine, ...]:

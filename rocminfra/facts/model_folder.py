@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from rocminfra.planning.manifest import ManifestError, check_path
+from rocminfra.planning.bench.manifest import ManifestError, check_path
 
 MANIFEST = ".rocminfra-model"
 _BORDER = "--- manifest ---"

@@ -7,7 +7,7 @@ from typing import Any
 
 from rocminfra.facts.fstab import unescape
 from rocminfra.facts.tool_output import NotUnderstood, loads_tool
-from rocminfra.planning.disk_observation import Mount
+from rocminfra.planning.disk.observation import Mount
 
 
 def parse_mountinfo(

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from rocminfra.facts.tool_output import NotUnderstood, check_run, failure, loads_tool
-from rocminfra.planning.disk_observation import Finding, Look, Signature
+from rocminfra.planning.disk.observation import Finding, Look, Signature
 
 _ENTRY = "PART_ENTRY_"
 

@@ -10,7 +10,7 @@ from rocminfra.lab.assets import IMAGE
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths, default_paths
-from rocminfra.planning.reference_model import REFERENCE_NAME
+from rocminfra.planning.model.reference import REFERENCE_NAME
 
 USER_VARIABLE = "ROCMINFRA_LAB_USER"
 

@@ -15,20 +15,6 @@ from rocminfra.lab.errors import LabError
 from rocminfra.lab.rooted import link_chain
 
 APP_FOLDER = "usr/local/lib/vllm-simulator"
-# Modules of planning/ that the simulator imports; the others may need more than Python itself.
-PLANNING_MODULES = (
-    "__init__",
-    "encoder_cache",
-    "engine_core",
-    "gpus",
-    "kv_cache",
-    "latency",
-    "model_shape",
-    "requests",
-    "scheduler",
-    "sequence",
-    "steps",
-)
 _PROGRAMS = (
     *("bash", "cat", "chmod", "cp", "cut", "date", "dash", "df", "du", "echo", "env", "false"),
     *("find", "getent", "grep", "head", "hostname", "id", "kill", "ln", "ls", "md5sum", "mkdir"),
@@ -113,9 +99,9 @@ def entries(base_root: Path) -> list[Entry]:
 def sources() -> dict[str, Path]:
     """The simulator's own files: name below the application's folder, and where it is."""
     package = Path(rocminfra.__file__).resolve().parent
-    names = [Path("__init__.py"), Path("lab/__init__.py")]
-    names += [Path(f"planning/{module}.py") for module in PLANNING_MODULES]
-    names += [path.relative_to(package) for path in sorted((package / "lab/engine").glob("*.py"))]
+    names = [Path("__init__.py"), Path("lab/__init__.py"), Path("planning/__init__.py")]
+    for folder in ("planning/engine", "lab/engine"):
+        names += [path.relative_to(package) for path in sorted((package / folder).glob("*.py"))]
     return {f"rocminfra/{name}": package / name for name in names}
 
 

@@ -14,17 +14,18 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from rocminfra.bench.job import Job, new_run_id, programs
+from rocminfra.bench.job import Job, new_run_id
 from rocminfra.bench.remote import Answer, SessionError
 from rocminfra.bench.scenario import Scenario, load_scenario
 from rocminfra.bench.session import Outcome, Session
+from rocminfra.host.programs import benchmark
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.failure import Failure, FailureKind, record
+from rocminfra.operations.host_failures import Failure, FailureKind, record
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import InvalidSettings
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report import table
-from rocminfra.settings_problems import SettingsError
+from rocminfra.settings.problems import SettingsError
 
 _KINDS = {
     "locked": FailureKind.LOCKED,
@@ -64,7 +65,7 @@ def run_id(resumed: str | None) -> str:
 
 def program_files() -> list[HostFile]:
     """The programs that a benchmark runs on the host."""
-    return [HostFile(path, text) for path, text in programs().items()]
+    return [HostFile(path, text) for path, text in benchmark().items()]
 
 
 @operation(is_idempotent=False, idempotent_notice="A benchmark measures every time.")
@@ -146,7 +147,7 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
 
 
 def _tell(host: Host, job: Job, outcome: Outcome, again: str) -> bool:
-    for line in table.lines(outcome.table):
+    for line in table.lines(table.read_table(outcome.folder.parent)):
         host.log(line, logger.info)
     host.log(f"results: {outcome.folder}", logger.info)
     host.connector_data[_RESULTS] = outcome.folder

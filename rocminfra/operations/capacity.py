@@ -22,11 +22,11 @@ from rocminfra.facts.engine_cache import EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
 from rocminfra.model_files import load_model
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.failure import Failure, FailureKind, take_out
-from rocminfra.planning.capacity import Serving
-from rocminfra.planning.fit import DoesNotFit, Fit, Fits, NotChecked, decide_fit
-from rocminfra.planning.fit import compared as in_words
-from rocminfra.planning.model_spec import UnknownModelError
+from rocminfra.operations.host_failures import Failure, FailureKind, take_out
+from rocminfra.planning.capacity.capacity import Serving
+from rocminfra.planning.capacity.fit import DoesNotFit, Fit, Fits, NotChecked, decide_fit
+from rocminfra.planning.capacity.fit import compared as in_words
+from rocminfra.planning.model.spec import UnknownModelError
 
 
 def gate(

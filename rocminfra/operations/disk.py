@@ -27,16 +27,16 @@ from pyinfra.operations import apt
 from rocminfra.facts.disk_preview import DiskPreview
 from rocminfra.facts.disks import Disks
 from rocminfra.operations.disk_commands import format_command, step_command
-from rocminfra.operations.failure import (
+from rocminfra.operations.host_failures import (
     Failure,
     FailureKind,
     fail,
     name_failed_operations,
     take_out,
 )
-from rocminfra.planning.disk import Decision, Format, Keep, Mount, Refuse, decide
-from rocminfra.planning.disk_observation import Desired, Observed
-from rocminfra.planning.disk_wipe import unused
+from rocminfra.planning.disk.decide import Decision, Format, Keep, Mount, Refuse, decide
+from rocminfra.planning.disk.observation import Desired, Observed
+from rocminfra.planning.disk.wipe import unused
 
 _KEY = "rocminfra.disks"
 

@@ -7,10 +7,10 @@ import posixpath
 from pyinfra.api import QuoteString, StringCommand
 
 from rocminfra.facts.fstab import fstab_line
-from rocminfra.facts.host_program import source
-from rocminfra.planning.disk import Format, Mount
-from rocminfra.planning.disk_mount import Step, missing_options, mounts_at
-from rocminfra.planning.disk_observation import SENTINEL, Desired, Observed
+from rocminfra.host.programs import source
+from rocminfra.planning.disk.decide import Format, Mount
+from rocminfra.planning.disk.mounting import Step, missing_options, mounts_at
+from rocminfra.planning.disk.observation import SENTINEL, Desired, Observed
 
 # Without udev there is nothing to wait for; with it, a mount right after mkfs can miss the UUID.
 _SETTLE = "if [ -S /run/udev/control ]; then udevadm settle --timeout=60; fi"

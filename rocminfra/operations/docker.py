@@ -14,7 +14,7 @@ from rocminfra.facts.paths import PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.operations import host_files, packages
 from rocminfra.operations.commands import Commands, systemctl
-from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
+from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 UNANSWERED = Failure(

@@ -16,13 +16,13 @@ from rocminfra.facts.docker import DockerContainer, DockerImage, Image, NoAnswer
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
 from rocminfra.facts.gpu_nodes import GpuNodes, group_ids
 from rocminfra.facts.systemd_unit import SystemdUnit
+from rocminfra.host_paths import UNITS
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.docker import UNANSWERED
-from rocminfra.operations.failure import Failure, FailureKind, fail, record
+from rocminfra.operations.host_failures import Failure, FailureKind, fail, record
 from rocminfra.planning.engine_command import CONFIG_LABEL, HASH_PLACEHOLDER, config_hash
 
-UNIT_FOLDER = "/etc/systemd/system"
 # One question waits at most this long on the host, so that a lost connection is noticed.
 WAIT_SLICE_S = 15
 
@@ -130,7 +130,7 @@ def service(
         environment=environment_file.content,
         image=pinned,
     )
-    unit_file = host_files.HostFile(f"{UNIT_FOLDER}/{unit}", render(pinned, groups, wanted))
+    unit_file = host_files.HostFile(f"{UNITS}/{unit}", render(pinned, groups, wanted))
     file_changes = list(host_files.present._inner([environment_file, unit_file]))
     yield from file_changes
     current = host.get_fact(SystemdUnit, unit=unit)

@@ -23,7 +23,7 @@ from pyinfra.operations.util.files import generate_color_diff
 
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.failure import Failure, FailureKind, fail
+from rocminfra.operations.host_failures import Failure, FailureKind, fail
 
 
 @dataclass(frozen=True)

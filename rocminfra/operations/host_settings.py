@@ -16,9 +16,9 @@ from __future__ import annotations
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import host, state
 
-from rocminfra.operations.failure import name_failed_operations
+from rocminfra.operations.host_failures import name_failed_operations
 from rocminfra.settings import Settings, load_settings
-from rocminfra.settings_problems import Problem, SettingsError
+from rocminfra.settings.problems import Problem, SettingsError
 
 
 class InvalidSettings(PyinfraError):

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from rocminfra import host_paths
 from rocminfra.facts.paths import PathStates
 from rocminfra.operations import packages
 from rocminfra.operations.commands import Commands
 
 HUB_VERSION = "2.4.0"
-ENVIRONMENT = f"/opt/rocminfra/hub-{HUB_VERSION}"
+ENVIRONMENT = host_paths.hub_environment(HUB_VERSION)
 UNIT = "rocminfra-prefetch"
-LOG = "/run/rocminfra-prefetch.log"
+LOG = host_paths.PREFETCH_LOG
 # Its output goes to a file, because the pipe to the operator ends with the connection.
 _JOB = (
     'IFS= read -r HF_TOKEN || true; if [ -n "$HF_TOKEN" ]; then export HF_TOKEN; fi; '

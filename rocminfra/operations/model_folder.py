@@ -12,7 +12,7 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from rocminfra.facts.model_folder import MANIFEST, CopiedFile, Folder, ModelFolder
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
+from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
 
 # Files up to this size are hashed at every run; a larger one (a shard of the weights) only when
 # its size or modification time differs from when it was copied.

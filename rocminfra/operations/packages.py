@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from rocminfra import host_paths
 from rocminfra.facts.packages import InstalledPackages
 from rocminfra.operations.commands import Commands
 
@@ -17,7 +18,7 @@ LOCK_TIMEOUT_S = 600
 
 # Files that say when the package index was updated: ours is gone after a reboot, the other one is
 # what pyinfra's apt operations touch.
-UPDATED = "/run/rocminfra-apt-updated"
+UPDATED = host_paths.APT_UPDATED
 PYINFRA_UPDATED = "/var/lib/apt/periodic/update-success-stamp"
 INDEX_MINUTES = 60
 

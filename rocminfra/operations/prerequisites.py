@@ -10,7 +10,7 @@ from pyinfra import host, state
 
 from rocminfra.facts.docker import DockerInstalled
 from rocminfra.facts.scratch_mount import ScratchMountStatus
-from rocminfra.operations.failure import Failure, FailureKind, take_out
+from rocminfra.operations.host_failures import Failure, FailureKind, take_out
 
 SCRATCH = "scratch"
 DOCKER = "docker"

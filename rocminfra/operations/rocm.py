@@ -11,7 +11,7 @@ from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.system import GroupExists, UserGroups
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.failure import Failure, FailureKind, fail, take_out
+from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
 
 GROUP = "render"
 MODE = 0o660

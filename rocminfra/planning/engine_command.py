@@ -11,10 +11,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 
+from rocminfra.host_paths import ENGINE_ENVIRONMENT
 from rocminfra.settings import Settings
 
 CONFIG_LABEL = "rocminfra.config"
-ENV_FILE = "/etc/rocminfra/vllm.env"
 # Stands in the unit while its hash is computed, because the hash is part of the unit.
 HASH_PLACEHOLDER = "0" * 64
 
@@ -106,7 +106,7 @@ def docker_run_arguments(
         "--device=/dev/kfd",
         "--device=/dev/dri",
         *(f"--group-add={gid}" for gid in sorted(set(group_ids))),
-        f"--env-file={ENV_FILE}",
+        f"--env-file={ENGINE_ENVIRONMENT}",
         # Not the whole scratch disk, as was published: Docker's own data is on it, and who may
         # write that owns the host.
         *(f"--volume={path}:{path}:{mode}" for path, mode in _volumes(settings)),

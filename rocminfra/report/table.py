@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rocminfra.planning.bench.manifest import PARTIAL
 from rocminfra.planning.cost import usd_per_million_tokens
-
-PARTIAL = "PARTIAL"
 
 HEADINGS = (
     *("host", "point", "ok", "err", "inc", "TTFT p50 ms", "ITL p50 ms"),

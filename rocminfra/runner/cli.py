@@ -18,17 +18,17 @@ from rocminfra.runner.exit_codes import ExitCode
 
 # Verb: where it is, and its line in the help.
 VERBS = {
-    "init": ("rocminfra.runner.commands:init", "Lay the playbook out in a folder of your own."),
-    "plan": ("rocminfra.runner.commands:plan", "Say what apply would change."),
-    "apply": ("rocminfra.runner.commands:apply", "Make the hosts what the playbook says."),
-    "status": ("rocminfra.runner.commands:status", "Say how the hosts are."),
-    "bench": ("rocminfra.runner.commands:bench", "Benchmark the engine, bring results back."),
+    "init": ("rocminfra.runner.verbs.init:init", "Lay the playbook out in a folder of your own."),
+    "plan": ("rocminfra.runner.verbs.plan:plan", "Say what apply would change."),
+    "apply": ("rocminfra.runner.verbs.apply:apply", "Make the hosts what the playbook says."),
+    "status": ("rocminfra.runner.verbs.status:status", "Say how the hosts are."),
+    "bench": ("rocminfra.runner.verbs.bench:bench", "Benchmark the engine, bring results back."),
     "capacity": (
-        "rocminfra.runner.capacity_command:capacity",
+        "rocminfra.runner.verbs.capacity:capacity",
         "Say whether a model fits a GPU, before one is rented.",
     ),
     "predict": (
-        "rocminfra.runner.predict_command:predict",
+        "rocminfra.runner.verbs.predict:predict",
         "Say what a benchmark would measure, before a GPU is rented.",
     ),
     "lab": ("rocminfra.lab.cli:lab", "Practice droplets on this machine, without hardware."),

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from rocminfra.facts.disks import Disks
 from rocminfra.operations.disk_commands import format_command, step_command
-from rocminfra.planning.disk import Decision, Format, Mount, decide
-from rocminfra.planning.disk_observation import Desired, Observed
+from rocminfra.planning.disk.decide import Decision, Format, Mount, decide
+from rocminfra.planning.disk.observation import Desired, Observed
 
 ROOT = Path(__file__).parents[2]
 MIB = 1024**2

@@ -15,7 +15,7 @@ import pytest
 from lab_host import LabHost
 
 from rocminfra.facts.gpu_memory import GpuMemory
-from rocminfra.host import preflight
+from rocminfra.host.installed import preflight
 from rocminfra.lab import container, droplets, hosts, logs, machine, network, processes
 from rocminfra.lab.droplets import Wanted
 from rocminfra.lab.errors import LOCKED, UNFIT, LabError

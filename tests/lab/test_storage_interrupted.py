@@ -19,7 +19,7 @@ import pytest
 from storage_preparations import UUID, came_back_blank, done, full, mounted, ours
 from storage_room import Disk, Room, open_room
 
-from rocminfra.planning.disk import Format, Keep, Mount
+from rocminfra.planning.disk.decide import Format, Keep, Mount
 
 pytestmark = pytest.mark.lab
 # What a format yields, in this order.

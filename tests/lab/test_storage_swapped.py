@@ -9,7 +9,7 @@ import pytest
 from storage_preparations import came_back_blank, ours, partitioned
 from storage_room import Room, open_room
 
-from rocminfra.planning.disk import Format, Mount
+from rocminfra.planning.disk.decide import Format, Mount
 
 pytestmark = pytest.mark.lab
 

@@ -21,9 +21,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from rocminfra.model_files import load_model
-from rocminfra.planning.prediction import Variant
+from rocminfra.planning.prediction.predict import Variant
 from rocminfra.playbook_files import playbook_root
-from rocminfra.runner.predict_run import (
+from rocminfra.runner.verbs.predict_grid import (
     REFERENCE_SCENARIOS,
     Outcome,
     choices,

@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from rocminfra.lab.engine.clock import ScaledClock
 from rocminfra.lab.engine.engine_loop import EngineLoop
 from rocminfra.lab.engine.metrics import EngineMetrics
-from rocminfra.planning.engine_core import EngineCore, run_all
-from rocminfra.planning.model_shape import QWEN2_VL_72B, VisionShape
-from rocminfra.planning.requests import Request
-from rocminfra.planning.workload import ScannedPages
+from rocminfra.planning.engine.core import EngineCore, run_all
+from rocminfra.planning.engine.model_shape import QWEN2_VL_72B, VisionShape
+from rocminfra.planning.engine.request import Request
+from rocminfra.planning.prediction.workload import ScannedPages
 
 
 def main(arguments: list[str]) -> int:

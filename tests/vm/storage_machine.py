@@ -11,8 +11,8 @@ from disk_vm_states import VmState
 from vm import Vm
 
 from rocminfra.facts.disks import Disks
-from rocminfra.planning.disk import Decision, Format, Keep, Mount, Refuse, decide
-from rocminfra.planning.disk_observation import Desired
+from rocminfra.planning.disk.decide import Decision, Format, Keep, Mount, Refuse, decide
+from rocminfra.planning.disk.observation import Desired
 
 MIB = 1024**2
 SMALL_BYTES = 400 * MIB

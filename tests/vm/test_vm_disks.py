@@ -18,8 +18,8 @@ from storage_machine import (
 )
 from vm import nvme, virtio
 
-from rocminfra.host.disk_content import spans
-from rocminfra.planning.disk import Format, Refuse
+from rocminfra.host.sent.disk_content import spans
+from rocminfra.planning.disk.decide import Format, Refuse
 
 pytestmark = pytest.mark.vm
 SECTORS = SMALL_BYTES // 512

@@ -7,7 +7,7 @@ import pytest
 from storage_machine import PLAYBOOK, SCRATCH_BYTES, SIZE, StorageMachine
 from vm import virtio
 
-from rocminfra.planning.disk import Keep
+from rocminfra.planning.disk.decide import Keep
 from rocminfra.rendering import vllm_unit
 from rocminfra.settings import Settings
 

@@ -26,7 +26,7 @@ from rocminfra.lab.engine.prompts import (
     text_prompt,
 )
 from rocminfra.lab.engine.tokenizer import ServedTokenizer
-from rocminfra.planning.requests import Request
+from rocminfra.planning.engine.request import Request
 
 # Tokens of a completion that sets no limit (OpenAI's default, and vLLM's).
 _COMPLETION_TOKENS = 16

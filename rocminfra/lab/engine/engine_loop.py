@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from rocminfra.lab.engine.clock import Clock
 from rocminfra.lab.engine.metrics import EngineMetrics
-from rocminfra.planning.engine_core import EngineCore, RunningStep
-from rocminfra.planning.requests import Request
+from rocminfra.planning.engine.core import EngineCore, RunningStep
+from rocminfra.planning.engine.request import Request
 
 # Steps that end within this real time of now are not slept for one by one: timers are not finer.
 _QUANTUM_S = 0.001

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from rocminfra.lab.engine.arguments import ServeArguments
 from rocminfra.lab.engine.simulation import Simulation, SimulationError
-from rocminfra.planning.gpus import GPUS, Gpu
-from rocminfra.planning.kv_cache import BLOCK_SIZE, available_bytes
-from rocminfra.planning.latency import LatencyConstants, LatencyModel
-from rocminfra.planning.model_shape import QWEN2_VL_72B, ModelShape
-from rocminfra.planning.scheduler import SchedulerConfig
+from rocminfra.planning.engine.gpus import GPUS, Gpu
+from rocminfra.planning.engine.kv_cache import BLOCK_SIZE, available_bytes
+from rocminfra.planning.engine.latency import LatencyConstants, LatencyModel
+from rocminfra.planning.engine.model_shape import QWEN2_VL_72B, ModelShape
+from rocminfra.planning.engine.scheduler import SchedulerConfig
 
 _GIB = 1024**3
 

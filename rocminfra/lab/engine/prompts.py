@@ -10,8 +10,8 @@ from typing import Any
 
 from rocminfra.lab.engine.errors import ApiError, bad_request, invalid_body, unknown_model
 from rocminfra.lab.engine.images import image_size
-from rocminfra.planning.model_shape import VisionShape, image_grid
-from rocminfra.planning.requests import ImageSpan
+from rocminfra.planning.engine.model_shape import VisionShape, image_grid
+from rocminfra.planning.engine.request import ImageSpan
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _DEFAULT_SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"

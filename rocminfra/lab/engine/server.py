@@ -23,7 +23,7 @@ from rocminfra.lab.engine.simulation import SimulationError
 from rocminfra.lab.engine.startup import Load, LoadFailure, announce, failure_report, load_model
 from rocminfra.lab.engine.stats import StatsLog
 from rocminfra.lab.engine.tokenizer import ServedTokenizer
-from rocminfra.planning.engine_core import EngineCore
+from rocminfra.planning.engine.core import EngineCore
 
 # Real seconds that clients have to take the last bytes of their answers.
 _FLUSH_S = 2.0

@@ -47,11 +47,11 @@ class Simulation:
     + failure_amount: real seconds of ``slow-load``, share of requests that ``errors`` answers
       with 500, requests after which ``dies-mid-run`` dies
     + load_seconds: modelled seconds from start to ready
-    + gpu: key of the modelled GPU in ``planning/gpus.py``
+    + gpu: key of the modelled GPU in ``planning/engine/gpus.py``
     + kv_blocks: KV blocks, or None to compute them from flags, GPU and the reference model
     + output_tokens: median length of an answer whose request sets no limit
     + bandwidth_fraction, compute_fraction, attention_fraction, vision_fraction: see
-      ``planning/latency.py``; None is its default
+      ``planning/engine/latency.py``; None is its default
     + step_overhead_ms: likewise
     """
 

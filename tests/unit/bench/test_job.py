@@ -11,7 +11,9 @@ from pathlib import Path
 
 from bench_fakes import scenario
 
-from rocminfra.bench.job import PROGRAM_FOLDER, make_job, new_run_id, programs
+from rocminfra.bench.job import make_job, new_run_id
+from rocminfra.host.programs import benchmark
+from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.settings import load_settings
 
 THROUGHPUT = [{"profile": "throughput"}]
@@ -51,8 +53,8 @@ def test_no_token_is_in_a_job(monkeypatch: object) -> None:
 
 
 def test_the_programs_need_nothing_but_the_standard_library(tmp_path: Path) -> None:
-    for path, text in programs().items():
-        target = tmp_path / Path(path).relative_to(PROGRAM_FOLDER)
+    for path, text in benchmark().items():
+        target = tmp_path / Path(path).relative_to(BENCH_PROGRAMS)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
         for node in ast.walk(ast.parse(text, feature_version=(3, 10))):
@@ -62,7 +64,7 @@ def test_the_programs_need_nothing_but_the_standard_library(tmp_path: Path) -> N
                 top = name.split(".")[0]
                 assert top == "rocminfra" or top in sys.stdlib_module_names, (path, name)
     done = subprocess.run(
-        [sys.executable, "-S", "-m", "rocminfra.host.bench_runner", "--help"],
+        [sys.executable, "-S", "-m", "rocminfra.host.bench.runner", "--help"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(tmp_path)},
         capture_output=True,

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from rocminfra.bench.results import folder_name, is_complete, publish, staging, verify
 from rocminfra.bench.unpacking import unpack
-from rocminfra.host import bench_files
-from rocminfra.planning.manifest import MANIFEST
+from rocminfra.host.bench import files
+from rocminfra.planning.bench.manifest import MANIFEST
 
 RUN = "20260513T101500Z"
 FILES = {
@@ -38,14 +38,14 @@ def host_run(tmp_path: Path) -> Path:
         path.write_bytes(content)
     (folder / "status.json").write_text("{}")
     (folder / "lock").touch()
-    bench_files.write_manifest(folder)
+    files.write_manifest(folder)
     return folder
 
 
 @pytest.fixture
 def archive(host_run: Path, tmp_path: Path) -> Path:
     target = tmp_path / "run.tar.gz"
-    bench_files.archive(host_run, target)
+    files.archive(host_run, target)
     return target
 
 
@@ -313,7 +313,7 @@ def test_only_the_host_s_own_present_results_count_as_here(
     archive: Path, host_run: Path, tmp_path: Path
 ) -> None:
     results = tmp_path / "results"
-    digest = bench_files.sha256(host_run / MANIFEST)
+    digest = files.sha256(host_run / MANIFEST)
     assert not is_complete(results, RUN, "mi300x-1", digest)
     folder = collected(results, archive, "mi300x-1")
     assert is_complete(results, RUN, "mi300x-1", digest)

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from rocminfra.bench.scenario import Scenario, load_scenario, scenario_names
-from rocminfra.planning.bench_points import planned_names, stage_from_dict
-from rocminfra.settings_problems import Problem, SettingsError
+from rocminfra.planning.bench.points import planned_names, stage_from_dict
+from rocminfra.settings.problems import Problem, SettingsError
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 

@@ -32,6 +32,7 @@ from rocminfra.bench.job import Job
 from rocminfra.bench.remote import Answer, SessionError
 from rocminfra.bench.results import verify
 from rocminfra.bench.session import Outcome, Session
+from rocminfra.report.table import read_table
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
 
@@ -99,7 +100,7 @@ def test_a_run_comes_back_whole(
     assert outcome.problems == ()
     assert outcome.folder == tmp_path / "results" / RUN / "mi300x-1"
     assert verify(tmp_path / "results" / RUN) == ()
-    assert [row.point for row in outcome.table.rows] == [
+    assert [row.point for row in read_table(outcome.folder.parent).rows] == [
         *("concurrent@4", "synchronous", "throughput", "constant@2.00"),
     ]
     assert said[0].startswith(f"run {RUN}: quick, 4 points, detached as rocminfra-bench-{RUN}")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocminfra.connectors.answers import Answer, AnswerStream, BrokenStreamError
-from rocminfra.connectors.host_batch import ANSWERED, END, HEADER, MAGIC, SLOW
+from rocminfra.host.sent.fact_batch import ANSWERED, END, HEADER, MAGIC, SLOW
 
 NONCE = "0123456789abcdef"
 

@@ -14,14 +14,15 @@ import pytest
 from local_host import Run, Wire
 from pyinfra.api import FactBase
 
-from rocminfra.connectors import batched_ssh, host_batch, host_programs
+from rocminfra.connectors import batched_ssh, host_programs
 from rocminfra.connectors.batch import Limits
 from rocminfra.connectors.host_programs import HostProgram, host_program, imports_of
 from rocminfra.facts.disks import Disks
 from rocminfra.facts.docker import DockerContainer, DockerImage, DockerRoot
 from rocminfra.facts.engine import READINESS, EngineReadiness
-from rocminfra.facts.host_program import source
 from rocminfra.facts.paths import PathStates
+from rocminfra.host.programs import source
+from rocminfra.host.sent import fact_batch
 
 SENT = "import sys; print(sys.argv)"
 INSTALLED = f"! test -e {READINESS} || python3 {READINESS} "
@@ -364,5 +365,5 @@ def test_a_question_for_files_is_recognised_by_its_whole_text(
 
 def test_a_fork_that_has_no_session_of_its_own_yet_is_ended_too() -> None:
     process = subprocess.Popen(["sleep", "60"])  # in this session, as a fork is at first
-    host_batch._kill(process.pid)
+    fact_batch._kill(process.pid)
     assert process.wait(timeout=30) == -signal.SIGKILL

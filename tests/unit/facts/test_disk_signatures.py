@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocminfra.facts.signatures import blkid_look, wipefs_look
-from rocminfra.planning.disk_observation import Finding, Signature
+from rocminfra.planning.disk.observation import Finding, Signature
 
 XFS = """\
 DEVNAME=/dev/vdc

@@ -13,8 +13,8 @@ from rocminfra.facts.disks import Disks, parse
 from rocminfra.facts.fstab import escape, fstab_line, parse_fstab, unescape
 from rocminfra.facts.mounts import parse_mountinfo
 from rocminfra.facts.tool_output import NotUnderstood
-from rocminfra.planning.disk import Format, Refuse, decide
-from rocminfra.planning.disk_observation import PROBES, Desired, Finding
+from rocminfra.planning.disk.decide import Format, Refuse, decide
+from rocminfra.planning.disk.observation import PROBES, Desired, Finding
 
 GIB = 1024**3
 

@@ -8,22 +8,16 @@ from pathlib import Path
 import pytest
 
 import rocminfra
-from rocminfra.connectors import host_batch
 
 PACKAGE = Path(rocminfra.__file__).parent
-# Runs in the environment of GuideLLM, which itself needs 3.10.
-OF_GUIDELLM = "bench_point.py"
-PROGRAMS = [
-    *(file for file in sorted((PACKAGE / "host").glob("*.py")) if file.name != OF_GUIDELLM),
-    Path(host_batch.__file__),
-]
+PROGRAMS = sorted([*(PACKAGE / "host").glob("*/*.py"), *(PACKAGE / "planning/bench").glob("*.py")])
 # What came after 3.8 and is used before one thinks of it.
 NEWER_METHODS = {"removeprefix", "removesuffix", "is_relative_to", "hardlink_to", "bit_count"}
 NEWER_KEYWORDS = {("zip", "strict"), ("dataclass", "slots"), ("dataclass", "kw_only")}
 NEWER_MODULES = {"tomllib", "zoneinfo", "graphlib"}
 
 
-@pytest.mark.parametrize("file", PROGRAMS, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", PROGRAMS, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_nothing_newer_is_used(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     found: list[str] = []

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rocminfra.hosts_file import CONNECTION_KEYS, read_hosts_file
-from rocminfra.located_yaml import Located, read_yaml
+from rocminfra.inventory.hosts_file import CONNECTION_KEYS, read_hosts_file
 from rocminfra.settings import Settings, known_keys, load_settings
+from rocminfra.settings.located_yaml import Located, read_yaml
 
 EXAMPLE = Path(__file__).parents[3] / "inventory" / "hosts.example.yaml"
 

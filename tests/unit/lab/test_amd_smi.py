@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rocminfra.host import preflight, telemetry
+from rocminfra.host.bench import telemetry
+from rocminfra.host.installed import preflight
 from rocminfra.lab.guest import amd_smi
 
 

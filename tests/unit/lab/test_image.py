@@ -17,7 +17,7 @@ import pytest
 from rocminfra.lab import image
 from rocminfra.lab.elf import library_closure, read_links
 from rocminfra.lab.errors import LabError
-from rocminfra.lab.image_files import APP_FOLDER, PLANNING_MODULES, sources
+from rocminfra.lab.image_files import APP_FOLDER, sources
 from rocminfra.lab.rooted import link_chain
 
 PACKAGE = Path(image.__file__).parents[1]
@@ -170,8 +170,8 @@ def test_the_simulator_runs_from_the_files_of_the_image_alone(tmp_path: Path) ->
     assert where.startswith(str(tmp_path))
     third_party = {"pydantic", "yaml", "jinja2", "pyinfra", "httpx", "rich", "click"}
     assert not third_party & set(modules.split())
-    packed = {f"rocminfra/planning/{module}.py" for module in PLANNING_MODULES}
-    assert packed <= set(sources())
+    carried = {path.name for path in (PACKAGE / "planning/engine").glob("*.py")}
+    assert {f"rocminfra/planning/engine/{name}" for name in carried} <= set(sources())
     assert APP_FOLDER.startswith("usr/local/")
 
 

@@ -15,7 +15,7 @@ from pyinfra.api import FileUploadCommand, FunctionCommand
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.context import ctx_host, ctx_state
 
-from rocminfra.operations.failure import Failure
+from rocminfra.operations.host_failures import Failure
 
 
 @dataclass(eq=False)

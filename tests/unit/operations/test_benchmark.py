@@ -13,7 +13,7 @@ from paramiko import SSHException
 from pyinfra.context import ctx_host
 
 from rocminfra.operations import bench
-from rocminfra.operations.failure import FailureKind, failures
+from rocminfra.operations.host_failures import FailureKind, failures
 from rocminfra.operations.host_settings import InvalidSettings
 
 

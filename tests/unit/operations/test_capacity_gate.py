@@ -12,9 +12,9 @@ from pyinfra.context import ctx_state
 from rocminfra.facts.engine_cache import EngineCache, EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
 from rocminfra.operations import capacity
-from rocminfra.operations.failure import FailureKind, failures
-from rocminfra.planning.fit import DoesNotFit, Fits, NotChecked
-from rocminfra.planning.reference_model import REFERENCE_NAME
+from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.planning.capacity.fit import DoesNotFit, Fits, NotChecked
+from rocminfra.planning.model.reference import REFERENCE_NAME
 
 
 def test_a_model_that_fits_goes_on_without_a_word(scripted: Any) -> None:

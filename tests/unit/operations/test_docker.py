@@ -14,7 +14,7 @@ from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 from rocminfra.operations.docker import UNANSWERED, daemon_config, gate, installed, running
-from rocminfra.operations.failure import FailureKind, failures
+from rocminfra.operations.host_failures import FailureKind, failures
 
 WANTED = {"data-root": "/mnt/models/docker"}
 ACTIVE = Unit("loaded", "active", enabled=True, needs_reload=False, invocation_id="1")

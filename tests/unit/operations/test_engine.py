@@ -18,7 +18,7 @@ from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 from rocminfra.operations import engine
 from rocminfra.operations.docker import UNANSWERED
-from rocminfra.operations.failure import FailureKind, failures
+from rocminfra.operations.host_failures import FailureKind, failures
 from rocminfra.operations.host_files import HostFile
 from rocminfra.planning.engine_command import CONFIG_LABEL, config_hash
 

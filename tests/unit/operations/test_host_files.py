@@ -16,7 +16,7 @@ import pytest
 from pyinfra import state
 
 from rocminfra.facts.paths import PathState, PathStates
-from rocminfra.operations.failure import FailureKind
+from rocminfra.operations.host_failures import FailureKind
 from rocminfra.operations.host_files import HostFile, directories, present
 
 FILE = HostFile("/etc/demo.conf", "x = 1\n", mode=0o640)

@@ -12,7 +12,7 @@ import pytest
 
 from rocminfra.facts.model_folder import CopiedFile, Folder, ModelFolder
 from rocminfra.operations import model_folder
-from rocminfra.operations.failure import FailureKind
+from rocminfra.operations.host_failures import FailureKind
 
 TO = "/mnt/models/models/toy"
 

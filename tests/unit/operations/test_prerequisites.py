@@ -10,7 +10,7 @@ from pyinfra import state
 from rocminfra.facts.docker import DockerInstalled
 from rocminfra.facts.scratch_mount import ScratchMount, ScratchMountStatus
 from rocminfra.operations import prerequisites
-from rocminfra.operations.failure import FailureKind, failures
+from rocminfra.operations.host_failures import FailureKind, failures
 
 MOUNT = ScratchMount("/dev/vdc", "xfs", ("rw",), 5 << 40, 1, 4 << 40, "uuid")
 

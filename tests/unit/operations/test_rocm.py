@@ -12,7 +12,7 @@ from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.system import GroupExists, UserGroups
 from rocminfra.operations import rocm
-from rocminfra.operations.failure import FailureKind, failures
+from rocminfra.operations.host_failures import FailureKind, failures
 from rocminfra.operations.host_files import HostFile
 
 RULE = HostFile("/etc/udev/rules.d/70-rocminfra-gpu.rules", "rule\n")

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rocminfra.planning.model_config import read_model
-from rocminfra.planning.model_spec import ModelSpec
+from rocminfra.planning.model.config import read_model
+from rocminfra.planning.model.spec import ModelSpec
 
 FOLDER = Path(__file__).parent / "models"
 # `metadata.total_size` of its safetensors index; a quantized model is not known without it.

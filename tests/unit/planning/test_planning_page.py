@@ -7,22 +7,22 @@ from pathlib import Path
 import yaml
 from model_files import model
 
-from rocminfra.planning.alternatives import alternatives
-from rocminfra.planning.bench_points import Stage
-from rocminfra.planning.capacity import Serving, capacity
-from rocminfra.planning.gpus import GPUS, MI300X
-from rocminfra.planning.latency import LatencyConstants
-from rocminfra.planning.model_shape import QWEN2_VL_72B, VisionShape
-from rocminfra.planning.prediction import (
+from rocminfra.planning.bench.points import Stage
+from rocminfra.planning.capacity.alternatives import alternatives
+from rocminfra.planning.capacity.capacity import Serving, capacity
+from rocminfra.planning.engine.gpus import GPUS, MI300X
+from rocminfra.planning.engine.latency import LatencyConstants
+from rocminfra.planning.engine.model_shape import QWEN2_VL_72B, VisionShape
+from rocminfra.planning.model.reference import REFERENCE_NAME
+from rocminfra.planning.prediction.predict import (
     PREPROCESS_S_PER_MEGAPIXEL,
     Timing,
     Variant,
     predict,
 )
-from rocminfra.planning.published import compare, predict_reference
-from rocminfra.planning.reference_model import REFERENCE_NAME
-from rocminfra.planning.workload import ScannedPages
-from rocminfra.report.prediction_svg import Panel, prediction_svg
+from rocminfra.planning.prediction.published import compare, predict_reference
+from rocminfra.planning.prediction.workload import ScannedPages
+from rocminfra.runner.output.predict_svg import Panel, prediction_svg
 
 ROOT = Path(__file__).parents[3]
 SPEC = model("qwen2-vl-72b-instruct").renamed(REFERENCE_NAME)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bench_fakes import report
 
-from rocminfra.planning.bench_report import figures
+from rocminfra.planning.bench.guidellm_report import figures
 from rocminfra.report.table import lines, read_table
 
 

@@ -12,14 +12,14 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.local import LocalConnector
 from pyinfra_cli.util import PYTHON_CODES
 
-from rocminfra.operations.failure import failures
-from rocminfra.runner import session, status
-from rocminfra.runner.host_lock import new_lock
-from rocminfra.runner.playbook import Options, run
-from rocminfra.runner.results import RunResult
-from rocminfra.runner.session import Progress
-from rocminfra.runner.status_results import HostStatus, Part
-from rocminfra.runner.targets import (
+from rocminfra.operations.host_failures import failures
+from rocminfra.runner.run import session, status
+from rocminfra.runner.run.host_lock import new_lock
+from rocminfra.runner.run.playbook import Options, run
+from rocminfra.runner.run.results import RunResult
+from rocminfra.runner.run.session import Progress
+from rocminfra.runner.run.status_results import HostStatus, Part
+from rocminfra.runner.run.targets import (
     check_settings,
     inventory_argument,
     limit_hosts,

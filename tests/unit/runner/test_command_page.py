@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from rocminfra.runner import commands
 from rocminfra.runner.cli import VERBS
 from rocminfra.runner.exit_codes import SEVERITY, ExitCode
+from rocminfra.runner.verbs import shared
 
 PAGE = (Path(__file__).parents[3] / "docs" / "command.md").read_text(encoding="utf-8")
 
@@ -28,7 +28,7 @@ def test_the_order_of_severity_is_the_real_one() -> None:
 def test_every_verb_and_option_is_listed() -> None:
     for verb in VERBS:
         assert f"`rocminfra {verb}" in PAGE
-    for command in vars(commands).values():
+    for command in vars(shared).values():
         if not isinstance(command, click.Command):
             continue
         for parameter in command.params:

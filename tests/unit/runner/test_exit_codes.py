@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocminfra.operations.failure import FailureKind
+from rocminfra.operations.host_failures import FailureKind
 from rocminfra.runner.exit_codes import SEVERITY, ExitCode, most_severe
 
 

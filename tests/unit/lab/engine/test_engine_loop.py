@@ -10,9 +10,9 @@ from engine_under_test import in_loop
 from rocminfra.lab.engine.clock import InstantClock, ScaledClock
 from rocminfra.lab.engine.engine_loop import EngineLoop
 from rocminfra.lab.engine.metrics import EngineMetrics
-from rocminfra.planning.engine_core import EngineCore, run_all
-from rocminfra.planning.requests import Request
-from rocminfra.planning.scheduler import SchedulerConfig
+from rocminfra.planning.engine.core import EngineCore, run_all
+from rocminfra.planning.engine.request import Request
+from rocminfra.planning.engine.scheduler import SchedulerConfig
 
 # Few blocks: some of these wait, and some lose their blocks.
 CONFIG = SchedulerConfig(num_gpu_blocks=40, max_num_seqs=4, max_num_batched_tokens=256)

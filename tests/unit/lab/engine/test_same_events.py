@@ -14,10 +14,10 @@ from virtual_clock import VirtualClock
 
 from rocminfra.lab.engine.engine_loop import EngineLoop
 from rocminfra.lab.engine.metrics import EngineMetrics
-from rocminfra.planning.engine_core import EngineCore, Event, RunningStep, run_all
-from rocminfra.planning.requests import ImageSpan, Request
-from rocminfra.planning.scheduler import SchedulerConfig
-from rocminfra.planning.steps import Completion
+from rocminfra.planning.engine.core import EngineCore, Event, RunningStep, run_all
+from rocminfra.planning.engine.request import ImageSpan, Request
+from rocminfra.planning.engine.scheduler import SchedulerConfig
+from rocminfra.planning.engine.steps import Completion
 
 Arrivals = list[tuple[float, Request]]
 

@@ -1,0 +1,1 @@
+"""Programs of a benchmark: a package on the host, standard library only."""

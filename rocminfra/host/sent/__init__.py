@@ -1,0 +1,1 @@
+"""Programs that go along with a command, each a single text: standard library only."""

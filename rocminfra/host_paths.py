@@ -1,0 +1,56 @@
+"""Every path that rocminfra owns on a host, in one place.
+
+Installed paths stand in the rendered units, whose hash decides about a restart: a change here
+restarts the engine of every host that an earlier version deployed.
+"""
+
+from __future__ import annotations
+
+# Programs that units and operations start there.
+PROGRAMS = "/usr/local/lib/rocminfra"
+SCRATCH_GUARD = f"{PROGRAMS}/scratch_guard.py"
+PREFLIGHT = f"{PROGRAMS}/preflight.py"
+READINESS = f"{PROGRAMS}/readiness.py"
+# A Python path: the programs of a benchmark are a package, because they share the planner.
+BENCH_PROGRAMS = f"{PROGRAMS}/bench"
+
+# Rendered settings; root only.
+SETTINGS = "/etc/rocminfra"
+ENGINE_ENVIRONMENT = f"{SETTINGS}/vllm.env"
+
+# Locks and runs.
+STATE = "/var/lib/rocminfra"
+RUN_LOCK = f"{STATE}/lock"
+RUNS = f"{STATE}/runs"
+
+# Python environments; not on the scratch disk, which may come back blank.
+ENVIRONMENTS = "/opt/rocminfra"
+
+# Gone at a reboot.
+APT_UPDATED = "/run/rocminfra-apt-updated"
+PREFETCH_LOG = "/run/rocminfra-prefetch.log"
+
+# Where the host's own programs look.
+UNITS = "/etc/systemd/system"
+DOCKER_DROP_IN = f"{UNITS}/docker.service.d/50-rocminfra-scratch.conf"
+SYSTEMD_ENVIRONMENT = "/etc/systemd/system.conf.d/50-rocminfra.conf"
+PROFILE = "/etc/profile.d/rocminfra.sh"
+USER_ENVIRONMENT = "/etc/environment.d/50-rocminfra.conf"
+UDEV_RULES = "/etc/udev/rules.d/70-rocminfra-gpu.rules"
+SYSCTL = "/etc/sysctl.d/60-rocminfra.conf"
+
+
+def guidellm_environment(version: str) -> str:
+    """Folder of GuideLLM's Python environment.
+
+    + version: of GuideLLM, such as ``0.8.1``
+    """
+    return f"{ENVIRONMENTS}/guidellm-{version}"
+
+
+def hub_environment(version: str) -> str:
+    """Folder of the Python environment that downloads models.
+
+    + version: of huggingface_hub
+    """
+    return f"{ENVIRONMENTS}/hub-{version}"

@@ -1,0 +1,1 @@
+"""Hosts from a file, the environment, ssh_config."""

@@ -1,0 +1,254 @@
+"""Hosts and their settings from a YAML file (``inventory/hosts.example.yaml``).
+
+::
+
+    defaults:                       # settings for all hosts
+      vllm: {max_num_seqs: 64}
+    hosts:
+      mi300x-1:
+        ssh_hostname: 203.0.113.10
+        vllm: {max_num_seqs: 32}    # this host only; merged key by key
+
+Everything is checked here, before anything connects, and every problem names file, line, key and
+the nearest known key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rocminfra.inventory.ssh_config import configured_user
+from rocminfra.settings import SECTIONS, load_settings
+from rocminfra.settings.environment import variable
+from rocminfra.settings.located_yaml import Located, read_yaml
+from rocminfra.settings.problems import Problem, SettingsError, in_words, kind_of
+from rocminfra.settings.secret_names import SECRET_KEYS
+
+# Keys of a host that say how it is reached, with the type each must have. Names and meaning are
+# pyinfra's (its SSH connector). Passwords are left out on purpose: secrets belong in no file.
+CONNECTION_KEYS: dict[str, type] = {
+    "ssh_hostname": str,
+    "ssh_port": int,
+    "ssh_user": str,
+    "ssh_key": str,
+    "ssh_config_file": str,
+    "ssh_known_hosts_file": str,
+    "ssh_strict_host_key_checking": str,
+    "ssh_allow_agent": bool,
+    "ssh_look_for_keys": bool,
+    "ssh_forward_agent": bool,
+    "ssh_connect_retries": int,
+    "ssh_file_transfer_protocol": str,
+    "_sudo": bool,
+}
+
+DEFAULT_USER = "root"
+
+_TYPE_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
+_HOST_NAME = re.compile(r"^[^\s,/:]+$|^@[^\s,]+$")
+
+
+@dataclass(frozen=True)
+class InventoryHost:
+    """A host as pyinfra's inventory takes it.
+
+    + name: what ``--limit`` and messages call it
+    + data: connection keys, sections and dotted settings
+    """
+
+    name: str
+    data: dict[str, Any]
+
+
+def read_hosts_file(path: Path, overrides: Mapping[str, Any] | None = None) -> list[InventoryHost]:
+    """Read and check a hosts file.
+
+    + path: the file
+    + overrides: dotted settings that win over the file's, such as those of the environment
+
+    Raises :class:`SettingsError` with every problem found.
+    """
+    return hosts_from(read_yaml(path), overrides or {})
+
+
+def hosts_from(located: Located, overrides: Mapping[str, Any]) -> list[InventoryHost]:
+    """The hosts of a YAML file that has been read; see :func:`read_hosts_file`."""
+    problems = _top_level_problems(located)
+    defaults = _mapping(located.data.get("defaults"))
+    hosts = _mapping(located.data.get("hosts"))
+    problems.extend(_connection_problems(located, ("defaults",), defaults))
+    result = []
+    for name, own in hosts.items():
+        path = ("hosts", name)
+        if own is not None and not isinstance(own, dict):
+            what = f"must be keys with values, not {kind_of(own)}"
+            problems.append(Problem(".".join(path), what, where=located.where(*path)))
+            continue
+        if not _HOST_NAME.match(name):
+            what = "a host's name has no spaces, commas, slashes or colons"
+            problems.append(Problem(".".join(path), what, where=located.where(*path)))
+            continue
+        own = own or {}
+        problems.extend(_connection_problems(located, path, own))
+        data = host_data(name, _merged(defaults, own), overrides)
+        problems.extend(_settings_problems(located, name, data, overrides))
+        result.append(InventoryHost(name, data))
+    if not hosts:
+        problems.extend(_settings_problems(located, None, {**defaults, **overrides}, overrides))
+    if problems:
+        # A mistake in the defaults would otherwise be said once for every host.
+        raise SettingsError(list(dict.fromkeys(problems)))
+    return result
+
+
+def host_data(name: str, own: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """pyinfra's data for a host: who logs in, whether with sudo, and the settings.
+
+    Without ``ssh_user`` it is the one of the operator's ssh configuration, and without that root,
+    which is what AMD's images offer. Any other user means sudo, unless ``_sudo`` says otherwise.
+    A host of another connector (``@local``) logs in nowhere.
+    """
+    data = {**own, **overrides}
+    if name.startswith("@") and not name.startswith("@ssh/"):
+        return data
+    if "ssh_user" not in data:
+        address = str(data.get("ssh_hostname", name.removeprefix("@ssh/")))
+        data["ssh_user"] = _configured_user(address, data) or DEFAULT_USER
+    user = data["ssh_user"]
+    if user != "root":
+        data.setdefault("_sudo", True)
+    return data
+
+
+def _configured_user(address: str, data: Mapping[str, Any]) -> str | None:
+    config_file = data.get("ssh_config_file")
+    return configured_user(address, config_file if isinstance(config_file, str) else None)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {
+        key: dict(value) if key in SECTIONS and isinstance(value, dict) else value
+        for key, value in defaults.items()
+    }
+    for key, value in own.items():
+        if key in SECTIONS and isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = {**merged[key], **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _top_level_problems(located: Located) -> list[Problem]:
+    problems = []
+    for key, value in located.data.items():
+        if key not in ("defaults", "hosts"):
+            hint = next(iter(difflib.get_close_matches(key, ("defaults", "hosts"), n=1)), None)
+            what = "unknown key; a hosts file has 'defaults:' and 'hosts:'"
+            problems.append(Problem(key, what, hint, located.where(key)))
+        elif value is not None and not isinstance(value, dict):
+            what = f"must be keys with values, not {kind_of(value)}"
+            problems.append(Problem(key, what, where=located.where(key)))
+    if not _mapping(located.data.get("hosts")):
+        what = "lists no hosts; write a host's name under 'hosts:', such as 'mi300x-1:'"
+        problems.append(Problem("hosts", what, where=located.where("hosts")))
+    return problems
+
+
+def _connection_problems(
+    located: Located, path: tuple[str, ...], own: Mapping[str, Any]
+) -> list[Problem]:
+    problems = []
+
+    def add(key: str, what: str, hint: str | None = None) -> None:
+        problems.append(Problem(".".join((*path, key)), what, hint, located.where(*path, key)))
+
+    for key, value in own.items():
+        if key in SECRET_KEYS:
+            add(key, "secrets belong in no file; log in with a key (ssh_key) or an SSH agent")
+        elif key == "wipe" and value not in (None, []):
+            add(key, "a wipe token is given for one run and kept in no file: --wipe TOKEN")
+        elif key == "ssh_hostname" and path == ("defaults",):
+            add(key, "is one host's own; write it below the host")
+        elif key in CONNECTION_KEYS:
+            what = _connection_value_problem(key, value)
+            if what is not None:
+                add(key, what)
+        elif "." in key:
+            section, leaf = key.split(".", 1)
+            add(key, f"here sections are nested: '{section}:' and below it '{leaf}:'")
+        elif key.startswith(("ssh_", "_")):
+            add(key, "unknown key", _nearest_connection_key(key))
+    return problems
+
+
+def _connection_value_problem(key: str, value: Any) -> str | None:
+    wanted = CONNECTION_KEYS[key]
+    if type(value) is not wanted:  # isinstance would let a truth value pass for a number
+        return f"must be {_TYPE_WORDS[wanted]}, not {in_words(value)}"
+    if isinstance(value, int) and key == "ssh_port" and not 1 <= value <= 65535:
+        return f"must be a port from 1 to 65535, not {value}"
+    if isinstance(value, int) and key == "ssh_connect_retries" and value < 0:
+        return f"must not be negative, not {value}"
+    if isinstance(value, str) and not value.strip():
+        return "must not be empty"
+    return None
+
+
+def _nearest_connection_key(key: str) -> str | None:
+    return next(iter(difflib.get_close_matches(key, CONNECTION_KEYS, n=1, cutoff=0.6)), None)
+
+
+def _settings_problems(
+    located: Located, name: str | None, data: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> list[Problem]:
+    """What :func:`load_settings` says about a host's data, each with the line it comes from."""
+    judged = {
+        key: value
+        for key, value in data.items()
+        # The others have been judged above, with better words.
+        if key in overrides or not ("." in key or key == "wipe" or key.startswith(("ssh_", "_")))
+    }
+    try:
+        load_settings(judged)
+    except SettingsError as error:
+        return [_placed(located, name, problem, overrides) for problem in error.problems]
+    return []
+
+
+def _placed(
+    located: Located, name: str | None, problem: Problem, overrides: Mapping[str, Any]
+) -> Problem:
+    keys = _keys_of(problem)
+    for key in keys:
+        if key in overrides:
+            return replace(problem, where=f"environment: {variable(key)}")
+    tops: list[tuple[str, ...]] = (
+        [("defaults",)] if name is None else [("hosts", name), ("defaults",)]
+    )
+    for top in tops:
+        for key in keys:
+            path = (*top, *key.split(".", 1))
+            if path in located.lines:
+                return replace(problem, where=located.where(*path))
+    return replace(problem, where=located.where(*tops[0], problem.key))
+
+
+def _keys_of(problem: Problem) -> list[str]:
+    """The keys that a problem is about; a rule between two keys names both in its text."""
+    keys = [problem.key] if "." in problem.key else []
+    sections = [problem.key] if problem.key in SECTIONS else list(SECTIONS)
+    for section in sections:
+        for field in SECTIONS[section].model_fields:
+            named = field if problem.key else f"{section}.{field}"
+            if re.search(rf"\b{re.escape(named)}\b", problem.what):
+                keys.append(f"{section}.{field}")
+    return [*keys, problem.key] if problem.key else keys

@@ -1,0 +1,1 @@
+"""Benchmark points, GuideLLM's configuration and report. Also runs on the host."""

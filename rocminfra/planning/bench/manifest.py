@@ -1,0 +1,90 @@
+"""Manifests of result folders, in sha256sum's format.
+
+``sha256sum -c MANIFEST.sha256`` checks one by hand. Standard library only: this module also runs
+on the host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+MANIFEST = "MANIFEST.sha256"
+# Beside a host's results that are not complete: what is missing, a line each.
+PARTIAL = "PARTIAL"
+
+_LINE = re.compile(r"^([0-9a-f]{64}) [ *](.+)$")
+
+
+class ManifestError(ValueError):
+    """A manifest that cannot be trusted; the message names the line."""
+
+
+def format_manifest(digests: Mapping[str, str]) -> str:
+    """Text of a manifest, sorted by path.
+
+    + digests: SHA-256 in hexadecimal by path relative to the manifest's folder
+
+    Raises :class:`ManifestError` for a path that could lead out of the folder, or that sha256sum
+    would write with escapes.
+    """
+    for path in digests:
+        check_path(path)
+    return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests))
+
+
+def parse_manifest(text: str) -> dict[str, str]:
+    """Digests by path, the inverse of :func:`format_manifest`.
+
+    Raises :class:`ManifestError` for a malformed line, an unsafe path or a path that comes twice.
+    """
+    digests: dict[str, str] = {}
+    # Not splitlines(): it also splits at characters that a path may hold.
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
+        match = _LINE.match(line)
+        if match is None:
+            raise ManifestError(f"line {number} of the manifest is not sha256sum's: {line!r}")
+        digest, path = match.groups()
+        check_path(path)
+        if path in digests:
+            raise ManifestError(f"line {number} of the manifest names {path} again")
+        digests[path] = digest
+    return digests
+
+
+def check_path(path: str) -> str:
+    """Return ``path`` if it stays below the folder that it is relative to.
+
+    Raises :class:`ManifestError` for anything else: absolute, with ``..``, not normalised, or
+    with control characters or backslashes.
+    """
+    if not path or path != str(PurePosixPath(path)) or path.startswith("/"):
+        raise ManifestError(f"unsafe path {path!r}")
+    if ".." in PurePosixPath(path).parts or path == ".":
+        raise ManifestError(f"unsafe path {path!r}")
+    if "\\" in path or any(ord(char) < 32 or ord(char) == 127 for char in path):
+        raise ManifestError(f"unsafe path {path!r}")
+    return path
+
+
+def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> tuple[str, ...]:
+    """What distinguishes a folder from its manifest, a line each; empty when nothing does.
+
+    + expected: digests by path that the manifest names
+    + found: digests by path of the files that are there, the manifest itself left out
+    """
+    problems: list[str] = []
+    for path in sorted(set(expected) | set(found)):
+        if path not in found:
+            problems.append(f"{path}: missing")
+        elif path not in expected:
+            problems.append(f"{path}: not in the manifest")
+        elif expected[path] != found[path]:
+            problems.append(
+                f"{path}: SHA-256 is {found[path][:12]}…, {expected[path][:12]}… expected"
+            )
+    return tuple(problems)

@@ -1,0 +1,180 @@
+"""Whether a host's GPUs can serve a model, decided before anything is changed.
+
+Standard library only, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rocminfra.planning.capacity.capacity import Capacity, Serving, capacity
+from rocminfra.planning.capacity.remedies import remedies
+from rocminfra.planning.engine.gpus import GPUS, Gpu
+from rocminfra.planning.model.spec import ModelSpec
+
+GIB = 1024**3
+# Arguments of the engine that change what has to fit: in ways that are not modelled, or because
+# the last of two wins over the setting that the plan was made of.
+_UNMODELLED = (
+    "--quantization",
+    "-q",
+    "--cpu-offload-gb",
+    "--pipeline-parallel-size",
+    "-pp",
+    "--kv-cache-memory-bytes",
+    "--num-gpu-blocks-override",
+    "--hf-overrides",
+    "--load-format",
+    "--speculative-config",
+    "--enable-lora",
+    "--block-size",
+    "--config",
+    "--gpu-memory-utilization",
+    "--max-model-len",
+    "--max-num-seqs",
+    "--max-num-batched-tokens",
+    "--kv-cache-dtype",
+    "--dtype",
+    "--tensor-parallel-size",
+    "-tp",
+    "--data-parallel-size",
+    "-dp",
+    "--mm-processor-kwargs",
+)
+# The driver's figure and the table's differ by a few hundred MiB between guests and bare metal.
+_SAME_MEMORY = 0.02
+
+# No wrong overhead explains a factor like this; the practice droplet's engine, which serves a toy
+# and simulates a large model, does.
+_ANOTHER_MODEL = 10
+
+
+@dataclass(frozen=True)
+class Fits:
+    """It fits, or may.
+
+    + capacity: what is planned
+    + doubt: why it is not certain, or None
+    """
+
+    capacity: Capacity
+    doubt: str | None = None
+
+
+@dataclass(frozen=True)
+class DoesNotFit:
+    """It cannot fit.
+
+    + what: one sentence
+    + why: the evidence, and what would make it fit, a line each
+    + setting: the smallest setting that would, or None
+    """
+
+    what: str
+    why: tuple[str, ...]
+    setting: str | None
+
+
+@dataclass(frozen=True)
+class NotChecked:
+    """Nothing can be said; ``reason`` says why."""
+
+    reason: str
+
+
+Fit = Fits | DoesNotFit | NotChecked
+
+
+def decide_fit(
+    spec: ModelSpec,
+    memory_mib: Sequence[int],
+    serving: Serving,
+    tensor_parallel: int = 1,
+    extra_args: Sequence[str] = (),
+) -> Fit:
+    """Whether the engine would start.
+
+    + memory_mib: of each of the host's GPUs, as the driver reports it; empty if unknown
+    + extra_args: further arguments of the engine
+    """
+    names = [arg.split("=")[0].split(" ")[0].replace("_", "-") for arg in extra_args]
+    unmodelled = [name for name in names if name in _UNMODELLED]
+    if unmodelled:
+        return NotChecked(f"what {unmodelled[0]} among the extra arguments does is not modelled")
+    if not memory_mib:
+        return NotChecked("the GPU's memory is not known (no answer from amd-smi)")
+    if tensor_parallel > len(memory_mib):
+        return DoesNotFit(
+            f"tensor_parallel_size is {tensor_parallel} and the host has {len(memory_mib)} GPUs",
+            (),
+            f"vllm.tensor_parallel_size={len(memory_mib)}",
+        )
+    try:
+        planned = capacity(spec, gpu_of(min(memory_mib)), serving, tensor_parallel)
+    except ValueError as error:
+        return NotChecked(str(error))
+    if planned.fits:
+        return Fits(planned)
+    if planned.may_fit:
+        return Fits(
+            planned, f"it fits only if {_range(planned)} of overhead turn out to be at the low end"
+        )
+    return _does_not_fit(planned)
+
+
+def gpu_of(memory_mib: int) -> Gpu:
+    """The GPU of that much memory, with the driver's own figure in it."""
+    near = [
+        gpu
+        for gpu in GPUS.values()
+        if abs(memory_mib / gpu.memory_mib - 1) < _SAME_MEMORY and gpu.name.startswith("AMD")
+    ]
+    known = near[0] if near else replace(GPUS["mi300x"], key="unknown", name="GPU")
+    return replace(known, memory_mib=memory_mib)
+
+
+def _does_not_fit(planned: Capacity) -> DoesNotFit:
+    spec, count = planned.spec, planned.tensor_parallel
+    gpus = f"{count} x {planned.gpu.name} of {planned.gpu.memory_mib:,} MiB"
+    if planned.refused is not None:
+        return DoesNotFit(f"{spec.name} cannot be served: {planned.refused}", (), None)
+    missing = planned.needed_bytes - planned.kv_bytes_at_best
+    found = remedies(planned)
+    setting = next((remedy.setting for remedy in found if remedy.setting is not None), None)
+    return DoesNotFit(
+        f"{spec.name} does not fit {gpus}: {missing / GIB:.1f} GiB a GPU are missing",
+        (
+            f"usable {planned.budget_bytes / GIB:.1f} GiB a GPU "
+            f"({planned.serving.utilization:.0%} of {planned.gpu.memory_bytes / GIB:.1f})",
+            f"weights {planned.weights_bytes / GIB:.1f} GiB a GPU, at least "
+            f"{planned.overhead.low / GIB:.1f} GiB for activations, graphs and buffers, "
+            f"{planned.needed_bytes / GIB:.1f} GiB of KV cache for one request of "
+            f"{planned.serving.max_model_len:,} tokens",
+            *(f"it would fit with {remedy.words}" for remedy in found),
+        ),
+        setting,
+    )
+
+
+def _range(planned: Capacity) -> str:
+    over = planned.overhead
+    return f"{over.low / GIB:.1f} to {over.high / GIB:.1f} GiB"
+
+
+def compared(planned: Capacity, engine_tokens: int) -> str:
+    """The planner's figure beside the engine's own, in one sentence.
+
+    + engine_tokens: ``num_gpu_blocks`` x ``block_size`` as the running engine reports them
+    """
+    low, high = planned.kv_slots
+    expected = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    words = f"KV cache: the engine keeps {engine_tokens:,} tokens, planned were {expected}"
+    if low <= engine_tokens <= high:
+        return f"{words}: as planned"
+    nearest = low if engine_tokens < low else high
+    if nearest == 0:
+        return words
+    if not 1 / _ANOTHER_MODEL < engine_tokens / nearest < _ANOTHER_MODEL:
+        return f"{words}: this is the KV cache of another model than config.json describes"
+    return f"{words}: {engine_tokens / nearest - 1:+.1%}"

@@ -1,0 +1,1 @@
+"""What to do with the scratch disk. The only place that may lead to mkfs."""

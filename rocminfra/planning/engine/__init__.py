@@ -1,0 +1,1 @@
+"""Scheduler, caches and latency of the engine. The simulator carries this folder."""

@@ -1,0 +1,254 @@
+"""vLLM's V1 scheduler in virtual time: who computes how many tokens in the next step.
+
+It keeps the rules that shape latency and leaves everything else out:
+
+- first come, first served; running sequences before waiting ones;
+- one budget of tokens a step (``max-num-batched-tokens``) for prefill chunks and decodes alike;
+- KV blocks are handed out as tokens are computed; when they run out, the last sequence that was
+  admitted is preempted: it loses its blocks, goes back to the head of the queue and is computed
+  again, its output included;
+- a waiting sequence is admitted only if all of its tokens fit the free blocks
+  (``scheduler_reserve_full_isl``), and none in a step that preempted;
+- an image is encoded as a whole before the first token of it is computed, within a budget a step
+  and a cache of bounded size.
+
+Prefix caching is not modelled: benchmark prompts differ, and a report says so.
+Source: ``vllm/v1/core/sched/scheduler.py`` and ``kv_cache_manager.py`` of vLLM 0.20.
+Standard library only: the engine simulator's image carries this file.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from rocminfra.planning.engine.encoder_cache import EncoderCache
+from rocminfra.planning.engine.kv_cache import BLOCK_SIZE, REFERENCE_BLOCKS, BlockPool, blocks_for
+from rocminfra.planning.engine.request import Request
+from rocminfra.planning.engine.sequence import Sequence
+from rocminfra.planning.engine.steps import Chunk, Completion, Step
+
+
+@dataclass(frozen=True)
+class SchedulerConfig:
+    """Limits of the scheduler; names are vLLM's.
+
+    + num_gpu_blocks: KV blocks, the null block included
+    + block_size: tokens a block
+    + max_num_seqs: sequences that run at once
+    + max_num_batched_tokens: tokens a step
+    + max_model_len: tokens of prompt and output together
+    + encoder_tokens: image tokens encoded a step, and size of the encoder's cache; vLLM takes
+      the larger of the step's budget and the largest image (16,384 for Qwen2-VL)
+    + enable_chunked_prefill: without it a prompt is computed in one step or not at all
+    + reserve_full_prompt: admit a sequence only if all of its tokens fit the free blocks
+    """
+
+    num_gpu_blocks: int = REFERENCE_BLOCKS
+    block_size: int = BLOCK_SIZE
+    max_num_seqs: int = 64
+    max_num_batched_tokens: int = 8_192
+    max_model_len: int = 16_384
+    encoder_tokens: int = 16_384
+    enable_chunked_prefill: bool = True
+    reserve_full_prompt: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.max_num_seqs, self.max_num_batched_tokens, self.max_model_len) < 1:
+            raise ValueError(f"limits of a scheduler must be positive: {self}")
+        if self.max_num_batched_tokens < self.max_num_seqs:
+            raise ValueError("max_num_batched_tokens must not be below max_num_seqs")
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of the largest request that can ever end: bounded by length and by blocks."""
+        return min(self.max_model_len, (self.num_gpu_blocks - 1) * self.block_size)
+
+
+@dataclass
+class _Draft:
+    """A step in the making."""
+
+    budget: int
+    encoder_budget: int
+    chunks: list[Chunk] = field(default_factory=list)
+    patches: list[int] = field(default_factory=list)
+    preempted: list[str] = field(default_factory=list)
+    admitted: list[str] = field(default_factory=list)
+
+
+class Scheduler:
+    """Running and waiting sequences over one pool of blocks; see the module."""
+
+    def __init__(self, config: SchedulerConfig | None = None) -> None:
+        self.config = SchedulerConfig() if config is None else config
+        self.pool = BlockPool(self.config.num_gpu_blocks, self.config.block_size)
+        self.encoder_cache = EncoderCache(self.config.encoder_tokens)
+        self.preemptions = 0
+        self._running: list[Sequence] = []
+        self._waiting: deque[Sequence] = deque()
+        self._sequences: dict[str, Sequence] = {}
+
+    @property
+    def running(self) -> int:
+        """Sequences that run."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Sequences in the queue, preempted ones included."""
+        return len(self._waiting)
+
+    def has(self, request_id: str) -> bool:
+        """Whether ``request_id`` waits or runs."""
+        return request_id in self._sequences
+
+    def add(self, request: Request) -> None:
+        """Put ``request`` at the end of the queue.
+
+        Raises ValueError for an id that is taken, and for a request that could never end: longer
+        than the model's length or the whole KV cache, or with an image larger than the encoder's
+        cache.
+        """
+        if request.id in self._sequences:
+            raise ValueError(f"request {request.id} is already there")
+        self._check_can_end(request)
+        sequence = Sequence(request)
+        self._sequences[request.id] = sequence
+        self._waiting.append(sequence)
+
+    def abort(self, request_id: str) -> bool:
+        """Drop a request and free what it holds; False if there is none of that id."""
+        sequence = self._sequences.pop(request_id, None)
+        if sequence is None:
+            return False
+        if sequence in self._running:
+            self._running.remove(sequence)
+        else:
+            self._waiting.remove(sequence)
+        self._free(sequence)
+        return True
+
+    def schedule(self) -> Step | None:
+        """Choose the next step and take its blocks; None when nothing can be computed."""
+        draft = _Draft(self.config.max_num_batched_tokens, self.config.encoder_tokens)
+        self._schedule_running(draft)
+        if not draft.preempted:
+            self._schedule_waiting(draft)
+        step = Step(
+            tuple(draft.chunks),
+            tuple(draft.patches),
+            tuple(draft.preempted),
+            tuple(draft.admitted),
+        )
+        if draft.chunks:
+            return step
+        if not draft.preempted:
+            return None
+        # Only preemptions: the sequences that are left have the room now.
+        following = self.schedule()
+        if following is None:
+            return None
+        return replace(following, preempted=step.preempted + following.preempted)
+
+    def complete(self, step: Step) -> Completion:
+        """Enter what ``step`` computed; requests aborted meanwhile are passed over."""
+        tokens: list[str] = []
+        finished: list[str] = []
+        for chunk in step.chunks:
+            sequence = self._sequences.get(chunk.request_id)
+            if sequence is None or sequence.computed != chunk.context:
+                continue
+            sequence.computed += chunk.tokens
+            if sequence.images:
+                self.encoder_cache.release_passed(sequence)
+            if not chunk.samples:
+                continue
+            sequence.generated += 1
+            sequence.total += 1
+            tokens.append(chunk.request_id)
+            if sequence.generated >= sequence.request.output_tokens:
+                finished.append(chunk.request_id)
+        for request_id in finished:
+            sequence = self._sequences.pop(request_id)
+            self._running.remove(sequence)
+            self._free(sequence)
+        return Completion(tuple(tokens), tuple(finished))
+
+    def _check_can_end(self, request: Request) -> None:
+        if request.total_tokens > self.config.most_tokens:
+            raise ValueError(
+                f"request {request.id}: {request.total_tokens} tokens are more than the "
+                f"{self.config.most_tokens} that length and KV cache allow"
+            )
+        largest = max((image.tokens for image in request.images), default=0)
+        if largest > self.config.encoder_tokens:
+            raise ValueError(
+                f"request {request.id}: an image of {largest} tokens is more than the encoder's "
+                f"cache of {self.config.encoder_tokens}"
+            )
+        if (
+            not self.config.enable_chunked_prefill
+            and request.total_tokens > self.config.max_num_batched_tokens
+        ):
+            raise ValueError(
+                f"request {request.id}: {request.total_tokens} tokens do not fit a step of "
+                f"{self.config.max_num_batched_tokens}, and prefill is not chunked"
+            )
+
+    def _schedule_running(self, draft: _Draft) -> None:
+        index = 0
+        while index < len(self._running) and draft.budget > 0:
+            sequence = self._running[index]
+            index += 1
+            want = min(sequence.total - sequence.computed, draft.budget)
+            if sequence.images:
+                want = self.encoder_cache.limit(sequence, want, draft.encoder_budget)
+            if want > 0 and self._make_room(sequence, want, draft):
+                self._take(sequence, want, draft)
+
+    def _make_room(self, sequence: Sequence, want: int, draft: _Draft) -> bool:
+        """Blocks for ``want`` more tokens, at the cost of the sequences admitted last."""
+        while not self.pool.grow(sequence.request.id, sequence.computed + want):
+            victim = self._running.pop()
+            self._free(victim)
+            victim.preempt()
+            self._waiting.appendleft(victim)
+            self.preemptions += 1
+            draft.preempted.append(victim.request.id)
+            if victim is sequence:
+                return False
+        return True
+
+    def _schedule_waiting(self, draft: _Draft) -> None:
+        while self._waiting and draft.budget > 0:
+            if len(self._running) >= self.config.max_num_seqs:
+                return
+            sequence = self._waiting[0]
+            request_id = sequence.request.id
+            if not self.config.enable_chunked_prefill and sequence.total > draft.budget:
+                return
+            want = min(sequence.total, draft.budget)
+            if sequence.images:
+                want = self.encoder_cache.limit(sequence, want, draft.encoder_budget)
+            must_fit = sequence.total if self.config.reserve_full_prompt else want
+            lacking = blocks_for(must_fit, self.config.block_size)
+            if want == 0 or lacking > self.pool.free or not self.pool.grow(request_id, want):
+                return
+            self._waiting.popleft()
+            self._running.append(sequence)
+            draft.admitted.append(request_id)
+            self._take(sequence, want, draft)
+
+    def _take(self, sequence: Sequence, want: int, draft: _Draft) -> None:
+        samples = sequence.computed + want == sequence.total
+        draft.chunks.append(Chunk(sequence.request.id, want, sequence.computed, samples))
+        draft.budget -= want
+        if sequence.images:
+            for image in self.encoder_cache.encode(sequence, want):
+                draft.encoder_budget -= image.tokens
+                draft.patches.append(image.patches)
+
+    def _free(self, sequence: Sequence) -> None:
+        self.pool.release(sequence.request.id)
+        self.encoder_cache.release(sequence)

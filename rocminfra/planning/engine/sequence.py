@@ -1,0 +1,34 @@
+"""A request on its way through the scheduler.
+
+Standard library only: the engine simulator's image carries this file.
+"""
+
+from __future__ import annotations
+
+from rocminfra.planning.engine.request import ImageSpan, Request
+
+
+class Sequence:
+    """What the scheduler keeps of a request.
+
+    + request: what was asked
+    + images: the request's
+    + total: tokens there are, prompt and generated
+    + computed: tokens whose KV is in the cache
+    + generated: tokens it has given
+    + encoded: indices of images whose embeddings are in the encoder's cache
+    """
+
+    __slots__ = ("computed", "encoded", "generated", "images", "request", "total")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.images: tuple[ImageSpan, ...] = request.images
+        self.total = request.prompt_tokens
+        self.computed = 0
+        self.generated = 0
+        self.encoded: set[int] = set()
+
+    def preempt(self) -> None:
+        """Forget what was computed; what was generated stays, and is computed again."""
+        self.computed = 0

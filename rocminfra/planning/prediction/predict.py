@@ -1,0 +1,184 @@
+"""A whole benchmark scenario in virtual time, on any engine, GPU and number of replicas.
+
+Standard library only, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rocminfra.planning.bench.points import Finished, Outcome, Point, Stage, next_points
+from rocminfra.planning.capacity.capacity import Serving, capacity
+from rocminfra.planning.engine.core import EngineCore
+from rocminfra.planning.engine.gpus import MI300X, Gpu
+from rocminfra.planning.engine.latency import LatencyConstants, LatencyModel
+from rocminfra.planning.engine.request import Request
+from rocminfra.planning.engine.scheduler import SchedulerConfig
+from rocminfra.planning.model.spec import ModelSpec
+from rocminfra.planning.prediction.point_figures import PointFigures, figures
+from rocminfra.planning.prediction.virtual_run import Load, Trace, run
+from rocminfra.planning.prediction.workload import Workload
+
+# Time that the serving host's single process needs to decode, resize, normalise and hash a
+# megapixel. An estimate for one modern core, published nowhere; what it moves stands in the
+# document.
+PREPROCESS_S_PER_MEGAPIXEL = 0.1
+
+
+class DoesNotFitError(ValueError):
+    """There is no engine to predict: the model does not fit."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is to be predicted.
+
+    + spec, gpu, serving: which engine
+    + tensor_parallel: GPUs of one engine; their exchange is not modelled, so more than one is a
+      bound and no prediction
+    + replicas: engines side by side, with the requests dealt out evenly
+    + constants: what is reached of the GPU's peaks
+    + preprocess_s_per_megapixel: of the serving host
+    """
+
+    spec: ModelSpec
+    gpu: Gpu = MI300X
+    serving: Serving = field(default_factory=Serving)
+    tensor_parallel: int = 1
+    replicas: int = 1
+    constants: LatencyConstants = field(default_factory=LatencyConstants)
+    preprocess_s_per_megapixel: float = PREPROCESS_S_PER_MEGAPIXEL
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a point runs.
+
+    + seconds: warm-up included
+    + warmup_s: left out of the figures
+    + most_requests: requests after which a point ends, None without a limit
+    """
+
+    seconds: float
+    warmup_s: float = 0.0
+    most_requests: int | None = None
+
+
+@dataclass(frozen=True)
+class PredictedPoint:
+    """One point of a scenario, with a trace for every replica."""
+
+    point: Point
+    figures: PointFigures
+    traces: tuple[Trace, ...]
+
+
+def predict(
+    variant: Variant, stages: Sequence[Stage], workload: Workload, timing: Timing
+) -> tuple[PredictedPoint, ...]:
+    """All points of a scenario; the rates of a sweep follow from its first two points.
+
+    Raises :class:`DoesNotFitError`, ``PredictionUnsupportedError`` for a model whose latency is
+    not modelled, and ValueError for requests that the engine could never serve.
+    """
+    config = scheduler_config(variant)
+    shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
+    latency = LatencyModel(shape, variant.gpu, variant.constants, variant.tensor_parallel)
+    done: list[PredictedPoint] = []
+    finished: dict[str, Finished] = {}
+    while points := next_points(stages, finished):
+        for point in points:
+            predicted = _predict_point(variant, point, workload, timing, config, latency)
+            done.append(predicted)
+            rate = predicted.figures.requests_per_second
+            outcome: Outcome = "valid" if predicted.figures.completed else "invalid"
+            finished[point.name] = Finished(point.name, outcome, rate)
+    return tuple(done)
+
+
+def predict_point(
+    variant: Variant, point: Point, workload: Workload, timing: Timing
+) -> PredictedPoint:
+    """One point alone; raises as :func:`predict`."""
+    shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
+    latency = LatencyModel(shape, variant.gpu, variant.constants, variant.tensor_parallel)
+    return _predict_point(variant, point, workload, timing, scheduler_config(variant), latency)
+
+
+def scheduler_config(variant: Variant) -> SchedulerConfig:
+    """The scheduler's limits, its KV blocks as capacity planning has them.
+
+    Raises :class:`DoesNotFitError`.
+    """
+    planned = capacity(variant.spec, variant.gpu, variant.serving, variant.tensor_parallel)
+    if not planned.fits:
+        missing = f"{-planned.headroom_bytes / 1024**3:.1f} GiB a GPU are missing"
+        raise DoesNotFitError(
+            f"{variant.spec.name} does not fit {variant.tensor_parallel} x {variant.gpu.name}: "
+            f"{planned.refused or missing}"
+        )
+    serving = variant.serving
+    vision = variant.spec.vision
+    largest = 0
+    if vision is not None:
+        pixels = serving.max_pixels or vision.max_pixels
+        largest = pixels // (vision.patch * vision.merge) ** 2
+    return SchedulerConfig(
+        num_gpu_blocks=planned.kv_blocks,
+        max_num_seqs=serving.max_num_seqs,
+        max_num_batched_tokens=serving.max_num_batched_tokens,
+        max_model_len=serving.max_model_len,
+        encoder_tokens=max(serving.max_num_batched_tokens, largest),
+    )
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Every ``step``-th request of a workload, from ``first`` on: what one replica gets."""
+
+    whole: Workload
+    first: int
+    step: int
+
+    def request(self, number: int) -> Request:
+        return self.whole.request(self.first + number * self.step)
+
+    def pixels(self, number: int) -> int:
+        return self.whole.pixels(self.first + number * self.step)
+
+
+def _predict_point(
+    variant: Variant,
+    point: Point,
+    workload: Workload,
+    timing: Timing,
+    config: SchedulerConfig,
+    latency: LatencyModel,
+) -> PredictedPoint:
+    traces: list[Trace] = []
+    for replica in range(variant.replicas):
+        load = _load(point, timing, replica, variant.replicas)
+        if load.streams < 1:
+            # Nothing is left for this one, and so for none after it.
+            break
+        share = _Share(workload, replica, variant.replicas)
+        core = EngineCore(config, latency)
+        traces.append(run(core, share, load, timing.seconds, variant.preprocess_s_per_megapixel))
+    return PredictedPoint(point, figures(traces, timing.warmup_s), tuple(traces))
+
+
+def _load(point: Point, timing: Timing, replica: int, replicas: int) -> Load:
+    """What one replica is sent."""
+    if point.kind == "synchronous":
+        total = 1
+    elif point.streams is not None:
+        total = point.streams
+    else:
+        total = point.max_concurrency or 512
+    streams = total // replicas + (replica < total % replicas)
+    most = timing.most_requests
+    if most is not None:
+        most = most // replicas + (replica < most % replicas)
+    rate = None if point.rate is None else point.rate / replicas
+    return Load(streams, rate, point.kind == "poisson", most)

@@ -1,0 +1,72 @@
+"""How far each published figure moves with each constant. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rocminfra.planning.prediction.predict import Variant
+from rocminfra.planning.prediction.published import compare, predict_reference
+
+CHANGE = 0.1
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One constant, one figure.
+
+    + constant: what is changed
+    + figure: name of the figure
+    + lower, higher: relative change of the prediction when the constant is 10 % lower or higher
+    """
+
+    constant: str
+    figure: str
+    lower: float
+    higher: float
+
+
+def effects(variant: Variant, reference: Mapping[str, Any]) -> tuple[Effect, ...]:
+    """Every constant 10 % lower and higher, one at a time."""
+    base = _figures(variant, reference)
+    found: list[Effect] = []
+    for constant, lower, higher in _changed(variant):
+        low, high = _figures(lower, reference), _figures(higher, reference)
+        found.extend(
+            Effect(constant, name, _relative(low[name], value), _relative(high[name], value))
+            for name, value in base.items()
+        )
+    return tuple(found)
+
+
+def _changed(variant: Variant) -> Iterator[tuple[str, Variant, Variant]]:
+    for name in (
+        "bandwidth_fraction",
+        "compute_fraction",
+        "attention_fraction",
+        "vision_fraction",
+        "step_overhead_s",
+    ):
+        value = {**vars(variant.constants)}[name]
+        yield (
+            name,
+            replace(variant, constants=replace(variant.constants, **{name: value * (1 - CHANGE)})),
+            replace(variant, constants=replace(variant.constants, **{name: value * (1 + CHANGE)})),
+        )
+    host = variant.preprocess_s_per_megapixel
+    yield (
+        "preprocess_s_per_megapixel",
+        replace(variant, preprocess_s_per_megapixel=host * (1 - CHANGE)),
+        replace(variant, preprocess_s_per_megapixel=host * (1 + CHANGE)),
+    )
+
+
+def _figures(variant: Variant, reference: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        row.name: row.predicted for row in compare(predict_reference(variant, reference), reference)
+    }
+
+
+def _relative(value: float, base: float) -> float:
+    return 0.0 if base == 0 else value / base - 1.0

@@ -1,0 +1,209 @@
+"""A load generator and an engine on one virtual clock: a benchmark point without waiting.
+
+The client behaves as GuideLLM does: streams that send the next request when one has ended, or
+requests at a constant rate; at the end what is unfinished is cut off. Standard library only.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from dataclasses import dataclass, field
+
+from rocminfra.planning.engine.core import EngineCore, RunningStep
+from rocminfra.planning.engine.steps import Completion
+from rocminfra.planning.prediction.workload import Workload
+
+
+@dataclass(frozen=True)
+class Load:
+    """How requests are sent.
+
+    + streams: requests kept in flight, or at most in flight with a rate
+    + rate: requests a second; None sends the next one when another has ended
+    + is_random: whether the gaps between them are drawn (Poisson) and not all the same
+    + most_requests: requests after which no more are sent, None without a limit
+    """
+
+    streams: int
+    rate: float | None = None
+    is_random: bool = False
+    most_requests: int | None = None
+
+
+@dataclass
+class Record:
+    """One request; times are seconds on the virtual clock.
+
+    + number: of the workload
+    + sent: when the client sent it
+    + prompt_tokens, generated: tokens
+    + first_token, last_token: when they came, None if none did
+    + completed: whether it ended in time
+    """
+
+    number: int
+    sent: float
+    prompt_tokens: int
+    generated: int = 0
+    first_token: float | None = None
+    last_token: float | None = None
+    completed: bool = False
+
+    @property
+    def ttft_s(self) -> float | None:
+        """Seconds until the first token."""
+        return None if self.first_token is None else self.first_token - self.sent
+
+    @property
+    def itl_s(self) -> float | None:
+        """Mean seconds between its tokens."""
+        if self.first_token is None or self.last_token is None or self.generated < 2:
+            return None
+        return (self.last_token - self.first_token) / (self.generated - 1)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The engine when a step begins; it lasts until the next one.
+
+    + at: seconds on the virtual clock
+    + kv_usage: share of the KV blocks in use, 0 to 1
+    + running, waiting: sequences
+    """
+
+    at: float
+    kv_usage: float
+    running: int
+    waiting: int
+
+
+@dataclass
+class Trace:
+    """Everything that happened in a run of ``seconds``."""
+
+    seconds: float
+    records: list[Record] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
+    preemptions: int = 0
+    steps: int = 0
+
+
+def run(
+    core: EngineCore,
+    workload: Workload,
+    load: Load,
+    seconds: float,
+    preprocess_s_per_megapixel: float = 0.0,
+) -> Trace:
+    """Send ``workload`` for ``seconds`` and keep what happened.
+
+    + preprocess_s_per_megapixel: time the serving host needs to decode and cut an image before
+      the scheduler sees the request; one after the other, as in vLLM's API server process
+    """
+    return _Run(core, workload, load, seconds, preprocess_s_per_megapixel).finish()
+
+
+class _Run:
+    def __init__(
+        self,
+        core: EngineCore,
+        workload: Workload,
+        load: Load,
+        seconds: float,
+        preprocess_s_per_megapixel: float,
+    ) -> None:
+        self._core = core
+        self._workload = workload
+        self._load = load
+        self._preprocess_s = preprocess_s_per_megapixel / 1e6
+        self._trace = Trace(seconds)
+        self._sent: dict[str, Record] = {}
+        # Prepared requests on their way to the scheduler: (when, number).
+        self._arrivals: list[tuple[float, int]] = []
+        self._host_free = 0.0
+        self._numbers = 0
+        self._due = 0.0
+        self._gaps = random.Random(42)
+
+    def finish(self) -> Trace:
+        """Run to the end."""
+        core, end = self._core, self._trace.seconds
+        if self._load.rate is None:
+            for _ in range(self._load.streams):
+                self._send(0.0)
+        while core.now < end:
+            self._send_due()
+            while self._arrivals and self._arrivals[0][0] <= core.now:
+                number = heapq.heappop(self._arrivals)[1]
+                core.submit(self._workload.request(number))
+            running = core.begin()
+            if running is None:
+                following = self._next_event()
+                if following is None or following >= end:
+                    break
+                core.advance(following)
+                continue
+            self._note(running)
+            self._enter(core.finish(running))
+        self._trace.preemptions = core.scheduler.preemptions
+        return self._trace
+
+    def _send_due(self) -> None:
+        rate = self._load.rate
+        if rate is None or self._is_over:
+            return
+        while self._due <= self._core.now and len(self._sent) < self._load.streams:
+            self._send(self._due)
+            self._due += self._gaps.expovariate(rate) if self._load.is_random else 1.0 / rate
+            if self._is_over:
+                return
+
+    def _next_event(self) -> float | None:
+        times = [self._arrivals[0][0]] if self._arrivals else []
+        can_send = len(self._sent) < self._load.streams and not self._is_over
+        if self._load.rate is not None and can_send:
+            times.append(self._due)
+        return min(times, default=None)
+
+    @property
+    def _is_over(self) -> bool:
+        most = self._load.most_requests
+        return most is not None and self._numbers >= most
+
+    def _send(self, at: float) -> None:
+        if self._is_over:
+            return
+        number = self._numbers
+        self._numbers += 1
+        request = self._workload.request(number)
+        record = Record(number, at, request.prompt_tokens)
+        self._trace.records.append(record)
+        self._sent[request.id] = record
+        ready = at
+        if self._preprocess_s > 0:
+            ready = max(at, self._host_free) + self._workload.pixels(number) * self._preprocess_s
+            self._host_free = ready
+        heapq.heappush(self._arrivals, (ready, number))
+
+    def _note(self, running: RunningStep) -> None:
+        scheduler = self._core.scheduler
+        self._trace.steps += 1
+        self._trace.moments.append(
+            Moment(running.start, scheduler.pool.usage, scheduler.running, scheduler.waiting)
+        )
+
+    def _enter(self, done: Completion) -> None:
+        now = self._core.now
+        if now > self._trace.seconds:
+            return
+        for request_id in done.tokens:
+            record = self._sent[request_id]
+            record.generated += 1
+            record.last_token = now
+            if record.first_token is None:
+                record.first_token = now
+        for request_id in done.finished:
+            self._sent.pop(request_id).completed = True
+            if self._load.rate is None:
+                self._send(now)

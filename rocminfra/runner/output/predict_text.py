@@ -1,0 +1,153 @@
+"""Predictions for people: tables, and the KV cache over time as a line of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rocminfra.planning.prediction.grid import Outcome
+from rocminfra.planning.prediction.published import CALIBRATED, Comparison
+from rocminfra.planning.prediction.sensitivity import CHANGE, Effect
+from rocminfra.planning.prediction.virtual_run import Trace
+from rocminfra.runner.output.predict_json import cost
+from rocminfra.runner.output.run_text import aligned
+
+_COLUMNS = 64
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_PLAIN = " .:-=+*#@"
+
+
+def outcome_lines(outcome: Outcome, is_utf8: bool) -> list[str]:
+    """One variant: a table for every scenario, and the picture of its heaviest point."""
+    lines: list[str] = []
+    for name, points in outcome.scenarios:
+        rows = [
+            (
+                *(name, "done", "req/s", "TTFT p50", "ITL p50", "tok/s all", "tok/s done"),
+                *("KV", "preempted", "$/M all"),
+            )
+        ]
+        for point in points:
+            found = point.figures
+            price = cost(outcome.usd_per_hour, found.tokens_per_s_all)
+            rows.append(
+                (
+                    f"  {point.point.label}",
+                    str(found.completed),
+                    f"{found.requests_per_second:.3f}",
+                    _seconds(found.ttft_median_s),
+                    "-" if found.itl_median_s is None else f"{found.itl_median_s * 1000:,.1f} ms",
+                    f"{found.tokens_per_s_all:,.0f}",
+                    f"{found.tokens_per_s_completed:,.0f}",
+                    _percents(found.kv_usage_min, found.kv_usage_max),
+                    str(found.preemptions),
+                    "-" if price is None else f"{price:.3f}",
+                )
+            )
+        lines += aligned(rows)
+        heaviest = max(points, key=lambda point: point.figures.kv_usage_max or 0.0)
+        trace = heaviest.traces[0]
+        lines += [
+            f"  KV cache  |{kv_line(trace, is_utf8)}| {heaviest.point.label}, "
+            f"0 to {trace.seconds:g} s",
+            "",
+        ]
+    return lines
+
+
+def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """Several variants: a line for each and scenario, its heaviest point."""
+    rows: list[tuple[str, ...]] = [
+        (
+            *("gpu", "seqs", "batched", "max pixels", "KV", "replicas", "scenario", "point"),
+            *("req/s", "TTFT p50", "ITL p50", "tok/s all", "$/M all"),
+        )
+    ]
+    errors: dict[str, int] = {}
+    for outcome in outcomes:
+        choice = outcome.choice
+        head = (
+            choice.gpu if choice.count == 1 else f"{choice.count} x {choice.gpu}",
+            str(choice.max_num_seqs),
+            str(choice.max_num_batched_tokens),
+            "-" if choice.max_pixels is None else f"{choice.max_pixels:,}",
+            choice.kv_cache_dtype,
+            str(choice.replicas),
+        )
+        if outcome.error is not None:
+            number = errors.setdefault(outcome.error, len(errors) + 1)
+            rows.append((*head, f"({number})"))
+            continue
+        for name, points in outcome.scenarios:
+            point = points[-1]
+            found = point.figures
+            price = cost(outcome.usd_per_hour, found.tokens_per_s_all)
+            itl = found.itl_median_s
+            rows.append(
+                (
+                    *head,
+                    name,
+                    point.point.label,
+                    f"{found.requests_per_second:.3f}",
+                    _seconds(found.ttft_median_s),
+                    "-" if itl is None else f"{itl * 1000:,.1f} ms",
+                    f"{found.tokens_per_s_all:,.0f}",
+                    "-" if price is None else f"{price:.3f}",
+                )
+            )
+    width = max(len(row) for row in rows)
+    table = aligned(row + ("",) * (width - len(row)) for row in rows)
+    return [*table, *(f"({number}) {error}" for error, number in errors.items())]
+
+
+def figure_lines(figures: Sequence[Comparison], measured: str) -> list[str]:
+    """Published or measured figures against their predictions.
+
+    + measured: heading of the first column of numbers
+    """
+    rows: list[tuple[str, ...]] = [("figure", measured, "predicted", "error", "")]
+    rows += [
+        (
+            figure.name,
+            f"{figure.published:,.1f} {figure.unit}",
+            f"{figure.predicted:,.1f} {figure.unit}",
+            f"{figure.error:+.1%}",
+            f"{figure.role} ({figure.constant})" if figure.role == CALIBRATED else figure.role,
+        )
+        for figure in figures
+    ]
+    return aligned(rows)
+
+
+def effect_lines(effects: Sequence[Effect]) -> list[str]:
+    """How far figures move, a column for each constant."""
+    constants = list(dict.fromkeys(effect.constant for effect in effects))
+    figures = list(dict.fromkeys(effect.figure for effect in effects))
+    cells = {(effect.figure, effect.constant): effect for effect in effects}
+    rows: list[tuple[str, ...]] = [(f"-{CHANGE:.0%} / +{CHANGE:.0%}", *constants)]
+    for figure in figures:
+        row = [cells[figure, constant] for constant in constants]
+        rows.append((figure, *(f"{one.lower:+.1%} / {one.higher:+.1%}" for one in row)))
+    return aligned(rows)
+
+
+def kv_line(trace: Trace, is_utf8: bool) -> str:
+    """Use of the KV cache over time: the highest of each column."""
+    levels = _BLOCKS if is_utf8 else _PLAIN
+    highest = [0.0] * _COLUMNS
+    previous, last = 0.0, 0
+    for moment in trace.moments:
+        column = min(_COLUMNS - 1, int(moment.at / trace.seconds * _COLUMNS))
+        # A step that takes longer than a column fills those that it passes.
+        for passed in range(last, column):
+            highest[passed] = max(highest[passed], previous)
+        highest[column] = max(highest[column], moment.kv_usage)
+        previous, last = moment.kv_usage, column
+    return "".join(levels[round(usage * (len(levels) - 1))] for usage in highest)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
+
+
+def _percents(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{low:.0%}-{high:.1%}"

@@ -1,0 +1,126 @@
+"""Two runs at once on one host: the second is told who is at work, and changes nothing.
+
+The lock is taken after everything has been prepared and before the first operation, so that a
+host that is refused stays as it was. Plans take none.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import shlex
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+from pyinfra.connectors.local import LocalConnector
+
+from rocminfra.host.programs import source
+from rocminfra.host.sent import run_lock
+from rocminfra.host_paths import RUN_LOCK
+from rocminfra.operations.host_failures import Failure, FailureKind, record
+from rocminfra.runner.run.execution import CONNECTION_LOST, on_each
+
+TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class HostLock:
+    """A run's lock on its hosts.
+
+    + command: what this run does, for others to read; sent on stdin, so that neither the host's
+      process list nor sudo's log has it
+    + path: the lock file on the host
+    + owner: who runs it, and from which machine
+    + token: tells this run from all others
+    """
+
+    command: str
+    path: str
+    owner: str
+    token: str
+
+    def take(self, state: State, hosts: Sequence[Host]) -> None:
+        """Take it on every host; a host that is locked is out of this run."""
+        on_each(state, hosts, lambda host: self._take(state, host))
+
+    def free(self, state: State, hosts: Sequence[Host]) -> None:
+        """Give it back; a host that cannot be reached any more frees it by itself."""
+
+        def run(host: Host) -> bool:
+            try:
+                _run(state, host, "free", self.path, {"token": self.token})
+            except CONNECTION_LOST:
+                return True
+            return True
+
+        on_each(state, hosts, run)
+
+    def _take(self, state: State, host: Host) -> bool:
+        request = {"token": self.token, "owner": self.owner, "command": self.command}
+        succeeded, output, errors = _run(state, host, "take", self.path, request)
+        if not succeeded:
+            what = f"the lock {self.path} could not be taken"
+            record(host, Failure(FailureKind.UNEXPECTED, what, tuple(errors.splitlines())))
+            return False
+        answer = json.loads(output)
+        holder = answer["holder"]
+        if not answer["taken"]:
+            record(host, _locked(host, holder))
+            return False
+        if holder is not None and holder.get("token") != self.token:
+            host.log(f"the lock of a run that is gone was taken over ({_described(holder)})")
+        return True
+
+
+def new_lock(command: str, path: str = RUN_LOCK) -> HostLock:
+    """A lock for a run.
+
+    + command: the command line, for others to read
+    + path: the lock file on the hosts
+    """
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        user = "unknown"
+    return HostLock(command, path, f"{user}@{socket.gethostname()}", uuid.uuid4().hex)
+
+
+def needs_lock(host: Host) -> bool:
+    """Whether others could be at work there; pyinfra's @local is for trying things out."""
+    return not issubclass(host.connector_cls, LocalConnector)
+
+
+def _locked(host: Host, holder: dict[str, Any]) -> Failure:
+    pid = holder.get("pid")
+    return Failure(
+        FailureKind.LOCKED,
+        f"{host.name} is locked by another run",
+        (_described(holder),),
+        f"wait for it; or end its connection, on {host.name}: kill {shlex.quote(str(pid))}",
+    )
+
+
+def _described(holder: dict[str, Any]) -> str:
+    return f"{holder.get('command')}, by {holder.get('owner')}, since {holder.get('since')}"
+
+
+def _run(
+    state: State, host: Host, action: str, path: str, request: Mapping[str, str]
+) -> tuple[bool, str, str]:
+    arguments, _ = pop_global_arguments(state, host, {})
+    connector: Any = {
+        key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS
+    }
+    program = source("run_lock")
+    words = ["-c", run_lock.LAUNCHER, str(len(program.encode())), action, path]
+    connector |= {"_stdin": program + json.dumps(request), "_timeout": TIMEOUT_S}
+    command = StringCommand("python3", *(QuoteString(word) for word in words))
+    succeeded, output = host.run_shell_command(command, **connector)
+    return succeeded, output.stdout, output.stderr

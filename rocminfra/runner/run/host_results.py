@@ -1,0 +1,210 @@
+"""What pyinfra's state holds after a run, as results."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pyinfra.api.host import Host
+from pyinfra.api.state import State, StateOperationMeta
+from pyinfra.connectors.ssh import SSHConnector
+
+from rocminfra.operations.bench import results_folder
+from rocminfra.operations.host_failures import Failure, failures
+from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.runner.run.host_log import HostLog
+from rocminfra.runner.run.redaction import Redaction
+from rocminfra.runner.run.results import (
+    FailureResult,
+    HostResult,
+    HostState,
+    OperationResult,
+    Outcome,
+)
+
+# An operation without a name is called by its arguments, and those may be whole files.
+NAME_LIMIT = 100
+
+# How operations name an option that pyinfra and the runner spell differently.
+_BOTH_OPTIONS = re.compile(r"--data wipe=\S+ \(rocminfra: (?P<ours>--wipe [^()]+)\)")
+
+# How operations refer to the command that ran them: "the same command with --data …".
+SAME_COMMAND = "the same command with"
+
+
+def host_results(
+    state: State,
+    hosts: Sequence[Host],
+    *,
+    log: HostLog,
+    refused: Mapping[str, Exception],
+    seconds: Mapping[tuple[str, str], float],
+    redact: Redaction,
+    again: Callable[[str], str],
+) -> tuple[HostResult, ...]:
+    """One result a host.
+
+    + hosts: the hosts of this run, also those that never connected
+    + log: pyinfra's errors by host
+    + refused: why hosts did not connect, by name
+    + seconds: how long operations took, by host name and operation
+    + redact: takes secrets out of texts
+    + again: the command line that repeats the run for one host
+    """
+    collector = _Collector(state, log, seconds, redact, again)
+    return tuple(
+        collector.unreachable(host, refused[host.name])
+        if host.name in refused
+        else collector.host(host)
+        for host in hosts
+    )
+
+
+def operation_name(meta: StateOperationMeta) -> str:
+    """Name of an operation as a person reads it; secrets in arguments are masked by pyinfra.
+
+    pyinfra keeps one name for all hosts; where a task names it after its host, these are several.
+    """
+    name = " / ".join(sorted(meta.names)) or "operation"
+    if meta.args:
+        name = f"{name} ({', '.join(str(argument) for argument in meta.args)})"
+    name = " ".join(name.split())
+    return name if len(name) <= NAME_LIMIT else f"{name[: NAME_LIMIT - 1]}…"
+
+
+class _Collector:
+    def __init__(
+        self,
+        state: State,
+        log: HostLog,
+        seconds: Mapping[tuple[str, str], float],
+        redact: Redaction,
+        again: Callable[[str], str],
+    ) -> None:
+        self.state = state
+        self.log = log
+        self.seconds = seconds
+        self.redact = redact
+        self._again = again
+        self.order: list[str] = state.get_op_order()  # type: ignore[no-untyped-call]
+
+    def again(self, host: str) -> str:
+        """The command line that repeats the run for one host, without secrets."""
+        return self.redact.text(self._again(host))
+
+    def unreachable(self, host: Host, error: Exception) -> HostResult:
+        failure = FailureResult(
+            ExitCode.UNREACHABLE,
+            f"{host.name} cannot be reached",
+            (self.redact.text(str(error)),),
+            _login_command(host),
+        )
+        return HostResult(host.name, HostState.UNREACHABLE, (), (failure,))
+
+    def host(self, host: Host) -> HostResult:
+        failed = host in self.state.failed_hosts
+        operations = []
+        own = [self._recorded(host, failure) for failure in failures(host)]
+        for op_hash in self.order:
+            if op_hash not in self.state.ops[host]:
+                continue
+            operation = self._operation(host, op_hash, failed)
+            operations.append(operation)
+            if operation.outcome is Outcome.FAILED and not own:
+                own.append(self._operation_failure(host, operation))
+        if failed and not own:
+            own.append(self._unexplained(host))
+        folder = results_folder(host)
+        return HostResult(
+            host.name,
+            self._state(failed),
+            tuple(operations),
+            tuple(own),
+            None if folder is None else str(folder),
+        )
+
+    def _state(self, failed: bool) -> HostState:
+        if failed:
+            return HostState.FAILED
+        return HostState.DONE if self.state.is_executing else HostState.PLANNED
+
+    def _operation(self, host: Host, op_hash: str, host_failed: bool) -> OperationResult:
+        name = self.redact.text(operation_name(self.state.get_op_meta(op_hash)))
+        data = self.state.get_op_data_for_host(host, op_hash)
+        meta = data.operation_meta
+        if meta.is_complete():
+            seconds = self.seconds.get((host.name, op_hash))
+            if meta.did_succeed() or data.global_arguments["_ignore_errors"]:
+                outcome = Outcome.CHANGED if meta.did_change() else Outcome.UNCHANGED
+                return OperationResult(name, outcome, seconds)
+            stderr = self.redact.lines(meta.stderr_lines or meta.stdout_lines)
+            return OperationResult(name, Outcome.FAILED, seconds, stderr)
+        if self.state.is_executing or host_failed:
+            return OperationResult(name, Outcome.NOT_RUN)
+        if not meta._maybe_is_change:
+            return OperationResult(name, Outcome.UNCHANGED)
+        conditional = bool(data.global_arguments["_if"])
+        return OperationResult(name, Outcome.CONDITIONAL if conditional else Outcome.PENDING)
+
+    def _recorded(self, host: Host, failure: Failure) -> FailureResult:
+        return FailureResult(
+            ExitCode(failure.kind.value),
+            self.redact.text(failure.what),
+            self.redact.lines(failure.why),
+            self._next(host, failure.next_command),
+        )
+
+    def _next(self, host: Host, command: str | None) -> str | None:
+        """What an operation says to run next; it cannot know the command line, we do."""
+        if command is None:
+            return None
+        again = self.again(host.name)
+        command = _BOTH_OPTIONS.sub(lambda match: f"{again} {match['ours']}", command)
+        return self.redact.text(command.replace(SAME_COMMAND, again))
+
+    def _operation_failure(self, host: Host, operation: OperationResult) -> FailureResult:
+        said = operation.stderr or self.redact.lines(self.log.errors(host.name))
+        if _is_disconnected(host):
+            what = f"{host.name}: the connection was lost during operation '{operation.name}'"
+            return FailureResult(ExitCode.UNREACHABLE, what, said, self.again(host.name))
+        what = f"{host.name}: operation '{operation.name}' failed"
+        return FailureResult(ExitCode.UNEXPECTED, what, said, f"{self.again(host.name)} -v")
+
+    def _unexplained(self, host: Host) -> FailureResult:
+        return FailureResult(
+            ExitCode.UNEXPECTED,
+            f"{host.name}: the run ended early",
+            self.redact.lines(self.log.errors(host.name)) or ("pyinfra gave no reason",),
+            f"{self.again(host.name)} -v",
+        )
+
+
+def _is_disconnected(host: Host) -> bool:
+    """Whether the SSH connection is gone; a command that was cut off just has no exit code."""
+    connector = host.connector
+    if not isinstance(connector, SSHConnector) or connector.client is None:
+        return False
+    transport = connector.client.get_transport()
+    return transport is None or not transport.is_active()
+
+
+def _login_command(host: Host) -> str | None:
+    """The same login by hand, which shows what ssh itself says."""
+    if not issubclass(host.connector_cls, SSHConnector):
+        return None
+    data = host.data
+    words = ["ssh"]
+    if data.get("ssh_config_file"):
+        words += ["-F", str(data.get("ssh_config_file"))]
+    if data.get("ssh_port"):
+        words += ["-p", str(data.get("ssh_port"))]
+    if data.get("ssh_key"):
+        words += ["-i", str(Path(str(data.get("ssh_key"))).expanduser())]
+    if data.get("ssh_known_hosts_file"):
+        words += ["-o", f"UserKnownHostsFile={data.get('ssh_known_hosts_file')}"]
+    target = str(data.get("ssh_hostname") or host.name)
+    user = data.get("ssh_user")
+    words += [f"{user}@{target}" if user else target, "true"]
+    return shlex.join(words)

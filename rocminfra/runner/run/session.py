@@ -1,0 +1,244 @@
+"""One run of the playbook, in process: load, connect, prepare, execute, collect."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyinfra
+from pyinfra.api import Config, State
+from pyinfra.api.connect import disconnect_all
+from pyinfra.api.host import Host
+from pyinfra.api.output import set_echo
+from pyinfra.api.state import BaseStateCallback, StateStage
+from pyinfra.context import ctx_config, ctx_inventory, ctx_state
+from pyinfra_cli.util import exec_file
+
+from rocminfra.operations.host_failures import keep_silent_at_exit
+from rocminfra.runner.run.execution import connect, execute, prepare
+from rocminfra.runner.run.host_lock import needs_lock, new_lock
+from rocminfra.runner.run.host_log import HostLog
+from rocminfra.runner.run.host_results import host_results, operation_name
+from rocminfra.runner.run.redaction import Redaction, environment_secrets
+from rocminfra.runner.run.results import HostResult
+from rocminfra.runner.run.targets import check_settings, limit_hosts, load_inventory
+from rocminfra.settings import load_settings
+from rocminfra.settings.hub_token import hub_token
+from rocminfra.settings.secret_names import SECRET_KEYS, is_masked_variable
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run, and where.
+
+    + command: what is run, without data, for others who find the host locked
+    + again: the command line that repeats this run for one host, for failures to name
+    + inventory: file, or names with commas
+    + folder: where the playbook's files include each other from
+    + limit: host names, groups or patterns; empty for all
+    + data: what this run overrides
+    + detect_changes: ask every operation whether it would change something while preparing
+    + verbosity: 0, 1 (what pyinfra says) or 2 (its debug log)
+    """
+
+    command: str
+    again: Callable[[str], str]
+    inventory: str
+    folder: Path
+    limit: tuple[str, ...]
+    data: dict[str, Any]
+    detect_changes: bool
+    verbosity: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run's progress goes.
+
+    + line: a line of what pyinfra or a task says
+    + operation: an operation begins, by name
+    + host: what became of it on one host: the host's name, success, change, seconds
+    """
+
+    line: Callable[[str], None]
+    operation: Callable[[str], None]
+    host: Callable[[str, bool, bool, float], None]
+
+
+class Session:
+    """Hosts that are connected; close it, or use it in a ``with``."""
+
+    def __init__(self, request: Request, progress: Progress) -> None:
+        """Load inventory and settings; nothing is connected yet.
+
+        Raises :class:`rocminfra.runner.errors.CommandError` when there is nothing to run.
+        """
+        # Deploy files may include each other only when pyinfra believes to be in its own command.
+        pyinfra.is_cli = True
+        keep_silent_at_exit()
+        sys.dont_write_bytecode = True
+        os.environ.setdefault("PYINFRA_PROGRESS", "off")
+        self.request = request
+        self._progress = progress
+        # Until the settings say which variables hold tokens, the usual ones are masked.
+        self.redact = Redaction(environment_secrets(os.environ, ()))
+        self._log = HostLog(self._show, request.verbosity)
+        self._log.attach()
+        self._refused: dict[str, Exception] = {}
+        self.state = State(check_for_changes=request.detect_changes)
+        self.state.cwd = str(request.folder)
+        self.state.print_noop_info = request.verbosity > 0
+        if request.verbosity > 1:
+            set_echo(self._echo)
+            self.state.print_input = self.state.print_fact_input = True
+            self.state.print_output = self.state.print_fact_output = True
+        ctx_state.set(self.state)  # type: ignore[no-untyped-call]
+        config = Config()  # type: ignore[no-untyped-call]
+        ctx_config.set(config)  # type: ignore[no-untyped-call]
+        config_file = request.folder / "config.py"
+        if config_file.exists():
+            exec_file(str(config_file))
+        config.lock_current_state()
+        inventory = load_inventory(request.inventory, request.data)
+        self._log.align(host.name for host in inventory)
+        ctx_inventory.set(inventory)  # type: ignore[no-untyped-call]
+        self.hosts = limit_hosts(inventory, request.limit, request.inventory)
+        check_settings(self.hosts, request.data)
+        self.redact = Redaction(self._secrets())
+        self.state.init(inventory, config, initial_limit=self.hosts)
+        self._times = _Callbacks(progress)
+        self.state.add_callback_handler(self._times)  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def active(self) -> list[Host]:
+        """Hosts that are connected and have not failed."""
+        return [host for host in self.hosts if host in self.state.active_hosts]
+
+    def connect(self) -> None:
+        """Connect to all hosts; those that refuse are part of the results."""
+        self._refused = connect(self.state, self.hosts)
+
+    def prepare(self, files: Sequence[Path]) -> None:
+        """Collect the operations of playbook files; with detect_changes also what they'd do."""
+        prepare(self.state, [str(file) for file in files])
+
+    def execute(self) -> None:
+        """Run the operations that :meth:`prepare` collected, with the hosts locked."""
+        locked = [host for host in self.active if needs_lock(host)]
+        lock = new_lock(self.request.command)
+        lock.take(self.state, locked)
+        try:
+            execute(self.state)
+        finally:
+            lock.free(self.state, locked)
+
+    def under_way(self) -> list[str]:
+        """Names of the operations that have begun on some host and not ended."""
+        return [
+            operation_name(self.state.get_op_meta(op_hash)) for _, op_hash in self._times.started
+        ]
+
+    def results(self) -> tuple[HostResult, ...]:
+        """What became of every host so far."""
+        return host_results(
+            self.state,
+            self.hosts,
+            log=self._log,
+            refused=self._refused,
+            seconds=self._times.seconds,
+            redact=self.redact,
+            again=self.request.again,
+        )
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self.state.initialised:
+            self.state.set_stage(StateStage.Disconnect)
+            disconnect_all(self.state)
+        ctx_state.reset()
+        ctx_inventory.reset()
+        ctx_config.reset()
+
+    def _echo(self, message: object = "", **_style: object) -> None:
+        self._show(str(message))
+
+    def _show(self, line: str) -> None:
+        self._progress.line(self.redact.text(line))
+
+    def _secrets(self) -> list[str]:
+        """What must not be shown; the tokens are read for masking and kept nowhere else."""
+        found = []
+        variables = set()
+        for host in self.hosts:
+            data = host.data.dict()  # type: ignore[no-untyped-call]
+            settings = load_settings(data)
+            found += [value for key in SECRET_KEYS if isinstance(value := data.get(key), str)]
+            engine = settings.engine.environment.items()
+            found += [value for name, value in engine if is_masked_variable(name)]
+            variables.add(settings.huggingface.token_env)
+            try:
+                found.append(hub_token(settings.huggingface) or "")
+            except OSError:
+                # A file that cannot be read has nothing to leak; the task that needs it says so.
+                continue
+        return [*environment_secrets(os.environ, variables), *found]
+
+
+class _Callbacks(BaseStateCallback):
+    """pyinfra's callbacks: how long things took, and what to show."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.seconds: dict[tuple[str, str], float] = {}
+        self.started: dict[tuple[str, str], float] = {}
+
+    def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
+        self.progress.operation(operation_name(state.get_op_meta(op_hash)))
+
+    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
+        self.started[host.name, op_hash] = time.monotonic()
+
+    def operation_host_success(  # type: ignore[override]
+        self, state: State, host: Host, op_hash: str, retry_count: int = 0
+    ) -> None:
+        self._ended(host, op_hash)
+
+    def operation_host_error(  # type: ignore[override]
+        self,
+        state: State,
+        host: Host,
+        op_hash: str,
+        retry_count: int = 0,
+        max_retries: int = 0,
+    ) -> None:
+        self._ended(host, op_hash)
+
+    def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
+        for host in state.inventory:
+            if (host.name, op_hash) not in self.seconds:
+                continue
+            meta = state.get_op_data_for_host(host, op_hash).operation_meta
+            if meta.is_complete():
+                seconds = self.seconds[host.name, op_hash]
+                self.progress.host(host.name, meta.did_succeed(), meta.did_change(), seconds)
+
+    def _ended(self, host: Host, op_hash: str) -> None:
+        started = self.started.pop((host.name, op_hash), time.monotonic())
+        self.seconds[host.name, op_hash] = time.monotonic() - started

@@ -1,0 +1,46 @@
+"""How hosts are, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rocminfra.runner.exit_codes import ExitCode, most_severe
+from rocminfra.runner.run.results import FailureResult
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a host's status.
+
+    + good: whether it is as the settings say
+    + words: for people, a few words
+    + details: for machines; plain JSON values
+    """
+
+    good: bool
+    words: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """How one host is.
+
+    + name: the host
+    + parts: what was asked, by name; empty when it cannot be reached
+    + failures: why it could not be asked
+    """
+
+    name: str
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    failures: tuple[FailureResult, ...] = ()
+
+    @property
+    def code(self) -> ExitCode:
+        """NOT_READY when any part is not as it should be."""
+        if self.failures:
+            return most_severe(failure.code for failure in self.failures)
+        good = bool(self.parts) and all(part.good for part in self.parts.values())
+        return ExitCode.DONE if good else ExitCode.NOT_READY

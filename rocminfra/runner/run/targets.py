@@ -1,0 +1,189 @@
+"""Which hosts a command is about: inventory, ``--limit``, and their settings, checked.
+
+Everything here happens before anything connects.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api.exceptions import NoGroupError, PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra_cli.exceptions import UnexpectedExternalError
+from pyinfra_cli.inventory import make_inventory
+from pyinfra_cli.util import parse_cli_arg
+
+from rocminfra.playbook_files import playbook_root
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.settings import load_settings
+from rocminfra.settings.environment import HOSTS, HOSTS_FILE
+from rocminfra.settings.problems import Problem, SettingsError
+from rocminfra.settings.secret_names import SECRET_KEYS
+
+# What to do instead of giving a secret by --data.
+_INSTEAD = {
+    "_sudo_password": "leave it out: pyinfra asks for it when sudo does; "
+    "or let sudo ask for none (NOPASSWD)",
+    "_su_password": "--data _sudo=true",
+    "ssh_password": "ssh-copy-id USER@HOST   # then log in with the key, or --data ssh_key=FILE",
+    "ssh_key_password": "ssh-add FILE   # the agent asks for it once",
+}
+
+DEFAULT_INVENTORY = "inventory/amd_cloud.py"
+
+
+def parse_data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
+    """Data of this run from ``--data key=value`` and ``--wipe TOKEN``.
+
+    Values are read as pyinfra reads them: numbers, ``true``, ``false`` and JSON, else text.
+    """
+    data: dict[str, Any] = {}
+    for item in items:
+        key, separator, value = item.partition("=")
+        if not separator or not key:
+            raise CommandError(
+                ExitCode.SETTINGS,
+                f"--data {key}{'=' if separator else ''}: not KEY=VALUE",
+                next_command="--data vllm.max_num_seqs=32",
+            )
+        if key in SECRET_KEYS:
+            raise CommandError(
+                ExitCode.SETTINGS,
+                f"--data {key}=…: a secret on a command line is read by every user of this machine",
+                next_command=_INSTEAD[key],
+            )
+        data[key] = parse_cli_arg(value)
+    if wipe:
+        data["wipe"] = list(wipe)
+    return data
+
+
+def inventory_argument(given: str | None) -> str:
+    """The inventory to load: a file, or names and ``@connector`` hosts with commas.
+
+    Without ``given`` it is ``inventory/amd_cloud.py`` in the working directory; or, when the
+    environment names hosts or a hosts file, the one that is shipped.
+    """
+    if given is None:
+        here = Path(DEFAULT_INVENTORY)
+        if here.exists():
+            return str(here)
+        if os.environ.get(HOSTS) or os.environ.get(HOSTS_FILE):
+            return str(playbook_root() / DEFAULT_INVENTORY)
+        raise CommandError(
+            ExitCode.SETTINGS,
+            f"no hosts: there is no {DEFAULT_INVENTORY} here, and neither -i nor {HOSTS} is given",
+            next_command="rocminfra init my-hosts && cd my-hosts",
+        )
+    if _is_file(given) or given.startswith("@") or "," in given:
+        return given
+    if given.endswith(".py") or "/" in given:
+        raise CommandError(
+            ExitCode.SETTINGS,
+            f"there is no inventory file {given}",
+            (f"looked for {Path(given).absolute()}",),
+            "rocminfra init DIR  # lays out inventory/ with a commented example",
+        )
+    # A single name or address; the comma keeps pyinfra from looking for a Python module.
+    return f"{given},"
+
+
+def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
+    """Run an inventory file, or make an inventory of names."""
+    try:
+        if not _is_file(argument):
+            names = [name for name in argument.split(",") if name]
+            return Inventory((names, {}), override_data=dict(data))  # type: ignore[no-untyped-call]
+        inventory: Inventory = make_inventory(argument, override_data=dict(data))
+    except UnexpectedExternalError as error:
+        raise CommandError(
+            ExitCode.SETTINGS,
+            f"inventory {argument}: {type(error.exception).__name__}: {error.exception}",
+        ) from error.exception
+    except (SyntaxError, UnicodeDecodeError, OSError, TypeError) as error:
+        # pyinfra compiles the file, and judges what is in it, outside its own guard.
+        what = f"inventory {argument}: {type(error).__name__}: {error}"
+        raise CommandError(ExitCode.SETTINGS, what) from error
+    except PyinfraError as error:
+        what, *more = str(error.args[0] if error.args else error).splitlines()
+        next_command = None
+        why = []
+        for line in more:
+            text = line.strip()
+            if text.startswith("next: "):
+                next_command = text.removeprefix("next: ")
+            else:
+                why.append(text)
+        raise CommandError(
+            ExitCode.SETTINGS, f"inventory {argument}: {what}", tuple(why), next_command
+        ) from error
+    return inventory
+
+
+def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) -> list[Host]:
+    """The hosts that ``--limit`` leaves, in the inventory's order.
+
+    + patterns: host names, groups or shell patterns; none means all hosts
+
+    Raises :class:`CommandError` when there are no hosts, or a pattern matches none.
+    """
+    hosts = list(inventory)
+    if not hosts:
+        raise CommandError(
+            ExitCode.SETTINGS,
+            f"inventory {argument} lists no hosts",
+            next_command="rocminfra lab up  # for practice droplets"
+            if Path(argument).name == "lab.py"
+            else None,
+        )
+    if not patterns:
+        return hosts
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matching = _matching(inventory, pattern)
+        if not matching:
+            names = [host.name for host in hosts]
+            groups = sorted(inventory.groups)
+            raise CommandError(
+                ExitCode.SETTINGS,
+                f"--limit {pattern} matches no host",
+                (f"hosts:  {', '.join(names)}", f"groups: {', '.join(groups)}"),
+                f"--limit {names[0]}",
+            )
+        chosen.update(matching)
+    return [host for host in hosts if host.name in chosen]
+
+
+def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
+    """Check every host's settings; raises :class:`CommandError` with all that is wrong."""
+    found: dict[str, None] = {}
+    for host in hosts:
+        try:
+            load_settings(host.data.dict())  # type: ignore[no-untyped-call]
+        except SettingsError as error:
+            for problem in error.problems:
+                found[_line(problem, host.name, data)] = None
+    if found:
+        raise CommandError(ExitCode.SETTINGS, "the settings cannot be used", tuple(found))
+
+
+def _is_file(argument: str) -> bool:
+    # A file may well be called like a host; one called like a connector is not meant.
+    return not argument.startswith("@") and Path(argument).is_file()
+
+
+def _matching(inventory: Inventory, pattern: str) -> set[str]:
+    try:
+        return {host.name for host in inventory.get_group(pattern)}
+    except NoGroupError:
+        return {host.name for host in inventory if fnmatch(host.name, pattern)}
+
+
+def _line(problem: Problem, host: str, data: Mapping[str, Any]) -> str:
+    return f"--data {problem}" if problem.key in data else f"{host}: {problem}"

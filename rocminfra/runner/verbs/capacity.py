@@ -1,0 +1,131 @@
+"""``rocminfra capacity``: does a model fit, and how many tokens does it keep. No GPU, no SSH."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rocminfra.model_files import load_model
+from rocminfra.planning.capacity.answer import plan_capacity
+from rocminfra.planning.capacity.capacity import Serving
+from rocminfra.planning.capacity.overhead import GIB, measured
+from rocminfra.planning.engine.gpus import GPUS
+from rocminfra.planning.model.reference import REFERENCE_NAME
+from rocminfra.planning.model.spec import UnknownModelError
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.runner.output import run_text
+from rocminfra.runner.output.capacity_json import capacity_document
+from rocminfra.runner.output.capacity_text import capacity_lines
+from rocminfra.runner.output.run_json import dump, error_document
+from rocminfra.runner.verbs.planning_options import Finite, gpu_option, model_option, page_size
+
+
+@click.command()
+@model_option
+@gpu_option
+@click.option(
+    "--count",
+    "--tensor-parallel",
+    "count",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="GPUs of one engine",
+)
+@click.option(
+    "--utilization", type=float, default=0.92, show_default=True, help="--gpu-memory-utilization"
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "bfloat16", "float16", "float32"]),
+    default="auto",
+    show_default=True,
+    help="of the weights as they are loaded",
+)
+@click.option(
+    "--kv-cache-dtype",
+    type=click.Choice(["auto", "fp8"]),
+    default="auto",
+    show_default=True,
+    help="of the KV cache",
+)
+@click.option(
+    "--max-model-len",
+    type=click.IntRange(1),
+    default=None,
+    help="tokens of prompt and answer together [default: 16384, or the model's own if less]",
+)
+@click.option("--max-num-seqs", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--max-num-batched-tokens", type=click.IntRange(1), default=8192, show_default=True)
+@click.option(
+    "--page", metavar="WxH", default="1700x2200", show_default=True, help="a page, in pixels"
+)
+@click.option("--max-pixels", type=click.IntRange(1), default=None, help="cap of an image's pixels")
+@click.option(
+    "--streams",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="requests with a page that are wanted at once",
+)
+@click.option(
+    "--overhead-gib",
+    type=Finite(min=0, max=1_024),
+    default=None,
+    help="what a running engine of this kind showed to need besides weights and KV cache",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout")
+def capacity(as_json: bool, **options: Any) -> ExitCode:
+    """Say whether a model fits a GPU, and how many tokens its KV cache keeps.
+
+    Without arguments it answers for the reference run: Qwen2-VL-72B on one MI300X. MODEL is a
+    folder with a config.json, such a file, or a repository in this machine's Hugging Face cache.
+    Exits with 6 when the model does not fit.
+    """
+    try:
+        return _answer(as_json, options)
+    except CommandError as error:
+        if not as_json:
+            raise
+        print(dump(error_document("capacity", error)))
+        return error.code
+
+
+def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
+    width, height = page_size(options["page"])
+    try:
+        spec = load_model(options["model"], options["dtype"])
+        length = options["max_model_len"] or min(16_384, spec.max_position)
+        overhead_gib = options["overhead_gib"]
+        serving = Serving(
+            utilization=options["utilization"],
+            max_model_len=length,
+            max_num_seqs=options["max_num_seqs"],
+            max_num_batched_tokens=options["max_num_batched_tokens"],
+            kv_dtype_bytes=1 if options["kv_cache_dtype"] == "fp8" else 2,
+            max_pixels=options["max_pixels"],
+            overhead=None if overhead_gib is None else measured(int(overhead_gib * GIB)),
+        )
+        gpu = GPUS[options["gpu"]]
+        plan = plan_capacity(
+            spec, gpu, serving, options["count"], (width, height), options["streams"]
+        )
+    except UnknownModelError as error:
+        raise CommandError(
+            ExitCode.SETTINGS,
+            str(error),
+            next_command=f"rocminfra capacity --model FOLDER   # default: {REFERENCE_NAME}",
+        ) from None
+    except ValueError as error:
+        raise CommandError(ExitCode.SETTINGS, str(error)) from None
+    code = ExitCode.DONE if plan.chosen.fits else ExitCode.UNFIT
+    if as_json:
+        print(dump(capacity_document(plan, code)))
+        return code
+    for line in capacity_lines(plan):
+        print(line)
+    if not plan.chosen.fits and plan.remedies and plan.remedies[0].setting is not None:
+        run_text.message(f"next: rocminfra apply --data {plan.remedies[0].setting}")
+    return code

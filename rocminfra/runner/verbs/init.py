@@ -1,0 +1,36 @@
+"""``rocminfra init``: the playbook in a folder of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout")
+def init(folder: Path, as_json: bool) -> ExitCode:
+    """Lay the playbook out in a folder of your own: deploy.py, inventory, tasks, templates."""
+    from rocminfra.runner.output.run_json import dump, init_document
+    from rocminfra.runner.verbs.init_files import init as lay_out
+    from rocminfra.runner.verbs.init_files import next_commands
+
+    try:
+        laid_out = lay_out(folder)
+    except CommandError as error:
+        if as_json:
+            print(dump(init_document(str(folder), (), error)))
+        raise
+    if as_json:
+        print(dump(init_document(str(folder), laid_out.files, None)))
+        return ExitCode.DONE
+    for file in laid_out.files:
+        print(laid_out.folder / file)
+    click.echo(f"{len(laid_out.files)} files in {laid_out.folder}. next:", err=True)
+    for line in next_commands(laid_out.folder):
+        click.echo(f"    {line}", err=True)
+    return ExitCode.DONE

@@ -1,0 +1,102 @@
+"""What the verbs that run the playbook share.
+
+Imported only when a verb is called; pyinfra only when the verb needs it, and after gevent has
+patched the standard library, which has to come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.results import RunResult
+    from rocminfra.runner.run.session import Progress
+
+
+def patch() -> None:
+    """Let gevent patch the standard library; must come before pyinfra, paramiko and httpx."""
+    from gevent import monkey
+
+    monkey.patch_all()
+
+    from rocminfra.runner.run.interrupts import watch
+
+    watch()
+
+
+def progress_shown(quiet: bool = False) -> Progress:
+    from rocminfra.runner.output import run_text
+    from rocminfra.runner.run.session import Progress
+
+    if quiet:
+        return Progress(run_text.message, lambda name: None, lambda *args: None)
+    return Progress(run_text.message, run_text.show_operation, run_text.show_host)
+
+
+def guarded(verb: str, as_json: bool, work: Callable[[Progress], RunResult]) -> RunResult:
+    """Run a verb; with ``--json`` even a wrong option ends in a JSON document."""
+    from rocminfra.runner.run.playbook import error_result
+
+    try:
+        return work(progress_shown())
+    except CommandError as error:
+        if not as_json:
+            raise
+        return error_result(verb, error)
+
+
+def run_bench(options: Options, progress: Progress) -> RunResult:
+    from rocminfra.runner.run.playbook import run
+
+    return run("bench", options, progress, apply=True)
+
+
+def report(result: RunResult, as_json: bool, again: str, bench_again: str | None = None) -> None:
+    from rocminfra.runner.output import run_text
+
+    if as_json:
+        print_json(result, result.code)
+    else:
+        run_text.message("")
+        run_text.print_summary(result)
+        if result.then is not None:
+            run_text.print_summary(result.then)
+        _print_tables(result.then or result)
+    say_failures(result, again)
+    if result.then is not None:
+        say_failures(result.then, bench_again or again)
+
+
+def say_failures(result: RunResult, again: str) -> None:
+    from rocminfra.runner.output import run_text
+
+    run_text.print_failures(result.hosts)
+    if result.error is not None:
+        run_text.print_failure(result.error)
+    if result.interrupted:
+        run_text.message("interrupted; what was done stays done", "yellow")
+        if result.resume is not None:
+            run_text.message(f"run {result.resume} goes on by itself on the hosts")
+            again = f"{again} --resume {result.resume}"
+        run_text.message(f"next: {again}")
+
+
+def print_json(result: RunResult, code: ExitCode) -> None:
+    from rocminfra.runner.output.run_json import dump, run_document
+
+    print(dump(run_document(result, code)))
+
+
+def _print_tables(result: RunResult) -> None:
+    """The figures of a benchmark, which are data, where data goes."""
+    from rocminfra.report.table import lines
+    from rocminfra.runner.output.run_json import tables
+
+    for table in tables(result):
+        print()
+        print(*lines(table), f"results: {table.run}", sep="\n")

@@ -1,0 +1,50 @@
+"""``rocminfra status``: how the hosts are."""
+
+from __future__ import annotations
+
+import click
+
+from rocminfra.runner.errors import CommandError
+from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.runner.verbs.options import host_options
+from rocminfra.runner.verbs.shared import patch, progress_shown
+
+
+@click.command()
+@host_options
+def status(
+    inventory: str | None,
+    limit: tuple[str, ...],
+    data: tuple[str, ...],
+    as_json: bool,
+    verbose: int,
+) -> ExitCode:
+    """Say how the hosts are: disk, Docker, unit, engine, model. Nothing is changed.
+
+    Exits with 7 when an engine does not serve.
+    """
+    patch()
+    from rocminfra.runner.output import run_text
+    from rocminfra.runner.output.run_json import dump, status_document
+    from rocminfra.runner.run.playbook import Options, error_result
+    from rocminfra.runner.run.status import read_status
+
+    options = Options(inventory, limit, data, verbosity=verbose)
+    try:
+        hosts = read_status(options, progress_shown(quiet=True))
+        error = None
+    except CommandError as problem:
+        if not as_json:
+            raise
+        hosts, error = (), error_result("status", problem).error
+    document = status_document(hosts, error)
+    if as_json:
+        print(dump(document))
+    else:
+        run_text.print_status(hosts)
+    for host in hosts:
+        for failure in host.failures:
+            run_text.print_failure(failure)
+    if error is not None:
+        run_text.print_failure(error)
+    return ExitCode(document["code"])

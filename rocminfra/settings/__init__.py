@@ -1,0 +1,52 @@
+"""Typed settings, where they are read from, and what is wrong with them."""
+
+from __future__ import annotations
+
+from rocminfra.settings.load import known_keys, load_settings, nearest_key
+from rocminfra.settings.problems import Problem, SettingsError
+from rocminfra.settings.schema import (
+    SECTIONS,
+    AbsolutePath,
+    Bench,
+    ContainerName,
+    Cost,
+    Docker,
+    Engine,
+    EnvironmentName,
+    HuggingFace,
+    Model,
+    OneLine,
+    OneLineOrEmpty,
+    Rocm,
+    Section,
+    Settings,
+    Storage,
+    UserName,
+    Vllm,
+)
+
+__all__ = [
+    "SECTIONS",
+    "AbsolutePath",
+    "Bench",
+    "ContainerName",
+    "Cost",
+    "Docker",
+    "Engine",
+    "EnvironmentName",
+    "HuggingFace",
+    "Model",
+    "OneLine",
+    "OneLineOrEmpty",
+    "Problem",
+    "Rocm",
+    "Section",
+    "Settings",
+    "SettingsError",
+    "Storage",
+    "UserName",
+    "Vllm",
+    "known_keys",
+    "load_settings",
+    "nearest_key",
+]

@@ -1,0 +1,108 @@
+"""A host's data, checked, as :class:`~rocminfra.settings.schema.Settings`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from rocminfra.settings.problems import Problem, SettingsError, in_words, kind_of
+from rocminfra.settings.pyinfra_keys import GLOBAL_ARGUMENT_KEYS, SSH_KEYS, is_pyinfra_key
+from rocminfra.settings.schema import SECTIONS, Settings
+
+# Where people put secrets by mistake: what is refused there is not repeated.
+_MAY_BE_SECRET = ("huggingface.", "engine.environment", "vllm.extra_args")
+
+
+def known_keys() -> tuple[str, ...]:
+    """Every key that a host may set, dotted."""
+    keys = [f"{name}.{field}" for name, cls in SECTIONS.items() for field in cls.model_fields]
+    return (*keys, "wipe")
+
+
+def nearest_key(key: str) -> str | None:
+    """The known key that ``key`` was probably meant to be."""
+    if key.startswith(("ssh_", "_")):
+        pyinfra_keys = sorted(SSH_KEYS | GLOBAL_ARGUMENT_KEYS)
+        return next(iter(difflib.get_close_matches(key, pyinfra_keys, n=1, cutoff=0.6)), None)
+    known = known_keys()
+    # `max_num_seqs` without its section, or in the wrong one.
+    leaf = key.rsplit(".", 1)[-1]
+    same_leaf = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
+    if same_leaf:
+        return difflib.get_close_matches(key, same_leaf, n=1, cutoff=0)[0]
+    if "." not in key:
+        # A section's name, which is shorter than any key of it.
+        section = difflib.get_close_matches(key, list(SECTIONS), n=1, cutoff=0.8)
+        if section:
+            return section[0]
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if close:
+        return close[0]
+    close_section = difflib.get_close_matches(key, list(SECTIONS), n=1, cutoff=0.6)
+    if close_section:
+        return close_section[0]
+    leaves = {name.rsplit(".", 1)[-1]: name for name in known}
+    close_leaf = difflib.get_close_matches(leaf, list(leaves), n=1, cutoff=0.75)
+    return leaves[close_leaf[0]] if close_leaf else None
+
+
+def load_settings(data: Mapping[str, Any]) -> Settings:
+    """Check a host's data and return its settings.
+
+    + data: sections as mappings (``{"vllm": {"max_num_seqs": 32}}``), dotted keys
+      (``{"vllm.max_num_seqs": 32}``, which win) and ``wipe``; keys that pyinfra itself knows
+      (``ssh_user``, ``_sudo``) are passed over
+
+    Raises :class:`SettingsError` with every problem found.
+    """
+    merged, problems = _merge(data)
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        problems.extend(_problem(item) for item in error.errors(include_url=False))
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _merge(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    merged: dict[str, Any] = {}
+    problems: list[Problem] = []
+    dotted = {key: value for key, value in data.items() if "." in key}
+    for key, value in data.items():
+        if key in dotted or is_pyinfra_key(key):
+            continue
+        if key in SECTIONS:
+            if value is None:  # an empty section of a YAML file
+                continue
+            if not isinstance(value, Mapping):
+                problems.append(Problem(key, f"must be a section with keys, not {kind_of(value)}"))
+                continue
+            merged[key] = dict(value)
+        elif key == "wipe":
+            merged[key] = [value] if isinstance(value, str) else value
+        else:
+            problems.append(Problem(key, "unknown key", nearest_key(key)))
+    for key, value in dotted.items():
+        section, leaf = key.split(".", 1)
+        if section not in SECTIONS:
+            problems.append(Problem(key, "unknown key", nearest_key(key)))
+            continue
+        merged.setdefault(section, {})[leaf] = value
+    return merged, problems
+
+
+def _problem(item: Any) -> Problem:
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(location[:2])
+    if item["type"] == "extra_forbidden":
+        return Problem(key, "unknown key", nearest_key(key))
+    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    message = message[0].lower() + message[1:] if message else "not usable"
+    if item["type"].endswith("_type"):
+        words = kind_of if key.startswith(_MAY_BE_SECRET) else in_words
+        message = f"{message}, not {words(item['input'])}"
+    return Problem(key, message)

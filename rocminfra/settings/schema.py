@@ -1,0 +1,355 @@
+"""Typed settings: the one home of every default.
+
+The defaults are the published reference run: Qwen2-VL-72B in bf16 on one MI300X, served by
+vLLM 0.20.1. A host may override any of them (``inventory/hosts.example.yaml`` lists all), and
+so may ``--data section.key=value`` and the environment. Unknown keys, wrong types and
+impossible values are errors; nothing is coerced and nothing is ignored (:mod:`.load`).
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from rocminfra.settings.secret_names import is_refused_variable, secret_flag
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in PurePosixPath(path).parts:
+        raise ValueError("must be an absolute path without '..'")
+    if any(char in path for char in "\n\r\0"):
+        raise ValueError("must not contain control characters")
+    return path.rstrip("/") or "/"
+
+
+def _no_token(name: str) -> str:
+    # What the hub's tokens begin with; a variable called like one would be shown as its name.
+    if name.startswith("hf_") and len(name) > 20:
+        raise ValueError("looks like a token itself; name the variable that holds it")
+    return name
+
+
+def _hub_url(url: str) -> str:
+    """The token goes to this address, so it goes there over TLS, or stays on the host."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        raise ValueError("must be a URL such as https://hub.example.org") from None
+    if parts.username is not None or "@" in parts.netloc:
+        raise ValueError("must hold no user name or password; secrets belong in no settings")
+    if parts.scheme not in ("http", "https") or not host or "\\" in url or " " in url:
+        raise ValueError("must be a URL such as https://hub.example.org")
+    if parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
+        raise ValueError(
+            f"must begin with https://; http:// would show the token on its way to {host}"
+        )
+    return url
+
+
+def _no_secret_flags(arguments: list[str]) -> list[str]:
+    for argument in arguments:
+        flag = secret_flag(argument)
+        if flag is not None:
+            raise ValueError(
+                f"{flag} gives the engine a secret, which would stand in its unit for all to read; "
+                "leave it out: the engine listens on 127.0.0.1 and needs no key, and the hub's "
+                "token comes from huggingface.token_env"
+            )
+    return arguments
+
+
+def _no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
+    for name in environment:
+        if is_refused_variable(name):
+            raise ValueError(
+                f"the name {name} means a secret, and secrets belong in no settings; leave it out: "
+                "the engine listens on 127.0.0.1 and needs no key, and the hub's token comes from "
+                "huggingface.token_env"
+            )
+    return environment
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+# Docker's own rule for container names: at least two characters.
+ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+OneLine = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]+$")]
+# One line that may be empty: a value, such as that of an environment variable.
+OneLineOrEmpty = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]*$")]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, strict about types, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class Storage(Section):
+    """The scratch disk and where it is mounted."""
+
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|/dev/[^\s\x00]+)$",
+        description="'auto' chooses the scratch disk by rule; or a path such as /dev/vdc or "
+        "/dev/disk/by-id/…",
+    )
+    mount_point: AbsolutePath = "/mnt/models"
+    filesystem: Literal["xfs"] = "xfs"
+    label: str = Field(
+        default="rocm-models",
+        pattern=r"^[A-Za-z0-9_.-]{1,12}$",
+        description="XFS label, at most 12 bytes (mkfs.xfs(8), -L)",
+    )
+    mount_options: list[OneLine] = Field(default=["nofail", "noatime"], min_length=1)
+    expected_size_gib: float | None = Field(
+        default=None,
+        gt=0,
+        description="size of the scratch disk in GiB when it is known (5120 on one MI300X); "
+        "a disk that differs by more than 5 % is never chosen",
+    )
+    owner: UserName = Field(default="root", description="user that owns the mount point's root")
+
+    @model_validator(mode="after")
+    def _mount_point_is_its_own(self) -> Storage:
+        system = ("/", "/boot", "/etc", "/usr", "/var", "/home", "/root", "/tmp", "/dev", "/proc")
+        if self.mount_point in system:
+            raise ValueError(f"mount_point {self.mount_point} belongs to the system")
+        return self
+
+
+class Model(Section):
+    """What is served."""
+
+    name: OneLine = Field(
+        default="Qwen/Qwen2-VL-72B-Instruct", description="name under which clients ask for it"
+    )
+    source: OneLine = Field(
+        default="Qwen/Qwen2-VL-72B-Instruct",
+        description="a Hugging Face repository, or an absolute path of a folder on the operator's "
+        "machine that is copied to the host",
+    )
+    revision: OneLine | None = Field(default=None, description="commit, tag or branch of the hub")
+    planned_as: OneLine | None = Field(
+        default=None,
+        description="model whose size is planned with, where that of 'source' does not tell: a "
+        "repository or a folder (the practice droplet's toy model stands in for a large one)",
+    )
+
+    @property
+    def is_local_folder(self) -> bool:
+        """Whether ``source`` is a folder to copy and not a repository to download."""
+        return self.source.startswith("/")
+
+
+class HuggingFace(Section):
+    """Caches, and the token by reference."""
+
+    home: AbsolutePath = "/mnt/models/huggingface"
+    token_env: Annotated[EnvironmentName, AfterValidator(_no_token)] = Field(
+        default="HF_TOKEN", description="environment variable of the operator that holds the token"
+    )
+    token_file: AbsolutePath | None = Field(
+        default=None, description="file on the operator's machine that holds the token"
+    )
+    endpoint: Annotated[OneLine, AfterValidator(_hub_url)] | None = Field(
+        default=None, description="a mirror of huggingface.co, over https"
+    )
+
+
+class Rocm(Section):
+    """Access to the GPU's device nodes."""
+
+    users: list[UserName] = Field(default=[], description="users that may open the GPU")
+    numa_balancing: bool = Field(
+        default=False,
+        description="the kernel's automatic NUMA balancing; AMD's MI300X guide says off",
+    )
+    gpu_count: int = Field(default=1, ge=1, le=16)
+
+
+class Docker(Section):
+    """Docker with its data on the scratch disk."""
+
+    data_root: AbsolutePath = "/mnt/models/docker"
+    package: OneLine = Field(default="docker.io", description="installed when no docker is there")
+    leave_behind: bool = Field(
+        default=False,
+        description="move data_root although a running Docker has containers or volumes elsewhere; "
+        "they stay there, stopped and out of sight",
+    )
+
+
+class Engine(Section):
+    """Life cycle of the engine's container and unit."""
+
+    image: OneLine = "vllm/vllm-openai-rocm:v0.20.1"
+    image_source: Literal["registry", "archive"] = "registry"
+    image_archive: AbsolutePath | None = Field(
+        default=None, description="`docker save` archive on the host, for image_source=archive"
+    )
+    container_name: ContainerName = "vllm-qwen2-vl-72b"
+    ready_timeout_s: int = Field(default=1800, gt=0)
+    stop_timeout_s: int = Field(
+        default=90, ge=10, description="grace of `docker stop`; longer than shutdown_timeout_s"
+    )
+    shutdown_timeout_s: int = Field(
+        default=60, ge=0, description="vLLM's own --shutdown-timeout for requests in flight"
+    )
+    restart_delay_s: int = Field(default=20, ge=1)
+    start_limit_burst: int = Field(default=3, ge=1)
+    start_limit_interval_s: int = Field(default=1800, ge=1)
+    vram_clean_percent: float = Field(
+        default=10.0, gt=0, le=100, description="VRAM in use above which no engine is started"
+    )
+    vram_clean_timeout_s: int = Field(default=900, ge=0)
+    environment: Annotated[
+        dict[EnvironmentName, OneLineOrEmpty], AfterValidator(_no_secret_variables)
+    ] = Field(default={}, description="extra environment of the container; no secrets")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Engine:
+        if self.image_source == "archive" and self.image_archive is None:
+            raise ValueError("image_source 'archive' needs image_archive")
+        if self.stop_timeout_s <= self.shutdown_timeout_s:
+            raise ValueError(
+                f"stop_timeout_s ({self.stop_timeout_s}) must be longer than the engine's own "
+                f"shutdown_timeout_s ({self.shutdown_timeout_s})"
+            )
+        return self
+
+
+class Vllm(Section):
+    """Arguments of ``vllm serve``; names are vLLM's own."""
+
+    host: OneLine = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
+    gpu_memory_utilization: float = Field(default=0.92, gt=0, le=1)
+    max_model_len: int = Field(default=16384, ge=1)
+    max_num_seqs: int = Field(default=64, ge=1)
+    max_num_batched_tokens: int = Field(default=8192, ge=1)
+    enable_chunked_prefill: bool = True
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    kv_cache_dtype: Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"] = "auto"
+    max_pixels: int | None = Field(
+        default=None, ge=1, description="cap of an image's pixels (mm-processor-kwargs)"
+    )
+    ipc_host: bool = True
+    shm_size: str | None = Field(
+        default=None, pattern=r"^[0-9]+[bkmg]?$", description="used when ipc_host is off"
+    )
+    extra_args: Annotated[list[OneLine], AfterValidator(_no_secret_flags)] = Field(
+        default=[], description="further arguments, one an item; no secrets"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Vllm:
+        # vLLM's SchedulerConfig refuses both at start, minutes later and less clearly.
+        if self.max_num_batched_tokens < self.max_num_seqs:
+            raise ValueError(
+                f"max_num_batched_tokens ({self.max_num_batched_tokens}) must not be below "
+                f"max_num_seqs ({self.max_num_seqs})"
+            )
+        if not self.enable_chunked_prefill and self.max_num_batched_tokens < self.max_model_len:
+            raise ValueError(
+                "without chunked prefill max_num_batched_tokens "
+                f"({self.max_num_batched_tokens}) must not be below max_model_len "
+                f"({self.max_model_len})"
+            )
+        return self
+
+
+class Bench(Section):
+    """GuideLLM and its results."""
+
+    scenario: OneLine = Field(
+        default="smoke", description="name of a file in benchmarks/, or a path to one"
+    )
+    guidellm_version: str = Field(default="0.8.1", pattern=r"^\d+\.\d+\.\d+$")
+    torch_version: str = Field(default="2.13.0", pattern=r"^\d+\.\d+\.\d+$")
+    torch_index_url: OneLine | None = Field(
+        default=None,
+        description="pip index with CPU builds of torch; without it pip's own configuration counts",
+    )
+    results_dir: OneLine = Field(default="results", description="folder on the operator's machine")
+    run: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]{8}T[0-9]{6}Z$",
+        description="an earlier run to resume; without it a new one begins",
+    )
+
+
+class Cost(Section):
+    """Prices that reports use."""
+
+    usd_per_hour: float = Field(default=1.99, ge=0, description="price of the whole node")
+
+
+class Settings(Section):
+    """Everything a host can be told."""
+
+    storage: Storage = Storage()
+    model: Model = Model()
+    huggingface: HuggingFace = HuggingFace()
+    rocm: Rocm = Rocm()
+    docker: Docker = Docker()
+    engine: Engine = Engine()
+    vllm: Vllm = Vllm()
+    bench: Bench = Bench()
+    cost: Cost = Cost()
+    wipe: list[OneLine] = Field(
+        default=[], description="wipe tokens (HOST:DISK:…); the only way to destroy data"
+    )
+
+    @model_validator(mode="after")
+    def _caches_live_on_the_scratch_disk(self) -> Settings:
+        mount = self.storage.mount_point
+        for key, path in (
+            ("huggingface.home", self.huggingface.home),
+            ("docker.data_root", self.docker.data_root),
+        ):
+            if not path.startswith(f"{mount}/"):
+                raise ValueError(f"{key} ({path}) must lie below storage.mount_point ({mount})")
+        return self
+
+    @property
+    def caches_dir(self) -> str:
+        """Folder of the compile caches (vLLM, Triton, AITER, MIOpen)."""
+        return f"{self.storage.mount_point}/caches"
+
+    @property
+    def models_dir(self) -> str:
+        """Folder into which local model folders are copied."""
+        return f"{self.storage.mount_point}/models"
+
+    @property
+    def model_argument(self) -> str:
+        """What ``vllm serve`` is given: a path on the host, or a repository's name."""
+        if self.model.is_local_folder:
+            return f"{self.models_dir}/{PurePosixPath(self.model.source).name}"
+        return self.model.source
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "storage": Storage,
+    "model": Model,
+    "huggingface": HuggingFace,
+    "rocm": Rocm,
+    "docker": Docker,
+    "engine": Engine,
+    "vllm": Vllm,
+    "bench": Bench,
+    "cost": Cost,
+}

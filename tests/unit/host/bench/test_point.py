@@ -1,0 +1,163 @@
+"""One GuideLLM process: watched, ended with all that it started, and judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_fakes import FakeEngine, calls, fake_guidellm, is_gone, job, scenario, set_modes
+
+from rocminfra.host.bench.control_group import ProcessGroups
+from rocminfra.host.bench.point import finished_point, peaks, run_point
+from rocminfra.planning.bench.points import Point
+
+POINT = Point("01-concurrent-4", "concurrent", streams=4)
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeEngine]:
+    with FakeEngine().serving() as serving:
+        yield serving
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    return fake_guidellm(tmp_path / "guidellm")
+
+
+@pytest.fixture
+def measure(tmp_path: Path, engine: FakeEngine, program: Path) -> Callable[..., dict[str, Any]]:
+    def run(mode: str = "ok", **changes: Any) -> dict[str, Any]:
+        set_modes(program, concurrent=mode)
+        wanted = scenario([{"profile": "concurrent", "streams": [4]}], **changes)
+        made = job(tmp_path, program, engine, wanted)
+        folder = tmp_path / POINT.name
+        folder.mkdir()
+        return run_point(made.values, POINT, folder, ProcessGroups(grace_s=0.2))
+
+    return run
+
+
+def test_a_good_point_is_valid(
+    measure: Callable[..., dict[str, Any]], tmp_path: Path, program: Path
+) -> None:
+    record = measure()
+    assert (record["outcome"], record["reasons"], record["exit_code"]) == ("valid", [], 0)
+    assert record["figures"]["completed"] == 46
+    assert record["engine"]["counted"] == {"generation_tokens": pytest.approx(100, abs=1000)}
+    folder = tmp_path / POINT.name
+    assert json.loads((folder / "point.json").read_text()) == record
+    assert (folder / "metrics_before.prom").read_text().startswith("# TYPE")
+    assert {path.name for path in folder.iterdir()} >= {
+        *("guidellm.json", "report.json", "report.html", "stdout.log", "stderr.log"),
+        *("metrics_after.prom", "metrics.jsonl", "telemetry.jsonl"),
+    }
+    assert calls(program)[0]["cwd"] == str(folder)
+    found = finished_point(folder)
+    assert found is not None
+    assert (found.name, found.outcome, found.requests_per_second) == (POINT.name, "valid", 2.0)
+
+
+def test_exit_0_with_a_report_full_of_errors_is_invalid(
+    measure: Callable[..., dict[str, Any]],
+) -> None:
+    record = measure("errors")
+    assert (record["outcome"], record["exit_code"]) == ("invalid", 0)
+    assert "528 of 548" in record["reasons"][0]
+    assert record["reasons"][-1] == "first error: 500 Internal Server Error"
+    assert record["figures"]["errored"] == 528, "the figures of a bad point are evidence"
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("silent", "wrote no report"),
+        ("garbage", "no JSON object"),
+        ("crash", "exited with 1: Traceback | RuntimeError: Backend validation request failed"),
+    ],
+)
+def test_no_usable_report_is_a_failure(
+    measure: Callable[..., dict[str, Any]], mode: str, says: str
+) -> None:
+    record = measure(mode)
+    assert record["outcome"] == "failed"
+    assert says in record["reasons"][0]
+    assert record["figures"] is None
+
+
+def test_a_process_that_hangs_and_ignores_sigterm_is_killed_at_its_limit(
+    measure: Callable[..., dict[str, Any]], program: Path
+) -> None:
+    record = measure("hang", max_seconds=0.2, overhead_seconds=0.8)
+    assert record["outcome"] == "failed"
+    assert "did not end within 1 s" in record["reasons"][0]
+    assert is_gone(calls(program)[0]["pid"])
+
+
+def test_workers_do_not_outlive_their_point(
+    measure: Callable[..., dict[str, Any]], program: Path
+) -> None:
+    assert measure("leaves a worker")["outcome"] == "valid"
+    assert is_gone(int((program.parent / "worker").read_text()))
+
+
+def test_a_program_that_is_missing_is_a_failure(
+    measure: Callable[..., dict[str, Any]], program: Path
+) -> None:
+    program.unlink()
+    assert "did not start" in measure()["reasons"][0]
+
+
+def test_an_engine_that_does_not_answer_is_not_measured(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine, program: Path
+) -> None:
+    engine.model = "another"
+    record = measure()
+    assert record["outcome"] == "failed"
+    assert "serves another, not toy" in record["reasons"][0]
+    assert calls(program) == []
+
+
+def test_an_engine_that_was_restarted_meanwhile_makes_the_point_invalid(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine
+) -> None:
+    engine.tokens, engine.step = 10_000.0, -100.0
+    record = measure()
+    assert record["outcome"] == "invalid"
+    assert "restarted" in record["reasons"][0]
+
+
+def test_an_engine_that_counted_nothing_did_not_answer(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine
+) -> None:
+    engine.step = 0.0
+    assert "counted no token" in measure()["reasons"][0]
+
+
+def test_an_engine_without_metrics_can_still_be_measured(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine
+) -> None:
+    engine.has_metrics = False
+    record = measure()
+    assert (record["outcome"], record["engine"]["counted"]) == ("valid", None)
+
+
+def test_a_point_without_its_record_is_not_finished(tmp_path: Path) -> None:
+    assert finished_point(tmp_path) is None
+    (tmp_path / "point.json").write_text('{"outcome": "val')
+    assert finished_point(tmp_path) is None
+
+
+def test_peaks_pass_over_samples_that_failed(tmp_path: Path) -> None:
+    samples = [
+        {"engine": {"kv_cache_usage": 0.2, "running": 3}},
+        {"error": "refused"},
+        {"engine": {"kv_cache_usage": 0.9}},
+    ]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+    assert peaks(path) == {"kv_cache_usage": 0.9, "running": 3}
+    assert peaks(tmp_path / "none") == {}

@@ -1,0 +1,218 @@
+"""A run on the host: detached, killed, resumed, and never without a manifest."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_fakes import RUN, FakeEngine, calls, fake_guidellm, job, profiles, scenario, set_modes
+
+from rocminfra.bench.results import digests_below
+from rocminfra.host.bench.control_group import ProcessGroups
+from rocminfra.host.bench.lock import Busy
+from rocminfra.host.bench.runner import main, run, status
+from rocminfra.planning.bench.manifest import MANIFEST, differences, parse_manifest
+
+STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
+ROOT = Path(__file__).parents[4]
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeEngine]:
+    with FakeEngine().serving() as serving:
+        yield serving
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    return fake_guidellm(tmp_path / "guidellm")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, engine: FakeEngine, program: Path) -> Path:
+    made = job(tmp_path / "runs", program, engine, scenario(STAGES))
+    path = Path(made.folder)
+    path.mkdir(parents=True)
+    (path / "job.json").write_text(made.text)
+    return path
+
+
+def go(folder: Path) -> dict[str, Any]:
+    return run(folder, ProcessGroups(grace_s=0.2))
+
+
+def outcomes(record: dict[str, Any]) -> dict[str, str]:
+    return {point["point"]["name"]: point["outcome"] for point in record["points"]}
+
+
+def manifest_problems(folder: Path) -> tuple[str, ...]:
+    found = digests_below(folder)
+    for name in (MANIFEST, "status.json", "lock"):
+        found.pop(name, None)
+    return differences(parse_manifest((folder / MANIFEST).read_text()), found)
+
+
+def test_a_whole_scenario(folder: Path, program: Path) -> None:
+    record = go(folder)
+    assert record["state"] == "finished"
+    assert list(outcomes(record).values()) == ["valid"] * 4
+    assert profiles(program) == ["concurrent", "synchronous", "throughput", "constant"]
+    assert record["provenance"]["engine"] == "0.20.1+fake"
+    assert json.loads((folder / "run.json").read_text()) == record
+    assert manifest_problems(folder) == ()
+    told = status(folder, seen=-1, wait_s=0)
+    assert (told["state"], told["planned"], len(told["points"])) == ("finished", 4, 4)
+    assert told["busy_with"] is None
+
+
+def test_a_bad_point_does_not_stop_the_others(folder: Path, program: Path) -> None:
+    set_modes(program, concurrent="errors", throughput="silent")
+    record = go(folder)
+    assert outcomes(record) == {
+        "01-concurrent-4": "invalid",
+        "02-sweep-synchronous": "valid",
+        "02-sweep-throughput": "failed",
+    }
+    assert record["never_run"] == ["02-sweep-constant-1"]
+    assert manifest_problems(folder) == ()
+
+
+def test_resuming_runs_only_what_is_not_valid(folder: Path, program: Path) -> None:
+    set_modes(program, concurrent="errors", throughput="silent")
+    go(folder)
+    set_modes(program)
+    before = len(calls(program))
+    record = go(folder)
+    assert profiles(program)[before:] == ["concurrent", "throughput", "constant"]
+    assert set(outcomes(record).values()) == {"valid"}
+    assert record["never_run"] == []
+    assert (folder / "superseded" / "01-concurrent-4-1" / "point.json").exists()
+    assert manifest_problems(folder) == ()
+
+
+def test_resuming_a_finished_run_runs_nothing(folder: Path, program: Path) -> None:
+    first = go(folder)
+    before = len(calls(program))
+    again = go(folder)
+    assert len(calls(program)) == before
+    assert outcomes(again) == outcomes(first)
+
+
+def test_a_point_that_was_cut_off_runs_again(folder: Path, program: Path) -> None:
+    go(folder)
+    (folder / "02-sweep-throughput" / "point.json").unlink()
+    before = len(calls(program))
+    go(folder)
+    assert profiles(program)[before:] == ["throughput"]
+
+
+@pytest.fixture
+def detached(folder: Path, program: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "rocminfra.host.bench.runner", "run", str(folder)],
+                cwd=ROOT,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+    for call in calls(program):
+        try:
+            os.killpg(call["pid"], signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def wait_for_call(program: Path, number: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while len(calls(program)) < number:
+        assert time.monotonic() < deadline, "GuideLLM was not started"
+        time.sleep(0.02)
+
+
+def test_killed_mid_run_it_is_known_to_have_died_and_goes_on_where_it_was(
+    folder: Path, program: Path, tmp_path: Path, detached: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    set_modes(program, synchronous="slow")
+    process = detached()
+    wait_for_call(program, 2)
+    told = status(folder, seen=-1, wait_s=0)
+    assert (told["state"], told["current"], told["busy_with"]) == ("running", "synchronous", RUN)
+    with pytest.raises(Busy, match=RUN):
+        go(folder)
+
+    process.kill()
+    process.wait()
+    assert status(folder, seen=99, wait_s=PATIENCE_S)["state"] == "died"
+    assert main(["archive", str(folder), str(tmp_path / "what-there-is.tar.gz")]) == 0
+    assert manifest_problems(folder) == ()
+
+    set_modes(program)
+    record = go(folder)
+    assert profiles(program) == [
+        *("concurrent", "synchronous"),
+        *("synchronous", "throughput", "constant"),
+    ]
+    assert set(outcomes(record).values()) == {"valid"}
+
+
+def test_told_to_stop_it_leaves_a_manifest_and_no_process(
+    folder: Path, program: Path, detached: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    set_modes(program, synchronous="slow")
+    process = detached()
+    wait_for_call(program, 2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 1
+    assert status(folder, seen=-1, wait_s=0)["state"] == "stopped"
+    assert manifest_problems(folder) == ()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(calls(program)[-1]["pid"], 0)
+
+
+def test_a_second_benchmark_on_the_host_is_told_which_one_runs(
+    folder: Path, program: Path, detached: Callable[[], subprocess.Popen[bytes]], capsys: Any
+) -> None:
+    set_modes(program, concurrent="slow")
+    detached()
+    wait_for_call(program, 1)
+    other = folder.parent / "20260513T111111Z"
+    other.mkdir()
+    (other / "job.json").write_text((folder / "job.json").read_text())
+    assert status(other, seen=-1, wait_s=0)["busy_with"] == RUN
+    assert main(["run", str(other)]) == 9
+    assert RUN in capsys.readouterr().err
+
+
+def test_asking_for_the_status_keeps_no_run_from_starting(folder: Path) -> None:
+    shared = (folder.parent / "lock").open("w")
+    fcntl.flock(shared, fcntl.LOCK_SH)
+    looker = threading.Timer(0.2, shared.close)
+    looker.start()
+    assert go(folder)["state"] == "finished"
+    looker.join()
+
+
+def test_a_run_that_never_was_has_no_state(tmp_path: Path) -> None:
+    told = status(tmp_path / "none", seen=-1, wait_s=0)
+    assert (told["state"], told["points"], told["scenario"]) == ("none", [], None)

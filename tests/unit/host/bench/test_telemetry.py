@@ -1,0 +1,108 @@
+"""Samples of engine and GPU: both generations of amd-smi, and nothing measured is never 0."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rocminfra.host.bench import telemetry
+from rocminfra.host.bench.telemetry import Sampler, engine_sample, gpu_models, gpu_samples
+
+# Shapes of a real MI300X: ROCm 7.2.1, AMDSMI 26.2.2.
+GPU = {
+    "gpu": 0,
+    "usage": {"gfx_activity": {"value": 94, "unit": "%"}, "mm_activity": "N/A"},
+    "power": {"socket_power": {"value": 612, "unit": "W"}, "gfx_voltage": "N/A"},
+    "mem_usage": {
+        "total_vram": {"value": 196592, "unit": "MB"},
+        "used_vram": {"value": "N/A", "unit": "MB"},
+    },
+    "temperature": {"hotspot": "N/A"},
+}
+
+
+@pytest.mark.parametrize("page", [[GPU], {"gpu_data": [GPU]}])
+def test_both_generations_of_amd_smi(page: object) -> None:
+    (sample,) = gpu_samples(json.dumps(page))
+    assert sample["gpu"] == 0
+    assert sample["gfx_activity_percent"] == 94.0
+    assert sample["power_w"] == 612.0
+    assert sample["vram_total_mib"] == 196592.0
+
+
+def test_what_is_not_available_is_not_zero() -> None:
+    (sample,) = gpu_samples(json.dumps([GPU]))
+    assert sample["vram_used_mib"] is None
+    assert sample["temperature_hotspot_c"] is None
+    assert sample["energy_j"] is None
+
+
+@pytest.mark.parametrize("page", ["Invalid platform", "{}", '{"gpu_data": 3}', "[1]"])
+def test_what_is_no_list_of_gpus_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match=r"list of GPUs|Expecting value"):
+        gpu_samples(page)
+
+
+@pytest.fixture
+def amd_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "amd-smi"
+    monkeypatch.setattr(telemetry, "AMD_SMI", str(program))
+    return program
+
+
+def says(program: Path, text: str) -> None:
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+    program.chmod(0o755)
+
+
+def test_gpus_say_what_they_are(amd_smi: Path) -> None:
+    one = {"asic": {"market_name": "MI300X simulated ×20"}, "driver": {"version": "N/A"}}
+    says(amd_smi, json.dumps({"gpu_data": [one, {"gpu": 1}]}))
+    assert gpu_models() == [
+        {"name": "MI300X simulated ×20", "driver": None},
+        {"name": None, "driver": None},
+    ]
+
+
+def test_where_nobody_can_say_there_are_no_gpus(amd_smi: Path) -> None:
+    says(amd_smi, "Invalid platform")
+    assert gpu_models() == []
+    amd_smi.write_text("#!/bin/sh\nexit 3\n")
+    assert gpu_models() == []
+
+
+def test_series_are_summed_over_their_labels() -> None:
+    page = (
+        "# HELP vllm:num_requests_running Number of requests.\n"
+        'vllm:num_requests_running{engine="0",model_name="a} b"} 3.0\n'
+        'vllm:num_requests_running{engine="1",model_name="a} b"} 4.0\n'
+        'vllm:request_success_total{finished_reason="stop"} 1e+01\n'
+        'vllm:request_success_total{finished_reason="length"} 5.0 1700000000\n'
+        "vllm:kv_cache_usage_perc 0.948\n"
+        'vllm:kv_cache_usage_perc_old{engine="0"} 9\n'
+        "vllm:num_preemptions_total{} not-a-number\n"
+    )
+    assert engine_sample(page) == {"running": 7.0, "requests": 15.0, "kv_cache_usage": 0.948}
+
+
+def test_a_sampler_goes_on_after_a_sample_that_failed(tmp_path: Path) -> None:
+    answers = iter([OSError("refused"), {"engine": {"running": 1.0}}])
+    seen = []
+
+    def sample() -> dict[str, object]:
+        answer = next(answers, None)
+        seen.append(answer)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer or {}
+
+    path = tmp_path / "metrics.jsonl"
+    with Sampler(path, sample, period_s=0.001):
+        while len(seen) < 3:
+            pass
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines[0]["error"] == "OSError: refused"
+    assert lines[1]["engine"] == {"running": 1.0}
+    assert all("time" in line for line in lines)

@@ -1,0 +1,113 @@
+"""What people read."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.runner.output import run_text
+from rocminfra.runner.run.results import (
+    FailureResult,
+    HostResult,
+    HostState,
+    OperationResult,
+    Outcome,
+    RunResult,
+)
+from rocminfra.runner.run.status_results import HostStatus, Part
+
+FAILURE = FailureResult(ExitCode.REFUSED, "the disk is not blank", ("blkid: ext4",), "--wipe x")
+
+
+def result(*hosts: HostResult) -> RunResult:
+    return RunResult("plan", "inventory.py", ("deploy.py",), hosts)
+
+
+def test_a_plan_names_what_would_change(capsys: pytest.CaptureFixture[str]) -> None:
+    operations = (
+        OperationResult("Scratch disk", Outcome.PENDING),
+        OperationResult("Restart", Outcome.CONDITIONAL),
+        OperationResult("Docker", Outcome.UNCHANGED),
+    )
+    run_text.print_plan(result(HostResult("a", HostState.PLANNED, operations)))
+    assert capsys.readouterr().out.splitlines() == [
+        "a: 1 of 3 operations would change something, 1 may",
+        "  + Scratch disk",
+        "  ? Restart",
+    ]
+
+
+def test_a_plan_without_changes_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    operations = (OperationResult("Docker", Outcome.UNCHANGED),)
+    host = HostResult("a", HostState.PLANNED, operations)
+    run_text.print_plan(result(host, HostResult("b", HostState.UNREACHABLE)), verbosity=1)
+    assert capsys.readouterr().out.splitlines() == [
+        "a: nothing to change (1 operations)",
+        "    Docker",
+        "b: cannot be reached",
+    ]
+
+
+def test_a_failure_has_its_most_important_line_last(capsys: pytest.CaptureFixture[str]) -> None:
+    run_text.print_failures([HostResult("a", HostState.FAILED, (), (FAILURE,))])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "",
+        "    blkid: ext4",
+        "a: the disk is not blank",
+        "next: --wipe x",
+    ]
+
+
+def test_a_summary_has_a_line_for_every_host(capsys: pytest.CaptureFixture[str]) -> None:
+    done = HostResult("a", HostState.DONE, (OperationResult("x", Outcome.CHANGED, 61.0),))
+    failed = HostResult("lab-2", HostState.FAILED, (OperationResult("x", Outcome.FAILED, 0.1),))
+    run_text.print_summary(result(done, failed))
+    assert capsys.readouterr().out.splitlines() == [
+        "a      done    1 changed  0 unchanged  0 failed  0 not run  1 min 1 s",
+        "lab-2  failed  0 changed  0 unchanged  1 failed  0 not run  0.1 s",
+    ]
+
+
+def test_a_status_shows_good_and_bad_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = {"scratch": Part(True, "/dev/vdc"), "engine": Part(False, "dead")}
+    run_text.print_status([HostStatus("a", parts)])
+    assert capsys.readouterr().out.splitlines() == [
+        "a",
+        "  ok   scratch  /dev/vdc",
+        "  !!   engine   dead",
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"TERM": "xterm"}, "\x1b[31mx\x1b[0m"),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, "x"),
+        ({"TERM": "dumb"}, "x"),
+    ],
+)
+def test_colours_only_on_a_terminal_that_wants_them(
+    environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert run_text.styled("x", "red", Terminal()) == expected
+    assert run_text.styled("x", "red", io.StringIO()) == "x"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.94, "59.9 s"), (60.4, "1 min 0 s"), (200, "3 min 20 s")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert run_text.duration(seconds) == text

@@ -1,0 +1,72 @@
+"""pyinfra's log, taken apart by host."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from rocminfra.runner.run.host_log import HostLog
+
+
+def log(verbosity: int) -> tuple[HostLog, list[str], logging.Logger]:
+    shown: list[str] = []
+    handler = HostLog(shown.append, verbosity)
+    handler.attach()
+    return handler, shown, logging.getLogger("pyinfra")
+
+
+def test_errors_are_kept_by_host_and_not_shown() -> None:
+    handler, shown, logger = log(0)
+    logger.error("[lab-1] E: no such package")
+    logger.error("[lab-2] \x1b[31mError: \x1b[0mexecuted 0 commands")
+    assert handler.errors("lab-1") == ("E: no such package",)
+    assert handler.errors("lab-2") == ("Error: executed 0 commands",)
+    assert handler.errors("lab-3") == ()
+    assert shown == []
+
+
+@pytest.mark.parametrize(("verbosity", "expected"), [(0, ["w"]), (1, ["w", "i", "[a] e"])])
+def test_what_is_shown(verbosity: int, expected: list[str]) -> None:
+    _, shown, logger = log(verbosity)
+    logger.warning("w")
+    logger.info("i")
+    logger.debug("d")
+    logger.error("[a] e")
+    assert shown == expected
+
+
+@pytest.mark.parametrize("text", ["Connected", "Success", "No changes on retry 1", "Skipped"])
+def test_what_an_operation_tells_is_shown_and_pyinfras_status_is_not(text: str) -> None:
+    _, shown, logger = log(0)
+    logger.info(f"[a] {text}")
+    logger.info("[a] still loading, 3 min of 30")
+    logger.debug("[a] detail")
+    assert shown == ["[a] still loading, 3 min of 30"]
+
+
+def test_pyinfras_padding_goes_and_an_operations_own_indentation_stays() -> None:
+    handler, shown, logger = log(0)
+    handler.align(["lab-1", "a-long-name"])
+    logger.info("[lab-1]       format /dev/vdc")
+    logger.info("[lab-1]           mount it")
+    logger.info("[a-long-name] x")
+    logger.info("[lab-1] nested       y")
+    assert shown == [
+        "[lab-1] format /dev/vdc",
+        "[lab-1]     mount it",
+        "[a-long-name] x",
+        "[lab-1] y",
+    ]
+
+
+def test_the_debug_log_comes_with_the_second_v() -> None:
+    _, shown, logger = log(2)
+    logger.debug("d %s", 1)
+    assert shown == ["d 1"]
+
+
+def test_an_error_of_no_host_is_shown() -> None:
+    _, shown, logger = log(0)
+    logger.error("something else")
+    assert shown == ["something else"]
