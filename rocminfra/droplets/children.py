@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import IO
 
 from rocminfra.droplets.access import TOKEN, TOKEN_FILE
 
@@ -28,7 +28,10 @@ def environment(own: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, s
 
 
 def run(
-    command: Sequence[str], env: Mapping[str, str], seconds: float, folder: Path | None = None
+    command: Sequence[str],
+    env: Mapping[str, str],
+    seconds: float,
+    stdout: IO[str] | None = None,
 ) -> int:
     """Run a command to its end and return its exit code, 128 + N after signal N.
 
@@ -38,7 +41,11 @@ def run(
     Raises :class:`TimeUpError`; OSError when it cannot be started.
     """
     process = subprocess.Popen(
-        list(command), env=dict(env), cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True
+        list(command),
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        start_new_session=True,
     )
     try:
         code = process.wait(max(0.0, seconds))

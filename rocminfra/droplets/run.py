@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rocminfra.droplets import children, creation, destruction, tags
 from rocminfra.droplets.arrival import Arrived, arrive
@@ -39,6 +39,7 @@ class Job:
     + defaults: settings for the host, as a hosts file's ``defaults`` has them
     + own: what the operator's hosts file says about a host of this name
     + results: folder that what was collected goes to
+    + stdout: where commands print to, None for this process's own
     """
 
     command: tuple[str, ...]
@@ -48,6 +49,7 @@ class Job:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
     results: Path = Path(RESULTS)
+    stdout: IO[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def _work(
             for title, command in (("apply", job.apply), ("command", job.command)):
                 if not command:
                     continue
-                code = _one(cloud, arrived.entry, title, command, env)
+                code = _one(cloud, arrived.entry, title, command, env, job.stdout)
                 if code != 0:
                     break
         except BaseException:
@@ -173,12 +175,17 @@ def _work(
 
 
 def _one(
-    cloud: Cloud, entry: Entry, title: str, command: tuple[str, ...], env: Mapping[str, str]
+    cloud: Cloud,
+    entry: Entry,
+    title: str,
+    command: tuple[str, ...],
+    env: Mapping[str, str],
+    stdout: IO[str] | None,
 ) -> int:
     left = entry.expires - MARGIN_S - cloud.clock.now()
     cloud.say(f"{entry.label}: {title}: {command[0]} …, {lasting(left)} left")
     try:
-        code = children.run(command, env, left)
+        code = children.run(command, env, left, stdout)
     except children.TimeUpError:
         raise FailedError(_time_up(entry, title)) from None
     except OSError as error:
