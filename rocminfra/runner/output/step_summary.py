@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.report.table import lines, read_table
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
@@ -25,7 +26,7 @@ def run_folders(results: Path) -> list[Path]:
     """Folders of benchmark runs."""
     if not results.is_dir():
         return []
-    return sorted(path.parent.parent for path in results.glob("*/*/MANIFEST.sha256"))
+    return sorted(path.parent for path in results.glob(f"*/{MANIFEST}"))
 
 
 def measured(runs: Sequence[Path]) -> list[str]:
