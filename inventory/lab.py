@@ -6,13 +6,12 @@
 ROCMINFRA_LAB_USER=ops logs in as a user with sudo instead of root.
 """
 
-from pyinfra.api.exceptions import InventoryError
-
+from rocminfra.failure import FailedError
+from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.inventory.sources import completed, through_connector
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.hosts import hosts as _hosts
 
 try:
     hosts = through_connector(completed(_hosts(), __file__))
-except LabError as error:
-    raise InventoryError(str(error)) from None
+except FailedError as error:
+    raise UnusableInventory(error.failure) from None

@@ -6,8 +6,9 @@ turns its kind into the exit code. Nothing is ever parsed back out of its text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 
@@ -51,29 +52,60 @@ def most_severe(codes: Iterable[ExitCode]) -> ExitCode:
 
 
 @dataclass(frozen=True)
-class Do:
-    """A next step that is the same whoever prints it.
+class Argument:
+    """An argument of an operation, named in a text.
 
-    + text: a whole command, or an instruction, such as ``ssh root@203.0.113.7 dmesg``
+    Somebody's own deploy reads ``device=``; the playbook reads the setting that it was given for.
+
+    + operation: module of the operation, such as ``disk``
+    + name: of the argument, such as ``device``
     """
 
-    text: str
+    operation: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}="
+
+
+# Plain text, or pieces of it with arguments between them.
+Text = str | tuple[str | Argument, ...]
+
+
+@dataclass(frozen=True, init=False)
+class Do:
+    """A next step that is the same whatever command failed.
+
+    + text: a whole command, or an instruction, such as ``ssh root@203.0.113.7 dmesg``; pieces of
+      it where arguments stand between them
+    """
+
+    text: tuple[str | Argument, ...]
+
+    def __init__(self, *text: str | Argument) -> None:
+        object.__setattr__(self, "text", text)
 
 
 @dataclass(frozen=True)
 class Again:
     """Run the same command again, perhaps with more.
 
-    Whoever prints it knows that command: ``pyinfra … deploy.py --data storage.wipe=…`` in one
-    case, ``rocminfra apply … --wipe …`` in the other.
+    Whoever prints it knows that command: ``pyinfra … deploy.py --data wipe=…`` in one case,
+    ``rocminfra apply … --wipe …`` in the other.
 
-    + first: what to do before, as an instruction without a full stop; None for nothing
-    + settings: (dotted setting, value) pairs to add, such as ``("storage.wipe", token)``
-    + verbose: whether more output would help
+    + first: what to do before, as an instruction without a full stop; empty for nothing
+    + arguments: what an argument should be instead, such as (max_model_len, "8192")
+    + wipe: wipe token to pass
+    + resume: benchmark run to resume
+    + new_run: do not resume: this begins a new run
+    + verbose: more output would help
     """
 
-    first: str | None = None
-    settings: tuple[tuple[str, str], ...] = ()
+    first: Text = ""
+    arguments: tuple[tuple[Argument, str], ...] = ()
+    wipe: str | None = None
+    resume: str | None = None
+    new_run: bool = False
     verbose: bool = False
 
 
@@ -95,13 +127,92 @@ class Failure:
     why: tuple[str, ...] = ()
     next: Next | None = None
 
+    def because(self, *why: str) -> Failure:
+        """The same failure with more evidence."""
+        return replace(self, why=(*self.why, *why))
+
 
 class FailedError(Exception):
     """Carries a :class:`Failure` to whoever can print it.
 
     For code outside pyinfra operations only: an operation that raises ends every host's run.
+    Takes what :class:`Failure` takes.
     """
 
-    def __init__(self, failure: Failure) -> None:
-        self.failure = failure
-        super().__init__(failure.what)
+    def __init__(
+        self,
+        kind: ExitCode,
+        what: str,
+        why: Iterable[str] = (),
+        next: Next | None = None,
+    ) -> None:
+        self.failure = Failure(kind, what, tuple(why), next)
+        super().__init__(kind, what, self.failure.why, next)
+
+    def __str__(self) -> str:
+        return self.failure.what
+
+    @classmethod
+    def of(cls, failure: Failure) -> FailedError:
+        """An exception that carries ``failure``."""
+        return cls(failure.kind, failure.what, failure.why, failure.next)
+
+
+def in_words(text: Text, settings: Mapping[Argument, str] | None = None) -> str:
+    """A text as it is printed.
+
+    + settings: the setting that stands for an argument; without it arguments keep their names
+    """
+    if isinstance(text, str):
+        return text
+    names = settings or {}
+    return "".join(
+        names.get(part, str(part)) if isinstance(part, Argument) else part for part in text
+    )
+
+
+# Words for the command to repeat.
+Repeat = Callable[[Again, Mapping[Argument, str]], str]
+
+
+def next_words(step: Next, again: Repeat, settings: Mapping[Argument, str] | None = None) -> str:
+    """A next step as it is printed.
+
+    + again: the command to repeat, with what the step adds to it, and the settings below
+    + settings: the setting that stands for an argument
+    """
+    if isinstance(step, Do):
+        return in_words(step.text, settings)
+    first = in_words(step.first, settings)
+    command = again(step, settings or {})
+    return f"{first}: {command}" if first else command
+
+
+def again_words(step: Again, settings: Mapping[Argument, str]) -> str:
+    """The command to repeat, for whoever does not know it: pyinfra's options are spelled out."""
+    if step.new_run:
+        return "the same command without bench.run"
+    options = [
+        f"--data {settings[argument]}={value}" if argument in settings else f"{argument}{value}"
+        for argument, value in step.arguments
+    ]
+    if step.wipe is not None:
+        options.append(f"--data wipe={shlex.quote(step.wipe)}")
+    if step.resume is not None:
+        options.append(f"--data bench.run={step.resume}")
+    if step.verbose:
+        options.append("--debug")
+    return f"the same command with {' '.join(options)}" if options else "the same command again"
+
+
+def lines(
+    failure: Failure,
+    again: Repeat = again_words,
+    settings: Mapping[Argument, str] | None = None,
+) -> list[str]:
+    """A failure as it is printed, the most important lines last."""
+    text = [f"    {line}" for line in failure.why]
+    text.append(failure.what)
+    if failure.next is not None:
+        text.append(f"next: {next_words(failure.next, again, settings)}")
+    return text

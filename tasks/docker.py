@@ -9,8 +9,7 @@ from rocminfra.rendering import render
 
 settings = current()
 prerequisites.gate(mount_point=settings.storage.mount_point)
-if not settings.docker.leave_behind:
-    docker.gate(data_root=settings.docker.data_root)
+docker.gate(data_root=settings.docker.data_root, leave_behind=settings.docker.leave_behind)
 
 host_files.present(
     name="Docker waits for the scratch disk",

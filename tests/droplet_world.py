@@ -16,7 +16,7 @@ from rocminfra.droplets.client import CloudClient
 from rocminfra.droplets.clock import Clock
 from rocminfra.droplets.cloud import Cloud, Login, Ran
 from rocminfra.droplets.interrupts import Interrupts
-from rocminfra.droplets.ledger import Ledger
+from rocminfra.droplets.ledger import BY_RUN, Entry, Ledger
 from rocminfra.droplets.offer import Offer, Wanted, offer
 from rocminfra.droplets.state_folder import StateFolder
 from rocminfra.failure import Failure
@@ -81,6 +81,24 @@ class TestReach:
             self.booting -= 1
             return Ran(2, "status: running\n", "")
         return Ran(0, "status: done\n", "")
+
+
+def entry(tag: str = "rocminfra-id:1", **more: object) -> Entry:
+    """A line of the ledger, as `intended`."""
+    values = {
+        "tag": tag,
+        "name": "a",
+        "at": START,
+        "endpoint": "https://api.example.com",
+        "account": "team-1",
+        "team": "Team",
+        "size": "s",
+        "region": "r",
+        "usd_per_hour": 1.99,
+        "expires": START + 3600,
+        "owner": BY_RUN,
+    }
+    return Entry(**{**values, **more})  # type: ignore[arg-type]
 
 
 @dataclass

@@ -27,7 +27,7 @@ class Remote(Protocol):
         """Copy a file of the host here."""
 
 
-class SessionError(Exception):
+class FailedError(Exception):
     """A run could not be started, followed or brought back.
 
     + kind: ``locked`` by another benchmark, ``refused``, or ``lost`` on its way

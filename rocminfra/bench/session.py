@@ -15,8 +15,9 @@ from typing import Any
 
 from rocminfra.bench import results
 from rocminfra.bench.job import Job
-from rocminfra.bench.remote import Answer, Remote, SessionError
+from rocminfra.bench.remote import Answer, Remote
 from rocminfra.bench.unpacking import unpack
+from rocminfra.failure import Again, Do, ExitCode, FailedError
 from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.planning.bench.manifest import PARTIAL
 from rocminfra.planning.bench.points import planned_names
@@ -64,10 +65,10 @@ class Session:
     clock: Callable[[], float] = time.monotonic
     _told: set[str] = field(default_factory=set)
 
-    def carry_through(self) -> Outcome:
+    def run(self) -> Outcome:
         """Start the run or attach to it, wait for its end, bring the results back.
 
-        Raises :class:`SessionError`; results that could be had are here by then.
+        Raises :class:`FailedError`; results that could be had are here by then.
         """
         status = self._status(seen=-1, wait_s=0)
         if self._is_to_start(status):
@@ -82,33 +83,33 @@ class Session:
         job = self.job
         is_unknown = status["scenario"] is None and not (self.results_dir / job.run).exists()
         if self.resumes and is_unknown:
-            raise SessionError(
-                "refused",
+            raise FailedError(
+                ExitCode.BENCHMARK,
                 f"there is no run {job.run} to resume, neither on the host nor in "
                 f"{self.results_dir}",
-                "leave bench.run out to begin a new run",
+                next=Again(new_run=True),
             )
         if self.resumes and self._is_forgotten(status):
-            raise SessionError(
-                "refused",
+            raise FailedError(
+                ExitCode.BENCHMARK,
                 f"the host does not know run {job.run} any more, and its complete results are in "
                 f"{self._folder}",
-                "leave bench.run out to begin a new run; those results stay",
+                next=Again("begin a new run; those results stay", new_run=True),
             )
         if status["scenario"] is not None and status["scenario"] != job.values["scenario"]:
-            raise SessionError(
-                "refused",
+            raise FailedError(
+                ExitCode.BENCHMARK,
                 f"run {job.run} was made with another scenario than {job.scenario.name} is now",
-                "leave bench.run out: a changed scenario is a new run",
+                next=Again("a changed scenario is a new run", new_run=True),
             )
         if state == "running":
             return False
         busy_with = status["busy_with"]
         if busy_with is not None:
-            raise SessionError(
-                "locked",
+            raise FailedError(
+                ExitCode.LOCKED,
                 f"benchmark {busy_with} runs on this host",
-                f"wait for it, or follow it: the same command with --data bench.run={busy_with}",
+                next=Again("wait for it, or follow it", resume=busy_with),
             )
         valid = [point for point in status["points"] if point["outcome"] == "valid"]
         return not (state == "finished" and len(valid) == len(planned_names(job.scenario.plan)))
@@ -141,7 +142,7 @@ class Session:
         if not answer.succeeded:
             why = answer.stderr.splitlines()
             what = f"run {job.run} did not start"
-            raise SessionError("refused", what, self._journal, why)
+            raise FailedError(ExitCode.BENCHMARK, what, why, Do(self._journal))
         valid = sum(point["outcome"] == "valid" for point in status["points"])
         kept = f", {valid} valid points are kept" if valid else ""
         points = len(planned_names(job.scenario.plan))
@@ -160,12 +161,12 @@ class Session:
             state = status["state"]
             if state == "none" and self.clock() > started_by:
                 what = f"run {self.job.run} was started and left no sign of life"
-                raise SessionError("refused", what, self._journal)
+                raise FailedError(ExitCode.BENCHMARK, what, next=Do(self._journal))
             if state not in ("none", "running"):
                 return status
             if self.clock() > deadline:
                 what = f"run {self.job.run} has not ended in time"
-                raise SessionError("lost", what, self._again)
+                raise FailedError(ExitCode.BENCHMARK, what, next=self._again)
 
     def _tell(self, status: dict[str, Any]) -> None:
         for number, point in enumerate(status["points"], start=1):
@@ -205,7 +206,7 @@ class Session:
                     continue
                 if not unpacked.digests:
                     what = f"no result of run {job.run} arrived"
-                    raise SessionError("lost", what, self._again, unpacked.problems)
+                    raise FailedError(ExitCode.BENCHMARK, what, unpacked.problems, self._again)
                 missing = (*not_finished, *unpacked.problems)
                 folder = results.publish(self.results_dir, job.run, job.host, staged, missing)
                 if folder != self._folder:
@@ -214,7 +215,7 @@ class Session:
                         f"attempt stay in {self._folder}"
                     )
                     why = (*missing, f"what came back is in {folder}")
-                    raise SessionError("lost", what, self._again, why)
+                    raise FailedError(ExitCode.BENCHMARK, what, why, self._again)
                 return
 
     def _fetch_archive(self, target: Path) -> None:
@@ -226,7 +227,9 @@ class Session:
         )
         if not packed.succeeded:
             what = f"the results of run {self.job.run} could not be packed on the host"
-            raise SessionError("lost", what, self._again, packed.stderr.splitlines()[-5:])
+            raise FailedError(
+                ExitCode.BENCHMARK, what, packed.stderr.splitlines()[-5:], self._again
+            )
         try:
             self.remote.fetch(remote, target)
         except (OSError, EOFError) as error:
@@ -241,7 +244,7 @@ class Session:
         except ValueError:
             what = "the benchmark's program on the host does not answer"
             why = answer.stderr.splitlines()[-5:]
-            raise SessionError("refused", what, self._again, why) from None
+            raise FailedError(ExitCode.BENCHMARK, what, why, self._again) from None
         return status
 
     def _program(self, arguments: str) -> str:
@@ -257,21 +260,21 @@ class Session:
             raise self._lost(ConnectionError("a command ended without a word"))
         return answer
 
-    def _lost(self, error: Exception) -> SessionError:
-        return SessionError(
-            "lost",
-            f"the connection was lost during run {self.job.run}, which goes on on the host",
-            self._again,
+    def _lost(self, error: Exception) -> FailedError:
+        return FailedError(
+            ExitCode.UNREACHABLE,
+            f"the connection was lost during run {self.job.run}, which continues on the host",
             (f"{type(error).__name__}: {error}",),
+            self._again,
         )
 
     @property
-    def _again(self) -> str:
-        return f"the same command with --data bench.run={self.job.run}"
+    def _again(self) -> Again:
+        return Again(resume=self.job.run)
 
     @property
     def _journal(self) -> str:
-        return f"journalctl -u {self.job.unit} on the host says more"
+        return f"on the host: journalctl -u {self.job.unit}"
 
 
 def _problems(status: dict[str, Any], folder: Path) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ def read_access(environ: Mapping[str, str], endpoint: str | None = None) -> Acce
     url = checked_endpoint(endpoint or environ.get(ENDPOINT, "").strip() or AMD)
     value, where = _token(environ, url)
     if not _PRINTABLE.match(value):
-        raise FailedError(
+        raise FailedError.of(
             Failure(
                 ExitCode.UNREACHABLE,
                 f"{where} holds no token: it is empty, or has spaces or line breaks within",
@@ -104,13 +104,13 @@ def checked_endpoint(url: str) -> str:
     usage = Do(f"export {ENDPOINT}={AMD}   # or {DIGITALOCEAN}")
     if parts.username is not None or "@" in parts.netloc:
         what = "the cloud's endpoint must hold no user name or password"
-        raise FailedError(Failure(ExitCode.SETTINGS, what, next=usage))
+        raise FailedError.of(Failure(ExitCode.SETTINGS, what, next=usage))
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         what = f"the cloud's endpoint must be a URL such as {AMD}, not {url!r}"
-        raise FailedError(Failure(ExitCode.SETTINGS, what, next=usage))
+        raise FailedError.of(Failure(ExitCode.SETTINGS, what, next=usage))
     if parts.scheme == "http" and host not in _LOOPBACK:
         what = f"the cloud's endpoint must begin with https://: {url} would show the token"
-        raise FailedError(Failure(ExitCode.SETTINGS, what, next=usage))
+        raise FailedError.of(Failure(ExitCode.SETTINGS, what, next=usage))
     return url.rstrip("/")
 
 
@@ -120,7 +120,7 @@ def _token(environ: Mapping[str, str], endpoint: str) -> tuple[str, str]:
     if direct:
         return direct, TOKEN
     if not file:
-        raise FailedError(
+        raise FailedError.of(
             Failure(
                 ExitCode.UNREACHABLE,
                 f"no token for {urlsplit(endpoint).hostname}: neither {TOKEN} nor {TOKEN_FILE} "
@@ -132,7 +132,7 @@ def _token(environ: Mapping[str, str], endpoint: str) -> tuple[str, str]:
         return Path(file).expanduser().read_text(encoding="utf-8").strip(), file
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise FailedError(
+        raise FailedError.of(
             Failure(
                 ExitCode.UNREACHABLE,
                 f"the token's file cannot be read: {file}: {reason}",

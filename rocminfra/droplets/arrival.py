@@ -126,7 +126,7 @@ def _within(
         awaited = f"{entry.label}: waiting for {awaited}"
         return wait_for(awaited, look, deadline_s, cloud.clock, cloud.say)
     except DeadlineError as error:
-        raise FailedError(
+        raise FailedError.of(
             Failure(
                 ExitCode.NOT_READY,
                 f"droplet {entry.label} {what} within {lasting(deadline_s)}",
@@ -152,13 +152,13 @@ def _looker(cloud: Cloud, entry: Entry) -> Callable[[], CloudDroplet | str]:
         if droplet is None:
             missed += 1
             if missed >= GONE_LOOKS and is_gone(cloud, number):
-                raise FailedError(_destroyed(cloud, entry))
+                raise FailedError.of(_destroyed(cloud, entry))
             return "the cloud does not know it"
         missed = 0
         if droplet.status == "new" and entry.action is not None:
             action = cloud.client.action_status(entry.action)
             if action == "errored":
-                raise FailedError(_not_made(entry))
+                raise FailedError.of(_not_made(entry))
         return droplet
 
     return look

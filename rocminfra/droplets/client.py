@@ -181,7 +181,7 @@ class CloudClient:
                 answer = self._http.send("DELETE", f"/v2/droplets/{number}")
             except NoAnswer as error:
                 if not pause(None, in_words(error)):
-                    raise FailedError(self._http.unreachable(error, doing)) from None
+                    raise FailedError.of(self._http.unreachable(error, doing)) from None
                 continue
             if 200 <= answer.status < 300:
                 return True
@@ -191,7 +191,7 @@ class CloudClient:
             again = answer.status in (409, 422, 429) or answer.status >= 500
             if again and pause(answer.retry_after, f"{self.access.host} said {answer.status}"):
                 continue
-            raise FailedError(self._http.refusal(answer, doing))
+            raise FailedError.of(self._http.refusal(answer, doing))
         raise AssertionError("pauses end by themselves")
 
     def _read(
@@ -221,14 +221,14 @@ class CloudClient:
                     return parse(_decoded(answer.body))
             except NoAnswer as error:
                 if not pause(None, in_words(error)):
-                    raise FailedError(self._http.unreachable(error, doing)) from None
+                    raise FailedError.of(self._http.unreachable(error, doing)) from None
                 continue
             if answer.status == none_at:
                 return None
             again = answer.status in (408, 429) or answer.status >= 500
             if again and pause(answer.retry_after, f"{self.access.host} said {answer.status}"):
                 continue
-            raise FailedError(self._http.refusal(answer, doing))
+            raise FailedError.of(self._http.refusal(answer, doing))
         raise AssertionError("pauses end by themselves")
 
     def _all(

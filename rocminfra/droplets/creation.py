@@ -44,7 +44,7 @@ def create(
             cloud.ledger.close(entry, REFUSED, cloud.clock.now())
     if isinstance(outcome, Refused):
         failure = outcome.failure
-        raise FailedError(_elsewhere(cloud, wanted, failure) if outcome.no_capacity else failure)
+        raise FailedError.of(_elsewhere(cloud, wanted, failure) if outcome.no_capacity else failure)
     cloud.say(f"{entry.name}: no answer about the new droplet ({outcome.why}); looking for it")
     return find(cloud, entry)
 
@@ -58,7 +58,7 @@ def find(cloud: Cloud, entry: Entry) -> Entry:
     found = look_up(cloud, entry, LOOKUP_S)
     if found is not None:
         return found
-    raise FailedError(
+    raise FailedError.of(
         Failure(
             ExitCode.UNREACHABLE,
             f"nobody knows whether droplet '{entry.name}' was created: no answer came, and no "
@@ -113,10 +113,10 @@ def _write_down(cloud: Cloud, wanted: Offer, owner: str, tag: str, identity: str
         book = cloud.ledger.checked()
         for known in book.of(cloud.account.uuid):
             if known.name == wanted.name:
-                raise FailedError(_taken(known.label, known.at))
+                raise FailedError.of(_taken(known.label, known.at))
         for droplet in running:
             if droplet.name == wanted.name:
-                raise FailedError(_taken(f"{droplet.name} (id {droplet.id})", droplet.created))
+                raise FailedError.of(_taken(f"{droplet.name} (id {droplet.id})", droplet.created))
         cloud.ledger.intend(entry)
     return entry
 

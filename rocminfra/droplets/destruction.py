@@ -40,7 +40,7 @@ def destroy(cloud: Cloud, number: int, label: str, usd_per_hour: float | None) -
             cloud.say(f"{label}: destroying" if known else f"{label}: the cloud knows it no more")
             _see_it_gone(cloud, number, label)
         except (FailedError, DeadlineError) as error:
-            raise FailedError(_still_there(error, number, label, usd_per_hour)) from None
+            raise FailedError.of(_still_there(error, number, label, usd_per_hour)) from None
         cloud.say(f"{label}: gone")
         with contextlib.suppress(OSError):
             cloud.folder.known_hosts(number).unlink(missing_ok=True)

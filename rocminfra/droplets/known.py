@@ -91,10 +91,10 @@ def named(cloud: Cloud, wanted: str) -> Known:
     if not found:
         for entry in cloud.ledger.read().foreign(cloud.account.uuid):
             if wanted in (entry.name, str(entry.id)):
-                raise FailedError(_foreign(cloud, entry))
+                raise FailedError.of(_foreign(cloud, entry))
     ours = ", ".join(item.label for item in (found or everything) if found or item.is_ours)
     what = f"there are several droplets called '{wanted}'" if found else f"no droplet '{wanted}'"
-    raise FailedError(
+    raise FailedError.of(
         Failure(
             ExitCode.SETTINGS,
             f"{what} in team '{cloud.account.name}'",

@@ -143,7 +143,7 @@ class Ledger:
         book = self.read()
         if not book.damaged:
             return book
-        raise FailedError(damaged_failure(self.path, book))
+        raise FailedError.of(damaged_failure(self.path, book))
 
     def entry(self, tag: str) -> Entry | None:
         """The entry of one droplet."""
@@ -195,7 +195,7 @@ class Ledger:
             raise self._unusable(error) from None
 
     def _unusable(self, error: OSError) -> FailedError:
-        return FailedError(
+        return FailedError.of(
             Failure(
                 ExitCode.SETTINGS,
                 f"the ledger cannot be used: {self.path}: {error.strerror}",

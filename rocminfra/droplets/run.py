@@ -97,9 +97,11 @@ def create_for_person(
             if problem is not None and isinstance(error, FailedError):
                 first = error.failure
                 why = (first.what, *first.why, *problem.why)
-                raise FailedError(Failure(problem.kind, problem.what, why, problem.next)) from None
+                raise FailedError.of(
+                    Failure(problem.kind, problem.what, why, problem.next)
+                ) from None
             if problem is not None:
-                raise FailedError(problem) from error
+                raise FailedError.of(problem) from error
             raise
 
 
@@ -187,10 +189,10 @@ def _one(
     try:
         code = children.run(command, env, left, stdout)
     except children.TimeUpError:
-        raise FailedError(_time_up(entry, title)) from None
+        raise FailedError.of(_time_up(entry, title)) from None
     except OSError as error:
         what = f"the command cannot be started: {command[0]}: {error.strerror}"
-        raise FailedError(Failure(ExitCode.SETTINGS, what)) from None
+        raise FailedError.of(Failure(ExitCode.SETTINGS, what)) from None
     if code != 0:
         cloud.say(f"{entry.label}: {title} ended with exit code {code}")
     return code

@@ -25,7 +25,7 @@ from rocminfra.droplets.hosts import host_keys, merged
 from rocminfra.droplets.ledger import Ledger
 from rocminfra.droplets.records import CloudDroplet
 from rocminfra.droplets.state_folder import StateFolder, state_folder
-from rocminfra.failure import Do, FailedError
+from rocminfra.failure import FailedError, again_words, next_words
 from rocminfra.inventory.hosts_file import InventoryHost, hosts_from
 from rocminfra.inventory.sources import HOSTS_FILE_NAME, from_hosts_file
 from rocminfra.settings.environment import HOSTS_FILE, environment_settings
@@ -140,7 +140,7 @@ def _cached(path: Path, now: float) -> list[CloudDroplet] | None:
 
 def _words(error: FailedError) -> str:
     failure = error.failure
-    lines = [failure.what, *(f"    {line}" for line in failure.why)]
-    if isinstance(failure.next, Do):
-        lines.append(f"    next: {failure.next.text}")
-    return "\n".join(lines)
+    told = [failure.what, *(f"    {line}" for line in failure.why)]
+    if failure.next is not None:
+        told.append(f"    next: {next_words(failure.next, again_words)}")
+    return "\n".join(told)

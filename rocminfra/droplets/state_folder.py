@@ -38,7 +38,7 @@ class StateFolder:
             for folder in (self.path, self.path / "known_hosts", self.path / "runs"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise FailedError(
+            raise FailedError.of(
                 Failure(
                     ExitCode.SETTINGS,
                     f"no folder for the ledger: {error.filename}: {error.strerror}",

@@ -243,12 +243,6 @@ def _placed(
 
 
 def _keys_of(problem: Problem) -> list[str]:
-    """The keys that a problem is about; a rule between two keys names both in its text."""
+    """The keys that a problem is about, as they may stand in the file."""
     keys = [problem.key] if "." in problem.key else []
-    sections = [problem.key] if problem.key in SECTIONS else list(SECTIONS)
-    for section in sections:
-        for field in SECTIONS[section].model_fields:
-            named = field if problem.key else f"{section}.{field}"
-            if re.search(rf"\b{re.escape(named)}\b", problem.what):
-                keys.append(f"{section}.{field}")
-    return [*keys, problem.key] if problem.key else keys
+    return list(dict.fromkeys([*keys, *problem.keys, *filter(None, [problem.key])]))

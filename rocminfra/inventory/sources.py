@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pyinfra.api.exceptions import InventoryError
 
+from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.inventory.hosts_file import InventoryHost, host_data, read_hosts_file
 from rocminfra.settings import load_settings
 from rocminfra.settings.environment import (
@@ -81,7 +82,7 @@ def pyinfra_hosts(
     + inventory_file: the inventory's ``__file__``; hosts files are looked for beside it
     + environ: usually ``os.environ``
 
-    Raises pyinfra's ``InventoryError``, which pyinfra shows as a message without a traceback.
+    Raises :class:`UnusableInventory`, which pyinfra shows as a message without a traceback.
     """
     environ = os.environ if environ is None else environ
     folder = Path(inventory_file).parent
@@ -94,10 +95,16 @@ def pyinfra_hosts(
     except SettingsError as error:
         raise _unusable(error) from None
     example = folder / "hosts.example.yaml"
-    raise InventoryError(
-        f"no hosts: there is no {folder / HOSTS_FILE_NAME}, and {HOSTS_FILE} and {HOSTS} are not"
-        f" set\n    next: cp {example} {folder / HOSTS_FILE_NAME}, and write your hosts into it"
-        f"\n    or:   export {HOSTS}=203.0.113.10"
+    raise UnusableInventory(
+        Failure(
+            ExitCode.SETTINGS,
+            f"no hosts: there is no {folder / HOSTS_FILE_NAME}, and {HOSTS_FILE} and {HOSTS} are "
+            "not set",
+            next=Do(
+                f"cp {example} {folder / HOSTS_FILE_NAME}, and write your hosts into it; "
+                f"or: export {HOSTS}=203.0.113.10"
+            ),
+        )
     )
 
 
@@ -113,7 +120,7 @@ def completed(
     + inventory_file: the inventory's ``__file__``
     + environ: usually ``os.environ``
 
-    Raises pyinfra's ``InventoryError``.
+    Raises :class:`UnusableInventory`.
     """
     try:
         return _completed(hosts, inventory_file, os.environ if environ is None else environ)
@@ -130,7 +137,7 @@ def through_connector(
     + environ: usually ``os.environ``; ``ROCMINFRA_CONNECTOR=ssh`` is pyinfra's own connector, as is
       ``rocminfra_connector: ssh`` for one host
 
-    Raises pyinfra's ``InventoryError`` for any other connector.
+    Raises :class:`UnusableInventory` for any other connector.
     """
     everywhere = (os.environ if environ is None else environ).get(CONNECTOR, "").strip()
     # A checkout that is on the search path without being installed has no entry points.
@@ -139,9 +146,12 @@ def through_connector(
     for name, data in hosts:
         connector = data.get(CONNECTOR.lower()) or everywhere or BATCHED
         if connector not in (BATCHED, PLAIN):
-            raise InventoryError(
-                f"{name}: there is no connector '{connector}'"
-                f"\n    next: {CONNECTOR}={BATCHED} (facts in one exec) or {CONNECTOR}={PLAIN}"
+            raise UnusableInventory(
+                Failure(
+                    ExitCode.SETTINGS,
+                    f"{name}: there is no connector '{connector}'",
+                    next=Do(f"{CONNECTOR}={BATCHED} (facts in one exec) or {CONNECTOR}={PLAIN}"),
+                )
             )
         batched = connector == BATCHED and BATCHED in installed and not name.startswith("@")
         named.append((f"@{BATCHED}/{name}" if batched else name, data))
@@ -149,7 +159,7 @@ def through_connector(
 
 
 def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:
-    """Raise pyinfra's ``InventoryError`` when ``--limit`` leaves no host.
+    """Raise :class:`UnusableInventory` when ``--limit`` leaves no host.
 
     pyinfra itself warns, does nothing and exits with 0, which in CI looks like success.
 
@@ -164,9 +174,13 @@ def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:
         if pattern in groups or pattern.startswith("@"):
             continue
         if not any(fnmatch(name, pattern) for name in names):
-            raise InventoryError(
-                f"--limit {pattern} matches no host\n    hosts: {', '.join(names)}"
-                f"\n    groups: {', '.join(sorted(groups))}\n    next: --limit {names[0]}"
+            raise UnusableInventory(
+                Failure(
+                    ExitCode.SETTINGS,
+                    f"--limit {pattern} matches no host",
+                    (f"hosts: {', '.join(names)}", f"groups: {', '.join(sorted(groups))}"),
+                    Do(f"--limit {names[0]}"),
+                )
             )
 
 
@@ -183,9 +197,10 @@ def _completed(
     return found
 
 
-def _unusable(error: SettingsError) -> InventoryError:
-    problems = "\n".join(f"    {problem}" for problem in error.problems)
-    return InventoryError(f"the hosts' settings cannot be used:\n{problems}")
+def _unusable(error: SettingsError) -> UnusableInventory:
+    problems = tuple(str(problem) for problem in error.problems)
+    what = "the hosts' settings cannot be used"
+    return UnusableInventory(Failure(ExitCode.SETTINGS, what, problems))
 
 
 def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from rocminfra.failure import FailedError
 from rocminfra.lab.cleaning import clean
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import default_paths
 
 
@@ -20,9 +20,9 @@ def main(arguments: list[str]) -> int:
             say=lambda line: print(line, file=sys.stderr),
             dead="--dead" in arguments,
         )
-    except LabError as error:
+    except FailedError as error:
         print(error, file=sys.stderr)
-        return error.code
+        return error.failure.kind
     return 0
 
 

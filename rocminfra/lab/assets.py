@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import rocminfra
-from rocminfra.lab.errors import LabError
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab.lock import exclusive
 from rocminfra.lab.paths import LabPaths
 
@@ -24,7 +24,7 @@ def ensure(paths: LabPaths, base: Path, say: Callable[[str], None]) -> None:
     + base: base root; the image is made of it
     + say: told what is being done
 
-    Raises :class:`LabError` when another process makes them and does not end.
+    Raises :class:`FailedError` when another process makes them and does not end.
     """
     source = (_PACKAGE / "lab" / "toy_model.py").read_bytes()
     model_key = hashlib.sha256(source).hexdigest()
@@ -57,10 +57,11 @@ def _image() -> ModuleType:
     return image
 
 
-def _incomplete(error: ModuleNotFoundError) -> LabError:
-    return LabError(
+def _incomplete(error: ModuleNotFoundError) -> FailedError:
+    return FailedError(
+        ExitCode.UNFIT,
         f"the lab's own Python packages are missing: {error}",
-        next_command=f"{sys.executable} -m pip install 'rocminfra[lab]'",
+        next=Do(f"{sys.executable} -m pip install 'rocminfra[lab]'"),
     )
 
 

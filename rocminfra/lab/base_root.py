@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab import guest, machine, removal
-from rocminfra.lab.errors import UNEXPECTED, LabError
 from rocminfra.lab.lock import exclusive
 from rocminfra.lab.machine import Release
 from rocminfra.lab.paths import is_base
@@ -41,7 +41,7 @@ def ensure(cache: Path, in_use: Collection[str], say: Say) -> Path:
     + in_use: base roots of droplets that are up; other old ones make room for a new one
     + say: told what is being done
 
-    Raises :class:`LabError`.
+    Raises :class:`FailedError`.
     """
     release = machine.release()
     files = base_files()
@@ -100,7 +100,9 @@ def _build(
 ) -> None:
     mirror = machine.mirror(release.codename)
     if shutil.which("debootstrap") is None:
-        raise LabError("debootstrap is not installed", next_command="apt-get install debootstrap")
+        raise FailedError(
+            ExitCode.UNFIT, "debootstrap is not installed", next=Do("apt-get install debootstrap")
+        )
     say(f"building the base root of {release.codename} with debootstrap (1 to 3 minutes, once)")
     packages = cache / "debootstrap-debs"
     packages.mkdir(parents=True, exist_ok=True)
@@ -151,26 +153,28 @@ def _contained(command: list[str], what: str) -> None:
             env=environment,
         )
     except subprocess.TimeoutExpired:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNEXPECTED,
             f"{what}: it took longer than {BUILD_TIMEOUT_S} s",
-            next_command="apt-get update, to see whether this machine's mirror answers",
-            code=UNEXPECTED,
+            next=Do("apt-get update, to see whether this machine's mirror answers"),
         ) from None
     if result.returncode != 0:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"{what} (exit code {result.returncode})",
-            why=tuple(result.stdout.splitlines()[-15:]),
-            next_command="apt-get update, to see whether this machine's mirror answers",
+            tuple(result.stdout.splitlines()[-15:]),
+            Do("apt-get update, to see whether this machine's mirror answers"),
         )
 
 
 def _check_space(cache: Path) -> None:
     free = shutil.disk_usage(cache).free
     if free < NEEDED_BYTES:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"{cache} has {free / 1024**3:.1f} GiB free; the base root needs "
             f"{NEEDED_BYTES / 1024**3:.0f} GiB to be built",
-            next_command="make space, or: export ROCMINFRA_LAB_CACHE=/a/larger/disk",
+            next=Do("make space, or: export ROCMINFRA_LAB_CACHE=/a/larger/disk"),
         )
 
 

@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab import droplet_record, lock, processes, removal, requirements
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths, is_ours
 
 LOCK_WAIT_S = 30
@@ -27,7 +27,7 @@ def clean(paths: LabPaths, cache: bool, say: Callable[[str], None], dead: bool =
     + say: told what was there
 
     A demo that runs, or has been killed and left programs behind, is ended: without its droplet
-    it could only fail. Raises :class:`LabError` when something stays.
+    it could only fail. Raises :class:`FailedError` when something stays.
     """
     requirements.check_root()
     if not dead:
@@ -58,7 +58,9 @@ def _end_runs(paths: LabPaths, say: Callable[[str], None]) -> None:
             say(f"ending {_WORK[name]}: {who}")
             left = processes.end(pids)
             if left:
-                raise LabError(f"cannot be ended: {', '.join(str(pid) for pid in left)}")
+                raise FailedError(
+                    ExitCode.UNFIT, f"cannot be ended: {', '.join(str(pid) for pid in left)}"
+                )
 
 
 def _remove_cache(cache: Path, say: Callable[[str], None]) -> None:
@@ -66,10 +68,11 @@ def _remove_cache(cache: Path, say: Callable[[str], None]) -> None:
     folder = cache.resolve()
     mounts = tuple(place for place in removal.mounts_below(folder) if place != str(folder))
     if mounts:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"something is mounted in the cache {cache}, and removing it would remove that too",
-            why=mounts,
-            next_command=f"umount {shlex.quote(mounts[0])}",
+            mounts,
+            Do(f"umount {shlex.quote(mounts[0])}"),
         )
     say(f"removing the cache {cache}")
     others = []

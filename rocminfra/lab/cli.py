@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
+from rocminfra.failure import Do, ExitCode, FailedError, lines
 from rocminfra.lab import cleaning, droplet_record, droplets, keys, logs, status
 from rocminfra.lab.droplets import Wanted
-from rocminfra.lab.errors import SETTINGS, LabError
 from rocminfra.lab.paths import default_paths
 
 
@@ -25,7 +25,7 @@ def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
-        except LabError as error:
+        except FailedError as error:
             _end(error)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
@@ -44,17 +44,26 @@ def lab() -> None:
 @click.option("--count", type=click.IntRange(1, 50), default=None, help="How many; 1 by default.")
 @click.option("--name", "names", multiple=True, help="Name of the droplet; may be repeated.")
 @click.option(
-    "--disk-gib", type=click.IntRange(1), default=droplets.DISK_GIB, show_default=True,
+    "--disk-gib",
+    type=click.IntRange(1),
+    default=droplets.DISK_GIB,
+    show_default=True,
     help="Size of the scratch disk /dev/vdc; it is sparse.",
-)  # fmt: skip
+)
 @click.option(
-    "--time-scale", type=click.FloatRange(0.1, 1000), default=droplets.TIME_SCALE,
-    show_default=True, help="How much faster than real ones engine and GPU are.",
-)  # fmt: skip
+    "--time-scale",
+    type=click.FloatRange(0.1, 1000),
+    default=droplets.TIME_SCALE,
+    show_default=True,
+    help="How much faster than real ones engine and GPU are.",
+)
 @click.option(
-    "--rocm", type=click.Choice(["6", "7"]), default=str(droplets.ROCM), show_default=True,
+    "--rocm",
+    type=click.Choice(["6", "7"]),
+    default=str(droplets.ROCM),
+    show_default=True,
     help="Generation whose JSON shapes amd-smi prints.",
-)  # fmt: skip
+)
 @_reports_errors
 def up(
     count: int | None, names: tuple[str, ...], disk_gib: int, time_scale: float, rocm: str
@@ -62,10 +71,11 @@ def up(
     """Make droplets and wait until their SSH answers."""
     paths = default_paths()
     if names and count is not None and count != len(names):
-        raise LabError(
-            f"--count {count} does not fit {len(names)} --name", code=SETTINGS,
-            next_command="give one of the two",
-        )  # fmt: skip
+        raise FailedError(
+            ExitCode.SETTINGS,
+            f"--count {count} does not fit {len(names)} --name",
+            next=Do("give one of the two"),
+        )
     chosen = names or droplets.free_names(paths, count or 1)
     made = droplets.up(paths, chosen, Wanted(disk_gib, time_scale, int(rocm)), _say)
     for droplet in made:
@@ -83,10 +93,12 @@ def down(names: tuple[str, ...], every: bool, if_exists: bool) -> None:
     paths = default_paths()
     known = droplet_record.names(paths)
     if not names and not every:
-        raise LabError(
-            "which droplet?", why=(f"there are: {', '.join(known) or 'none'}",), code=SETTINGS,
-            next_command="rocminfra lab down NAME, or: rocminfra lab down --all",
-        )  # fmt: skip
+        raise FailedError(
+            ExitCode.SETTINGS,
+            "which droplet?",
+            (f"there are: {', '.join(known) or 'none'}",),
+            Do("rocminfra lab down NAME, or: rocminfra lab down --all"),
+        )
     for name in known if every else names:
         if if_exists and name not in known:
             continue
@@ -147,7 +159,7 @@ def logs_(name: str) -> None:
 def clean(cache: bool, dead: bool) -> None:
     """Take everything of the lab away, also what a killed run left."""
     if cache and dead:
-        raise LabError("--cache does not go with --dead", code=SETTINGS)
+        raise FailedError(ExitCode.SETTINGS, "--cache does not go with --dead")
     cleaning.clean(default_paths(), cache, _say, dead)
 
 
@@ -155,15 +167,16 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _end(error: LabError) -> NoReturn:
-    click.echo(str(error), err=True)
-    raise click.exceptions.Exit(error.code)
+def _end(error: FailedError) -> NoReturn:
+    click.echo("\n".join(lines(error.failure)), err=True)
+    raise click.exceptions.Exit(error.failure.kind)
 
 
-def _no_room(error: OSError) -> LabError:
+def _no_room(error: OSError) -> FailedError:
     """A disk that filled up while something was made; what was made has been removed by then."""
     paths = default_paths()
-    return LabError(
+    return FailedError(
+        ExitCode.UNFIT,
         f"{error.strerror}: {error.filename or 'a file of the lab'}",
-        next_command=f"make room: df -h {paths.state.parent} {paths.cache.parent}",
+        next=Do(f"make room: df -h {paths.state.parent} {paths.cache.parent}"),
     )

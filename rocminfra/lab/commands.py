@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from rocminfra.lab.errors import UNEXPECTED, LabError
+from rocminfra.failure import Do, ExitCode, FailedError
 
 
 def run(
@@ -13,11 +13,11 @@ def run(
     *,
     timeout_s: float = 60,
     env: Mapping[str, str] | None = None,
-    next_command: str | None = None,
+    next_step: str | None = None,
 ) -> str:
     """Run ``command`` and return what it printed.
 
-    Raises :class:`LabError` with the tool's stderr when it fails, is missing or takes too long.
+    Raises :class:`FailedError` with the tool's stderr when it fails, is missing or takes too long.
     """
     try:
         result = subprocess.run(
@@ -30,20 +30,22 @@ def run(
             stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
-        raise LabError(f"{command[0]} is not installed", next_command=next_command) from None
+        raise FailedError(
+            ExitCode.UNFIT, f"{command[0]} is not installed", next=_step(next_step)
+        ) from None
     except subprocess.TimeoutExpired:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNEXPECTED,
             f"`{' '.join(command)}` took longer than {timeout_s:.0f} s",
-            next_command=next_command,
-            code=UNEXPECTED,
+            next=_step(next_step),
         ) from None
     if result.returncode != 0:
         said = (result.stderr.strip() or result.stdout.strip()).splitlines()[-10:]
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNEXPECTED,
             f"`{' '.join(command)}` failed with exit code {result.returncode}",
-            why=tuple(said),
-            next_command=next_command,
-            code=UNEXPECTED,
+            tuple(said),
+            _step(next_step),
         )
     return result.stdout
 
@@ -62,3 +64,7 @@ def succeeds(command: Sequence[str], *, timeout_s: float = 60) -> bool:
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
     return result.returncode == 0
+
+
+def _step(text: str | None) -> Do | None:
+    return None if text is None else Do(text)

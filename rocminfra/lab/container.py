@@ -8,9 +8,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab import control_groups, layer
 from rocminfra.lab.droplet_record import Droplet
-from rocminfra.lab.errors import NOT_READY, LabError
 from rocminfra.lab.paths import LabPaths
 from rocminfra.lab.processes import root_argument
 
@@ -28,7 +28,7 @@ _MOUNT = 'mount -t overlay overlay -o "$1" "$2"; shift 2; exec "$@"'
 def start(paths: LabPaths, droplet: Droplet) -> subprocess.Popen[bytes]:
     """Start ``droplet``; it goes on when this process ends.
 
-    Raises :class:`LabError` when there are no control groups to run it in.
+    Raises :class:`FailedError` when there are no control groups to run it in.
     """
     folder = paths.droplet(droplet.name)
     root = folder / "root"
@@ -65,7 +65,7 @@ def start(paths: LabPaths, droplet: Droplet) -> subprocess.Popen[bytes]:
 def wait_for_ssh(paths: LabPaths, droplet: Droplet, process: subprocess.Popen[bytes]) -> None:
     """Wait until the droplet's sshd answers; its devices are there by then.
 
-    Raises :class:`LabError` with the end of the console when it does not.
+    Raises :class:`FailedError` with the end of the console when it does not.
     """
     deadline = time.monotonic() + BOOT_TIMEOUT_S
     while not answers(droplet.address):
@@ -74,11 +74,11 @@ def wait_for_ssh(paths: LabPaths, droplet: Droplet, process: subprocess.Popen[by
             time.sleep(0.05)
             continue
         how = "did not boot" if ended is not None else f"has no SSH after {BOOT_TIMEOUT_S} s"
-        raise LabError(
+        raise FailedError(
+            ExitCode.NOT_READY,
             f"droplet '{droplet.name}' {how}",
-            why=console_tail(paths.droplet(droplet.name)),
-            next_command="look at the lines above; then rocminfra lab clean, and up again",
-            code=NOT_READY,
+            console_tail(paths.droplet(droplet.name)),
+            Do("look at the lines above; then rocminfra lab clean, and up again"),
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.lab.errors import LabError
+from rocminfra.failure import Do, ExitCode, FailedError
 
 PREFIX = "rocminfra-lab-"
 # Where systemd puts scopes (systemd.special(7)); `container` asks for it by name.
@@ -55,23 +55,25 @@ def run_by_systemd() -> bool:
 def make(name: str) -> tuple[Path, ...]:
     """Make group ``name`` in every hierarchy and return the ``cgroup.procs`` files to enter.
 
-    Raises :class:`LabError` when no hierarchy is mounted, or they are read-only.
+    Raises :class:`FailedError` when no hierarchy is mounted, or they are read-only.
     """
     entries = []
     mounted = hierarchies()
     if not mounted:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             "no control groups are mounted",
-            next_command="mount -t cgroup2 none /sys/fs/cgroup",
+            next=Do("mount -t cgroup2 none /sys/fs/cgroup"),
         )
     for hierarchy in mounted:
         folder = hierarchy.path / name
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise LabError(
+            raise FailedError(
+                ExitCode.UNFIT,
                 f"control groups are not writable here: {error}",
-                next_command="run the lab on a machine, or in a privileged container",
+                next=Do("run the lab on a machine, or in a privileged container"),
             ) from None
         if hierarchy.unified:
             _delegate(hierarchy.path)

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rocminfra.failure import FailedError, lines
 from rocminfra.lab import lock, processes, requirements
-from rocminfra.lab.errors import LabError
 
 DROPLET = "demo"
 # Where `make` puts it; nobody who tries the demo has it on the search path.
@@ -49,9 +49,9 @@ def main() -> int:
             # What a killed demo left running would go on in this one's droplet.
             processes.end(lock.started_under("demo"))
             _run()
-    except LabError as error:
-        print(error, file=sys.stderr)
-        return error.code
+    except FailedError as error:
+        print(*lines(error.failure), sep="\n", file=sys.stderr)
+        return error.failure.kind
     except DemoFailed as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         print(f"next: {COMMAND} logs {DROPLET}; make clean-lab", file=sys.stderr)

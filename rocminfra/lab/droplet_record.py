@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from rocminfra.lab.errors import SETTINGS, UNEXPECTED, LabError
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab.paths import LabPaths
 
 FILE = "state.json"
@@ -73,14 +73,14 @@ class Droplet:
 def check_name(name: str) -> None:
     """Refuse a name that cannot be a host name.
 
-    Raises :class:`LabError`.
+    Raises :class:`FailedError`.
     """
     if NAME.match(name) is None or "--" in name:
-        raise LabError(
+        raise FailedError(
+            ExitCode.SETTINGS,
             f"'{name}' cannot be a droplet's name: small letters, digits and single hyphens, "
             "beginning with a letter, 2 to 32 characters",
-            next_command="rocminfra lab up --name lab-1",
-            code=SETTINGS,
+            next=Do("rocminfra lab up --name lab-1"),
         )
 
 
@@ -101,25 +101,25 @@ def save(paths: LabPaths, droplet: Droplet) -> None:
 def load(paths: LabPaths, name: str) -> Droplet:
     """The record of droplet ``name``.
 
-    Raises :class:`LabError` when there is none, or none that can be read.
+    Raises :class:`FailedError` when there is none, or none that can be read.
     """
     folder = paths.droplet(name)
     if not folder.is_dir():
         known = names(paths)
-        raise LabError(
+        raise FailedError(
+            ExitCode.SETTINGS,
             f"there is no droplet '{name}'",
-            why=(f"there are: {', '.join(known)}",) if known else ("no droplet is up",),
-            next_command="rocminfra lab status" if known else "rocminfra lab up",
-            code=SETTINGS,
+            (f"there are: {', '.join(known)}",) if known else ("no droplet is up",),
+            Do("rocminfra lab status" if known else "rocminfra lab up"),
         )
     try:
         return Droplet(**json.loads((folder / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNEXPECTED,
             f"the record of droplet '{name}' cannot be used: {error}",
-            why=("it is left over from a run that was killed, or from another version",),
-            next_command=f"rocminfra lab down {name}",
-            code=UNEXPECTED,
+            ("it is left over from a run that was killed, or from another version",),
+            Do(f"rocminfra lab down {name}"),
         ) from None
 
 
@@ -139,7 +139,7 @@ def readable(paths: LabPaths) -> tuple[Droplet, ...]:
     for name in names(paths):
         try:
             found.append(load(paths, name))
-        except LabError:
+        except FailedError:
             continue
     return tuple(found)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab import (
     assets,
     base_root,
@@ -23,7 +24,6 @@ from rocminfra.lab import (
 )
 from rocminfra.lab.commands import run
 from rocminfra.lab.droplet_record import Droplet
-from rocminfra.lab.errors import LOCKED, SETTINGS, LabError
 from rocminfra.lab.lock import exclusive
 from rocminfra.lab.paths import LabPaths
 
@@ -54,7 +54,7 @@ def up(paths: LabPaths, names: Sequence[str], wanted: Wanted, say: Say) -> tuple
 
     + say: told what is being done
 
-    Raises :class:`LabError`; what was made until then is removed again.
+    Raises :class:`FailedError`; what was made until then is removed again.
     """
     for name in names:
         droplet_record.check_name(name)
@@ -90,7 +90,7 @@ def up(paths: LabPaths, names: Sequence[str], wanted: Wanted, say: Say) -> tuple
 def down(paths: LabPaths, name: str, say: Say) -> None:
     """Take droplet ``name`` away.
 
-    Raises :class:`LabError` when there is no such droplet, or something of it stays.
+    Raises :class:`FailedError` when there is no such droplet, or something of it stays.
     """
     requirements.check_root()
     if not removal.look(paths, [name]):
@@ -117,7 +117,7 @@ def reset_disk(paths: LabPaths, name: str, say: Say) -> None:
 
     What uses the disk is stopped and the mounts are undone; everything else stays as it is.
 
-    Raises :class:`LabError` when the disk stays in use.
+    Raises :class:`FailedError` when the disk stays in use.
     """
     requirements.check_root()
     droplet = droplet_record.load(paths, name)
@@ -125,11 +125,13 @@ def reset_disk(paths: LabPaths, name: str, say: Say) -> None:
     folder = paths.droplet(name)
     disks = loop_disk.attached(folder)
     if not disks:
-        raise LabError(f"droplet '{name}' has no disk", next_command=f"rocminfra lab down {name}")
+        raise FailedError(
+            ExitCode.UNFIT, f"droplet '{name}' has no disk", next=Do(f"rocminfra lab down {name}")
+        )
     ssh = keys.ssh_command(paths, droplet)
     hint = f"rocminfra lab ssh {name} findmnt --source /dev/vdc"
     say(f"{name}: stopping what uses the disk")
-    run([*ssh, _LET_GO], timeout_s=180, next_command=hint)
+    run([*ssh, _LET_GO], timeout_s=180, next_step=hint)
     loop_disk.make_blank(folder, disks[0], droplet.disk_gib)
     run([*ssh, "/usr/local/lib/rocminfra-lab/devices.sh refresh"])
     say(f"{name}: /dev/vdc is blank")
@@ -138,12 +140,13 @@ def reset_disk(paths: LabPaths, name: str, say: Say) -> None:
 def refuse_dead(paths: LabPaths, name: str) -> None:
     """Refuse a droplet whose system does not run.
 
-    Raises :class:`LabError`.
+    Raises :class:`FailedError`.
     """
     if name not in processes.running(paths):
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"droplet '{name}' does not run: it is left over from a run that was killed",
-            next_command=f"rocminfra lab down {name}; rocminfra lab up --name {name}",
+            next=Do(f"rocminfra lab down {name}; rocminfra lab up --name {name}"),
         )
 
 
@@ -199,15 +202,15 @@ def _make(paths: LabPaths, droplet: Droplet) -> subprocess.Popen[bytes]:
 
 def _refuse_taken(paths: LabPaths, names: Sequence[str]) -> None:
     if len(set(names)) != len(names):
-        raise LabError(f"a name is given twice: {', '.join(names)}", code=SETTINGS)
+        raise FailedError(ExitCode.SETTINGS, f"a name is given twice: {', '.join(names)}")
     running = processes.running(paths)
     for name in names:
         if name not in droplet_record.names(paths):
             continue
         if name in running:
-            raise LabError(
+            raise FailedError(
+                ExitCode.LOCKED,
                 f"droplet '{name}' is up already",
-                next_command=f"rocminfra lab ssh {name}, or: rocminfra lab down {name}",
-                code=LOCKED,
+                next=Do(f"rocminfra lab ssh {name}, or: rocminfra lab down {name}"),
             )
         refuse_dead(paths, name)

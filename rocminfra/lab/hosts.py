@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab import droplet_record, keys, processes
 from rocminfra.lab.assets import IMAGE
 from rocminfra.lab.droplet_record import Droplet
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths, default_paths
 from rocminfra.planning.model.reference import REFERENCE_NAME
 
@@ -20,17 +20,18 @@ def hosts(paths: LabPaths | None = None) -> list[tuple[str, dict[str, Any]]]:
 
     ``ROCMINFRA_LAB_USER=ops`` logs in as the sudo user instead of root.
 
-    Raises :class:`LabError` when no droplet runs.
+    Raises :class:`FailedError` when no droplet runs.
     """
     paths = default_paths() if paths is None else paths
     running = processes.running(paths)
     found = [droplet for droplet in droplet_record.readable(paths) if droplet.name in running]
     if not found:
         dead = droplet_record.names(paths)
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             "no practice droplet is up",
-            why=(f"left over from a run that was killed: {', '.join(dead)}",) if dead else (),
-            next_command="rocminfra lab up   (or all at once: make demo)",
+            (f"left over from a run that was killed: {', '.join(dead)}",) if dead else (),
+            Do("rocminfra lab up   (or all at once: make demo)"),
         )
     return [(droplet.name, data(paths, droplet)) for droplet in found]
 
@@ -38,7 +39,7 @@ def hosts(paths: LabPaths | None = None) -> list[tuple[str, dict[str, Any]]]:
 def data(paths: LabPaths, droplet: Droplet) -> dict[str, Any]:
     """A droplet's host data: connection and settings.
 
-    Raises :class:`LabError` when this user cannot read the lab's key.
+    Raises :class:`FailedError` when this user cannot read the lab's key.
     """
     user = os.environ.get(USER_VARIABLE, "root").strip()
     return {

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import tokenizers
 
-from rocminfra.lab.errors import LabError
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.lab.image_files import Entry, entries, sources
 
 TAG = "vllm/vllm-openai-rocm:v0.20.1"
@@ -33,7 +33,7 @@ def build(base_root: Path, out: Path) -> str:
     + out: the archive; ``<out>.key`` beside it says what it was made from
 
     Nothing is done when the archive there was made from the same sources. Raises
-    LabError when the root or this environment lacks something.
+    FailedError when the root or this environment lacks something.
     """
     key = content_key(base_root)
     known = _read_key(out)
@@ -64,7 +64,10 @@ def content_key(base_root: Path) -> str:
     digest.update(f"{_FORMAT} {TIME_SCALE} {tokenizers.__version__}\n".encode())
     packages = base_root / "var/lib/dpkg/status"
     if not packages.is_file():
-        raise LabError(f"{base_root} is no Debian or Ubuntu root: it has no var/lib/dpkg/status")
+        raise FailedError(
+            ExitCode.UNFIT,
+            f"{base_root} is no Debian or Ubuntu root: it has no var/lib/dpkg/status",
+        )
     files = {"dpkg-status": packages, **sources()}
     for module in ("image", "image_files", "elf", "rooted"):
         files[module] = Path(__file__).with_name(f"{module}.py")

@@ -10,8 +10,8 @@ from pathlib import Path
 import tokenizers
 
 import rocminfra
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab.elf import library_closure
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.rooted import link_chain
 
 APP_FOLDER = "usr/local/lib/vllm-simulator"
@@ -84,7 +84,7 @@ def entries(base_root: Path) -> list[Entry]:
 
     + base_root: a Debian or Ubuntu root with Python 3 in it
 
-    Raises LabError when the root or this environment lacks something.
+    Raises FailedError when the root or this environment lacks something.
     """
     found: dict[str, Entry] = {}
     for entry in _all(base_root.resolve()):
@@ -140,11 +140,13 @@ def _python(root: Path) -> str:
     """Name of the root's interpreter, such as ``python3.11``."""
     program = root / "usr/bin/python3"
     if not link_chain(root, program)[-1].exists():
-        raise LabError(f"the base root {root} has no usr/bin/python3")
+        raise FailedError(ExitCode.UNFIT, f"the base root {root} has no usr/bin/python3")
     name = link_chain(root, program)[-1].name
     minor = name.removeprefix("python3.")
     if not minor.isdecimal() or int(minor) < 10:
-        raise LabError(f"the base root's {name} is older than Python 3.10, which is needed")
+        raise FailedError(
+            ExitCode.UNFIT, f"the base root's {name} is older than Python 3.10, which is needed"
+        )
     return name
 
 
@@ -161,9 +163,10 @@ def _bindings() -> dict[str, Path]:
     """The tokenizers package of this environment; its binary serves every Python from 3.10."""
     folder = Path(tokenizers.__file__).resolve().parent
     if not list(folder.glob("*.abi3.so")):
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"{folder} has no abi3 library, so the image's Python cannot load it",
-            next_command="pip install --force-reinstall tokenizers",
+            next=Do("pip install --force-reinstall tokenizers"),
         )
     return {
         f"tokenizers/{path.relative_to(folder)}": path

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab.commands import run
 from rocminfra.lab.droplet_record import Droplet
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths
 
 KNOWN_HOSTS = "known_hosts"
@@ -42,14 +42,15 @@ def host_key(folder: Path, droplet: Droplet) -> tuple[bytes, bytes]:
 def private_key(paths: LabPaths, droplet: Droplet) -> Path:
     """File of the key that ``droplet`` lets in.
 
-    Raises :class:`LabError` when this user cannot read it.
+    Raises :class:`FailedError` when this user cannot read it.
     """
     key = Path(droplet.cache) / paths.key.relative_to(paths.cache)
     if not os.access(key, os.R_OK):
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"the lab's key {key} cannot be read",
-            why=("droplets are root's; or the cache they were made from has been removed",),
-            next_command=f"use sudo, or: rocminfra lab down {droplet.name}",
+            ("droplets are root's; or the cache they were made from has been removed",),
+            Do(f"use sudo, or: rocminfra lab down {droplet.name}"),
         )
     return key
 
@@ -57,7 +58,7 @@ def private_key(paths: LabPaths, droplet: Droplet) -> Path:
 def ssh_command(paths: LabPaths, droplet: Droplet, user: str = "root") -> list[str]:
     """`ssh` to ``droplet`` with nothing of the user's own configuration.
 
-    Raises :class:`LabError` when this user cannot read the lab's key.
+    Raises :class:`FailedError` when this user cannot read the lab's key.
     """
     key = private_key(paths, droplet)
     return [

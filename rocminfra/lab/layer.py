@@ -35,7 +35,7 @@ _GUEST_FILES = {
 def make(paths: LabPaths, droplet: Droplet, disk: Loop) -> None:
     """Write the layer of ``droplet`` into ``upper`` below its folder.
 
-    Raises :class:`LabError`.
+    Raises :class:`FailedError`.
     """
     folder = paths.droplet(droplet.name)
     upper, base = folder / "upper", Path(droplet.base)

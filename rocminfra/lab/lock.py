@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rocminfra.lab.errors import LOCKED, LabError
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab.paths import default_paths
 
 
-class LabLocked(LabError):
+class LabLocked(FailedError):
     """Another process holds the lock; the message names it."""
 
 
@@ -33,7 +33,7 @@ def exclusive(name: str, wait_s: float = 0.0, folder: Path | None = None) -> Ite
     + wait_s: how long to wait for another holder, seconds
     + folder: where lock files stand; the lab's own folder unless given
 
-    Raises :class:`LabLocked` when it is held, :class:`LabError` when it cannot be written.
+    Raises :class:`LabLocked` when it is held, :class:`FailedError` when it cannot be written.
     """
     folder = default_paths().locks if folder is None else folder
     file = folder / f"{name}.lock"
@@ -41,8 +41,10 @@ def exclusive(name: str, wait_s: float = 0.0, folder: Path | None = None) -> Ite
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(file, time.monotonic() + wait_s)
     except PermissionError:
-        raise LabError(
-            f"the lab needs root (cannot write {file})", next_command="sudo, or a root shell"
+        raise FailedError(
+            ExitCode.UNFIT,
+            f"the lab needs root (cannot write {file})",
+            next=Do("sudo, or a root shell"),
         ) from None
     if descriptor is None:
         raise _locked(name, file)
@@ -155,7 +157,9 @@ def _locked(name: str, file: Path) -> LabLocked:
         "base": "another process builds the base root",
     }.get(name, f"the lock '{name}' is held")
     return LabLocked(
+        ExitCode.LOCKED,
         f"{what}: {who}",
-        next_command="wait until it has ended, then run this again; or end that process",
-        code=LOCKED,
+        next=Do(
+            "wait until it has ended, then run this again; or end that process",
+        ),
     )

@@ -42,7 +42,7 @@ TIMEOUT_S = 60
 def collect(paths: LabPaths, name: str) -> Iterator[str]:
     """Lines of what went wrong on droplet ``name``; of a dead one, what its console said.
 
-    Raises :class:`LabError` when there is no such droplet.
+    Raises :class:`FailedError` when there is no such droplet.
     """
     folder = paths.droplet(name)
     droplet = droplet_record.load(paths, name)

@@ -7,8 +7,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab.commands import run, succeeds
-from rocminfra.lab.errors import LabError
 
 FILE = "scratch.img"
 LOOP_MAJOR = 7  # linux/major.h
@@ -35,16 +35,17 @@ class Loop:
 def make(folder: Path, size_gib: int) -> Loop:
     """A sparse file of ``size_gib`` in ``folder`` and a loop device on it.
 
-    Raises :class:`LabError` when there is no loop device, or the file system takes no such file.
+    Raises :class:`FailedError` when there is no loop device, or the file system takes no such file.
     """
     file = folder / FILE
     try:
         with file.open("xb") as stream:
             os.truncate(stream.fileno(), size_gib * 1024**3)
     except OSError as error:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"the file system of {folder} takes no sparse file of {size_gib} GiB: {error.strerror}",
-            next_command="rocminfra lab up --disk-gib 512, or put /var/lib on ext4 or XFS",
+            next=Do("rocminfra lab up --disk-gib 512, or put /var/lib on ext4 or XFS"),
         ) from None
     return _attach(file)
 
@@ -72,14 +73,15 @@ def detach(loop: Loop) -> None:
 def make_blank(folder: Path, loop: Loop, size_gib: int) -> None:
     """Make the disk read as zeros again, partitions gone; the device stays the same.
 
-    Raises :class:`LabError` when something still uses it; nothing has been changed then.
+    Raises :class:`FailedError` when something still uses it; nothing has been changed then.
     """
     try:
         os.close(os.open(loop.path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC))
     except OSError as error:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"the disk is in use: {error.strerror}",
-            next_command="unmount it, or take the droplet down",
+            next=Do("unmount it, or take the droplet down"),
         ) from None
     os.truncate(folder / FILE, 0)
     os.truncate(folder / FILE, size_gib * 1024**3)
@@ -91,18 +93,18 @@ def make_blank(folder: Path, loop: Loop, size_gib: int) -> None:
 def _attach(file: Path) -> Loop:
     hint = "losetup --find, to see whether this machine has loop devices (modprobe loop)"
     for left in reversed(range(ATTEMPTS)):
-        loop = Loop(Path(run(["losetup", "--find"], next_command=hint).strip()).name, str(file))
+        loop = Loop(Path(run(["losetup", "--find"], next_step=hint).strip()).name, str(file))
         _make_node(loop)
         try:
-            run(["losetup", "--partscan", loop.path, str(file)], next_command=hint)
-        except LabError:
+            run(["losetup", "--partscan", loop.path, str(file)], next_step=hint)
+        except FailedError:
             # Somebody else may have taken the device between the two commands.
             taken = Path(f"/sys/block/{loop.name}/loop/backing_file").exists()
             if not taken or not left:
                 raise
             continue
         return loop
-    raise LabError("no loop device is free", next_command=hint)
+    raise FailedError(ExitCode.UNFIT, "no loop device is free", next=Do(hint))
 
 
 def _make_node(loop: Loop) -> None:

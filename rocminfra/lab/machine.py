@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.lab.errors import LabError
+from rocminfra.failure import Do, ExitCode, FailedError
 
 # Debian's names of architectures (dpkg-architecture(1)) for what uname says.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
@@ -46,22 +46,25 @@ class Release:
 def release(os_release: Path = Path("/etc/os-release")) -> Release:
     """This machine's distribution.
 
-    Raises :class:`LabError` on one that debootstrap does not know.
+    Raises :class:`FailedError` on one that debootstrap does not know.
     """
     values: dict[str, str] = {}
     try:
         text = os_release.read_text(encoding="utf-8")
     except OSError as error:
-        raise LabError(f"cannot tell this machine's distribution: {error}") from None
+        raise FailedError(
+            ExitCode.UNFIT, f"cannot tell this machine's distribution: {error}"
+        ) from None
     for line in text.splitlines():
         key, _, value = line.partition("=")
         values[key] = value.strip().strip("\"'")
     codename = values.get("VERSION_CODENAME", "")
     like = f"{values.get('ID', '')} {values.get('ID_LIKE', '')}".split()
     if not codename or not {"debian", "ubuntu"} & set(like):
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"the lab needs Debian or Ubuntu; this machine is {values.get('PRETTY_NAME', '?')}",
-            next_command="run it in a Debian virtual machine",
+            next=Do("run it in a Debian virtual machine"),
         )
     machine = platform.machine()
     return Release(values["ID"], codename, _ARCHITECTURES.get(machine, machine))
@@ -82,7 +85,7 @@ class Mirror:
 def mirror(codename: str) -> Mirror:
     """Where this machine's apt gets ``codename``.
 
-    Raises :class:`LabError` when apt has no such source.
+    Raises :class:`FailedError` when apt has no such source.
     """
     try:
         listed = subprocess.run(
@@ -98,7 +101,9 @@ def mirror(codename: str) -> Mirror:
             timeout=60,
         ).stdout
     except FileNotFoundError:
-        raise LabError("apt-get is not installed; the lab needs Debian or Ubuntu") from None
+        raise FailedError(
+            ExitCode.UNFIT, "apt-get is not installed; the lab needs Debian or Ubuntu"
+        ) from None
     return parse_mirror(listed, codename)
 
 
@@ -121,9 +126,10 @@ def parse_mirror(listed: str, codename: str) -> Mirror:
     for uri in (*own, *components):
         if "main" in components[uri]:
             return Mirror(uri, tuple(name for name in _COMPONENTS if name in components[uri]))
-    raise LabError(
+    raise FailedError(
+        ExitCode.UNFIT,
         f"this machine's apt has no source for {codename}",
-        next_command="add one to /etc/apt/sources.list.d/, then: apt-get update",
+        next=Do("add one to /etc/apt/sources.list.d/, then: apt-get update"),
     )
 
 

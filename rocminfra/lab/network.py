@@ -14,9 +14,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab.commands import run, succeeds
 from rocminfra.lab.droplet_record import Droplet
-from rocminfra.lab.errors import NOT_READY, LabError
 
 SUBNET = "10.83"
 SUBNET_VARIABLE = "ROCMINFRA_LAB_SUBNET"
@@ -30,7 +30,7 @@ WAY_OUT_TIMEOUT_S = 20
 def subnet() -> str:
     """First two parts of the lab's addresses; ``ROCMINFRA_LAB_SUBNET`` overrides them.
 
-    Raises :class:`LabError` when the variable is no such thing.
+    Raises :class:`FailedError` when the variable is no such thing.
     """
     value = os.environ.get(SUBNET_VARIABLE, SUBNET).strip()
     try:
@@ -38,10 +38,10 @@ def subnet() -> str:
     except ValueError:
         network = None
     if network is None or not network.is_private:
-        raise LabError(
+        raise FailedError(
+            ExitCode.SETTINGS,
             f"{SUBNET_VARIABLE}={value} is not the first half of a private IPv4 address",
-            next_command=f"export {SUBNET_VARIABLE}={SUBNET}",
-            code=3,
+            next=Do(f"export {SUBNET_VARIABLE}={SUBNET}"),
         )
     return value
 
@@ -69,7 +69,7 @@ def free_number(
     + taken: numbers of other droplets
     + routes: what this machine has routes to
 
-    Raises :class:`LabError` when there is none.
+    Raises :class:`FailedError` when there is none.
     """
     used = set(taken)
     known = tuple(routes)
@@ -82,23 +82,24 @@ def free_number(
         if not others:
             return number
         blocking += [other for other in others if other not in blocking]
-    raise LabError(
+    raise FailedError(
+        ExitCode.UNFIT,
         f"the lab's addresses {wanted_subnet}.0.0/16 are taken on this machine",
-        why=tuple(f"route to {route}" for route in blocking[:5]),
-        next_command=f"export {SUBNET_VARIABLE}=172.31   # or another half that is free here",
+        tuple(f"route to {route}" for route in blocking[:5]),
+        Do(f"export {SUBNET_VARIABLE}=172.31   # or another half that is free here"),
     )
 
 
 def make(droplet: Droplet) -> None:
     """Namespace, wire and addresses of ``droplet``.
 
-    Raises :class:`LabError`.
+    Raises :class:`FailedError`.
     """
     namespace, outside = droplet.namespace, droplet.interface
     run(["ip", "netns", "add", namespace])
     run(
         ["ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", namespace],
-        next_command="see whether this kernel has veth: modprobe veth",
+        next_step="see whether this kernel has veth: modprobe veth",
     )
     run(["ip", "addr", "add", f"{droplet.gateway}/30", "dev", outside])
     run(["ip", "link", "set", outside, "up"])
@@ -115,7 +116,7 @@ def start_way_out(droplet: Droplet, log: Path) -> None:
 
     + log: file for what it says
 
-    Raises :class:`LabError` when it does not start.
+    Raises :class:`FailedError` when it does not start.
     """
     reader, writer = os.pipe()
     try:
@@ -146,11 +147,11 @@ def start_way_out(droplet: Droplet, log: Path) -> None:
         if not ready or os.read(reader, 1) != b"1":
             process.kill()
             said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-            raise LabError(
+            raise FailedError(
+                ExitCode.NOT_READY,
                 "slirp4netns did not connect the droplet to the network",
-                why=tuple(said),
-                next_command="see whether /dev/net/tun is there: modprobe tun",
-                code=NOT_READY,
+                tuple(said),
+                Do("see whether /dev/net/tun is there: modprobe tun"),
             )
     finally:
         os.close(reader)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab import control_groups, droplet_record, loop_disk, network, processes
 from rocminfra.lab.commands import succeeds
-from rocminfra.lab.errors import UNEXPECTED, LabError
 from rocminfra.lab.paths import LabPaths
 
 # Namespaces and file systems end some time after the last process in them.
@@ -32,7 +32,7 @@ class Left:
 def remove(paths: LabPaths, name: str) -> None:
     """Take droplet ``name`` away, whatever is there of it.
 
-    Raises :class:`LabError` when something of it stays.
+    Raises :class:`FailedError` when something of it stays.
     """
     _remove_runtime(paths, [name])
     folder = paths.droplet(name)
@@ -48,7 +48,7 @@ def clean(paths: LabPaths, spared: Collection[str] = ()) -> Left:
 
     + spared: droplets that stay
 
-    Raises :class:`LabError` when something stays that should not.
+    Raises :class:`FailedError` when something stays that should not.
     """
     concerned = _everything(paths) - set(spared)
     wires = _wires(paths, spared)
@@ -127,7 +127,7 @@ def _remove_runtime(paths: LabPaths, names: Collection[str]) -> None:
             succeeds(["systemctl", "stop", folder.name])
         processes.wait_until(lambda folder=folder: control_groups.remove(folder), DEADLINE_S)  # type: ignore[misc]
     for name in names:
-        with contextlib.suppress(LabError):
+        with contextlib.suppress(FailedError):
             network.remove_interface(droplet_record.load(paths, name).interface)
         namespace = network.NAMESPACE_PREFIX + name
         if namespace in network.namespaces():
@@ -166,10 +166,10 @@ def _wait_for_nothing(find: Callable[[], Left]) -> Left:
         time.sleep(0.05)
 
 
-def _stayed(left: Left) -> LabError:
-    return LabError(
+def _stayed(left: Left) -> FailedError:
+    return FailedError(
+        ExitCode.UNEXPECTED,
         "something of the lab could not be removed",
-        why=left.lines,
-        next_command="end what uses the above, then: rocminfra lab clean",
-        code=UNEXPECTED,
+        left.lines,
+        Do("end what uses the above, then: rocminfra lab clean"),
     )

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.lab.commands import succeeds
-from rocminfra.lab.errors import LabError
 
 # Program and the Debian package that it is in.
 PROGRAMS = {
@@ -45,7 +45,7 @@ def check(
     + build: whether the base root has to be built
     + proc, dev, which: the machine; tests pass their own
 
-    Raises :class:`LabError`.
+    Raises :class:`FailedError`.
     """
     check_root()
     _check_programs({**PROGRAMS, **(BUILD_PROGRAMS if build else {})}, which)
@@ -53,17 +53,18 @@ def check(
     _check_space(state, droplets)
 
 
-def check_root(next_command: str | None = None) -> None:
+def check_root(command: str | None = None) -> None:
     """Refuse anyone but root.
 
-    + next_command: what to run instead; the same again with sudo unless given
+    + command: what to run instead; the same again with sudo unless given
 
-    Raises :class:`LabError`.
+    Raises :class:`FailedError`.
     """
     if os.geteuid() != 0:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             "the lab needs root: it makes loop devices, mounts and network namespaces",
-            next_command=next_command or f"sudo {_this_command()}",
+            next=Do(command or f"sudo {_this_command()}"),
         )
 
 
@@ -96,10 +97,11 @@ def _check_programs(programs: dict[str, str], which: Callable[[str], str | None]
     if not lacks:
         return
     packages = sorted({programs[program] for program in lacks})
-    raise LabError(
+    raise FailedError(
+        ExitCode.UNFIT,
         f"Debian packages are missing: {', '.join(packages)}",
-        why=tuple(f"no {program} (package {programs[program]})" for program in lacks),
-        next_command=f"apt-get update && apt-get install -y {' '.join(packages)}",
+        tuple(f"no {program} (package {programs[program]})" for program in lacks),
+        Do(f"apt-get update && apt-get install -y {' '.join(packages)}"),
     )
 
 
@@ -112,10 +114,11 @@ def _check_kernel(proc: Path, dev: Path) -> None:
     if not lacks:
         return
     modules = _modules(lacks)
-    raise LabError(
+    raise FailedError(
+        ExitCode.UNFIT,
         f"this machine's kernel lacks: {', '.join(name for name, _ in lacks)}",
-        why=("in a container, ask for it to be started privileged, with these devices",),
-        next_command=f"modprobe -a {' '.join(modules)}" if modules else "use another machine",
+        ("in a container, ask for it to be started privileged, with these devices",),
+        Do(f"modprobe -a {' '.join(modules)}" if modules else "use another machine"),
     )
 
 
@@ -130,7 +133,8 @@ def _check_space(state: Path, droplets: int) -> None:
     free = shutil.disk_usage(place).free / 1024**3
     needed = NEEDED_GIB_PER_DROPLET * droplets
     if free < needed:
-        raise LabError(
+        raise FailedError(
+            ExitCode.UNFIT,
             f"{place} has {free:.1f} GiB free; {droplets} droplet(s) need {needed} GiB",
-            next_command="rocminfra lab clean, or make space",
+            next=Do("rocminfra lab clean, or make space"),
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from rocminfra.failure import FailedError
 from rocminfra.lab import container, droplet_record, processes
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths
 
 
@@ -42,7 +42,7 @@ def read(paths: LabPaths) -> tuple[DropletStatus, ...]:
 def _one(paths: LabPaths, name: str, runs: bool) -> DropletStatus:
     try:
         droplet = droplet_record.load(paths, name)
-    except LabError:
+    except FailedError:
         return DropletStatus(name, "dead", None, None, None, None)
     state = "dead"
     if runs:

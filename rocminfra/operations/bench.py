@@ -15,25 +15,21 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from rocminfra.bench.job import Job, new_run_id
-from rocminfra.bench.remote import Answer, SessionError
+from rocminfra.bench.remote import Answer
 from rocminfra.bench.scenario import Scenario, load_scenario
 from rocminfra.bench.session import Outcome, Session
+from rocminfra.failure import Again, ExitCode, FailedError, Failure
 from rocminfra.host.programs import benchmark
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.host_failures import Failure, FailureKind, record
+from rocminfra.operations.host_failures import record
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import InvalidSettings
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report import table
 from rocminfra.settings.problems import SettingsError
 
-_KINDS = {
-    "locked": FailureKind.LOCKED,
-    "refused": FailureKind.BENCHMARK,
-    "lost": FailureKind.BENCHMARK,
-}
-
 _RESULTS = "rocminfra.results"
+_UNDER_WAY = "rocminfra.benchmark"
 
 # All hosts of one pyinfra run share a benchmark run, and a task is executed once for each host.
 _run_ids: weakref.WeakKeyDictionary[State, str] = weakref.WeakKeyDictionary()
@@ -83,6 +79,12 @@ def run(job: Job, results_dir: str, resumes: bool = False) -> Commands:
     yield FunctionCommand(_run, (job, results_dir, resumes), {})
 
 
+def run_under_way(host: Host) -> str | None:
+    """Id of the benchmark run that ``host`` works on, which goes on without this process."""
+    run: str | None = host.connector_data.get(_UNDER_WAY)
+    return run
+
+
 def results_folder(host: Host) -> Path | None:
     """Where this pyinfra run has put the results of ``host``, complete or not."""
     folder: Path | None = host.connector_data.get(_RESULTS)
@@ -126,27 +128,27 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
         say=lambda line: host.log(line, logger.info),
         resumes=resumes,
     )
-    again = f"--data bench.run={job.run}"
+    host.connector_data[_UNDER_WAY] = job.run
     try:
-        outcome = session.carry_through()
-    except SessionError as error:
-        record(host, Failure(_KINDS[error.kind], error.what, error.why, error.next_command))
+        outcome = session.run()
+    except FailedError as error:
+        record(host, error.failure)
         return False
     except OSError as error:
-        # What raises for the host's connection is a SessionError; this is our own disk.
+        # What raises for the host's connection is a FailedError; this is our own disk.
         record(
             host,
             Failure(
-                FailureKind.BENCHMARK,
+                ExitCode.BENCHMARK,
                 f"results of run {job.run} could not be written to {results_dir}: {error}",
-                next_command=f"make room, then the same command with {again}",
+                next=Again("make room, then", resume=job.run),
             ),
         )
         return False
-    return _tell(host, job, outcome, again)
+    return _tell(host, job, outcome)
 
 
-def _tell(host: Host, job: Job, outcome: Outcome, again: str) -> bool:
+def _tell(host: Host, job: Job, outcome: Outcome) -> bool:
     for line in table.lines(table.read_table(outcome.folder.parent)):
         host.log(line, logger.info)
     host.log(f"results: {outcome.folder}", logger.info)
@@ -156,10 +158,10 @@ def _tell(host: Host, job: Job, outcome: Outcome, again: str) -> bool:
     record(
         host,
         Failure(
-            FailureKind.BENCHMARK,
+            ExitCode.BENCHMARK,
             f"run {job.run} of {job.scenario.name} does not count",
             outcome.problems,
-            f"the same command with {again} runs what is not valid again, and nothing else",
+            Again("run what is not valid again, and nothing else", resume=job.run),
         ),
     )
     return False

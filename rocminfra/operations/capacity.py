@@ -20,9 +20,10 @@ from pyinfra.api import operation
 
 from rocminfra.facts.engine_cache import EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
+from rocminfra.failure import Again, Argument, Do, ExitCode, Failure, Next
 from rocminfra.model_files import load_model
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.host_failures import Failure, FailureKind, take_out
+from rocminfra.operations.host_failures import exclude
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.capacity.fit import DoesNotFit, Fit, Fits, NotChecked, decide_fit
 from rocminfra.planning.capacity.fit import compared as in_words
@@ -66,7 +67,7 @@ def gate(
     memory_mib: tuple[int, ...] = host.get_fact(GpuMemory)
     decision = decide_fit(spec, memory_mib, serving, tensor_parallel, extra_args)
     if isinstance(decision, DoesNotFit):
-        take_out(state, host, _failure(decision))
+        exclude(state, host, _failure(decision))
     elif isinstance(decision, NotChecked):
         host.log(f"whether the model fits is not checked: {decision.reason}", logger.info)
     elif decision.doubt is not None:
@@ -100,7 +101,8 @@ def compared(plan: Fit, port: int, started: Callable[[], bool]) -> Commands:
 
 
 def _failure(decision: DoesNotFit) -> Failure:
-    following = "rocminfra capacity"
-    if decision.setting is not None:
-        following = f"rocminfra plan --data {decision.setting}"
-    return Failure(FailureKind.UNFIT, decision.what, decision.why, following)
+    following: Next = Do("rocminfra capacity")
+    if decision.remedy is not None and decision.remedy.argument is not None:
+        change = (Argument("capacity", decision.remedy.argument), decision.remedy.value)
+        following = Again(arguments=(change,))
+    return Failure(ExitCode.UNFIT, decision.what, decision.why, following)

@@ -26,14 +26,9 @@ from pyinfra.operations import apt
 
 from rocminfra.facts.disk_preview import DiskPreview
 from rocminfra.facts.disks import Disks
+from rocminfra.failure import Do, ExitCode, Failure
 from rocminfra.operations.disk_commands import format_command, step_command
-from rocminfra.operations.host_failures import (
-    Failure,
-    FailureKind,
-    fail,
-    name_failed_operations,
-    take_out,
-)
+from rocminfra.operations.host_failures import exclude, fail, name_failed_operations
 from rocminfra.planning.disk.decide import Decision, Format, Keep, Mount, Refuse, decide
 from rocminfra.planning.disk.observation import Desired, Observed
 from rocminfra.planning.disk.wipe import unused
@@ -60,7 +55,7 @@ def gate(
     observed = _observe(desired)
     decision = decide(observed, desired)
     if isinstance(decision, Refuse):
-        take_out(state, host, _failure(decision, _preview(observed, decision)))
+        exclude(state, host, _failure(decision, _preview(observed, decision)))
     elif isinstance(decision, Keep):
         for line in unused(desired.wipe, desired.host, decision.device):
             host.log(line)
@@ -138,10 +133,10 @@ def _verify(desired: Desired) -> Generator[PyinfraCommand, None, None]:
         return
     yield fail(
         Failure(
-            FailureKind.REFUSED,
+            ExitCode.REFUSED,
             "the scratch disk is not right although every command succeeded on it",
             tuple(_lines(decision)),
-            f"findmnt {desired.mount_point}; grep {desired.mount_point} /etc/fstab",
+            Do(f"findmnt {desired.mount_point}; grep {desired.mount_point} /etc/fstab"),
         )
     )
 
@@ -195,13 +190,12 @@ def _preview(observed: Observed, decision: Decision) -> tuple[str, ...]:
 
 
 def _failure(refusal: Refuse, preview: tuple[str, ...] = ()) -> Failure:
-    evidence = (*refusal.evidence, *preview)
-    return Failure(FailureKind.REFUSED, refusal.what, evidence, refusal.next_command)
+    return refusal.failure.because(*preview)
 
 
 def _lines(decision: Decision) -> list[str]:
     if isinstance(decision, Refuse):
-        return list(decision.evidence)
+        return list(decision.failure.why)
     verb = type(decision).__name__.lower()
     lines = [f"{verb} {decision.device.path}: {'; '.join(decision.reasons)}"]
     if not isinstance(decision, Keep):

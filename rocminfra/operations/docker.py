@@ -12,45 +12,50 @@ from pyinfra.facts.files import FileContents
 from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot, NoAnswer
 from rocminfra.facts.paths import PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit
+from rocminfra.failure import Again, Argument, Do, ExitCode, Failure
 from rocminfra.operations import host_files, packages
 from rocminfra.operations.commands import Commands, systemctl
-from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
+from rocminfra.operations.host_failures import exclude, fail
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 UNANSWERED = Failure(
-    FailureKind.UNFIT,
+    ExitCode.UNFIT,
     "Docker runs on this host and does not answer",
-    next_command="on the host: journalctl -u docker.service, then systemctl restart docker.service",
+    next=Do("on the host: journalctl -u docker.service, then systemctl restart docker.service"),
 )
 
 
-def gate(data_root: str) -> None:
+def gate(data_root: str, leave_behind: bool = False) -> None:
     """Take the host out of the run when moving Docker's data would hide somebody's containers.
 
     + data_root: where the data should be
+    + leave_behind: move it although containers or volumes stay behind
 
     For a task's top level. Another data-root means a restart, and containers and volumes of the
     old one are out of sight and stopped from then on.
     """
     now = host.get_fact(DockerRoot)
     if isinstance(now, NoAnswer):
-        take_out(state, host, UNANSWERED)
+        exclude(state, host, UNANSWERED)
         return
-    if now is None or now == data_root:
+    if now is None or now == data_root or leave_behind:
         return
     contents = host.get_fact(DockerContents)
     if not contents:
         return
-    take_out(
+    exclude(
         state,
         host,
         Failure(
-            FailureKind.REFUSED,
+            ExitCode.REFUSED,
             f"Docker's data is in {now}, with containers or volumes that moving it to {data_root} "
             "would stop and hide",
-            why=contents[:10],
-            next_command="remove them on the host (docker rm -f NAME, docker volume rm NAME), or "
-            "leave them behind: --data docker.leave_behind=true",
+            contents[:10],
+            Again(
+                "remove them on the host (docker rm -f NAME, docker volume rm NAME), or leave "
+                "them behind",
+                arguments=((Argument("docker", "leave_behind"), "true"),),
+            ),
         ),
     )
 
@@ -71,10 +76,10 @@ def daemon_config(values: Mapping[str, object]) -> Commands:
     if not isinstance(current, dict):
         yield fail(
             Failure(
-                FailureKind.UNFIT,
+                ExitCode.UNFIT,
                 f"{DAEMON_JSON} is not a JSON object",
-                why=(str(current),),
-                next_command=f"mend or remove {DAEMON_JSON} on the host, then run this again",
+                (str(current),),
+                Again(f"repair or remove {DAEMON_JSON} on the host, then"),
             )
         )
         return

@@ -16,11 +16,12 @@ from rocminfra.facts.docker import DockerContainer, DockerImage, Image, NoAnswer
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
 from rocminfra.facts.gpu_nodes import GpuNodes, group_ids
 from rocminfra.facts.systemd_unit import SystemdUnit
+from rocminfra.failure import Argument, Do, ExitCode, Failure
 from rocminfra.host_paths import UNITS
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.docker import UNANSWERED
-from rocminfra.operations.host_failures import Failure, FailureKind, fail, record
+from rocminfra.operations.host_failures import fail, record
 from rocminfra.planning.engine_command import CONFIG_LABEL, HASH_PLACEHOLDER, config_hash
 
 # One question waits at most this long on the host, so that a lost connection is noticed.
@@ -188,10 +189,13 @@ def _not_ready(
 ) -> Failure:
     what = f"{question['unit']} does not serve {question['model']}: {status.reason}"
     if status.state == "loading":
-        what = f"{what} (gave up after {elapsed_s:.0f} s, engine.ready_timeout_s is {timeout_s})"
+        what = f"{what} (gave up after {elapsed_s:.0f} s of {timeout_s} s)"
     return Failure(
-        FailureKind.NOT_READY,
+        ExitCode.NOT_READY,
         what,
-        why=status.log,
-        next_command=f"journalctl -u {question['unit']} on the host shows the whole log",
+        status.log,
+        Do(
+            f"on the host: journalctl -u {question['unit']}; where it only needs longer, raise ",
+            Argument("engine", "timeout_s"),
+        ),
     )

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pyinfra import host, state
 
 from rocminfra.facts.fresh_host import FreshHost
-from rocminfra.failure import Do
-from rocminfra.failure import Failure as Found
-from rocminfra.operations.host_failures import Failure, FailureKind, take_out
+from rocminfra.failure import Failure
+from rocminfra.operations.host_failures import exclude
 from rocminfra.planning.engine_command import CONFIG_LABEL
 from rocminfra.planning.fresh_host import Ready, judge
 
@@ -46,7 +45,7 @@ def gate(engine: str = "", port: int = 8000, clock: Time | None = None) -> None:
     """
     failure = settle(engine, port, clock)
     if failure is not None:
-        take_out(state, host, failure)
+        exclude(state, host, failure)
 
 
 def settle(engine: str = "", port: int = 8000, clock: Time | None = None) -> Failure | None:
@@ -63,11 +62,11 @@ def settle(engine: str = "", port: int = 8000, clock: Time | None = None) -> Fai
                 host.log(line)
             host.connector_data[_KEY] = True
             return None
-        if isinstance(found, Found):
-            return _failure(found)
+        if isinstance(found, Failure):
+            return found
         elapsed = clock.now() - started
         if elapsed >= found.deadline_s:
-            return _failure(found.late)
+            return found.late
         host.log(f"waiting: {found.reason} ({elapsed:.0f} s of {found.deadline_s:.0f} s)")
         clock.sleep(PAUSE_S)
         look += 1
@@ -77,8 +76,3 @@ def _address() -> str:
     data = host.data
     user, address = data.get("ssh_user"), data.get("ssh_hostname") or host.name
     return f"{user}@{address}" if user else str(address)
-
-
-def _failure(found: Found) -> Failure:
-    following = found.next.text if isinstance(found.next, Do) else None
-    return Failure(FailureKind(int(found.kind)), found.what, found.why, following)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import atexit
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Mapping, Sequence
 
 import pyinfra
 from pyinfra import logger
@@ -19,47 +17,13 @@ from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
 
+from rocminfra.failure import Argument, Failure, lines
+
 _KEY = "rocminfra.failures"
+_NAMES = "rocminfra.argument_names"
 # Repeated when plain pyinfra ends, below its "No hosts remaining!".
 _last_words: list[str] = []
 _repeats_at_exit = True
-
-
-class FailureKind(Enum):
-    """Class of a failure; the value is the exit code of the ``rocminfra`` command."""
-
-    UNEXPECTED = 1
-    SETTINGS = 3
-    UNREACHABLE = 4
-    REFUSED = 5
-    UNFIT = 6
-    NOT_READY = 7
-    BENCHMARK = 8
-    LOCKED = 9
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a host's run ended.
-
-    + kind: class of the failure
-    + what: what is wrong, one sentence
-    + why: the evidence, a line each; remote stderr included
-    + next_command: exactly what to run next, or None
-    """
-
-    kind: FailureKind
-    what: str
-    why: tuple[str, ...] = ()
-    next_command: str | None = None
-
-    def lines(self) -> list[str]:
-        """The message, most important line last."""
-        lines = [f"    {line}" for line in self.why]
-        lines.append(self.what)
-        if self.next_command is not None:
-            lines.append(f"next: {self.next_command}")
-        return lines
 
 
 def record(host: Host, failure: Failure) -> None:
@@ -68,9 +32,24 @@ def record(host: Host, failure: Failure) -> None:
     if failure in known:
         return
     known.append(failure)
-    for line in failure.lines():
+    text = lines(failure, settings=argument_names(host))
+    for line in text:
         host.log_styled(line, fg="red", log_func=logger.error)
-    _repeat_at_exit(host, failure.lines()[len(failure.why) :])
+    _repeat_at_exit(host, text[len(failure.why) :])
+
+
+def speak_of_settings(host: Host, names: Mapping[Argument, str]) -> None:
+    """Have failures of ``host`` name a setting where it stands for an operation's argument.
+
+    For playbooks that have settings; without it a failure says ``device=``.
+    """
+    host.connector_data[_NAMES] = names
+
+
+def argument_names(host: Host) -> Mapping[Argument, str]:
+    """What :func:`speak_of_settings` was told."""
+    names: Mapping[Argument, str] = host.connector_data.get(_NAMES, {})
+    return names
 
 
 def name_failed_operations(state: State) -> None:
@@ -90,7 +69,7 @@ def failures(host: Host) -> tuple[Failure, ...]:
     return tuple(host.connector_data.get(_KEY, ()))
 
 
-def take_out(state: State, host: Host, failure: Failure) -> None:
+def exclude(state: State, host: Host, failure: Failure) -> None:
     """End ``host``'s run before its first operation; the other hosts go on.
 
     For the prepare stage. ``state.fail_hosts`` would raise "No hosts remaining!" when it is the

@@ -22,8 +22,9 @@ from pyinfra.facts.files import FileContents
 from pyinfra.operations.util.files import generate_color_diff
 
 from rocminfra.facts.paths import PathState, PathStates
+from rocminfra.failure import Do, ExitCode, Failure
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.host_failures import Failure, FailureKind, fail
+from rocminfra.operations.host_failures import fail
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def present(files: Sequence[HostFile]) -> Commands:
         if found is not None and found.kind != "regular file":
             yield fail(
                 Failure(
-                    FailureKind.UNFIT,
+                    ExitCode.UNFIT,
                     f"{file.path} should be a file and is a {found.kind}",
-                    next_command=f"look at it, then remove it: ls -ld {file.path}",
+                    next=Do(f"look at it, then remove it: ls -ld {file.path}"),
                 )
             )
             return
@@ -99,9 +100,9 @@ def directories(
         if found is not None and found.kind != "directory":
             yield fail(
                 Failure(
-                    FailureKind.UNFIT,
+                    ExitCode.UNFIT,
                     f"{path} should be a folder and is a {found.kind}",
-                    next_command=f"look at it, then move it away: ls -ld {path}",
+                    next=Do(f"look at it, then move it away: ls -ld {path}"),
                 )
             )
             return

@@ -16,8 +16,9 @@ from __future__ import annotations
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import host, state
 
-from rocminfra.operations.host_failures import name_failed_operations
+from rocminfra.operations.host_failures import name_failed_operations, speak_of_settings
 from rocminfra.settings import Settings, load_settings
+from rocminfra.settings.argument_names import SETTING_OF
 from rocminfra.settings.problems import Problem, SettingsError
 
 
@@ -41,6 +42,7 @@ def current() -> Settings:
     """
     # Every task begins here.
     name_failed_operations(state)
+    speak_of_settings(host, SETTING_OF)
     try:
         return load_settings(host.data.dict())  # type: ignore[no-untyped-call]
     except SettingsError as error:

@@ -11,8 +11,9 @@ from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
 from rocminfra.facts.model_folder import MANIFEST, CopiedFile, Folder, ModelFolder
+from rocminfra.failure import Argument, Do, ExitCode, Failure
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
+from rocminfra.operations.host_failures import exclude, fail
 
 # Files up to this size are hashed at every run; a larger one (a shard of the weights) only when
 # its size or modification time differs from when it was copied.
@@ -28,7 +29,7 @@ def gate(source: str) -> None:
     For a task's top level.
     """
     if not _is_model(source):
-        take_out(state, host, _no_model(source))
+        exclude(state, host, _no_model(source))
 
 
 @operation()
@@ -55,11 +56,12 @@ def copied(source: str, destination: str) -> Commands:
     if strangers:
         yield fail(
             Failure(
-                FailureKind.REFUSED,
+                ExitCode.REFUSED,
                 f"{destination} holds files that were not copied there from {source}",
-                why=tuple(strangers[:5]),
-                next_command=f"move {destination} away on the host, or give the source's folder "
-                "another name",
+                tuple(strangers[:5]),
+                Do(
+                    f"move {destination} away on the host, or give the source's folder another name"
+                ),
             )
         )
         return
@@ -82,9 +84,9 @@ def _is_model(source: str) -> bool:
 
 def _no_model(source: str) -> Failure:
     return Failure(
-        FailureKind.SETTINGS,
-        f"model.source {source} is not a model's folder: it holds no config.json",
-        next_command=f"ls {source}",
+        ExitCode.SETTINGS,
+        f"{source} is not a model's folder: it holds no config.json",
+        next=Do(f"ls {source}; then set ", Argument("model_folder", "source")),
     )
 
 

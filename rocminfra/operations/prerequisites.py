@@ -10,7 +10,8 @@ from pyinfra import host, state
 
 from rocminfra.facts.docker import DockerInstalled
 from rocminfra.facts.scratch_mount import ScratchMountStatus
-from rocminfra.operations.host_failures import Failure, FailureKind, take_out
+from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.operations.host_failures import exclude
 
 SCRATCH = "scratch"
 DOCKER = "docker"
@@ -56,4 +57,4 @@ def _is_provided(what: str) -> bool:
 
 def _refuse(what: str, task: str) -> None:
     following = f"{task} first, or deploy.py, which does everything in its order"
-    take_out(state, host, Failure(FailureKind.UNFIT, what, next_command=following))
+    exclude(state, host, Failure(ExitCode.UNFIT, what, next=Do(following)))

@@ -9,9 +9,10 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.system import GroupExists, UserGroups
+from rocminfra.failure import Argument, Do, ExitCode, Failure
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
+from rocminfra.operations.host_failures import exclude, fail
 
 GROUP = "render"
 MODE = 0o660
@@ -28,14 +29,16 @@ def gate(gpu_count: int = 1) -> None:
     missing = missing_nodes(nodes, gpu_count)
     if missing is None:
         return
-    take_out(
+    exclude(
         state,
         host,
         Failure(
-            FailureKind.UNFIT,
+            ExitCode.UNFIT,
             missing,
-            next_command="on the host: modprobe amdgpu && ls -l /dev/kfd /dev/dri; "
-            "without amdgpu-dkms install it and reboot",
+            next=Do(
+                "on the host: modprobe amdgpu && ls -l /dev/kfd /dev/dri; "
+                "without amdgpu-dkms install it and reboot"
+            ),
         ),
     )
 
@@ -76,9 +79,9 @@ def access(users: Sequence[str], rule: host_files.HostFile) -> Commands:
     if unknown:
         yield fail(
             Failure(
-                FailureKind.SETTINGS,
-                f"rocm.users names users that do not exist on the host: {', '.join(unknown)}",
-                next_command=f"useradd -m {unknown[0]}; or take it out of rocm.users",
+                ExitCode.SETTINGS,
+                f"these users do not exist on the host: {', '.join(unknown)}",
+                next=Do(f"useradd -m {unknown[0]}; or remove it from ", Argument("rocm", "users")),
             )
         )
         return

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.planning.bench.points import Point, point_from_dict
 from rocminfra.planning.prediction.calibration import Measured
 from rocminfra.planning.prediction.predict import Timing
@@ -39,7 +39,7 @@ def read_measured(run: Path) -> list[Measured]:
                 found.append(measured)
     if not found:
         raise FailedError(
-            Failure(ExitCode.SETTINGS, f"{run} holds no valid point to calibrate on", next=_MEASURE)
+            ExitCode.SETTINGS, f"{run} holds no valid point to calibrate on", next=_MEASURE
         )
     return found
 
@@ -50,12 +50,10 @@ def _read(file: Path, read: Callable[[], _T]) -> _T:
         return read()
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FailedError(
-            Failure(
-                ExitCode.SETTINGS,
-                f"{file} is not what a benchmark writes",
-                (f"{type(error).__name__}: {error}",),
-                _MEASURE,
-            )
+            ExitCode.SETTINGS,
+            f"{file} is not what a benchmark writes",
+            (f"{type(error).__name__}: {error}",),
+            _MEASURE,
         ) from None
 
 

@@ -13,8 +13,7 @@ from types import FrameType
 import click
 
 from rocminfra import __version__
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import ExitCode, FailedError, Failure, lines
 
 # Verb: where it is, and its line in the help.
 VERBS = {
@@ -108,20 +107,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return ExitCode.SETTINGS
-    except CommandError as error:
-        _show(error)
-        return error.code
+    except FailedError as error:
+        _show(error.failure)
+        return error.failure.kind
     except Exception as error:  # a fault of ours; what it hit belongs into a report
         return _say_unexpected(error)
     return int(code) if isinstance(code, int) else ExitCode.DONE
 
 
-def _show(error: CommandError) -> None:
-    for line in error.why:
-        click.echo(f"    {line}", err=True)
-    click.secho(error.what, fg="red", err=True)
-    if error.next_command is not None:
-        click.echo(f"next: {error.next_command}", err=True)
+def _show(failure: Failure) -> None:
+    why = len(failure.why)
+    for number, line in enumerate(lines(failure)):
+        click.secho(line, fg="red" if number == why else None, err=True)
 
 
 def _say_unexpected(error: Exception) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rocminfra.settings.problems import Problem, SettingsError, in_words, kind_of
+from rocminfra.settings.problems import Problem, RuleBroken, SettingsError, in_words, kind_of
 from rocminfra.settings.pyinfra_keys import GLOBAL_ARGUMENT_KEYS, SSH_KEYS, is_pyinfra_key
 from rocminfra.settings.schema import SECTIONS, Settings
 
@@ -105,4 +105,6 @@ def _problem(item: Any) -> Problem:
     if item["type"].endswith("_type"):
         words = kind_of if key.startswith(_MAY_BE_SECRET) else in_words
         message = f"{message}, not {words(item['input'])}"
-    return Problem(key, message)
+    broken = item.get("ctx", {}).get("error")
+    keys = broken.keys if isinstance(broken, RuleBroken) else ()
+    return Problem(key, message, keys=keys)

@@ -14,17 +14,30 @@ class Problem:
     + what: what is wrong with it
     + hint: nearest known key, or None
     + where: file and line, variable or option it was read from, or None
+    + keys: the keys that a rule between several is about, the first one to change first
     """
 
     key: str
     what: str
     hint: str | None = None
     where: str | None = None
+    keys: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.key}: {self.what}" if self.key else self.what
         text = f"{self.where}: {text}" if self.where else text
         return f"{text} (did you mean {self.hint}?)" if self.hint else text
+
+
+class RuleBroken(ValueError):
+    """Values that are fine alone and not together.
+
+    + keys: dotted keys of the rule, the one most likely to change first
+    """
+
+    def __init__(self, what: str, *keys: str) -> None:
+        self.keys = keys
+        super().__init__(what)
 
 
 class SettingsError(ValueError):

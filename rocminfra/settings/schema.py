@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from rocminfra.settings.problems import RuleBroken
 from rocminfra.settings.secret_names import is_refused_variable, secret_flag
 
 
@@ -125,7 +126,9 @@ class Storage(Section):
     def _mount_point_is_its_own(self) -> Storage:
         system = ("/", "/boot", "/etc", "/usr", "/var", "/home", "/root", "/tmp", "/dev", "/proc")
         if self.mount_point in system:
-            raise ValueError(f"mount_point {self.mount_point} belongs to the system")
+            raise RuleBroken(
+                f"mount_point {self.mount_point} belongs to the system", "storage.mount_point"
+            )
         return self
 
 
@@ -221,11 +224,17 @@ class Engine(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Engine:
         if self.image_source == "archive" and self.image_archive is None:
-            raise ValueError("image_source 'archive' needs image_archive")
+            raise RuleBroken(
+                "image_source 'archive' needs image_archive",
+                "engine.image_source",
+                "engine.image_archive",
+            )
         if self.stop_timeout_s <= self.shutdown_timeout_s:
-            raise ValueError(
+            raise RuleBroken(
                 f"stop_timeout_s ({self.stop_timeout_s}) must be longer than the engine's own "
-                f"shutdown_timeout_s ({self.shutdown_timeout_s})"
+                f"shutdown_timeout_s ({self.shutdown_timeout_s})",
+                "engine.stop_timeout_s",
+                "engine.shutdown_timeout_s",
             )
         return self
 
@@ -258,15 +267,20 @@ class Vllm(Section):
     def _consistent(self) -> Vllm:
         # vLLM's SchedulerConfig refuses both at start, minutes later and less clearly.
         if self.max_num_batched_tokens < self.max_num_seqs:
-            raise ValueError(
+            raise RuleBroken(
                 f"max_num_batched_tokens ({self.max_num_batched_tokens}) must not be below "
-                f"max_num_seqs ({self.max_num_seqs})"
+                f"max_num_seqs ({self.max_num_seqs})",
+                "vllm.max_num_batched_tokens",
+                "vllm.max_num_seqs",
             )
         if not self.enable_chunked_prefill and self.max_num_batched_tokens < self.max_model_len:
-            raise ValueError(
+            raise RuleBroken(
                 "without chunked prefill max_num_batched_tokens "
                 f"({self.max_num_batched_tokens}) must not be below max_model_len "
-                f"({self.max_model_len})"
+                f"({self.max_model_len})",
+                "vllm.max_num_batched_tokens",
+                "vllm.max_model_len",
+                "vllm.enable_chunked_prefill",
             )
         return self
 
@@ -321,7 +335,11 @@ class Settings(Section):
             ("docker.data_root", self.docker.data_root),
         ):
             if not path.startswith(f"{mount}/"):
-                raise ValueError(f"{key} ({path}) must lie below storage.mount_point ({mount})")
+                raise RuleBroken(
+                    f"{key} ({path}) must lie below storage.mount_point ({mount})",
+                    key,
+                    "storage.mount_point",
+                )
         return self
 
     @property

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rocminfra.failure import FailedError
 from rocminfra.lab import droplet_record, droplets, keys, removal
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.droplets import Wanted
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import default_paths
 
 # Names tell whose they are: a developer's own droplets are never touched, and those of a test run
@@ -71,7 +71,7 @@ def up(names: Sequence[str], wanted: Wanted | None = None) -> tuple[LabHost, ...
 
 def down(name: str) -> None:
     """Take a droplet away; it may be gone already."""
-    with contextlib.suppress(LabError):
+    with contextlib.suppress(FailedError):
         droplets.down(PATHS, name, lambda _line: None)
 
 

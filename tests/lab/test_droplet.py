@@ -15,10 +15,10 @@ import pytest
 from lab_host import LabHost
 
 from rocminfra.facts.gpu_memory import GpuMemory
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.host.installed import preflight
 from rocminfra.lab import container, droplets, hosts, logs, machine, network, processes
 from rocminfra.lab.droplets import Wanted
-from rocminfra.lab.errors import LOCKED, UNFIT, LabError
 
 pytestmark = pytest.mark.lab
 
@@ -233,9 +233,9 @@ def test_this_machines_kernel_gets_no_device_but_loops(new_droplets: MakeDroplet
 
 
 def test_a_name_that_is_up_is_refused(droplet: LabHost) -> None:
-    with pytest.raises(LabError, match="is up already") as caught:
+    with pytest.raises(FailedError, match="is up already") as caught:
         droplets.up(lab_host.PATHS, [droplet.name], Wanted(), lambda _line: None)
-    assert caught.value.code == LOCKED
+    assert caught.value.failure.kind == ExitCode.LOCKED
     assert droplet.ok("true") == ""
 
 
@@ -247,9 +247,9 @@ def test_a_droplet_whose_system_was_killed_is_known_and_removed(
         if process.droplet == host.name and process.program == "systemd-nspawn":
             os.kill(process.pid, signal.SIGKILL)
     assert processes.wait_until(lambda: host.name not in processes.running(lab_host.PATHS), 10)
-    with pytest.raises(LabError, match="left over from a run that was killed") as caught:
+    with pytest.raises(FailedError, match="left over from a run that was killed") as caught:
         droplets.up(lab_host.PATHS, [host.name], Wanted(), lambda _line: None)
-    assert caught.value.code == UNFIT
+    assert caught.value.failure.kind == ExitCode.UNFIT
     assert any(host.name in line for line in lab_host.clean(host.name))
     assert lab_host.left(host.name) == ()
     assert droplet.ok("true") == ""  # cleaning spares the living

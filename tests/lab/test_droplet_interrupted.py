@@ -12,11 +12,12 @@ from pathlib import Path
 
 import lab_host
 import pytest
+from failing import next_of
 from running import runs
 
+from rocminfra.failure import FailedError
 from rocminfra.lab import droplet_record, droplets, network, processes
 from rocminfra.lab.droplets import Wanted
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths, default_paths
 
 pytestmark = pytest.mark.lab
@@ -109,10 +110,10 @@ def test_addresses_that_are_taken_are_said_before_anything_is_made(
     paths = LabPaths(lab_host.PATHS.state, tmp_path / "cache")
     network_of_all = ipaddress.IPv4Network("10.0.0.0/8")
     monkeypatch.setattr(network, "routed", lambda: (network_of_all,))
-    with pytest.raises(LabError, match=r"addresses 10\.83\.0\.0/16 are taken") as caught:
+    with pytest.raises(FailedError, match=r"addresses 10\.83\.0\.0/16 are taken") as caught:
         droplets.up(paths, [name], Wanted(), lambda _line: None)
-    assert "route to 10.0.0.0/8" in caught.value.why
-    assert (caught.value.next_command or "").startswith("export ROCMINFRA_LAB_SUBNET=")
+    assert "route to 10.0.0.0/8" in caught.value.failure.why
+    assert next_of(caught.value).startswith("export ROCMINFRA_LAB_SUBNET=")
     assert not paths.cache.exists()
     assert lab_host.left(name) == ()
 

@@ -11,6 +11,7 @@ from disk_vm_states import VmState
 from vm import Vm
 
 from rocminfra.facts.disks import Disks
+from rocminfra.failure import lines
 from rocminfra.planning.disk.decide import Decision, Format, Keep, Mount, Refuse, decide
 from rocminfra.planning.disk.observation import Desired
 
@@ -96,7 +97,7 @@ class StorageMachine:
 def text_of(decision: Decision) -> str:
     """Everything that a decision says."""
     if isinstance(decision, Refuse):
-        return "\n".join((decision.what, *decision.evidence, decision.next_command))
+        return "\n".join(lines(decision.failure))
     assert isinstance(decision, Keep | Mount | Format)
     return "\n".join((*decision.reasons, *map(str, decision.rejected)))
 

@@ -60,7 +60,7 @@ def test_the_running_system_and_the_config_drive_are_out_of_reach(lab: StorageMa
     # No hash here: the system writes to its disk all the time.
     decision = lab.plan(states.ROOT, "/dev/vda")
     assert isinstance(decision, Refuse)
-    assert "mounted at /" in decision.evidence[0]
+    assert "mounted at /" in decision.failure.why[0]
     assert decision.token is None
 
 

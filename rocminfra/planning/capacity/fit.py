@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rocminfra.planning.capacity.capacity import Capacity, Serving, capacity
-from rocminfra.planning.capacity.remedies import remedies
+from rocminfra.planning.capacity.remedies import Remedy, remedies
 from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.model.spec import ModelSpec
 
@@ -68,12 +68,12 @@ class DoesNotFit:
 
     + what: one sentence
     + why: the evidence, and what would make it fit, a line each
-    + setting: the smallest setting that would, or None
+    + remedy: the smallest change that would make it fit, or None
     """
 
     what: str
     why: tuple[str, ...]
-    setting: str | None
+    remedy: Remedy | None
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def decide_fit(
         return DoesNotFit(
             f"tensor_parallel_size is {tensor_parallel} and the host has {len(memory_mib)} GPUs",
             (),
-            f"vllm.tensor_parallel_size={len(memory_mib)}",
+            Remedy("as many as there are", "tensor_parallel", f"{len(memory_mib)}"),
         )
     try:
         planned = capacity(spec, gpu_of(min(memory_mib)), serving, tensor_parallel)
@@ -141,7 +141,7 @@ def _does_not_fit(planned: Capacity) -> DoesNotFit:
         return DoesNotFit(f"{spec.name} cannot be served: {planned.refused}", (), None)
     missing = planned.needed_bytes - planned.kv_bytes_at_best
     found = remedies(planned)
-    setting = next((remedy.setting for remedy in found if remedy.setting is not None), None)
+    smallest = next((remedy for remedy in found if remedy.argument is not None), None)
     return DoesNotFit(
         f"{spec.name} does not fit {gpus}: {missing / GIB:.1f} GiB a GPU are missing",
         (
@@ -153,7 +153,7 @@ def _does_not_fit(planned: Capacity) -> DoesNotFit:
             f"{planned.serving.max_model_len:,} tokens",
             *(f"it would fit with {remedy.words}" for remedy in found),
         ),
-        setting,
+        smallest,
     )
 
 

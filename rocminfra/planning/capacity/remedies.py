@@ -21,11 +21,13 @@ class Remedy:
     """Something that makes it fit.
 
     + words: for people
-    + setting: what to set, such as ``vllm.max_model_len=8192``; None when it takes other hardware
+    + argument: the argument of ``capacity.gate`` to change; None when it takes other hardware
+    + value: what to change it to
     """
 
     words: str
-    setting: str | None = None
+    argument: str | None = None
+    value: str = ""
 
 
 def remedies(short: Capacity) -> tuple[Remedy, ...]:
@@ -46,7 +48,7 @@ def _more_utilization(short: Capacity) -> list[Remedy]:
         serving = replace(short.serving, utilization=percent / 100)
         if capacity(short.spec, short.gpu, serving, short.tensor_parallel).fits:
             words = f"{percent} % of the memory instead of {short.serving.utilization:.0%}"
-            return [Remedy(words, f"vllm.gpu_memory_utilization={percent / 100}")]
+            return [Remedy(words, "utilization", f"{percent / 100}")]
     return []
 
 
@@ -65,7 +67,7 @@ def _shorter(short: Capacity) -> list[Remedy]:
     if tokens < 1_024 or tokens >= short.serving.max_model_len:
         return []
     return [
-        Remedy(f"a maximum length of {tokens:,} tokens", f"vllm.max_model_len={tokens}"),
+        Remedy(f"a maximum length of {tokens:,} tokens", "max_model_len", f"{tokens}"),
     ]
 
 
@@ -75,7 +77,7 @@ def _fp8(short: Capacity) -> list[Remedy]:
     serving = replace(short.serving, kv_dtype_bytes=1)
     if not capacity(short.spec, short.gpu, serving, short.tensor_parallel).fits:
         return []
-    return [Remedy("an fp8 KV cache", "vllm.kv_cache_dtype=fp8")]
+    return [Remedy("an fp8 KV cache", "kv_cache_dtype", "fp8")]
 
 
 def _more_gpus(short: Capacity) -> list[Remedy]:
@@ -84,7 +86,7 @@ def _more_gpus(short: Capacity) -> list[Remedy]:
             continue
         if capacity(short.spec, short.gpu, short.serving, size).fits:
             words = f"{size} x {short.gpu.name} with tensor parallelism"
-            return [Remedy(words, f"vllm.tensor_parallel_size={size}")]
+            return [Remedy(words, "tensor_parallel", f"{size}")]
     return []
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.planning.disk.arguments import DEVICE, EXPECTED_SIZE
 from rocminfra.planning.disk.observation import Desired, Device, Finding, Mount, Observed, Signature
 
 SIZE_TOLERANCE = 0.05
@@ -42,21 +44,12 @@ class Chosen:
     rejected: tuple[Rejected, ...] = ()
 
 
-@dataclass(frozen=True)
-class NoChoice:
-    """Why no disk could be chosen."""
-
-    what: str
-    evidence: tuple[str, ...]
-    next_command: str
-
-
-def choose(observed: Observed, desired: Desired) -> Chosen | NoChoice:
+def choose(observed: Observed, desired: Desired) -> Chosen | Failure:
     """The scratch disk, or why there is none."""
     if desired.device != "auto":
         return _by_path(observed, desired)
     for known in (_mounted(observed, desired), _in_fstab(observed, desired)):
-        if isinstance(known, NoChoice):
+        if isinstance(known, Failure):
             return known
         if known is not None:
             return known
@@ -65,11 +58,15 @@ def choose(observed: Observed, desired: Desired) -> Chosen | NoChoice:
         d for d in observed.devices if _has_label(d, desired.label) and d not in candidates
     ]
     if elsewhere:
-        return NoChoice(
+        return Failure(
+            ExitCode.REFUSED,
             f"{elsewhere[0].path} carries the label {desired.label}, but cannot be chosen",
             tuple(str(item) for item in rejected),
-            f"free it (is it mounted elsewhere? findmnt {elsewhere[0].path}), "
-            "or name another disk with storage.device",
+            Do(
+                f"free it (is it mounted elsewhere? findmnt {elsewhere[0].path}), "
+                "or name another disk with ",
+                DEVICE,
+            ),
         )
     labelled = [d for d in candidates if _has_label(d, desired.label)]
     if len(labelled) == 1:
@@ -84,16 +81,18 @@ def choose(observed: Observed, desired: Desired) -> Chosen | NoChoice:
         return Chosen(candidates[0], "it is the only disk that nothing uses", rejected)
     evidence = tuple(str(item) for item in rejected)
     if not candidates:
-        return NoChoice(
+        return Failure(
+            ExitCode.REFUSED,
             "no disk can be the scratch disk",
             evidence or ("this host shows no disks at all",),
-            "lsblk on the host; then name the disk with storage.device",
+            Do("lsblk on the host; then name the disk with ", DEVICE),
         )
     evidence += tuple(f"{d.path}: could be it ({describe(d)})" for d in candidates)
-    return NoChoice(
+    return Failure(
+        ExitCode.REFUSED,
         f"{len(candidates)} disks could be the scratch disk, and the choice is not guessed",
         evidence,
-        "name one with storage.device, or its size with storage.expected_size_gib",
+        Do("name one with ", DEVICE, ", or its size with ", EXPECTED_SIZE),
     )
 
 
@@ -163,13 +162,14 @@ def size_problem(device: Device, desired: Desired) -> str | None:
     )
 
 
-def _by_path(observed: Observed, desired: Desired) -> Chosen | NoChoice:
+def _by_path(observed: Observed, desired: Desired) -> Chosen | Failure:
     device = observed.named(desired.device)
     if device is None:
-        return NoChoice(
+        return Failure(
+            ExitCode.REFUSED,
             f"{desired.device} is no block device of this host",
             tuple(f"{d.path}: {describe(d)}" for d in observed.devices),
-            "lsblk on the host; then set storage.device",
+            Do("lsblk on the host; then set ", DEVICE),
         )
     partitions = observed.partitions(device)
     if len(partitions) == 1 and not mounts_of(observed, device):
@@ -186,7 +186,7 @@ def _mounted(observed: Observed, desired: Desired) -> Chosen | None:
     return _settled(observed, device, f"it is mounted at {desired.mount_point}")
 
 
-def _in_fstab(observed: Observed, desired: Desired) -> Chosen | NoChoice | None:
+def _in_fstab(observed: Observed, desired: Desired) -> Chosen | Failure | None:
     uuids = {
         line.source.removeprefix("UUID=").strip('"').lower()
         for line in observed.fstab
@@ -196,10 +196,11 @@ def _in_fstab(observed: Observed, desired: Desired) -> Chosen | NoChoice | None:
     if not uuids or not found:
         return None
     if len(found) > 1:
-        return NoChoice(
+        return Failure(
+            ExitCode.REFUSED,
             f"fstab's line for {desired.mount_point} fits {len(found)} devices",
             tuple(f"{d.path}: {describe(d)}" for d in found),
-            "detach the copy, or give it another UUID (xfs_admin -U generate)",
+            Do("detach the copy, or give it another UUID (xfs_admin -U generate)"),
         )
     return _settled(observed, found[0], f"fstab names it for {desired.mount_point}")
 

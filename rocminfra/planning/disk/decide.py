@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from rocminfra.planning.disk.choice import Chosen, NoChoice, choose, describe
+from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.planning.disk.arguments import DEVICE, LABEL
+from rocminfra.planning.disk.choice import Chosen, choose, describe
 from rocminfra.planning.disk.decision import Decision, Format, Keep, Mount, Refuse
 from rocminfra.planning.disk.mounting import (
     MOUNT_STEPS,
@@ -35,7 +37,7 @@ from rocminfra.planning.disk.obstacles import (
     twin_problem,
     uuid_problem,
 )
-from rocminfra.planning.disk.wipe import misfits, permits, tokens, unused
+from rocminfra.planning.disk.wipe import mismatches, permits, tokens, unused
 
 __all__ = ["Decision", "Format", "Keep", "Mount", "Refuse", "decide", "is_blank", "is_ours"]
 
@@ -47,16 +49,19 @@ def decide(observed: Observed, desired: Desired) -> Decision:
     """What to do about the scratch disk of one host."""
     if observed.problems:
         return Refuse(
-            "the disks of this host could not be observed",
-            observed.problems,
-            "repair what is named above (as root: lsblk, findmnt), then run this again",
+            Failure(
+                ExitCode.REFUSED,
+                "the disks of this host could not be observed",
+                observed.problems,
+                Again("repair what is named above (as root: lsblk, findmnt), then"),
+            )
         )
     problem = label_problem(desired) or mount_point_problem(observed, desired)
     if problem is not None:
         return problem
     choice = choose(observed, desired)
-    if isinstance(choice, NoChoice):
-        return Refuse(choice.what, choice.evidence, choice.next_command)
+    if isinstance(choice, Failure):
+        return Refuse(choice)
     device = choice.device
     if mounts_at(observed, desired.mount_point):
         return fstab_problem(observed, desired, device) or _mounted(observed, desired, choice)
@@ -99,27 +104,46 @@ def _mounted(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     path = desired.mount_point
     seen = tuple(f"mounted there: {m.kind} from {m.number} root {m.root}" for m in live)
     if len(live) > 1:
-        return Refuse(f"{len(live)} mounts are stacked on {path}", seen, f"umount {path}", device)
+        return Refuse(
+            Failure(
+                ExitCode.REFUSED,
+                f"{len(live)} mounts are stacked on {path}",
+                seen,
+                Do(f"umount {path}"),
+            ),
+            device,
+        )
     if live[0].number != device.number:
         return Refuse(
-            f"{path} is taken by another device than {device.path} ({device.number})",
-            seen,
-            f"umount {path}, or set storage.device to what is mounted there",
+            Failure(
+                ExitCode.REFUSED,
+                f"{path} is taken by another device than {device.path} ({device.number})",
+                seen,
+                Do(f"umount {path}, or set ", DEVICE, " to what is mounted there"),
+            ),
             device,
         )
     if live[0].kind != "xfs" or live[0].root != "/":
         return Refuse(
-            f"what is mounted at {path} from {device.path} is not a whole XFS file system",
-            seen,
-            f"umount {path}, then run this again",
+            Failure(
+                ExitCode.REFUSED,
+                f"what is mounted at {path} from {device.path} is not a whole XFS file system",
+                seen,
+                Again(f"umount {path}, then"),
+            ),
             device,
         )
     if not is_ours(device, desired.label):
         return Refuse(
-            f"{device.path} is mounted at {path}, but is not the file system labelled "
-            f"{desired.label}",
-            (*seen, *_evidence(observed, device)),
-            f"set storage.label to its label, or: xfs_io -c 'label -s {desired.label}' {path}",
+            Failure(
+                ExitCode.REFUSED,
+                f"{device.path} is mounted at {path}, but is not the file system labelled "
+                f"{desired.label}",
+                (*seen, *_evidence(observed, device)),
+                Do(
+                    "set ", LABEL, f" to its label, or: xfs_io -c 'label -s {desired.label}' {path}"
+                ),
+            ),
             device,
         )
     uuid = device.signatures[0].uuid or ""
@@ -138,9 +162,12 @@ def _mount(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     expected = fstab_uuid(observed, desired.mount_point)
     if expected is not None and expected != uuid.lower():
         return Refuse(
-            f"{device.path} carries our label, but is not the file system that fstab expects",
-            (f"fstab expects UUID {expected}", f"{device.path} has UUID {uuid}"),
-            f"to adopt it, remove the line for {desired.mount_point} from /etc/fstab",
+            Failure(
+                ExitCode.REFUSED,
+                f"{device.path} carries our label, but is not the file system that fstab expects",
+                (f"fstab expects UUID {expected}", f"{device.path} has UUID {uuid}"),
+                Do(f"to adopt it, remove the line for {desired.mount_point} from /etc/fstab"),
+            ),
             device,
         )
     steps = missing_steps(observed, desired, device, uuid)
@@ -174,10 +201,12 @@ def _format(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
         return Format(device, uuid, MOUNT_STEPS, reasons, choice.rejected, token)
     wanted = tokens(desired.host, device)[0]
     return Refuse(
-        f"{device.path} is not blank ({describe(device)})",
-        (*_evidence(observed, device), *misfits(desired.wipe, desired.host, device)),
-        f"look at what it holds first; to destroy it: --data wipe='{wanted}' "
-        f"(rocminfra: --wipe '{wanted}')",
+        Failure(
+            ExitCode.REFUSED,
+            f"{device.path} is not blank ({describe(device)})",
+            (*_evidence(observed, device), *mismatches(desired.wipe, desired.host, device)),
+            Again("look at what it holds first; to destroy it", wipe=wanted),
+        ),
         device,
         wanted,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rocminfra.failure import Failure
 from rocminfra.planning.disk.choice import Rejected
 from rocminfra.planning.disk.mounting import Step
 from rocminfra.planning.disk.observation import Device
@@ -52,16 +53,12 @@ class Format:
 class Refuse:
     """Nothing may be done.
 
-    + what: the object and what is wrong with it
-    + evidence: what was seen, a line each
-    + next_command: what the operator can do
+    + failure: the object and what is wrong with it, what was seen, what the operator can do
     + device: the disk it is about, or None when none was found
     + token: the token that would permit wiping it, or None where no token can
     """
 
-    what: str
-    evidence: tuple[str, ...]
-    next_command: str
+    failure: Failure
     device: Device | None = None
     token: str | None = None
 

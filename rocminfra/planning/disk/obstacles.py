@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.planning.disk.arguments import DEVICE, EXPECTED_SIZE, LABEL, MOUNT_POINT
 from rocminfra.planning.disk.choice import SMALLEST, mounts_of, size_problem, system_use, uses
 from rocminfra.planning.disk.decision import Refuse
 from rocminfra.planning.disk.mounting import fstab_lines, fstab_uuid, mounts_at
@@ -32,9 +34,12 @@ def label_problem(desired: Desired) -> Refuse | None:
     if _LABEL.fullmatch(desired.label):
         return None
     return Refuse(
-        f"{desired.label!r} cannot be the label of the scratch disk",
-        ("an XFS label has at most 12 bytes; here letters, digits, dots, dashes and _",),
-        "set storage.label to another one, such as rocm-models",
+        Failure(
+            ExitCode.REFUSED,
+            f"{desired.label!r} cannot be the label of the scratch disk",
+            ("an XFS label has at most 12 bytes; here letters, digits, dots, dashes and _",),
+            Do("set ", LABEL, " to another one, such as rocm-models"),
+        )
     )
 
 
@@ -43,24 +48,36 @@ def mount_point_problem(observed: Observed, desired: Desired) -> Refuse | None:
     path = desired.mount_point
     if place.real != path:
         return Refuse(
-            f"mount point {path} is a symbolic link, or lies behind one",
-            (f"it leads to {place.real}",),
-            f"set storage.mount_point to {place.real}, or remove the link",
+            Failure(
+                ExitCode.REFUSED,
+                f"mount point {path} is a symbolic link, or lies behind one",
+                (f"it leads to {place.real}",),
+                Do("set ", MOUNT_POINT, f" to {place.real}, or remove the link"),
+            )
         )
     if not place.exists:
         return None
     if not place.folder:
         return Refuse(
-            f"mount point {path} is not a directory",
-            ("it exists as something else",),
-            f"move it away: mv {path} {path}.old",
+            Failure(
+                ExitCode.REFUSED,
+                f"mount point {path} is not a directory",
+                ("it exists as something else",),
+                Do(f"move it away: mv {path} {path}.old"),
+            )
         )
     if place.count and not mounts_at(observed, path):
         names = ", ".join(place.names)
         return Refuse(
-            f"mount point {path} holds {place.count} entries on the disk below it",
-            (f"first entries: {names}", "mounting over them would hide them and keep their space"),
-            f"move them away: mv {path} {path}.old",
+            Failure(
+                ExitCode.REFUSED,
+                f"mount point {path} holds {place.count} entries on the disk below it",
+                (
+                    f"first entries: {names}",
+                    "mounting over them would hide them and keep their space",
+                ),
+                Do(f"move them away: mv {path} {path}.old"),
+            )
         )
     return None
 
@@ -71,33 +88,54 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
         named = _named_by(observed, line)
         if line.target != desired.mount_point and line.source in ours:
             return Refuse(
-                f"/etc/fstab mounts {line.source} both at {line.target} and at "
-                f"{desired.mount_point}",
-                (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
-                "remove one of the two lines from /etc/fstab",
+                Failure(
+                    ExitCode.REFUSED,
+                    f"/etc/fstab mounts {line.source} both at {line.target} and at "
+                    f"{desired.mount_point}",
+                    (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
+                    Do("remove one of the two lines from /etc/fstab"),
+                ),
                 device,
             )
         if line.target != desired.mount_point and device in named:
             return Refuse(
-                f"/etc/fstab gives {device.path} to {line.target}, not to {desired.mount_point}",
-                (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
-                f"remove that line from /etc/fstab, or set storage.mount_point to {line.target}",
+                Failure(
+                    ExitCode.REFUSED,
+                    f"/etc/fstab gives {device.path} to {line.target}, "
+                    f"not to {desired.mount_point}",
+                    (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
+                    Do(
+                        "remove that line from /etc/fstab, or set ",
+                        MOUNT_POINT,
+                        f" to {line.target}",
+                    ),
+                ),
                 device,
             )
         if line.target == desired.mount_point and named and device not in named:
             return Refuse(
-                f"/etc/fstab gives {desired.mount_point} to {named[0].path}, not to {device.path}",
-                (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
-                f"set storage.device to {named[0].path}, or remove that line from /etc/fstab",
+                Failure(
+                    ExitCode.REFUSED,
+                    f"/etc/fstab gives {desired.mount_point} to {named[0].path}, "
+                    f"not to {device.path}",
+                    (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
+                    Do("set ", DEVICE, f" to {named[0].path}, or remove that line from /etc/fstab"),
+                ),
                 device,
             )
         strange = device not in named and not _replaceable(line, desired.label)
         if line.target == desired.mount_point and strange:
             return Refuse(
-                f"/etc/fstab mounts something else at {desired.mount_point}",
-                (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
-                "remove that line from /etc/fstab if nobody needs it, or set storage.mount_point "
-                "to another folder",
+                Failure(
+                    ExitCode.REFUSED,
+                    f"/etc/fstab mounts something else at {desired.mount_point}",
+                    (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
+                    Do(
+                        "remove that line from /etc/fstab if nobody needs it, or set ",
+                        MOUNT_POINT,
+                        " to another folder",
+                    ),
+                ),
                 device,
             )
     return None
@@ -118,41 +156,76 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
     if device.parent is not None and disk is device:
         problems += (f"the disk that {device.path} is on is not known",)
     if problems:
-        return Refuse(f"{device.path} is not understood", problems, "lsblk on the host", device)
+        return Refuse(
+            Failure(
+                ExitCode.REFUSED,
+                f"{device.path} is not understood",
+                problems,
+                Do("lsblk on the host"),
+            ),
+            device,
+        )
     for member in (device, disk):
         if member.kind not in _KINDS and not member.kind.startswith("raid"):
             what = f"{member.path} is of kind {member.kind}"
-            return Refuse(what, (), "set storage.device to a disk", device)
+            return Refuse(
+                Failure(
+                    ExitCode.REFUSED,
+                    what,
+                    (),
+                    Do("set ", DEVICE, " to a disk"),
+                ),
+                device,
+            )
     system = system_use(observed, device)
     if system is not None:
         return Refuse(
-            f"{device.path} belongs to the running system",
-            (system,),
-            "set storage.device to another disk",
+            Failure(
+                ExitCode.REFUSED,
+                f"{device.path} belongs to the running system",
+                (system,),
+                Do("set ", DEVICE, " to another disk"),
+            ),
             device,
         )
     used = uses(observed, device)
     if used:
         mounts = mounts_of(observed, device)
         free = f"umount {mounts[0].target}" if mounts else "stop what uses it"
-        return Refuse(f"{device.path} is in use", used, f"{free}, then run this again", device)
+        return Refuse(
+            Failure(
+                ExitCode.REFUSED,
+                f"{device.path} is in use",
+                used,
+                Again(f"{free}, then"),
+            ),
+            device,
+        )
     for member in family:
         if member.read_only:
             free = f"blockdev --setrw {member.path}, if that is right"
-            return Refuse(f"{member.path} is read-only", (), free, device)
+            return Refuse(
+                Failure(ExitCode.REFUSED, f"{member.path} is read-only", (), Do(free)), device
+            )
     if device.size < SMALLEST:
         return Refuse(
-            f"{device.path} is too small for XFS",
-            (f"it has {device.size} bytes, and mkfs.xfs needs {SMALLEST}",),
-            "set storage.device to a larger disk",
+            Failure(
+                ExitCode.REFUSED,
+                f"{device.path} is too small for XFS",
+                (f"it has {device.size} bytes, and mkfs.xfs needs {SMALLEST}",),
+                Do("set ", DEVICE, " to a larger disk"),
+            ),
             device,
         )
     size = size_problem(device, desired)
     if size is not None:
         return Refuse(
-            f"{device.path} has the wrong size",
-            (size,),
-            "set storage.expected_size_gib, or storage.device, to what is right",
+            Failure(
+                ExitCode.REFUSED,
+                f"{device.path} has the wrong size",
+                (size,),
+                Do("set ", EXPECTED_SIZE, ", or ", DEVICE, ", to what is right"),
+            ),
             device,
         )
     failed = tuple(
@@ -163,9 +236,12 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
     )
     if failed:
         return Refuse(
-            f"what {device.path} holds is unknown",
-            failed,
-            "repair what is named above, then run this again; no token permits wiping it",
+            Failure(
+                ExitCode.REFUSED,
+                f"what {device.path} holds is unknown",
+                failed,
+                Again("repair what is named above (no token permits wiping it), then"),
+            ),
             device,
         )
     return None
@@ -198,9 +274,12 @@ def twin_problem(observed: Observed, device: Device) -> Refuse | None:
     if not twins:
         return None
     return Refuse(
-        f"{device.path} cannot be told apart from another disk",
-        tuple(twins),
-        "lsblk -o +SERIAL,WWN,UUID on the host; detach the copy, or free one of the two",
+        Failure(
+            ExitCode.REFUSED,
+            f"{device.path} cannot be told apart from another disk",
+            tuple(twins),
+            Do("lsblk -o +SERIAL,WWN,UUID on the host; detach the copy, or free one of the two"),
+        ),
         device,
     )
 
@@ -226,10 +305,17 @@ def uuid_problem(observed: Observed, desired: Desired, device: Device, uuid: str
     if not holders:
         return None
     return Refuse(
-        f"{device.path} would get UUID {uuid}, which another disk has or may have",
-        holders,
-        "lsblk -o +UUID on the host; set storage.device to the disk that is meant, or remove the "
-        f"line for {desired.mount_point} from /etc/fstab",
+        Failure(
+            ExitCode.REFUSED,
+            f"{device.path} would get UUID {uuid}, which another disk has or may have",
+            holders,
+            Do(
+                "lsblk -o +UUID on the host; set ",
+                DEVICE,
+                " to the disk that is meant, or remove the "
+                f"line for {desired.mount_point} from /etc/fstab",
+            ),
+        ),
         device,
     )
 

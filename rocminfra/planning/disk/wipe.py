@@ -29,12 +29,12 @@ def unused(given: tuple[str, ...], host: str, device: Device) -> tuple[str, ...]
     return (f"wipe token {token} is not used: {device.path} holds the scratch file system",)
 
 
-def misfits(given: tuple[str, ...], host: str, device: Device) -> tuple[str, ...]:
+def mismatches(given: tuple[str, ...], host: str, device: Device) -> tuple[str, ...]:
     """Why none of the given tokens fits, one text each."""
-    return tuple(_misfit(token, host, device) for token in given)
+    return tuple(_mismatch(token, host, device) for token in given)
 
 
-def _misfit(token: str, host: str, device: Device) -> str:
+def _mismatch(token: str, host: str, device: Device) -> str:
     if not token.startswith(f"{host}:"):
         return f"wipe token {token!r} is for another host than {host}"
     rest = token.removeprefix(f"{host}:")

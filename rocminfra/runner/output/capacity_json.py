@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from rocminfra import __version__
+from rocminfra.failure import Argument, ExitCode
 from rocminfra.planning.capacity.alternatives import Alternative
 from rocminfra.planning.capacity.answer import CapacityPlan, Pages
 from rocminfra.planning.capacity.capacity import Capacity
 from rocminfra.planning.capacity.remedies import Remedy
-from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.runner.output.run_json import SCHEMA_VERSION
+from rocminfra.settings.argument_names import SETTING_OF
 
 
 def capacity_document(plan: CapacityPlan, code: ExitCode) -> dict[str, Any]:
@@ -104,8 +105,15 @@ def _pages(pages: Pages) -> dict[str, Any]:
     }
 
 
+def setting_of(remedy: Remedy) -> str | None:
+    """The setting that a remedy changes, such as ``vllm.max_model_len=8192``."""
+    if remedy.argument is None:
+        return None
+    return f"{SETTING_OF[Argument('capacity', remedy.argument)]}={remedy.value}"
+
+
 def _remedy(remedy: Remedy) -> dict[str, Any]:
-    return {"words": remedy.words, "setting": remedy.setting}
+    return {"words": remedy.words, "setting": setting_of(remedy)}
 
 
 def _alternative(other: Alternative) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rocminfra.planning.capacity.alternatives import Alternative
 from rocminfra.planning.capacity.answer import CapacityPlan
 from rocminfra.planning.capacity.capacity import Capacity
+from rocminfra.runner.output.capacity_json import setting_of
 from rocminfra.runner.output.run_text import aligned
 
 GIB = 1024**3
@@ -45,7 +46,7 @@ def capacity_lines(plan: CapacityPlan) -> list[str]:
     if plan.remedies:
         lines += ["", "it would fit with:"]
         lines += [
-            f"  {remedy.words}" + (f"   ({remedy.setting})" if remedy.setting else "")
+            f"  {remedy.words}" + (f"   ({setting})" if (setting := setting_of(remedy)) else "")
             for remedy in plan.remedies
         ]
     return lines

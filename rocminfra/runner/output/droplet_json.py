@@ -11,8 +11,7 @@ from rocminfra.droplets.cloud import Cloud
 from rocminfra.droplets.known import Known
 from rocminfra.droplets.offer import Offer
 from rocminfra.droplets.records import Image, Size
-from rocminfra.failure import Failure
-from rocminfra.runner.output.droplet_text import next_step
+from rocminfra.failure import Failure, again_words, next_words
 
 SCHEMA_VERSION = 1
 
@@ -95,12 +94,13 @@ def offer_data(offer: Offer) -> dict[str, Any]:
 
 def failure_data(failure: Failure) -> dict[str, Any]:
     """Why a command ended."""
+    step = failure.next
     return {
         "code": int(failure.kind),
         "kind": failure.kind.name.lower(),
         "what": failure.what,
         "why": list(failure.why),
-        "next_command": next_step(failure),
+        "next_command": None if step is None else next_words(step, again_words),
     }
 
 

@@ -10,28 +10,12 @@ from rocminfra.droplets.clock import iso, lasting
 from rocminfra.droplets.known import Known
 from rocminfra.droplets.offer import LEAST_HOURS, Offer
 from rocminfra.droplets.records import Account, Image, Size
-from rocminfra.failure import Again, Failure
 
 
 def say(line: str) -> None:
     """A line on stderr; a terminal that was closed meanwhile must not keep a droplet alive."""
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)
-
-
-def failure_lines(failure: Failure) -> list[str]:
-    """A failure, the important line last."""
-    return [*(f"    {line}" for line in failure.why), failure.what, *_next(failure)]
-
-
-def next_step(failure: Failure) -> str | None:
-    """What to do about a failure, as one line."""
-    if failure.next is None:
-        return None
-    if isinstance(failure.next, Again):
-        first = f"{failure.next.first}, then " if failure.next.first else ""
-        return f"{first}run this again"
-    return failure.next.text
 
 
 def size_lines(sizes: Sequence[Size]) -> list[str]:
@@ -101,11 +85,6 @@ def _until(until: float | None, now: float) -> str:
     if until is None:
         return "for ever: no expiry tag"
     return f"{iso(until)}, {'over' if until <= now else lasting(until - now)}"
-
-
-def _next(failure: Failure) -> list[str]:
-    step = next_step(failure)
-    return [] if step is None else [f"next: {step}"]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

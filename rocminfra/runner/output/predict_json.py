@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rocminfra import __version__
+from rocminfra.failure import ExitCode
 from rocminfra.planning.cost import usd_per_million_tokens
 from rocminfra.planning.engine.latency import LatencyConstants
 from rocminfra.planning.model.spec import ModelSpec
@@ -14,7 +15,6 @@ from rocminfra.planning.prediction.grid import Outcome
 from rocminfra.planning.prediction.predict import PredictedPoint
 from rocminfra.planning.prediction.published import Comparison
 from rocminfra.planning.prediction.sensitivity import Effect
-from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.runner.output.run_json import SCHEMA_VERSION
 
 

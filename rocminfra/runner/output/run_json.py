@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rocminfra import __version__
+from rocminfra.failure import ExitCode, FailedError, Failure, again_words, most_severe, next_words
 from rocminfra.report.table import Row, Table, read_table
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode, most_severe
-from rocminfra.runner.run.results import FailureResult, HostResult, OperationResult, RunResult
+from rocminfra.runner.run.results import HostResult, OperationResult, RunResult
 from rocminfra.runner.run.status_results import HostStatus
+from rocminfra.settings.argument_names import SETTING_OF
 
 SCHEMA_VERSION = 1
 
@@ -62,11 +62,11 @@ def tables(result: RunResult) -> list[Table]:
     return found
 
 
-def status_document(hosts: tuple[HostStatus, ...], error: FailureResult | None) -> dict[str, Any]:
+def status_document(hosts: tuple[HostStatus, ...], error: Failure | None) -> dict[str, Any]:
     """The status as ``schemas/status.json`` publishes it."""
     codes = [host.code for host in hosts]
     if error is not None:
-        codes.append(error.code)
+        codes.append(error.kind)
     return {
         "schema": SCHEMA_VERSION,
         "rocminfra": __version__,
@@ -87,7 +87,7 @@ def status_document(hosts: tuple[HostStatus, ...], error: FailureResult | None) 
     }
 
 
-def init_document(folder: str, files: Sequence[Path], error: CommandError | None) -> dict[str, Any]:
+def init_document(folder: str, files: Sequence[Path], error: FailedError | None) -> dict[str, Any]:
     """What was laid out: nothing when there is an error."""
     if error is not None:
         return {**error_document("init", error), "folder": folder, "files": []}
@@ -102,31 +102,27 @@ def init_document(folder: str, files: Sequence[Path], error: CommandError | None
     }
 
 
-def failure_document(failure: FailureResult) -> dict[str, Any]:
+def failure_document(failure: Failure) -> dict[str, Any]:
     """Why a host's run, or a command, ended."""
     return {
-        "code": int(failure.code),
-        "kind": failure.code.name.lower(),
+        "code": int(failure.kind),
+        "kind": failure.kind.name.lower(),
         "what": failure.what,
         "why": list(failure.why),
-        "next_command": failure.next_command,
+        "next_command": None
+        if failure.next is None
+        else next_words(failure.next, again_words, SETTING_OF),
     }
 
 
-def error_document(verb: str, error: CommandError) -> dict[str, Any]:
+def error_document(verb: str, error: FailedError) -> dict[str, Any]:
     """A verb that could not answer at all."""
     return {
         "schema": SCHEMA_VERSION,
         "rocminfra": __version__,
         "verb": verb,
-        "code": int(error.code),
-        "error": {
-            "code": int(error.code),
-            "kind": error.code.name.lower(),
-            "what": error.what,
-            "why": list(error.why),
-            "next_command": error.next_command,
-        },
+        "code": int(error.failure.kind),
+        "error": failure_document(error.failure),
     }
 
 

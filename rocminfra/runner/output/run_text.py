@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
+from rocminfra.failure import Failure, lines
 from rocminfra.runner.run.results import (
-    FailureResult,
     HostResult,
     HostState,
     OperationResult,
@@ -116,14 +116,15 @@ def print_failures(hosts: Iterable[HostResult]) -> None:
             print_failure(failure, prefix)
 
 
-def print_failure(failure: FailureResult, prefix: str = "") -> None:
+def print_failure(failure: Failure, prefix: str = "") -> None:
     """One failure, the important lines last."""
     message("")
-    for line in failure.why:
-        message(f"    {line}")
-    message(f"{prefix}{failure.what}", "red")
-    if failure.next_command is not None:
-        message(f"next: {failure.next_command}")
+    *others, what, following = lines(failure) if failure.next is not None else [*lines(failure), ""]
+    for line in others:
+        message(line)
+    message(f"{prefix}{what}", "red")
+    if following:
+        message(following)
 
 
 def aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -22,7 +22,8 @@ from pyinfra.context import ctx_config, ctx_host, ctx_state
 from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.util import exec_file
 
-from rocminfra.operations.host_failures import Failure, FailureKind, record
+from rocminfra.failure import ExitCode, Failure
+from rocminfra.operations.host_failures import record
 from rocminfra.operations.host_settings import InvalidSettings
 
 KEEPALIVE_S = 15
@@ -147,17 +148,17 @@ def _failure(error: Exception) -> Failure | None:
     """The failure that an exception stands for; None when pyinfra's log says it better."""
     if isinstance(error, InvalidSettings):
         lines = tuple(str(problem) for problem in error.problems)
-        return Failure(FailureKind.SETTINGS, "the settings cannot be used", lines)
+        return Failure(ExitCode.SETTINGS, "the settings cannot be used", lines)
     if isinstance(error, UnexpectedExternalError):
         what = f"{error.filename}: {_described(error.exception)}"
-        return Failure(FailureKind.UNEXPECTED, what)
+        return Failure(ExitCode.UNEXPECTED, what)
     if isinstance(error, CONNECTION_LOST):
-        return Failure(FailureKind.UNREACHABLE, f"the connection was lost: {_described(error)}")
+        return Failure(ExitCode.UNREACHABLE, f"the connection was lost: {_described(error)}")
     if isinstance(error, PyinfraError):
         if "No hosts remaining" in str(error):
             return None
-        return Failure(FailureKind.UNEXPECTED, _described(error))
-    return Failure(FailureKind.UNEXPECTED, _described(error), _origin(error))
+        return Failure(ExitCode.UNEXPECTED, _described(error))
+    return Failure(ExitCode.UNEXPECTED, _described(error), _origin(error))
 
 
 def _described(error: BaseException) -> str:

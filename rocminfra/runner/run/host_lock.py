@@ -21,10 +21,11 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.connectors.local import LocalConnector
 
+from rocminfra.failure import Do, ExitCode, Failure
 from rocminfra.host.programs import source
 from rocminfra.host.sent import run_lock
 from rocminfra.host_paths import RUN_LOCK
-from rocminfra.operations.host_failures import Failure, FailureKind, record
+from rocminfra.operations.host_failures import record
 from rocminfra.runner.run.execution import CONNECTION_LOST, on_each
 
 TIMEOUT_S = 30
@@ -67,7 +68,7 @@ class HostLock:
         succeeded, output, errors = _run(state, host, "take", self.path, request)
         if not succeeded:
             what = f"the lock {self.path} could not be taken"
-            record(host, Failure(FailureKind.UNEXPECTED, what, tuple(errors.splitlines())))
+            record(host, Failure(ExitCode.UNEXPECTED, what, tuple(errors.splitlines())))
             return False
         answer = json.loads(output)
         holder = answer["holder"]
@@ -100,10 +101,10 @@ def needs_lock(host: Host) -> bool:
 def _locked(host: Host, holder: dict[str, Any]) -> Failure:
     pid = holder.get("pid")
     return Failure(
-        FailureKind.LOCKED,
+        ExitCode.LOCKED,
         f"{host.name} is locked by another run",
         (_described(holder),),
-        f"wait for it; or end its connection, on {host.name}: kill {shlex.quote(str(pid))}",
+        Do(f"wait for it; or end its connection, on {host.name}: kill {shlex.quote(str(pid))}"),
     )
 
 

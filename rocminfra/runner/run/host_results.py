@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,27 +10,21 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State, StateOperationMeta
 from pyinfra.connectors.ssh import SSHConnector
 
+from rocminfra.failure import Again, Do, ExitCode, Failure, next_words
 from rocminfra.operations.bench import results_folder
-from rocminfra.operations.host_failures import Failure, failures
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.operations.host_failures import failures
 from rocminfra.runner.run.host_log import HostLog
 from rocminfra.runner.run.redaction import Redaction
 from rocminfra.runner.run.results import (
-    FailureResult,
     HostResult,
     HostState,
     OperationResult,
     Outcome,
 )
+from rocminfra.settings.argument_names import SETTING_OF
 
 # An operation without a name is called by its arguments, and those may be whole files.
 NAME_LIMIT = 100
-
-# How operations name an option that pyinfra and the runner spell differently.
-_BOTH_OPTIONS = re.compile(r"--data wipe=\S+ \(rocminfra: (?P<ours>--wipe [^()]+)\)")
-
-# How operations refer to the command that ran them: "the same command with --data …".
-SAME_COMMAND = "the same command with"
 
 
 def host_results(
@@ -42,7 +35,7 @@ def host_results(
     refused: Mapping[str, Exception],
     seconds: Mapping[tuple[str, str], float],
     redact: Redaction,
-    again: Callable[[str], str],
+    again: Callable[[str, Again], str],
 ) -> tuple[HostResult, ...]:
     """One result a host.
 
@@ -81,7 +74,7 @@ class _Collector:
         log: HostLog,
         seconds: Mapping[tuple[str, str], float],
         redact: Redaction,
-        again: Callable[[str], str],
+        again: Callable[[str, Again], str],
     ) -> None:
         self.state = state
         self.log = log
@@ -90,16 +83,16 @@ class _Collector:
         self._again = again
         self.order: list[str] = state.get_op_order()  # type: ignore[no-untyped-call]
 
-    def again(self, host: str) -> str:
+    def again(self, host: Host, step: Again) -> str:
         """The command line that repeats the run for one host, without secrets."""
-        return self.redact.text(self._again(host))
+        return self.redact.text(self._again(host.name, step))
 
     def unreachable(self, host: Host, error: Exception) -> HostResult:
-        failure = FailureResult(
+        failure = Failure(
             ExitCode.UNREACHABLE,
             f"{host.name} cannot be reached",
             (self.redact.text(str(error)),),
-            _login_command(host),
+            _login(host),
         )
         return HostResult(host.name, HostState.UNREACHABLE, (), (failure,))
 
@@ -148,36 +141,30 @@ class _Collector:
         conditional = bool(data.global_arguments["_if"])
         return OperationResult(name, Outcome.CONDITIONAL if conditional else Outcome.PENDING)
 
-    def _recorded(self, host: Host, failure: Failure) -> FailureResult:
-        return FailureResult(
-            ExitCode(failure.kind.value),
-            self.redact.text(failure.what),
-            self.redact.lines(failure.why),
-            self._next(host, failure.next_command),
+    def _recorded(self, host: Host, failure: Failure) -> Failure:
+        """A failure with its next step as a whole command: operations cannot know it, we do."""
+        following = None
+        if failure.next is not None:
+            words = next_words(failure.next, lambda step, _: self.again(host, step), SETTING_OF)
+            following = Do(self.redact.text(words))
+        return Failure(
+            failure.kind, self.redact.text(failure.what), self.redact.lines(failure.why), following
         )
 
-    def _next(self, host: Host, command: str | None) -> str | None:
-        """What an operation says to run next; it cannot know the command line, we do."""
-        if command is None:
-            return None
-        again = self.again(host.name)
-        command = _BOTH_OPTIONS.sub(lambda match: f"{again} {match['ours']}", command)
-        return self.redact.text(command.replace(SAME_COMMAND, again))
-
-    def _operation_failure(self, host: Host, operation: OperationResult) -> FailureResult:
+    def _operation_failure(self, host: Host, operation: OperationResult) -> Failure:
         said = operation.stderr or self.redact.lines(self.log.errors(host.name))
         if _is_disconnected(host):
             what = f"{host.name}: the connection was lost during operation '{operation.name}'"
-            return FailureResult(ExitCode.UNREACHABLE, what, said, self.again(host.name))
+            return Failure(ExitCode.UNREACHABLE, what, said, Do(self.again(host, Again())))
         what = f"{host.name}: operation '{operation.name}' failed"
-        return FailureResult(ExitCode.UNEXPECTED, what, said, f"{self.again(host.name)} -v")
+        return Failure(ExitCode.UNEXPECTED, what, said, Do(self.again(host, Again(verbose=True))))
 
-    def _unexplained(self, host: Host) -> FailureResult:
-        return FailureResult(
+    def _unexplained(self, host: Host) -> Failure:
+        return Failure(
             ExitCode.UNEXPECTED,
             f"{host.name}: the run ended early",
             self.redact.lines(self.log.errors(host.name)) or ("pyinfra gave no reason",),
-            f"{self.again(host.name)} -v",
+            Do(self.again(host, Again(verbose=True))),
         )
 
 
@@ -188,6 +175,11 @@ def _is_disconnected(host: Host) -> bool:
         return False
     transport = connector.client.get_transport()
     return transport is None or not transport.is_active()
+
+
+def _login(host: Host) -> Do | None:
+    command = _login_command(host)
+    return None if command is None else Do(command)
 
 
 def _login_command(host: Host) -> str | None:

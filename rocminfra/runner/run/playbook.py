@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from rocminfra.failure import Again, Do, ExitCode, FailedError
 from rocminfra.playbook_files import playbook_root
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
-from rocminfra.runner.run.results import FailureResult, HostResult, RunResult
+from rocminfra.runner.run.results import HostResult, RunResult
 from rocminfra.runner.run.session import Progress, Request, Session
 from rocminfra.runner.run.targets import inventory_argument, parse_data
+from rocminfra.settings.argument_names import SETTING_OF
 from rocminfra.settings.secret_names import shown_item
-
-# How tasks/benchmark.py names the operation that runs detached on the host.
-_RUN = re.compile(r"Benchmark .*\brun (\d{8}T\d{6}Z)")
 
 # What a verb runs when no files are named.
 FILES = {
@@ -64,6 +60,28 @@ class Options:
             words += ["--data", shown_item(item)]
         return shlex.join([*words, *self.files])
 
+    def again(self, verb: str, host: str | None, step: Again) -> str:
+        """The command line that does ``verb`` again, as a failure asks for it.
+
+        + host: limits it to this host
+        + step: what it adds; a benchmark is resumed by the verb ``bench``, whatever began it
+        """
+        options = self
+        if step.resume is not None or step.new_run:
+            others = [item for item in self.data if not item.startswith("bench.run=")]
+            options = dataclasses.replace(self, data=tuple(others), files=())
+            verb = "bench"
+        words = [options.command(verb, host)]
+        for argument, value in step.arguments:
+            words += ["--data", shlex.quote(f"{SETTING_OF[argument]}={value}")]
+        if step.wipe is not None:
+            words += ["--wipe", shlex.quote(step.wipe)]
+        if step.resume is not None:
+            words += ["--resume", step.resume]
+        if step.verbose and not self.verbosity:
+            words.append("-v")
+        return " ".join(words)
+
     def summary(self, verb: str) -> str:
         """What ``verb`` does, for others who find a host locked: no inventory and no data."""
         limits = [word for limit in self.limit for word in ("--limit", limit)]
@@ -89,13 +107,13 @@ def run(
     + confirm: asked before anything changes, after the changes have been detected; without it
       operations run at once
 
-    Never raises for what goes wrong on hosts; raises :class:`CommandError` when there is nothing
+    Never raises for what goes wrong on hosts; raises :class:`FailedError` when there is nothing
     to run.
     """
     folder, paths = playbook_files(options.files or FILES[verb])
     request = Request(
         command=options.summary(verb),
-        again=partial(options.command, verb),
+        again=partial(options.again, verb),
         inventory=inventory_argument(options.inventory),
         folder=folder,
         limit=options.limit,
@@ -118,7 +136,7 @@ def run(
                 result,
                 hosts=session.results(),
                 interrupted=True,
-                resume=_benchmark_under_way(session.under_way()),
+                resume=session.benchmark(),
             )
         return dataclasses.replace(result, hosts=session.results())
 
@@ -147,8 +165,8 @@ def playbook_files(files: Sequence[str]) -> tuple[Path, list[Path]]:
         try:
             folder = playbook_root()
         except FileNotFoundError as error:
-            raise CommandError(
-                ExitCode.SETTINGS, str(error), next_command="rocminfra init DIR"
+            raise FailedError(
+                ExitCode.SETTINGS, str(error), next=Do("rocminfra init DIR")
             ) from None
     paths = [folder / file for file in files]
     for path in paths:
@@ -156,10 +174,8 @@ def playbook_files(files: Sequence[str]) -> tuple[Path, list[Path]]:
             shipped = ", ".join(
                 ["deploy.py", *sorted(f"tasks/{p.name}" for p in (folder / "tasks").glob("*.py"))]
             )
-            raise CommandError(
-                ExitCode.SETTINGS,
-                f"there is no playbook file {path}",
-                (f"there are: {shipped}",),
+            raise FailedError(
+                ExitCode.SETTINGS, f"there is no playbook file {path}", (f"there are: {shipped}",)
             )
     return folder, paths
 
@@ -174,16 +190,7 @@ def failed(result: RunResult) -> tuple[HostResult, ...]:
     return tuple(host for host in result.hosts if host.failed)
 
 
-def error_result(verb: str, error: CommandError) -> RunResult:
+def error_result(verb: str, error: FailedError) -> RunResult:
     """A run that ended before it reached a host."""
-    failure = FailureResult(error.code, error.what, error.why, error.next_command)
+    failure = error.failure
     return RunResult(verb, "", (), error=failure)
-
-
-def _benchmark_under_way(operations: Sequence[str]) -> str | None:
-    """The run that an interrupted benchmark operation has in its name."""
-    for name in operations:
-        match = _RUN.search(name)
-        if match is not None:
-            return match[1]
-    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from rocminfra.runner.exit_codes import ExitCode, most_severe
+from rocminfra.failure import ExitCode, Failure, most_severe
 
 
 class Outcome(Enum):
@@ -45,22 +45,6 @@ class OperationResult:
 
 
 @dataclass(frozen=True)
-class FailureResult:
-    """Why a host's run, or a whole command, ended.
-
-    + code: exit code of this class of failure
-    + what: what is wrong, one sentence
-    + why: the evidence, a line each
-    + next_command: exactly what to run next, or None
-    """
-
-    code: ExitCode
-    what: str
-    why: tuple[str, ...] = ()
-    next_command: str | None = None
-
-
-@dataclass(frozen=True)
 class HostResult:
     """One host's part of a run.
 
@@ -74,7 +58,7 @@ class HostResult:
     name: str
     state: HostState
     operations: tuple[OperationResult, ...] = ()
-    failures: tuple[FailureResult, ...] = ()
+    failures: tuple[Failure, ...] = ()
     results_folder: str | None = None
 
     def count(self, *outcomes: Outcome) -> int:
@@ -95,7 +79,7 @@ class HostResult:
     def code(self) -> ExitCode:
         """Exit code that this host alone would give."""
         if self.failures:
-            return most_severe(failure.code for failure in self.failures)
+            return most_severe(failure.kind for failure in self.failures)
         if self.state is HostState.UNREACHABLE:
             return ExitCode.UNREACHABLE
         return ExitCode.UNEXPECTED if self.state is HostState.FAILED else ExitCode.DONE
@@ -121,7 +105,7 @@ class RunResult:
     hosts: tuple[HostResult, ...] = ()
     interrupted: bool = False
     resume: str | None = None
-    error: FailureResult | None = None
+    error: Failure | None = None
     then: RunResult | None = None
 
     @property
@@ -131,12 +115,12 @@ class RunResult:
 
     @property
     def code(self) -> ExitCode:
-        """The run's exit code: the most severe of its hosts' (``exit_codes.SEVERITY``)."""
+        """The run's exit code: the most severe of its hosts' (``failure.SEVERITY``)."""
         codes = [host.code for host in self.hosts]
         if self.interrupted:
             codes.append(ExitCode.INTERRUPTED)
         if self.error is not None:
-            codes.append(self.error.code)
+            codes.append(self.error.kind)
         if self.then is not None:
             codes.append(self.then.code)
         return most_severe(codes)

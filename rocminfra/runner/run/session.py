@@ -20,6 +20,8 @@ from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 from pyinfra_cli.util import exec_file
 
+from rocminfra.failure import Again
+from rocminfra.operations.bench import run_under_way
 from rocminfra.operations.host_failures import keep_silent_at_exit
 from rocminfra.runner.run.execution import connect, execute, prepare
 from rocminfra.runner.run.host_lock import needs_lock, new_lock
@@ -38,7 +40,8 @@ class Request:
     """What to run, and where.
 
     + command: what is run, without data, for others who find the host locked
-    + again: the command line that repeats this run for one host, for failures to name
+    + again: the command line that repeats this run for one host, for failures to name; with what
+      their next step adds to it
     + inventory: file, or names with commas
     + folder: where the playbook's files include each other from
     + limit: host names, groups or patterns; empty for all
@@ -48,7 +51,7 @@ class Request:
     """
 
     command: str
-    again: Callable[[str], str]
+    again: Callable[[str, Again], str]
     inventory: str
     folder: Path
     limit: tuple[str, ...]
@@ -77,7 +80,7 @@ class Session:
     def __init__(self, request: Request, progress: Progress) -> None:
         """Load inventory and settings; nothing is connected yet.
 
-        Raises :class:`rocminfra.runner.errors.CommandError` when there is nothing to run.
+        Raises :class:`rocminfra.failure.FailedError` when there is nothing to run.
         """
         # Deploy files may include each other only when pyinfra believes to be in its own command.
         pyinfra.is_cli = True
@@ -149,11 +152,9 @@ class Session:
         finally:
             lock.free(self.state, locked)
 
-    def under_way(self) -> list[str]:
-        """Names of the operations that have begun on some host and not ended."""
-        return [
-            operation_name(self.state.get_op_meta(op_hash)) for _, op_hash in self._times.started
-        ]
+    def benchmark(self) -> str | None:
+        """Id of a benchmark run that has begun and goes on on the hosts without us."""
+        return next(filter(None, map(run_under_way, self.hosts)), None)
 
     def results(self) -> tuple[HostResult, ...]:
         """What became of every host so far."""

@@ -22,10 +22,10 @@ from rocminfra.settings import load_settings
 def read_status(
     options: Options, progress: Progress, parts: Mapping[str, Reader] = PARTS
 ) -> tuple[HostStatus, ...]:
-    """Ask every host; raises :class:`rocminfra.runner.errors.CommandError` for wrong options."""
+    """Ask every host; raises :class:`rocminfra.failure.FailedError` for wrong options."""
     request = Request(
         command=options.summary("status"),
-        again=partial(options.command, "status"),
+        again=partial(options.again, "status"),
         inventory=inventory_argument(options.inventory),
         folder=Path.cwd(),
         limit=options.limit,

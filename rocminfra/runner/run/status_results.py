@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rocminfra.runner.exit_codes import ExitCode, most_severe
-from rocminfra.runner.run.results import FailureResult
+from rocminfra.failure import ExitCode, Failure, most_severe
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,12 @@ class HostStatus:
 
     name: str
     parts: Mapping[str, Part] = field(default_factory=dict)
-    failures: tuple[FailureResult, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     @property
     def code(self) -> ExitCode:
         """NOT_READY when any part is not as it should be."""
         if self.failures:
-            return most_severe(failure.code for failure in self.failures)
+            return most_severe(failure.kind for failure in self.failures)
         good = bool(self.parts) and all(part.good for part in self.parts.values())
         return ExitCode.DONE if good else ExitCode.NOT_READY

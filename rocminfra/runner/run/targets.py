@@ -18,9 +18,9 @@ from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.inventory import make_inventory
 from pyinfra_cli.util import parse_cli_arg
 
+from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.playbook_files import playbook_root
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.settings import load_settings
 from rocminfra.settings.environment import HOSTS, HOSTS_FILE
 from rocminfra.settings.problems import Problem, SettingsError
@@ -47,16 +47,16 @@ def parse_data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
     for item in items:
         key, separator, value = item.partition("=")
         if not separator or not key:
-            raise CommandError(
+            raise FailedError(
                 ExitCode.SETTINGS,
                 f"--data {key}{'=' if separator else ''}: not KEY=VALUE",
-                next_command="--data vllm.max_num_seqs=32",
+                next=Do("--data vllm.max_num_seqs=32"),
             )
         if key in SECRET_KEYS:
-            raise CommandError(
+            raise FailedError(
                 ExitCode.SETTINGS,
                 f"--data {key}=…: a secret on a command line is read by every user of this machine",
-                next_command=_INSTEAD[key],
+                next=Do(_INSTEAD[key]),
             )
         data[key] = parse_cli_arg(value)
     if wipe:
@@ -76,19 +76,19 @@ def inventory_argument(given: str | None) -> str:
             return str(here)
         if os.environ.get(HOSTS) or os.environ.get(HOSTS_FILE):
             return str(playbook_root() / DEFAULT_INVENTORY)
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS,
             f"no hosts: there is no {DEFAULT_INVENTORY} here, and neither -i nor {HOSTS} is given",
-            next_command="rocminfra init my-hosts && cd my-hosts",
+            next=Do("rocminfra init my-hosts && cd my-hosts"),
         )
     if _is_file(given) or given.startswith("@") or "," in given:
         return given
     if given.endswith(".py") or "/" in given:
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS,
             f"there is no inventory file {given}",
             (f"looked for {Path(given).absolute()}",),
-            "rocminfra init DIR  # lays out inventory/ with a commented example",
+            Do("rocminfra init DIR  # lays out inventory/ with a commented example"),
         )
     # A single name or address; the comma keeps pyinfra from looking for a Python module.
     return f"{given},"
@@ -102,27 +102,22 @@ def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
             return Inventory((names, {}), override_data=dict(data))  # type: ignore[no-untyped-call]
         inventory: Inventory = make_inventory(argument, override_data=dict(data))
     except UnexpectedExternalError as error:
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS,
             f"inventory {argument}: {type(error.exception).__name__}: {error.exception}",
         ) from error.exception
     except (SyntaxError, UnicodeDecodeError, OSError, TypeError) as error:
         # pyinfra compiles the file, and judges what is in it, outside its own guard.
         what = f"inventory {argument}: {type(error).__name__}: {error}"
-        raise CommandError(ExitCode.SETTINGS, what) from error
-    except PyinfraError as error:
-        what, *more = str(error.args[0] if error.args else error).splitlines()
-        next_command = None
-        why = []
-        for line in more:
-            text = line.strip()
-            if text.startswith("next: "):
-                next_command = text.removeprefix("next: ")
-            else:
-                why.append(text)
-        raise CommandError(
-            ExitCode.SETTINGS, f"inventory {argument}: {what}", tuple(why), next_command
+        raise FailedError(ExitCode.SETTINGS, what) from error
+    except UnusableInventory as error:
+        failure = error.failure
+        raise FailedError(
+            failure.kind, f"inventory {argument}: {failure.what}", failure.why, failure.next
         ) from error
+    except PyinfraError as error:
+        what = str(error.args[0] if error.args else error)
+        raise FailedError(ExitCode.SETTINGS, f"inventory {argument}: {what}") from error
     return inventory
 
 
@@ -131,14 +126,14 @@ def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) ->
 
     + patterns: host names, groups or shell patterns; none means all hosts
 
-    Raises :class:`CommandError` when there are no hosts, or a pattern matches none.
+    Raises :class:`FailedError` when there are no hosts, or a pattern matches none.
     """
     hosts = list(inventory)
     if not hosts:
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS,
             f"inventory {argument} lists no hosts",
-            next_command="rocminfra lab up  # for practice droplets"
+            next=Do("rocminfra lab up  # for practice droplets")
             if Path(argument).name == "lab.py"
             else None,
         )
@@ -150,18 +145,18 @@ def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) ->
         if not matching:
             names = [host.name for host in hosts]
             groups = sorted(inventory.groups)
-            raise CommandError(
+            raise FailedError(
                 ExitCode.SETTINGS,
                 f"--limit {pattern} matches no host",
                 (f"hosts:  {', '.join(names)}", f"groups: {', '.join(groups)}"),
-                f"--limit {names[0]}",
+                Do(f"--limit {names[0]}"),
             )
         chosen.update(matching)
     return [host for host in hosts if host.name in chosen]
 
 
 def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
-    """Check every host's settings; raises :class:`CommandError` with all that is wrong."""
+    """Check every host's settings; raises :class:`FailedError` with all that is wrong."""
     found: dict[str, None] = {}
     for host in hosts:
         try:
@@ -170,7 +165,7 @@ def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
             for problem in error.problems:
                 found[_line(problem, host.name, data)] = None
     if found:
-        raise CommandError(ExitCode.SETTINGS, "the settings cannot be used", tuple(found))
+        raise FailedError(ExitCode.SETTINGS, "the settings cannot be used", tuple(found))
 
 
 def _is_file(argument: str) -> bool:

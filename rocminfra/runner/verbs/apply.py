@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.runner.verbs.options import files_argument, host_options, wipe_option
 from rocminfra.runner.verbs.shared import guarded, patch, report, run_bench
 
@@ -87,17 +86,17 @@ def _bench_after(options: Options, progress: Progress) -> RunResult:
 
     try:
         return run_bench(options, progress)
-    except CommandError as error:
+    except FailedError as error:
         return error_result("bench", error)
 
 
 def _ask_only_on_a_terminal(settled: bool) -> None:
     if settled or sys.stdin.isatty():
         return
-    raise CommandError(
+    raise FailedError(
         ExitCode.SETTINGS,
         "apply asks before it changes anything, and there is no terminal to ask on",
-        next_command="rocminfra apply --yes   # or first: rocminfra plan",
+        next=Do("rocminfra apply --yes   # or first: rocminfra plan"),
     )
 
 

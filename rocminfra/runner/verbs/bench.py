@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import ExitCode
 from rocminfra.runner.verbs.options import host_options
 from rocminfra.runner.verbs.shared import guarded, patch, report, run_bench
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.model_files import load_model
 from rocminfra.planning.capacity.answer import plan_capacity
 from rocminfra.planning.capacity.capacity import Serving
@@ -13,10 +14,8 @@ from rocminfra.planning.capacity.overhead import GIB, measured
 from rocminfra.planning.engine.gpus import GPUS
 from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.model.spec import UnknownModelError
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.runner.output import run_text
-from rocminfra.runner.output.capacity_json import capacity_document
+from rocminfra.runner.output.capacity_json import capacity_document, setting_of
 from rocminfra.runner.output.capacity_text import capacity_lines
 from rocminfra.runner.output.run_json import dump, error_document
 from rocminfra.runner.verbs.planning_options import Finite, gpu_option, model_option, page_size
@@ -86,11 +85,11 @@ def capacity(as_json: bool, **options: Any) -> ExitCode:
     """
     try:
         return _answer(as_json, options)
-    except CommandError as error:
+    except FailedError as error:
         if not as_json:
             raise
         print(dump(error_document("capacity", error)))
-        return error.code
+        return error.failure.kind
 
 
 def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
@@ -113,19 +112,19 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
             spec, gpu, serving, options["count"], (width, height), options["streams"]
         )
     except UnknownModelError as error:
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS,
             str(error),
-            next_command=f"rocminfra capacity --model FOLDER   # default: {REFERENCE_NAME}",
+            next=Do(f"rocminfra capacity --model FOLDER   # default: {REFERENCE_NAME}"),
         ) from None
     except ValueError as error:
-        raise CommandError(ExitCode.SETTINGS, str(error)) from None
+        raise FailedError(ExitCode.SETTINGS, str(error)) from None
     code = ExitCode.DONE if plan.chosen.fits else ExitCode.UNFIT
     if as_json:
         print(dump(capacity_document(plan, code)))
         return code
     for line in capacity_lines(plan):
         print(line)
-    if not plan.chosen.fits and plan.remedies and plan.remedies[0].setting is not None:
-        run_text.message(f"next: rocminfra apply --data {plan.remedies[0].setting}")
+    if not plan.chosen.fits and plan.remedies and (setting := setting_of(plan.remedies[0])):
+        run_text.message(f"next: rocminfra apply --data {setting}")
     return code

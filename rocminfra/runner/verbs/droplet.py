@@ -116,7 +116,7 @@ def ssh(endpoint: str | None, name: str, command: tuple[str, ...]) -> int:
     def work(cloud: Cloud) -> Answer:
         item = named(cloud, name)
         if item.droplet is None or item.droplet.address is None:
-            raise FailedError(
+            raise FailedError.of(
                 Failure(
                     ExitCode.UNREACHABLE,
                     f"droplet {item.label} has no address yet",
@@ -126,7 +126,7 @@ def ssh(endpoint: str | None, name: str, command: tuple[str, ...]) -> int:
         if item.entry is not None and item.entry.host_key is not None:
             logins.append(login_to(cloud, item.entry, item.droplet))
         else:
-            raise FailedError(_unpinned(item, item.droplet.address))
+            raise FailedError.of(_unpinned(item, item.droplet.address))
         return Answer()
 
     code = answering("droplet ssh", endpoint, False, work)
@@ -147,7 +147,7 @@ def destroy(names: tuple[str, ...], yes: bool, endpoint: str | None, as_json: bo
         found = [named(cloud, name) for name in dict.fromkeys(names)]
         for item in found:
             if not item.is_ours:
-                raise FailedError(_not_ours(item))
+                raise FailedError.of(_not_ours(item))
         labels = ", ".join(item.label for item in found)
         question = f"destroy {labels} with everything on it?"
         confirmed(question, yes, f"rocminfra droplet destroy {' '.join(names)}")

@@ -174,7 +174,7 @@ def _agreed(
     reaping.reap(cloud, reaping.doomed(cloud, expired=False))
     name = wanted.pop("name") or f"mi300x-{secrets.token_hex(3)}"
     if not _NAME.match(name):
-        raise FailedError(
+        raise FailedError.of(
             Failure(
                 ExitCode.SETTINGS,
                 f"'{name}' cannot be a droplet's name: small letters, digits and hyphens",
@@ -185,7 +185,7 @@ def _agreed(
     client = cloud.client
     chosen = offer(asked, client.sizes(), client.images(), client.ssh_keys(), _keys(identity))
     if isinstance(chosen, Failure):
-        raise FailedError(chosen)
+        raise FailedError.of(chosen)
     for line in offer_lines(chosen, cloud.account, client.access.host):
         say(line)
     confirmed(f"create it for up to ${chosen.usd:.2f}?", yes, command)

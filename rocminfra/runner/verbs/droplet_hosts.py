@@ -33,7 +33,7 @@ def written_by_operator(
     except SettingsError as error:
         why = tuple(str(problem) for problem in error.problems)
         what = f"the hosts file cannot be used: {path}"
-        raise FailedError(Failure(ExitCode.SETTINGS, what, why, Do(f"mend {path}"))) from None
+        raise FailedError.of(Failure(ExitCode.SETTINGS, what, why, Do(f"mend {path}"))) from None
     defaults, hosts = data.get("defaults"), data.get("hosts")
     own = hosts.get(name) if isinstance(hosts, dict) else None
     return (

@@ -14,9 +14,9 @@ import click
 from rocminfra.droplets.cloud import Cloud
 from rocminfra.droplets.interrupts import Interrupts
 from rocminfra.droplets.opening import open_cloud
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, ExitCode, FailedError, Failure, lines
 from rocminfra.runner.output.droplet_json import document, failure_data
-from rocminfra.runner.output.droplet_text import failure_lines, say
+from rocminfra.runner.output.droplet_text import say
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,7 +84,7 @@ def confirmed(question: str, yes: bool, command: str) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise FailedError(
+        raise FailedError.of(
             Failure(
                 ExitCode.SETTINGS,
                 "this costs money, and there is no terminal to ask on",
@@ -96,7 +96,7 @@ def confirmed(question: str, yes: bool, command: str) -> None:
 
 
 def _say(failure: Failure) -> None:
-    for line in failure_lines(failure):
+    for line in lines(failure):
         say(line)
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import ExitCode, FailedError
 
 
 @click.command()
@@ -21,7 +20,7 @@ def init(folder: Path, as_json: bool) -> ExitCode:
 
     try:
         laid_out = lay_out(folder)
-    except CommandError as error:
+    except FailedError as error:
         if as_json:
             print(dump(init_document(str(folder), (), error)))
         raise

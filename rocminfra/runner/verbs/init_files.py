@@ -5,29 +5,28 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.playbook_files import FilesInTheWay, LaidOut, lay_out
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
 
 SHOWN = 5
 
 
 def init(folder: Path) -> LaidOut:
-    """Lay the playbook out; raises :class:`CommandError` when files are in the way."""
+    """Lay the playbook out; raises :class:`FailedError` when files are in the way."""
     try:
         return lay_out(folder)
     except FilesInTheWay as error:
         files = [str(file) for file in error.files[:SHOWN]]
         if len(error.files) > SHOWN:
             files.append(f"… and {len(error.files) - SHOWN} more")
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS,
             f"{folder} already has files of these names; nothing was written",
             tuple(files),
-            f"rocminfra init {shlex.quote(str(folder))}-new",
+            Do(f"rocminfra init {shlex.quote(str(folder))}-new"),
         ) from None
     except OSError as error:
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS, f"cannot write to {folder}: {error.strerror}", (str(error),)
         ) from None
 

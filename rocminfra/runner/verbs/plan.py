@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import ExitCode
 from rocminfra.runner.verbs.options import files_argument, host_options, wipe_option
 from rocminfra.runner.verbs.shared import guarded, patch, print_json, say_failures
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.planning.engine.gpus import GPUS
 from rocminfra.planning.model.reference import REFERENCE_NAME
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
 
 model_option = click.option(
     "--model",
@@ -41,13 +40,13 @@ class Finite(click.FloatRange):
 
 
 def page_size(text: str) -> tuple[int, int]:
-    """Width and height of ``1700x2200``; raises :class:`CommandError` for anything else."""
+    """Width and height of ``1700x2200``; raises :class:`FailedError` for anything else."""
     match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text, re.ASCII)
     if match is None:
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS,
             f"--page is WIDTHxHEIGHT in pixels, not {text[:40]!r}",
-            next_command="rocminfra capacity --page 1700x2200",
+            next=Do("rocminfra capacity --page 1700x2200"),
         )
     return int(match[1]), int(match[2])
 

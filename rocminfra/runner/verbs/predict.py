@@ -11,7 +11,7 @@ from typing import Any
 import click
 import yaml
 
-from rocminfra.failure import Do, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.model_files import load_model
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.engine.latency import LatencyConstants
@@ -24,8 +24,6 @@ from rocminfra.planning.prediction.published import Comparison, compare, predict
 from rocminfra.planning.prediction.sensitivity import Effect, effects
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report.measured import read_measured
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
 from rocminfra.runner.output import run_text
 from rocminfra.runner.output.predict_json import predict_document
 from rocminfra.runner.output.predict_svg import Panel, prediction_svg
@@ -114,11 +112,11 @@ def predict(as_json: bool, **options: Any) -> ExitCode:
     """
     try:
         return _answer(as_json, options)
-    except CommandError as error:
+    except FailedError as error:
         if not as_json:
             raise
         print(dump(error_document("predict", error)))
-        return error.code
+        return error.failure.kind
 
 
 @dataclass
@@ -179,10 +177,10 @@ def _base(options: dict[str, Any]) -> Variant:
         )
         return variant_of(choices(options)[0], Variant(spec, serving=serving))
     except (UnknownModelError, PredictionUnsupportedError) as error:
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS,
             str(error),
-            next_command=f"rocminfra predict --model FOLDER   # default: {REFERENCE_NAME}",
+            next=Do(f"rocminfra predict --model FOLDER   # default: {REFERENCE_NAME}"),
         ) from None
 
 
@@ -191,7 +189,7 @@ def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
     try:
         found = [scenario(name, playbook_root() / "benchmarks") for name in names]
     except SettingsError as error:
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS,
             "the scenario cannot be used",
             tuple(str(problem) for problem in error.problems),
@@ -203,25 +201,21 @@ def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
     return outcomes
 
 
-def _no_prediction(outcome: Outcome) -> CommandError:
+def _no_prediction(outcome: Outcome) -> FailedError:
     error, choice = outcome.error or "", outcome.choice
     if not outcome.is_unfit:
-        return CommandError(ExitCode.SETTINGS, error)
+        return FailedError(ExitCode.SETTINGS, error)
     following = f"rocminfra capacity --gpu {choice.gpu} --count {choice.count}"
-    return CommandError(ExitCode.UNFIT, error, next_command=following)
+    return FailedError(ExitCode.UNFIT, error, next=Do(following))
 
 
 def _calibrated(variant: Variant, options: dict[str, Any]) -> tuple[Variant, Sequence[Comparison]]:
     try:
         found = calibrate(variant, read_measured(options["run"]))
-    except FailedError as error:
-        failure = error.failure
-        following = failure.next.text if isinstance(failure.next, Do) else None
-        raise CommandError(failure.kind, failure.what, failure.why, following) from None
     except DoesNotFitError as error:
-        raise CommandError(ExitCode.UNFIT, str(error)) from None
+        raise FailedError(ExitCode.UNFIT, str(error)) from None
     except (CalibrationError, ValueError) as error:
-        raise CommandError(
+        raise FailedError(
             ExitCode.SETTINGS, f"{options['run']} cannot calibrate the prediction", (str(error),)
         ) from None
     return found.variant, found.comparisons
@@ -240,7 +234,7 @@ def _refuse_another_check(variant: Variant, options: dict[str, Any]) -> None:
         )
     else:
         return
-    raise CommandError(ExitCode.SETTINGS, what, next_command="rocminfra predict --check")
+    raise FailedError(ExitCode.SETTINGS, what, next=Do("rocminfra predict --check"))
 
 
 def _check(answer: _Answer, with_sensitivity: bool) -> None:
@@ -256,7 +250,7 @@ def _check(answer: _Answer, with_sensitivity: bool) -> None:
             answer.effects = effects(answer.variant, reference)
     except ValueError as error:
         code = ExitCode.UNFIT if isinstance(error, DoesNotFitError) else ExitCode.SETTINGS
-        raise CommandError(code, str(error)) from None
+        raise FailedError(code, str(error)) from None
 
 
 def _write_svg(path: Path, answer: _Answer) -> None:
@@ -274,7 +268,7 @@ def _write_svg(path: Path, answer: _Answer) -> None:
             prediction_svg(f"{answer.variant.spec.name}, predicted", panels), encoding="utf-8"
         )
     except OSError as error:
-        raise CommandError(ExitCode.SETTINGS, f"{path} cannot be written: {error}") from None
+        raise FailedError(ExitCode.SETTINGS, f"{path} cannot be written: {error}") from None
     run_text.message(f"the picture is in {path}")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocminfra.bench.scenario import HubDataset, Scenario, SyntheticText, load_scenario
+from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.planning.bench.points import Stage
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.model.spec import ModelSpec
@@ -27,8 +28,6 @@ from rocminfra.planning.prediction.predict import (
     predict,
 )
 from rocminfra.planning.prediction.workload import Workload
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
 
 # Predicted when no scenario is named: those of the reference run.
 REFERENCE_SCENARIOS = ("synthetic_sweep", "docvqa")
@@ -66,17 +65,17 @@ def predict_all(
 
 
 def scenario(name: str, folder: Path) -> Scenario:
-    """A scenario of ``benchmarks/``; raises SettingsError, and :class:`CommandError` for data
+    """A scenario of ``benchmarks/``; raises SettingsError, and :class:`FailedError` for data
     whose requests nobody described."""
     found = load_scenario(name, folder)
     if isinstance(found.data, SyntheticText) or _is_docvqa(found):
         return found
-    raise CommandError(
+    raise FailedError(
         ExitCode.SETTINGS,
         f"scenario {name}: how long the requests of its data are is not known, so nothing can be "
         "predicted",
         ("known are synthetic_text, and lmms-lab/DocVQA by its published medians",),
-        "rocminfra predict docvqa",
+        Do("rocminfra predict docvqa"),
     )
 
 

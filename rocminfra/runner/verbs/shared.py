@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import ExitCode, FailedError
 
 if TYPE_CHECKING:
     from rocminfra.runner.run.playbook import Options
@@ -44,7 +43,7 @@ def guarded(verb: str, as_json: bool, work: Callable[[Progress], RunResult]) -> 
 
     try:
         return work(progress_shown())
-    except CommandError as error:
+    except FailedError as error:
         if not as_json:
             raise
         return error_result(verb, error)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.runner.verbs.options import host_options
 from rocminfra.runner.verbs.shared import patch, progress_shown
 
@@ -33,7 +32,7 @@ def status(
     try:
         hosts = read_status(options, progress_shown(quiet=True))
         error = None
-    except CommandError as problem:
+    except FailedError as problem:
         if not as_json:
             raise
         hosts, error = (), error_result("status", problem).error

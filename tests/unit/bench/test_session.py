@@ -27,11 +27,13 @@ from bench_fakes import (
     scenario,
     set_modes,
 )
+from failing import next_of
 
 from rocminfra.bench.job import Job
-from rocminfra.bench.remote import Answer, SessionError
+from rocminfra.bench.remote import Answer
 from rocminfra.bench.results import verify
 from rocminfra.bench.session import Outcome, Session
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.report.table import read_table
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
@@ -75,7 +77,7 @@ def carry(
             "say": said.append,
             **changes,
         }
-        return Session(**arguments).carry_through()
+        return Session(**arguments).run()
 
     yield run
     # A session that gave up leaves its benchmark running, as it should.
@@ -189,10 +191,10 @@ def test_a_lost_connection_loses_nothing(
 ) -> None:
     flaky = Flaky(remote)
     flaky.breaks_at = "--wait 15"
-    with pytest.raises(SessionError) as caught:
+    with pytest.raises(FailedError) as caught:
         carry(remote=flaky)
-    assert caught.value.kind == "lost"
-    assert "Connection reset by peer" in caught.value.why[0]
+    assert caught.value.failure.kind is ExitCode.UNREACHABLE
+    assert "Connection reset by peer" in caught.value.failure.why[0]
     assert not (tmp_path / "results" / RUN).exists()
     _until(lambda: bool(calls(program)))
 
@@ -212,7 +214,7 @@ def test_a_command_that_ends_without_a_word_is_a_lost_connection(
                 return Answer(False, "", "")
             return self.remote.run(command, stdin, timeout_s)
 
-    with pytest.raises(SessionError, match="connection was lost"):
+    with pytest.raises(FailedError, match="connection was lost"):
         carry(remote=Mute(remote))
 
 
@@ -245,7 +247,7 @@ def test_nothing_empty_counts_as_a_result(
 ) -> None:
     flaky = Flaky(remote)
     flaky.damage = [nothing, nothing]
-    with pytest.raises(SessionError, match="no result"):
+    with pytest.raises(FailedError, match="no result"):
         carry(remote=flaky)
     assert list((tmp_path / "results").iterdir()) == []
 
@@ -256,15 +258,15 @@ def test_another_benchmark_on_the_host_is_named(
     set_modes(program, concurrent="slow")
     flaky = Flaky(remote)
     flaky.breaks_at = "--wait 15"
-    with pytest.raises(SessionError, match="connection was lost"):
+    with pytest.raises(FailedError, match="connection was lost"):
         carry(remote=flaky)
     _until(lambda: len(calls(program)) == 1)
     values = {**made.values, "run": "20260513T111111Z"}
-    with pytest.raises(SessionError) as caught:
+    with pytest.raises(FailedError) as caught:
         carry(job=replace(made, run="20260513T111111Z", values=values))
-    assert caught.value.kind == "locked"
-    assert RUN in caught.value.what
-    assert f"bench.run={RUN}" in caught.value.next_command
+    assert caught.value.failure.kind is ExitCode.LOCKED
+    assert RUN in caught.value.failure.what
+    assert f"bench.run={RUN}" in next_of(caught.value)
 
 
 def test_a_run_that_was_killed_on_the_host_comes_back_marked_partial(
@@ -296,12 +298,12 @@ def test_another_scenario_needs_a_new_run(
     carry()
     longer = scenario(STAGES, max_seconds=2.0)
     changed = job(Path(made.runs_folder), program, engine, longer)
-    with pytest.raises(SessionError, match="another scenario"):
+    with pytest.raises(FailedError, match="another scenario"):
         carry(job=changed, resumes=True)
 
 
 def test_a_run_that_never_was_cannot_be_resumed(carry: Callable[..., Outcome]) -> None:
-    with pytest.raises(SessionError, match=r"no run .* to resume"):
+    with pytest.raises(FailedError, match=r"no run .* to resume"):
         carry(resumes=True)
 
 
@@ -312,11 +314,11 @@ def test_a_complete_result_is_not_run_anew_on_a_host_that_forgot_it(
     before = sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     ran = len(calls(program))
     shutil.rmtree(made.folder)
-    with pytest.raises(SessionError, match="complete results") as caught:
+    with pytest.raises(FailedError, match="complete results") as caught:
         carry(resumes=True)
-    assert caught.value.kind == "refused"
-    assert str(folder) in caught.value.what
-    assert "leave bench.run out" in caught.value.next_command
+    assert caught.value.failure.kind is ExitCode.BENCHMARK
+    assert str(folder) in caught.value.failure.what
+    assert "without bench.run" in next_of(caught.value)
     assert len(calls(program)) == ran
     assert sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file()) == before
 
@@ -340,10 +342,10 @@ def test_what_comes_back_in_part_leaves_complete_results_alone(
     set_modes(program)
     flaky = Flaky(remote)
     flaky.damage = [half, half]
-    with pytest.raises(SessionError, match="came back in part") as caught:
+    with pytest.raises(FailedError, match="came back in part") as caught:
         carry(remote=flaky, resumes=True)
-    assert caught.value.kind == "lost"
-    assert ".earlier" in caught.value.why[-1]
+    assert caught.value.failure.kind is ExitCode.BENCHMARK
+    assert ".earlier" in caught.value.failure.why[-1]
     assert verify(tmp_path / "results" / RUN) == ()
     assert carry(resumes=True).problems == ()
 
@@ -353,16 +355,16 @@ def test_a_unit_that_does_not_start_says_why(
 ) -> None:
     tool = remote.programs.parent / "tools" / "systemd-run"
     tool.write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2; exit 1\n")
-    with pytest.raises(SessionError) as caught:
+    with pytest.raises(FailedError) as caught:
         carry()
-    assert caught.value.why == ("Failed to connect to bus",)
+    assert caught.value.failure.why == ("Failed to connect to bus",)
 
 
 def test_programs_that_are_missing_say_so(carry: Callable[..., Outcome], remote: LocalHost) -> None:
     shutil.rmtree(remote.programs)
-    with pytest.raises(SessionError, match="does not answer") as caught:
+    with pytest.raises(FailedError, match="does not answer") as caught:
         carry()
-    assert "No module named" in caught.value.why[-1]
+    assert "No module named" in caught.value.failure.why[-1]
 
 
 def test_a_program_that_dies_at_once_is_not_waited_for_for_ever(
@@ -376,7 +378,7 @@ def test_a_program_that_dies_at_once_is_not_waited_for_for_ever(
             return self.remote.run(command.replace("--wait 15", "--wait 0"), stdin, timeout_s)
 
     times = iter(range(0, 1000, 10))
-    with pytest.raises(SessionError, match="no sign of life"):
+    with pytest.raises(FailedError, match="no sign of life"):
         carry(remote=Impatient(remote), clock=lambda: float(next(times)))
 
 

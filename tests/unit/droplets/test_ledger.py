@@ -6,28 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from droplet_world import START, World
+from droplet_world import START, World, entry
 
 from rocminfra.droplets import creation
-from rocminfra.droplets.ledger import BY_PERSON, BY_RUN, DESTROYED, Entry, Ledger
+from rocminfra.droplets.ledger import BY_PERSON, BY_RUN, DESTROYED, Ledger
 from rocminfra.failure import ExitCode, FailedError
-
-
-def entry(tag: str = "rocminfra-id:1", **more: object) -> Entry:
-    values = {
-        "tag": tag,
-        "name": "a",
-        "at": START,
-        "endpoint": "https://api.example.com",
-        "account": "team-1",
-        "team": "Team",
-        "size": "s",
-        "region": "r",
-        "usd_per_hour": 1.99,
-        "expires": START + 3600,
-        "owner": BY_RUN,
-    }
-    return Entry(**{**values, **more})  # type: ignore[arg-type]
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 from droplet_cloud import Fault
-from droplet_world import World
-from test_ledger import entry
+from droplet_world import World, entry
 
 from rocminfra.droplets import creation, tags
 from rocminfra.droplets.ledger import BY_PERSON, BY_RUN, NEVER_APPEARED, NOT_OURS

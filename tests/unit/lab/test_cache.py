@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rocminfra.failure import FailedError
 from rocminfra.lab import base_root, cleaning, removal, requirements
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.paths import LabPaths, default_paths
 
 OURS = (
@@ -100,8 +100,8 @@ def test_cleaning_refuses_what_something_is_mounted_in(
     _fill(paths.cache, OURS)
     place = f"{paths.cache}/debs"
     monkeypatch.setattr(cleaning.removal, "mounts_below", lambda folder: (place, str(folder)))
-    with pytest.raises(LabError, match="mounted") as caught:
+    with pytest.raises(FailedError, match="mounted") as caught:
         clean()
-    assert place in caught.value.why
-    assert str(paths.cache) not in caught.value.why
+    assert place in caught.value.failure.why
+    assert str(paths.cache) not in caught.value.failure.why
     assert (paths.cache / "debs" / "a.deb").exists()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rocminfra.failure import FailedError
 from rocminfra.lab import control_groups
 from rocminfra.lab.control_groups import Hierarchy
-from rocminfra.lab.errors import LabError
 
 _V1 = """\
 30 24 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
@@ -93,5 +93,5 @@ def test_scopes_are_found_where_systemd_puts_them(mounted: tuple[Path, Path], ve
 
 def test_no_hierarchy_at_all_says_what_to_mount(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_groups, "hierarchies", lambda: ())
-    with pytest.raises(LabError, match="no control groups are mounted"):
+    with pytest.raises(FailedError, match="no control groups are mounted"):
         control_groups.make("rocminfra-lab-x")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rocminfra.failure import ExitCode
 from rocminfra.lab import demo, lock, processes
-from rocminfra.lab.errors import LOCKED, UNFIT
 from rocminfra.lab.paths import LabPaths
 
 Calls = list[list[str]]
@@ -97,7 +97,7 @@ def test_a_second_demo_is_told_of_the_first(
 ) -> None:
     calls = stages(_good)
     with lock.exclusive("demo", folder=paths.locks):
-        assert demo.main() == LOCKED
+        assert demo.main() == ExitCode.LOCKED
     assert calls == []
     error = capsys.readouterr().err
     assert f"another demo is running: process {os.getpid()} " in error
@@ -112,7 +112,7 @@ def test_without_root_it_says_how_to_get_it(
 ) -> None:
     calls = stages(_good)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert demo.main() == UNFIT
+    assert demo.main() == ExitCode.UNFIT
     assert capsys.readouterr().err.splitlines()[-1] == "next: sudo make demo"
     assert calls == []
     assert not Path(paths.state).exists()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from failing import next_of, said
 
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.lab import droplet_record
 from rocminfra.lab.droplet_record import Droplet
-from rocminfra.lab.errors import SETTINGS, LabError
 from rocminfra.lab.paths import LabPaths
 
 MakeRecord = Callable[..., Droplet]
@@ -36,28 +37,28 @@ def test_broken_record_names_the_command_that_removes_it(paths: LabPaths, text: 
     folder = paths.droplet("lab-1")
     folder.mkdir(parents=True)
     (folder / "state.json").write_text(text)
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(FailedError) as caught:
         droplet_record.load(paths, "lab-1")
-    assert caught.value.next_command == "rocminfra lab down lab-1"
+    assert next_of(caught.value) == "rocminfra lab down lab-1"
     assert droplet_record.readable(paths) == ()
 
 
 def test_unknown_droplet_is_told_which_there_are(paths: LabPaths, record: MakeRecord) -> None:
     droplet_record.save(paths, record("lab-1"))
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(FailedError) as caught:
         droplet_record.load(paths, "lab-9")
-    assert "there are: lab-1" in str(caught.value)
-    assert caught.value.code == SETTINGS
+    assert "there are: lab-1" in said(caught.value)
+    assert caught.value.failure.kind == ExitCode.SETTINGS
 
 
 @pytest.mark.parametrize(
     "name", ["", "a", "Lab", "lab_1", "-lab", "lab-", "1lab", "la b", "../x", "a--b", "x" * 33]
 )
 def test_names_that_are_no_host_names_are_refused(name: str) -> None:
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(FailedError) as caught:
         droplet_record.check_name(name)
-    assert caught.value.code == SETTINGS
-    assert caught.value.next_command is not None
+    assert caught.value.failure.kind == ExitCode.SETTINGS
+    assert next_of(caught.value) is not None
 
 
 @pytest.mark.parametrize("name", ["lab-1", "demo", "ab", "x" * 32])

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from rocminfra.failure import FailedError
 from rocminfra.lab import image
 from rocminfra.lab.elf import library_closure, read_links
-from rocminfra.lab.errors import LabError
 from rocminfra.lab.image_files import APP_FOLDER, sources
 from rocminfra.lab.rooted import link_chain
 
@@ -141,7 +141,7 @@ def test_a_root_that_will_not_do_is_refused_and_nothing_is_left(
 ) -> None:
     (root / missing).unlink()
     out = tmp_path / "cache" / "engine-image.tar"
-    with pytest.raises(LabError, match=words):
+    with pytest.raises(FailedError, match=words):
         image.build(root, out)
     assert not out.parent.exists() or not list(out.parent.iterdir())
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from failing import next_of
 
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.lab import cli, droplet_record, droplets, hosts, processes, requirements
 from rocminfra.lab.droplet_record import Droplet
-from rocminfra.lab.errors import LOCKED, SETTINGS, UNFIT, LabError
 from rocminfra.lab.paths import LabPaths, default_paths
 from rocminfra.settings import load_settings
 
@@ -35,15 +36,15 @@ def _run(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "code", "what"),
     [
-        (["up", "--name", "Not_A_Name"], SETTINGS, "cannot be a droplet's name"),
-        (["up", "--name", "aa", "--name", "aa"], SETTINGS, "given twice"),
-        (["up", "--name", "aa", "--count", "2"], SETTINGS, "does not fit"),
-        (["down"], SETTINGS, "which droplet?"),
-        (["down", "aa"], SETTINGS, "there is no droplet 'aa'"),
-        (["ssh", "aa"], SETTINGS, "there is no droplet 'aa'"),
-        (["logs", "aa"], SETTINGS, "there is no droplet 'aa'"),
-        (["reset-disk", "aa"], SETTINGS, "there is no droplet 'aa'"),
-        (["clean", "--cache", "--dead"], SETTINGS, "does not go with"),
+        (["up", "--name", "Not_A_Name"], ExitCode.SETTINGS, "cannot be a droplet's name"),
+        (["up", "--name", "aa", "--name", "aa"], ExitCode.SETTINGS, "given twice"),
+        (["up", "--name", "aa", "--count", "2"], ExitCode.SETTINGS, "does not fit"),
+        (["down"], ExitCode.SETTINGS, "which droplet?"),
+        (["down", "aa"], ExitCode.SETTINGS, "there is no droplet 'aa'"),
+        (["ssh", "aa"], ExitCode.SETTINGS, "there is no droplet 'aa'"),
+        (["logs", "aa"], ExitCode.SETTINGS, "there is no droplet 'aa'"),
+        (["reset-disk", "aa"], ExitCode.SETTINGS, "there is no droplet 'aa'"),
+        (["clean", "--cache", "--dead"], ExitCode.SETTINGS, "does not go with"),
     ],
 )
 def test_wrong_use_is_said(paths: LabPaths, arguments: list[str], code: int, what: str) -> None:
@@ -60,7 +61,7 @@ def test_a_droplet_that_is_up_is_not_made_again(
     droplet_record.save(paths, record("lab-1"))
     monkeypatch.setattr(processes, "running", lambda _paths: frozenset({"lab-1"}))
     result = _run("up", "--name", "lab-1")
-    assert result.exit_code == LOCKED
+    assert result.exit_code == ExitCode.LOCKED
     assert "is up already" in result.stderr
     assert "next: " in result.stderr
 
@@ -71,7 +72,7 @@ def test_a_droplet_of_a_killed_run_names_the_way_out(
 ) -> None:
     droplet_record.save(paths, record("lab-1"))
     result = _run(*verb, "lab-1")
-    assert result.exit_code == UNFIT
+    assert result.exit_code == ExitCode.UNFIT
     assert "left over from a run that was killed" in result.stderr
     assert "next: rocminfra lab down lab-1" in result.stderr
 
@@ -85,7 +86,7 @@ def test_a_disk_that_fills_up_meanwhile_is_said(
 
     monkeypatch.setattr(droplets, "up", full)
     result = _run("up")
-    assert result.exit_code == UNFIT
+    assert result.exit_code == ExitCode.UNFIT
     lines = result.stderr.splitlines()
     assert lines[0] == f"{os.strerror(number)}: /cache/debs/a.deb"
     assert lines[1] == f"next: make room: df -h {paths.state.parent} {paths.cache.parent}"
@@ -107,10 +108,10 @@ def test_status_is_data_on_request(paths: LabPaths, record: MakeRecord) -> None:
 
 def test_no_droplet_says_what_to_do(paths: LabPaths) -> None:
     assert "rocminfra lab up" in _run("status").stderr
-    with pytest.raises(LabError, match="no practice droplet is up") as caught:
+    with pytest.raises(FailedError, match="no practice droplet is up") as caught:
         hosts.hosts(paths)
-    assert "rocminfra lab up" in (caught.value.next_command or "")
-    assert "make demo" in (caught.value.next_command or "")
+    assert "rocminfra lab up" in next_of(caught.value)
+    assert "make demo" in next_of(caught.value)
 
 
 def test_host_data_are_valid_settings(
@@ -149,7 +150,7 @@ def test_the_users_known_hosts_are_never_used(
 
 
 def test_a_key_that_cannot_be_read_is_said(paths: LabPaths, record: MakeRecord) -> None:
-    with pytest.raises(LabError, match="cannot be read"):
+    with pytest.raises(FailedError, match="cannot be read"):
         hosts.data(paths, record("lab-1"))
 
 

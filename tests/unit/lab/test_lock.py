@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from failing import said
 
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.lab import cleaning, lock, removal, requirements
-from rocminfra.lab.errors import LOCKED, LabError
 from rocminfra.lab.paths import LabPaths
 
 _HOLD = """
@@ -53,10 +54,10 @@ def test_second_holder_is_refused_and_told_who_and_since_when(
 ) -> None:
     with pytest.raises(lock.LabLocked) as caught, lock.exclusive("demo", folder=tmp_path):
         pass
-    assert caught.value.code == LOCKED
+    assert caught.value.failure.kind == ExitCode.LOCKED
     assert f"process {holder[0].pid} " in str(caught.value)
     assert " since 2" in str(caught.value)
-    assert "next:" in str(caught.value)
+    assert "next:" in said(caught.value)
 
 
 def test_lock_of_a_killed_holder_is_free(holder: Holder, tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_unwritable_folder_says_that_it_needs_root(
         raise PermissionError
 
     monkeypatch.setattr(Path, "mkdir", denied)
-    with pytest.raises(LabError, match="needs root"), lock.exclusive("demo", folder=tmp_path):
+    with pytest.raises(FailedError, match="needs root"), lock.exclusive("demo", folder=tmp_path):
         pass
 
 

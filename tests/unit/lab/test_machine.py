@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rocminfra.failure import FailedError
 from rocminfra.lab import machine
-from rocminfra.lab.errors import LabError
 
 _PIP = """\
 :env:.cert='/etc/ssl/certs/ca-certificates.crt'
@@ -90,7 +90,7 @@ def test_one_line_sources_name_keys_too(tmp_path: Path) -> None:
 def test_other_distributions_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "os-release"
     file.write_text(text)
-    with pytest.raises(LabError, match="needs Debian or Ubuntu"):
+    with pytest.raises(FailedError, match="needs Debian or Ubuntu"):
         machine.release(file)
 
 
@@ -122,7 +122,7 @@ def test_the_distributions_own_archive_comes_before_other_peoples() -> None:
 
 @pytest.mark.parametrize("text", ["", "http://203.0.113.7/u x main\n", "cdrom:[a]/ noble main\n"])
 def test_a_distribution_without_a_source_is_refused(text: str) -> None:
-    with pytest.raises(LabError, match="no source for noble"):
+    with pytest.raises(FailedError, match="no source for noble"):
         machine.parse_mirror(text, "noble")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from failing import next_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.lab import network
-from rocminfra.lab.errors import SETTINGS, LabError
 
 
 def _routes(*texts: str) -> list[ipaddress.IPv4Network]:
@@ -22,10 +23,10 @@ def test_the_first_free_number_is_taken() -> None:
 
 @pytest.mark.parametrize("route", ["10.0.0.0/8", "10.83.0.0/16", "10.64.0.0/11"])
 def test_addresses_that_are_all_routed_are_refused(route: str) -> None:
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(FailedError) as caught:
         network.free_number("10.83", [], _routes("203.0.113.0/24", route))
-    assert f"route to {route}" in caught.value.why
-    assert network.SUBNET_VARIABLE in (caught.value.next_command or "")
+    assert f"route to {route}" in caught.value.failure.why
+    assert network.SUBNET_VARIABLE in next_of(caught.value)
 
 
 @given(
@@ -40,7 +41,7 @@ def test_a_number_that_is_given_overlaps_nothing(
     ]
     try:
         number = network.free_number("10.83", taken, routes)
-    except LabError:
+    except FailedError:
         return
     wire = ipaddress.IPv4Network(f"10.83.{number}.0/30")
     assert number not in taken
@@ -52,9 +53,9 @@ def test_a_subnet_that_is_none_or_not_private_is_refused(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv(network.SUBNET_VARIABLE, value)
-    with pytest.raises(LabError, match="is not the first half") as caught:
+    with pytest.raises(FailedError, match="is not the first half") as caught:
         network.subnet()
-    assert caught.value.code == SETTINGS
+    assert caught.value.failure.kind == ExitCode.SETTINGS
 
 
 def test_another_subnet_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

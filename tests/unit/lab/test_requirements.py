@@ -8,9 +8,10 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from failing import next_of
 
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.lab import requirements
-from rocminfra.lab.errors import UNFIT, LabError
 
 
 @pytest.fixture
@@ -46,22 +47,22 @@ def test_a_machine_that_has_everything_is_fit(machine: Path) -> None:
 
 def test_not_root_is_told_to_use_sudo(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LabError, match="needs root") as caught:
+    with pytest.raises(FailedError, match="needs root") as caught:
         _check(machine)
-    assert (caught.value.next_command or "").startswith("sudo ")
-    assert caught.value.code == UNFIT
+    assert next_of(caught.value).startswith("sudo ")
+    assert caught.value.failure.kind == ExitCode.UNFIT
 
 
 @pytest.mark.parametrize(("program", "package"), [*requirements.PROGRAMS.items()])
 def test_a_missing_program_names_its_package(machine: Path, program: str, package: str) -> None:
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(FailedError) as caught:
         _check(machine, lacks=program)
-    assert f"apt-get install -y {package}" in (caught.value.next_command or "")
+    assert f"apt-get install -y {package}" in next_of(caught.value)
 
 
 def test_debootstrap_is_needed_only_to_build(machine: Path) -> None:
     _check(machine, lacks="debootstrap", build=False)
-    with pytest.raises(LabError, match="debootstrap"):
+    with pytest.raises(FailedError, match="debootstrap"):
         _check(machine, lacks="debootstrap", build=True)
 
 
@@ -69,22 +70,22 @@ def test_debootstrap_is_needed_only_to_build(machine: Path) -> None:
 def test_a_kernel_without_a_file_system_is_refused(machine: Path, lack: str) -> None:
     file = machine / "proc" / "filesystems"
     file.write_text(file.read_text().replace(lack, "other"))
-    with pytest.raises(LabError, match=f"kernel lacks: {lack}") as caught:
+    with pytest.raises(FailedError, match=f"kernel lacks: {lack}") as caught:
         _check(machine)
-    assert caught.value.next_command == f"modprobe -a {lack}"
+    assert next_of(caught.value) == f"modprobe -a {lack}"
 
 
 @pytest.mark.parametrize(("node", "module"), [("loop-control", "loop"), ("net/tun", "tun")])
 def test_a_kernel_without_a_device_is_refused(machine: Path, node: str, module: str) -> None:
     (machine / "dev" / node).unlink()
-    with pytest.raises(LabError, match="kernel lacks") as caught:
+    with pytest.raises(FailedError, match="kernel lacks") as caught:
         _check(machine)
-    assert caught.value.next_command == f"modprobe -a {module}"
+    assert next_of(caught.value) == f"modprobe -a {module}"
 
 
 def test_a_kernel_without_network_namespaces_is_refused(machine: Path) -> None:
     (machine / "proc" / "self" / "ns" / "net").unlink()
-    with pytest.raises(LabError, match="net namespaces"):
+    with pytest.raises(FailedError, match="net namespaces"):
         _check(machine)
 
 
@@ -108,5 +109,5 @@ def test_too_little_space_says_how_much_is_needed(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(1, 1, 7 * 1024**3))
     _check(machine, droplets=1)
-    with pytest.raises(LabError, match=r"7\.0 GiB free; 3 droplet"):
+    with pytest.raises(FailedError, match=r"7\.0 GiB free; 3 droplet"):
         _check(machine, droplets=3)

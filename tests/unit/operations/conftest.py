@@ -16,7 +16,7 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.context import ctx_host, ctx_state
 
 from rocminfra.facts.fresh_host import FreshHost
-from rocminfra.operations.host_failures import Failure
+from rocminfra.failure import Failure
 from rocminfra.planning.fresh_host import Observed
 
 

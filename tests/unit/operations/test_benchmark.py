@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from bench_fakes import RUN, FakeEngine, LocalHost, fake_guidellm, job, scenario, set_modes
+from failing import next_of
 from paramiko import SSHException
 from pyinfra.context import ctx_host
 
+from rocminfra.failure import ExitCode
 from rocminfra.operations import bench
-from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.operations.host_failures import failures
 from rocminfra.operations.host_settings import InvalidSettings
 
 
@@ -105,9 +107,9 @@ def test_a_point_that_does_not_count_fails_the_host_after_its_results_came_back(
     set_modes(program, concurrent="errors")
     assert not measure()
     (failure,) = failures(host)  # type: ignore[arg-type]
-    assert failure.kind is FailureKind.BENCHMARK
+    assert failure.kind is ExitCode.BENCHMARK
     assert "528 of 548" in failure.why[0]
-    assert f"bench.run={RUN}" in (failure.next_command or "")
+    assert f"bench.run={RUN}" in next_of(failure)
     assert (tmp_path / "results" / RUN / "MANIFEST.sha256").exists()
 
 
@@ -120,7 +122,7 @@ def test_a_lost_connection_says_how_to_go_on(
     (failure,) = failures(host)  # type: ignore[arg-type]
     assert "connection was lost" in failure.what
     assert str(error) in failure.why[0]
-    assert f"--data bench.run={RUN}" in (failure.next_command or "")
+    assert f"--data bench.run={RUN}" in next_of(failure)
 
 
 def test_results_that_cannot_be_written_here_say_so(

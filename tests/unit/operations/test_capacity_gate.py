@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failing import next_of
 from pyinfra.context import ctx_state
 
 from rocminfra.facts.engine_cache import EngineCache, EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
+from rocminfra.failure import ExitCode
 from rocminfra.operations import capacity
-from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.operations.host_failures import failures
 from rocminfra.planning.capacity.fit import DoesNotFit, Fits, NotChecked
 from rocminfra.planning.model.reference import REFERENCE_NAME
 
@@ -30,8 +32,8 @@ def test_a_model_that_cannot_fit_takes_the_host_out(scripted: Any) -> None:
     with_state.active_hosts = {scripted}
     assert isinstance(capacity.gate(REFERENCE_NAME), DoesNotFit)
     (failure,) = failures(scripted)
-    assert failure.kind is FailureKind.UNFIT
-    assert failure.next_command == "rocminfra plan --data vllm.tensor_parallel_size=4"
+    assert failure.kind is ExitCode.UNFIT
+    assert next_of(failure) == "the same command with --data vllm.tensor_parallel_size=4"
     assert with_state.active_hosts == set()
 
 

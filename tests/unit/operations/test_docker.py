@@ -13,8 +13,9 @@ from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot, 
 from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
+from rocminfra.failure import ExitCode
 from rocminfra.operations.docker import UNANSWERED, daemon_config, gate, installed, running
-from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.operations.host_failures import failures
 
 WANTED = {"data-root": "/mnt/models/docker"}
 ACTIVE = Unit("loaded", "active", enabled=True, needs_reload=False, invocation_id="1")
@@ -53,7 +54,7 @@ def test_somebodys_containers_are_not_stopped_by_moving_dockers_data(
     found = failures(scripted)
     assert bool(found) == is_refused
     if found:
-        assert found[0].kind is FailureKind.REFUSED
+        assert found[0].kind is ExitCode.REFUSED
         assert found[0].why == contents
 
 
@@ -87,7 +88,7 @@ def test_a_broken_daemon_json_is_refused_not_replaced(
     scripted.facts[FileContents] = [text]
     outcome = run(daemon_config, values=WANTED)
     assert outcome.shell == []
-    assert outcome.failure.kind is FailureKind.UNFIT
+    assert outcome.failure.kind is ExitCode.UNFIT
 
 
 def test_a_docker_that_is_there_is_left_alone(scripted: Any, run: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failing import next_of
 from pyinfra.api import FunctionCommand
 
 from rocminfra.facts.docker import Container, DockerContainer, DockerImage, Image, NoAnswer
@@ -16,9 +17,10 @@ from rocminfra.facts.engine import EngineReadiness, EngineStatus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
+from rocminfra.failure import ExitCode
 from rocminfra.operations import engine
 from rocminfra.operations.docker import UNANSWERED
-from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.operations.host_failures import failures
 from rocminfra.operations.host_files import HostFile
 from rocminfra.planning.engine_command import CONFIG_LABEL, config_hash
 
@@ -266,10 +268,10 @@ def test_a_dead_or_wrong_engine_ends_the_wait_with_its_log(
     status = EngineStatus(state, "because", log=("CUDA out of memory",))
     assert not waiting(scripted, run, [EngineStatus("loading"), status])
     (failure,) = failures(scripted)
-    assert failure.kind is FailureKind.NOT_READY
+    assert failure.kind is ExitCode.NOT_READY
     assert "because" in failure.what
     assert failure.why == ("CUDA out of memory",)
-    assert failure.next_command is not None
+    assert next_of(failure) is not None
 
 
 def test_the_deadline_ends_the_wait(scripted: Any) -> None:

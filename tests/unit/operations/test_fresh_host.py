@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from rocminfra.facts.fresh_host import FreshHost
+from rocminfra.failure import Do, ExitCode
 from rocminfra.operations import fresh_host, packages
-from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.operations.host_failures import failures
 from rocminfra.planning.fresh_host import APT_S, AptHolder, Container, Observed
 
 APT = Observed(apt=(AptHolder(7, "apt-get upgrade", "/var/lib/dpkg/lock"),))
@@ -66,7 +67,7 @@ def test_a_wait_has_an_end(scripted: Any) -> None:
     clock = Waiting()
     fresh_host.gate(clock=clock)
     (failure,) = failures(scripted)
-    assert failure.kind is FailureKind.NOT_READY
+    assert failure.kind is ExitCode.NOT_READY
     assert "pid 7" in failure.why[0]
     assert clock.at == pytest.approx(APT_S, abs=10)
 
@@ -77,8 +78,8 @@ def test_a_strangers_container_takes_the_host_out(scripted: Any) -> None:
     scripted.data.update(ssh_user="root", ssh_hostname="203.0.113.10")
     fresh_host.gate(engine="vllm-a", port=8000)
     (failure,) = failures(scripted)
-    assert failure.kind is FailureKind.UNFIT
-    assert failure.next_command == "ssh root@203.0.113.10 docker rm --force rocm"
+    assert failure.kind is ExitCode.UNFIT
+    assert failure.next == Do("ssh root@203.0.113.10 docker rm --force rocm")
 
 
 def test_packages_alone_wait_as_well(scripted: Any, run: Callable[..., Any]) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 DEPLOY = """
 from pyinfra.api import operation
 from pyinfra.operations import server
-from rocminfra.operations.host_failures import Failure, FailureKind, fail
+from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.operations.host_failures import fail
 
 @operation()
 def broken():
-    yield fail(Failure(FailureKind.UNFIT, "no disk", why=("evidence",), next_command="lsblk"))
+    yield fail(Failure(ExitCode.UNFIT, "no disk", why=("evidence",), next=Do("lsblk")))
 
 broken(name="Broken")
 server.shell(name="Later", commands=["touch later"])
@@ -29,10 +30,11 @@ server.shell(name="Broken", commands=["echo hopeless >&2; exit 3"])
 GATE = """
 from pyinfra import host, state
 from pyinfra.operations import server
-from rocminfra.operations.host_failures import Failure, FailureKind, take_out
+from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.operations.host_failures import exclude
 
 if host.name == "@local":
-    take_out(state, host, Failure(FailureKind.REFUSED, "not this one", next_command="look"))
+    exclude(state, host, Failure(ExitCode.REFUSED, "not this one", next=Do("look")))
 server.shell(name="Work", commands=["echo done"])
 """
 

@@ -16,7 +16,7 @@ import pytest
 from pyinfra import state
 
 from rocminfra.facts.paths import PathState, PathStates
-from rocminfra.operations.host_failures import FailureKind
+from rocminfra.failure import ExitCode
 from rocminfra.operations.host_files import HostFile, directories, present
 
 FILE = HostFile("/etc/demo.conf", "x = 1\n", mode=0o640)
@@ -129,7 +129,7 @@ def test_a_folder_where_a_file_should_be_is_refused_before_any_write(
     scripted.facts[PathStates] = {FILE.path: state_of(FILE, kind="directory", sha256="")}
     outcome = run(present, files=[other, FILE])
     assert outcome.shell == []
-    assert outcome.failure.kind is FailureKind.UNFIT
+    assert outcome.failure.kind is ExitCode.UNFIT
     assert "/etc/demo.conf should be a file and is a directory" in outcome.failure.what
 
 
@@ -153,7 +153,7 @@ def test_folders_are_made_parents_first_and_mended(scripted: Any, run: Callable[
 
 def test_a_file_where_a_folder_should_be_is_refused(scripted: Any, run: Callable[..., Any]) -> None:
     scripted.facts[PathStates] = {"/mnt/a": PathState("regular file", 0o644, "root", "root", "0")}
-    assert run(directories, paths=["/mnt/a"]).failure.kind is FailureKind.UNFIT
+    assert run(directories, paths=["/mnt/a"]).failure.kind is ExitCode.UNFIT
 
 
 def test_a_private_file_is_never_readable_by_others(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rocminfra.facts.model_folder import CopiedFile, Folder, ModelFolder
+from rocminfra.failure import ExitCode
 from rocminfra.operations import model_folder
-from rocminfra.operations.host_failures import FailureKind
 
 TO = "/mnt/models/models/toy"
 
@@ -116,7 +116,7 @@ def test_a_folder_without_config_is_not_a_model(
     tmp_path: Path, scripted: Any, run: Callable[..., Any]
 ) -> None:
     outcome = run(model_folder.copied, source=str(tmp_path), destination=TO)
-    assert outcome.failure.kind is FailureKind.SETTINGS
+    assert outcome.failure.kind is ExitCode.SETTINGS
     assert scripted.asked == []
 
 
@@ -134,7 +134,7 @@ def test_somebody_elses_model_is_not_replaced(
     scripted.facts[ModelFolder] = Folder((("config.json", 99), ("tuned.safetensors", 5)))
     outcome = run(model_folder.copied, source=str(source), destination=TO)
     assert outcome.shell == []
-    assert outcome.failure.kind is FailureKind.REFUSED
+    assert outcome.failure.kind is ExitCode.REFUSED
     assert outcome.failure.why == ("config.json", "tuned.safetensors")
 
 

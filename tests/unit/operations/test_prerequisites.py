@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from failing import next_of
 from pyinfra import state
 
 from rocminfra.facts.docker import DockerInstalled
 from rocminfra.facts.scratch_mount import ScratchMount, ScratchMountStatus
+from rocminfra.failure import ExitCode
 from rocminfra.operations import prerequisites
-from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.operations.host_failures import failures
 
 MOUNT = ScratchMount("/dev/vdc", "xfs", ("rw",), 5 << 40, 1, 4 << 40, "uuid")
 
@@ -26,9 +28,9 @@ def bare(scripted: Any) -> Any:
 def test_without_the_scratch_disk_the_host_is_taken_out(bare: Any) -> None:
     prerequisites.gate("/mnt/models", docker=True)
     (failure,) = failures(bare)
-    assert failure.kind is FailureKind.UNFIT
+    assert failure.kind is ExitCode.UNFIT
     assert "nothing is mounted at /mnt/models" in failure.what
-    assert "tasks/storage.py" in (failure.next_command or "")
+    assert "tasks/storage.py" in next_of(failure)
     assert bare in state.failed_hosts
     assert bare.asked == [(ScratchMountStatus, {"mount_point": "/mnt/models"})]
 
@@ -40,7 +42,7 @@ def test_without_docker_the_host_is_taken_out(bare: Any) -> None:
     prerequisites.gate("/mnt/models", docker=True)
     (failure,) = failures(bare)
     assert "Docker is not installed" in failure.what
-    assert "tasks/docker.py" in (failure.next_command or "")
+    assert "tasks/docker.py" in next_of(failure)
     assert bare in state.failed_hosts
 
 

@@ -11,8 +11,9 @@ from pyinfra import state
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.system import GroupExists, UserGroups
+from rocminfra.failure import ExitCode
 from rocminfra.operations import rocm
-from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.operations.host_failures import failures
 from rocminfra.operations.host_files import HostFile
 
 RULE = HostFile("/etc/udev/rules.d/70-rocminfra-gpu.rules", "rule\n")
@@ -50,7 +51,7 @@ def test_a_user_is_added_to_the_groups_that_own_the_nodes(
 
 def test_a_user_that_does_not_exist_is_said_so(converged: Any, run: Callable[..., Any]) -> None:
     failure = access(run, "zoe").failure
-    assert failure.kind is FailureKind.SETTINGS
+    assert failure.kind is ExitCode.SETTINGS
     assert "zoe" in failure.what
 
 
@@ -90,4 +91,4 @@ def test_a_host_without_gpu_is_taken_out_before_its_first_operation(scripted: An
     rocm.gate()
     assert state.failed_hosts == {scripted}
     assert state.active_hosts == set()
-    assert failures(scripted)[0].kind is FailureKind.UNFIT
+    assert failures(scripted)[0].kind is ExitCode.UNFIT

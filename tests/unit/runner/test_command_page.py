@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from rocminfra.failure import SEVERITY, ExitCode
 from rocminfra.runner.cli import VERBS
-from rocminfra.runner.exit_codes import SEVERITY, ExitCode
 from rocminfra.runner.verbs import shared
 
 PAGE = (Path(__file__).parents[3] / "docs" / "command.md").read_text(encoding="utf-8")

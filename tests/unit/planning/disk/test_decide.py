@@ -8,6 +8,7 @@ from itertools import combinations
 
 from disk_invariants import check
 from disk_worlds import BLANK, CHANGES, STARTS, acted, disk, host, scratch_fs, wanted, worlds
+from failing import next_of
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
@@ -54,11 +55,11 @@ def test_a_refusal_says_what_and_what_to_do_next(world: World) -> None:
     decision = decide(*world)
     if not isinstance(decision, Refuse):
         return
-    assert decision.what
-    assert decision.next_command
-    assert "\n" not in decision.what
+    assert decision.failure.what
+    assert next_of(decision.failure)
+    assert "\n" not in decision.failure.what
     if decision.token is not None:
-        assert decision.token in decision.next_command
+        assert decision.token in next_of(decision.failure)
 
 
 @MANY

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_check import SCHEMAS, load, violations
 
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import Again, Do, ExitCode
 from rocminfra.runner.output.run_json import dump, run_document, status_document
 from rocminfra.runner.run.results import (
-    FailureResult,
+    Failure,
     HostResult,
     HostState,
     OperationResult,
@@ -25,11 +25,11 @@ from rocminfra.runner.run.status_results import HostStatus, Part
 
 _text = st.text(max_size=10)
 _failures = st.builds(
-    FailureResult,
-    st.sampled_from([code for code in ExitCode if code not in (ExitCode.DONE, ExitCode.CHANGES)]),
+    Failure,
+    st.sampled_from([kind for kind in ExitCode if kind not in (ExitCode.DONE, ExitCode.CHANGES)]),
     _text,
     st.lists(_text, max_size=2).map(tuple),
-    _text | st.none(),
+    st.none() | st.builds(Do, _text) | st.builds(Again, _text, wipe=st.none() | _text),
 )
 _operations = st.builds(
     OperationResult,
@@ -84,9 +84,7 @@ def test_every_run_fits_its_schema(result: RunResult) -> None:
     ).map(tuple),
     st.none() | _failures,
 )
-def test_every_status_fits_its_schema(
-    hosts: tuple[HostStatus, ...], error: FailureResult | None
-) -> None:
+def test_every_status_fits_its_schema(hosts: tuple[HostStatus, ...], error: Failure | None) -> None:
     document = json.loads(dump(status_document(hosts, error)))
     assert violations(document, "status") == []
 
@@ -135,7 +133,7 @@ def test_the_check_itself_can_fail() -> None:
 
 
 def test_the_exit_code_is_in_the_document() -> None:
-    failed = HostResult("a", HostState.FAILED, (), (FailureResult(ExitCode.REFUSED, "no"),))
+    failed = HostResult("a", HostState.FAILED, (), (Failure(ExitCode.REFUSED, "no"),))
     result = RunResult("apply", "i", (), (failed,))
     assert run_document(result, result.code)["code"] == 5
     assert run_document(result, result.code)["hosts"][0]["failures"][0]["kind"] == "refused"

@@ -6,10 +6,10 @@ import io
 
 import pytest
 
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import Do, ExitCode
 from rocminfra.runner.output import run_text
 from rocminfra.runner.run.results import (
-    FailureResult,
+    Failure,
     HostResult,
     HostState,
     OperationResult,
@@ -18,7 +18,7 @@ from rocminfra.runner.run.results import (
 )
 from rocminfra.runner.run.status_results import HostStatus, Part
 
-FAILURE = FailureResult(ExitCode.REFUSED, "the disk is not blank", ("blkid: ext4",), "--wipe x")
+FAILURE = Failure(ExitCode.REFUSED, "the disk is not blank", ("blkid: ext4",), Do("--wipe x"))
 
 
 def result(*hosts: HostResult) -> RunResult:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from failing import next_of
+
 
 def test_a_second_run_is_out_and_knows_by_whom(worker: Any, tmp_path: Path) -> None:
     path = tmp_path / "lock"
@@ -17,7 +19,7 @@ def test_a_second_run_is_out_and_knows_by_whom(worker: Any, tmp_path: Path) -> N
     assert failure.what == "h is locked by another run"
     assert failure.kind.name == "LOCKED"
     assert failure.why[0].startswith("rocminfra apply --limit h, by ")
-    assert failure.next_command.startswith("wait for it; or end its connection, on h: kill ")
+    assert next_of(failure).startswith("wait for it; or end its connection, on h: kill ")
 
 
 def test_who_runs_what_is_no_argument_for_all_to_read(worker: Any, tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failing import next_of
 
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import ExitCode, FailedError
 from rocminfra.runner.run.results import HostResult, HostState, Outcome, RunResult
 
 FILE = """\
@@ -73,9 +73,7 @@ def test_a_failing_operation_shows_its_name_and_what_the_host_said(runner: Any) 
     (failure,) = host.failures
     assert failure.what == "@local: operation 'two' failed"
     assert failure.why == ("the reason",)
-    assert failure.next_command == (
-        "rocminfra apply -i @local --limit @local --data vllm.port=8001 -v"
-    )
+    assert next_of(failure) == ("rocminfra apply -i @local --limit @local --data vllm.port=8001 -v")
     assert (host.state, result.code) == (HostState.FAILED, ExitCode.UNEXPECTED)
 
 
@@ -92,9 +90,10 @@ FAIL = """\
 from pyinfra import host, state
 from pyinfra.api import operation
 from pyinfra.operations import server
-from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
+from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.operations.host_failures import fail, exclude
 
-FAILURE = Failure(FailureKind.{kind}, "what is wrong", ("the evidence",), "do this")
+FAILURE = Failure(ExitCode.{kind}, "what is wrong", ("the evidence",), Do("do this"))
 
 @operation()
 def failing():
@@ -109,7 +108,7 @@ def test_a_recorded_failure_gives_its_exit_code(kind: str, runner: Any) -> None:
     result = runner()
     (host,) = result.hosts
     (failure,) = host.failures
-    assert (failure.what, failure.why, failure.next_command) == (
+    assert (failure.what, failure.why, next_of(failure)) == (
         "what is wrong",
         ("the evidence",),
         "do this",
@@ -119,22 +118,24 @@ def test_a_recorded_failure_gives_its_exit_code(kind: str, runner: Any) -> None:
 
 
 def test_the_next_command_of_an_operation_is_this_command_line(runner: Any) -> None:
-    text = FAIL.format(kind="BENCHMARK").replace('"do this"', '"the same command with --data a=1"')
+    text = FAIL.format(kind="BENCHMARK").replace(
+        'Do("do this")', 'Again("then", resume="20260513T101500Z")'
+    )
     runner.write(text + 'failing(name="the check")\n')
     (failure,) = runner(data=("vllm.port=8001",)).hosts[0].failures
-    assert failure.next_command == (
-        "rocminfra apply -i @local --limit @local --data vllm.port=8001 --data a=1"
+    assert next_of(failure) == (
+        "then: rocminfra bench -i @local --limit @local --data vllm.port=8001 "
+        "--resume 20260513T101500Z"
     )
 
 
 def test_a_wipe_token_is_offered_as_this_command_takes_it(runner: Any) -> None:
-    said = (
-        "look first; to destroy it: --data wipe='h:/dev/vdc:1' (rocminfra: --wipe 'h:/dev/vdc:1')"
-    )
-    runner.write(FAIL.format(kind="REFUSED").replace("do this", said) + 'failing(name="disk")\n')
+    said = 'Again("look first; to destroy it", wipe="h:/dev/vd c:1")'
+    text = FAIL.format(kind="REFUSED").replace('Do("do this")', said)
+    runner.write(text + 'failing(name="disk")\n')
     (failure,) = runner().hosts[0].failures
-    assert failure.next_command == (
-        "look first; to destroy it: rocminfra apply -i @local --limit @local --wipe 'h:/dev/vdc:1'"
+    assert next_of(failure) == (
+        "look first; to destroy it: rocminfra apply -i @local --limit @local --wipe 'h:/dev/vd c:1'"
     )
 
 
@@ -143,7 +144,7 @@ def test_a_host_taken_out_is_refused_before_its_first_operation(verb: str, runne
     runner.write(
         FAIL.format(kind="REFUSED")
         + f'server.shell(name="before", commands="touch {runner.folder}/touched")\n'
-        + "take_out(state, host, FAILURE)\n"
+        + "exclude(state, host, FAILURE)\n"
         + f'server.shell(name="after", commands="touch {runner.folder}/touched")\n'
     )
     result = runner(verb)
@@ -237,7 +238,7 @@ def test_a_host_out_of_reach_does_not_stop_the_others(runner: Any) -> None:
     (failure,) = hosts["away"].failures
     assert failure.what == "away cannot be reached"
     assert "port 1 on 127.0.0.1" in failure.why[0]
-    assert failure.next_command == "ssh -p 1 root@127.0.0.1 true"
+    assert next_of(failure) == "ssh -p 1 root@127.0.0.1 true"
     assert result.code is ExitCode.UNREACHABLE
 
 
@@ -253,10 +254,10 @@ def test_a_key_that_does_not_exist_is_a_host_out_of_reach(runner: Any) -> None:
 def test_wrong_settings_end_the_run_before_anything_connects(runner: Any) -> None:
     runner.hosts = {"a": {"ssh_port": 1, "vllm": {"prot": 1}}}
     runner.write("")
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(FailedError) as caught:
         runner(data=("storage.label=much-too-long-a-label",))
-    assert caught.value.code is ExitCode.SETTINGS
-    assert len(caught.value.why) == 2
+    assert caught.value.failure.kind is ExitCode.SETTINGS
+    assert len(caught.value.failure.why) == 2
 
 
 def test_secrets_do_not_reach_the_results(runner: Any, tmp_path: Path) -> None:
@@ -291,9 +292,8 @@ def test_data_that_may_hold_a_secret_is_not_repeated(runner: Any) -> None:
     assert "hidden-routing" not in "\n".join(runner.lines)
     (failure,) = result.hosts[0].failures
     assert failure.why == ("***",)
-    assert failure.next_command == (
-        "rocminfra apply -i @local --limit @local --data engine.environment=… "
-        "--data vllm.port=8001 -v"
+    assert next_of(failure) == (
+        "rocminfra apply -i @local --limit @local --data engine.environment=… --data vllm.port=8001"
     ).replace("engine.environment=…", "'engine.environment=…'")
 
 
@@ -304,7 +304,7 @@ def test_a_next_command_is_redacted(runner: Any) -> None:
     result = runner(data=("model.name=hf_from_the_variable",))
     assert "hf_from" not in repr(result)
     (failure,) = result.hosts[0].failures
-    assert failure.next_command == "curl -H ***"
+    assert next_of(failure) == "curl -H ***"
 
 
 def test_a_sudo_password_of_an_inventory_is_redacted(runner: Any) -> None:
@@ -356,11 +356,20 @@ def test_an_interrupted_run_says_what_was_done(runner: Any) -> None:
     assert result.resume is None
 
 
-def test_an_interrupted_benchmark_is_resumed_by_its_id(runner: Any) -> None:
+def test_an_interrupted_benchmark_is_resumed_by_its_id_however_it_is_named(
+    runner: Any,
+) -> None:
     runner.write(
-        "from pyinfra.operations import python\n"
-        "def stop():\n    raise KeyboardInterrupt\n"
-        'python.call(name="Benchmark smoke, run 20260513T101500Z", function=stop)\n',
+        "from pyinfra import host\n"
+        "from rocminfra.bench.job import make_job\n"
+        "from rocminfra.bench.session import Session\n"
+        "from rocminfra.operations import bench\n"
+        "from rocminfra.settings import load_settings\n"
+        "def stop(session):\n    raise KeyboardInterrupt\n"
+        "Session.run = stop\n"
+        'scenario = bench.scenario("smoke")\n'
+        'job = make_job("20260513T101500Z", host.name, scenario, load_settings({}))\n'
+        'bench.run(name="Renamed by its user", job=job, results_dir="results")\n',
         "tasks/benchmark.py",
     )
     result = runner("bench")
@@ -368,9 +377,9 @@ def test_an_interrupted_benchmark_is_resumed_by_its_id(runner: Any) -> None:
 
 
 def test_a_playbook_file_that_does_not_exist(runner: Any) -> None:
-    with pytest.raises(CommandError, match="there is no playbook file") as caught:
+    with pytest.raises(FailedError, match="there is no playbook file") as caught:
         runner(files=("tasks/nothing.py",))
-    assert "deploy.py" in caught.value.why[0]
+    assert "deploy.py" in caught.value.failure.why[0]
 
 
 def test_files_of_the_working_directory_count_before_the_shipped_ones(runner: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import ExitCode
 
 
 def ask(worker: Any, folder: Path, hosts: dict[str, Any], **parts: str) -> Any:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failing import next_of
 
-from rocminfra.runner.errors import CommandError
-from rocminfra.runner.exit_codes import ExitCode
+from rocminfra.failure import ExitCode, FailedError
 
 
 def test_data_is_read_as_pyinfra_reads_it(worker: Any) -> None:
@@ -25,9 +25,9 @@ def test_data_is_read_as_pyinfra_reads_it(worker: Any) -> None:
 
 @pytest.mark.parametrize("item", ["vllm.port", "=1", ""])
 def test_data_that_is_no_pair_is_refused(item: str, worker: Any) -> None:
-    with pytest.raises(CommandError, match="not KEY=VALUE") as caught:
+    with pytest.raises(FailedError, match="not KEY=VALUE") as caught:
         worker("data", [item], [])
-    assert caught.value.code is ExitCode.SETTINGS
+    assert caught.value.failure.kind is ExitCode.SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -40,19 +40,19 @@ def test_data_that_is_no_pair_is_refused(item: str, worker: Any) -> None:
     ],
 )
 def test_a_secret_on_the_command_line_is_refused(key: str, instead: str, worker: Any) -> None:
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(FailedError) as caught:
         worker("data", [f"{key}=hunter2hunter2"], [])
-    error = caught.value
-    assert error.code is ExitCode.SETTINGS
+    error = caught.value.failure
+    assert error.kind is ExitCode.SETTINGS
     assert key in error.what
-    assert instead in (error.next_command or "")
-    assert "hunter2" not in f"{error.what}{error.why}{error.next_command}"
+    assert instead in next_of(error)
+    assert "hunter2" not in f"{error.what}{error.why}{next_of(error)}"
 
 
 def test_data_that_is_no_pair_is_not_repeated_with_its_value(worker: Any) -> None:
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(FailedError) as caught:
         worker("data", ["=hunter2hunter2"], [])
-    assert "hunter2" not in caught.value.what
+    assert "hunter2" not in caught.value.failure.what
 
 
 def test_the_default_inventory_is_the_one_in_this_folder(worker: Any, tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ def test_the_environment_alone_is_enough(runner: Any) -> None:
 
 
 def test_without_any_hosts_the_next_command_is_init(worker: Any, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="no hosts") as caught:
+    with pytest.raises(FailedError, match="no hosts") as caught:
         worker("argument", str(tmp_path), {}, None)
-    assert caught.value.next_command == "rocminfra init my-hosts && cd my-hosts"
+    assert next_of(caught.value) == "rocminfra init my-hosts && cd my-hosts"
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_hosts_by_name(given: str, argument: str, worker: Any, tmp_path: Path) -
 
 @pytest.mark.parametrize("given", ["missing.py", "inventory/missing"])
 def test_an_inventory_file_that_is_missing(given: str, worker: Any, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="there is no inventory file") as caught:
+    with pytest.raises(FailedError, match="there is no inventory file") as caught:
         worker("argument", str(tmp_path), {}, given)
-    assert caught.value.code is ExitCode.SETTINGS
+    assert caught.value.failure.kind is ExitCode.SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,10 @@ def test_an_inventory_file_that_is_missing(given: str, worker: Any, tmp_path: Pa
         ("import nowhere_to_be_found", "ModuleNotFoundError"),
         ("hosts = [", "SyntaxError"),
         (
-            "from pyinfra.api.exceptions import InventoryError\n"
-            "raise InventoryError('bad file:\\n    f:2: x\\n    next: fix it')",
+            "from rocminfra.failure import Do, ExitCode, Failure\n"
+            "from rocminfra.inventory.errors import UnusableInventory\n"
+            "raise UnusableInventory("
+            "Failure(ExitCode.SETTINGS, 'bad file:', ('f:2: x',), Do('fix it')))",
             "bad file:",
         ),
         ("hosts = ['@nothing/x']", "Invalid connector: nothing"),
@@ -111,14 +113,14 @@ def test_an_inventory_file_that_is_missing(given: str, worker: Any, tmp_path: Pa
 def test_an_inventory_that_fails_is_a_message(text: str, expected: str, runner: Any) -> None:
     runner.write(text, "inv.py")
     runner.write("")
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(FailedError) as caught:
         runner(inventory="inv.py")
-    assert caught.value.code is ExitCode.SETTINGS
-    assert "inv.py" in caught.value.what
-    assert expected in caught.value.what
-    if "next:" in text:
-        assert caught.value.why == ("f:2: x",)
-        assert caught.value.next_command == "fix it"
+    assert caught.value.failure.kind is ExitCode.SETTINGS
+    assert "inv.py" in caught.value.failure.what
+    assert expected in caught.value.failure.what
+    if "UnusableInventory" in text:
+        assert caught.value.failure.why == ("f:2: x",)
+        assert next_of(caught.value) == "fix it"
 
 
 @pytest.mark.parametrize(
@@ -137,26 +139,26 @@ def test_limits_keep_the_inventorys_order(
 
 
 def test_a_limit_that_matches_no_host_lists_what_there_is(worker: Any) -> None:
-    with pytest.raises(CommandError, match="--limit c matches no host") as caught:
+    with pytest.raises(FailedError, match="--limit c matches no host") as caught:
         worker("limited", ["a", "b"], ["b"], ["a", "c"])
-    assert caught.value.code is ExitCode.SETTINGS
-    assert caught.value.why == ("hosts:  a, b", "groups: group")
-    assert caught.value.next_command == "--limit a"
+    assert caught.value.failure.kind is ExitCode.SETTINGS
+    assert caught.value.failure.why == ("hosts:  a, b", "groups: group")
+    assert next_of(caught.value) == "--limit a"
 
 
 def test_an_inventory_without_hosts(worker: Any) -> None:
-    with pytest.raises(CommandError, match="lists no hosts") as caught:
+    with pytest.raises(FailedError, match="lists no hosts") as caught:
         worker("limited", [], [], [])
-    assert caught.value.next_command is not None
-    assert caught.value.next_command.startswith("rocminfra lab up")
+    assert next_of(caught.value) is not None
+    assert next_of(caught.value).startswith("rocminfra lab up")
 
 
 def test_settings_of_all_hosts_are_checked_at_once(worker: Any) -> None:
     hosts = {"a": {"vllm": {"port": 0}}, "b": {"vlm": {}}, "c": {}}
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(FailedError) as caught:
         worker("checked", hosts, {"vllm.prot": 1})
-    assert caught.value.code is ExitCode.SETTINGS
-    assert caught.value.why == (
+    assert caught.value.failure.kind is ExitCode.SETTINGS
+    assert caught.value.failure.why == (
         "a: vllm.port: should be greater than or equal to 1",
         "--data vllm.prot: unknown key (did you mean vllm.port?)",
         "b: vlm: unknown key (did you mean vllm?)",
