@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.report.table import lines, read_table
+from rocminfra.runner.output.junit import Case
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 
@@ -20,6 +21,19 @@ def append(environ: Mapping[str, str], title: str, text: Sequence[str]) -> None:
     block = "\n".join(["", f"### {title}", "", "```", *text, "```", ""])
     with contextlib.suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
         file.write(block)
+
+
+def case_lines(cases: Sequence[Case]) -> list[str]:
+    """A line a host, and one for everything that went wrong."""
+    found = []
+    for suite in dict.fromkeys(case.suite for case in cases):
+        own = [case for case in cases if case.suite == suite]
+        wrong = [case for case in own if case.problem is not None]
+        found.append(f"{suite}: {len(own) - len(wrong)} of {len(own)} well")
+        for case in wrong:
+            first = (case.problem or "").splitlines()[:1]
+            found.append(f"  {case.name}: {first[0] if first else 'failed'}")
+    return found
 
 
 def run_folders(results: Path) -> list[Path]:
