@@ -148,6 +148,7 @@ class StubCloud:
     log: list[tuple[str, str]] = field(default_factory=list)
     on_request: Callable[[str, str], None] = lambda _method, _path: None
     sizes: list[dict[str, Any]] = field(default_factory=sizes)
+    keys: list[dict[str, Any]] = field(default_factory=lambda: [KEY])
     lock: Any = field(default_factory=threading.RLock)
 
     @property
@@ -248,7 +249,7 @@ class StubCloud:
                     {"id": 3, "slug": "amddevelopercloud-vllm0201", "name": "vLLM 0.20.1"},
                 ],
             ),
-            "/v2/account/keys": ("ssh_keys", [KEY]),
+            "/v2/account/keys": ("ssh_keys", self.keys),
         }
         return lists.get(path)
 

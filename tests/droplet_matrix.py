@@ -58,6 +58,8 @@ CELLS = tuple(
 # Faults that are no request's: each prepares the world before the run.
 LIFE: dict[str, Callable[[World], None]] = {
     "capacity gone between the offer and the request": lambda w: _on_post(w, _sell_out),
+    "answer lost, and the list lags behind for a minute": lambda w: _lost(w, 16),
+    "answer lost, and it never shows up in a list": lambda w: _lost(w, 1_000_000),
     "202, then an error": lambda w: setattr(w.stub, "errored", True),
     "never active": lambda w: setattr(w.stub, "active_after_s", None),
     "active without an address": lambda w: setattr(w.stub, "address_after_s", None),
@@ -178,6 +180,12 @@ def _on_post(made: World, happens: Callable[[World], None]) -> None:
             happens(made)
 
     made.stub.on_request = look
+
+
+def _lost(made: World, times: int) -> None:
+    made.stub.faults.append(Fault("lost", "POST", "."))
+    # The first look is for names in use.
+    made.stub.faults.append(Fault("forgets", "GET", r"^/v2/droplets\?type=gpus", times, 1))
 
 
 def _sell_out(made: World) -> None:
