@@ -64,7 +64,7 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
             "run": run,
             "host": host,
             "scenario": scenario.as_dict(),
-            "guidellm": f"{environment}/bin/guidellm",
+            "guidellm_python": f"{environment}/bin/python",
             "guidellm_version": settings.bench.guidellm_version,
             "target": f"{base}/v1",
             "metrics_url": f"{base}/metrics",

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage, planned_names
+from rocminfra.planning.bench.retry import longest_seconds
 from rocminfra.settings import AbsolutePath, OneLine, Section
 from rocminfra.settings.located_yaml import Located, read_yaml
 from rocminfra.settings.problems import Problem, SettingsError
@@ -105,8 +106,8 @@ class Scenario(Section):
     overhead_seconds: float = Field(
         default=180,
         gt=0,
-        description="on top of max_seconds, for starting GuideLLM, making its data and writing "
-        "its report; a point that takes longer is killed",
+        description="most that may come on top of max_seconds, for starting GuideLLM, making its "
+        "data and writing its report; the first points of a run show how much of it is needed",
     )
     min_completed: int = Field(default=1, ge=1, description="requests a point needs to count")
     max_error_rate: float = Field(default=0.0, ge=0, le=1)
@@ -137,7 +138,7 @@ class Scenario(Section):
     def deadline_seconds(self) -> float:
         """Longest time that all its points together may take."""
         points = len(planned_names(self.plan))
-        return points * (self.max_seconds + self.overhead_seconds)
+        return points * longest_seconds(self.max_seconds, self.overhead_seconds)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, as the program on the host takes them."""

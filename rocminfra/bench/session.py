@@ -169,13 +169,21 @@ class Session:
                 raise FailedError(ExitCode.BENCHMARK, what, next=self._again)
 
     def _tell(self, status: dict[str, Any]) -> None:
+        for repeat in status.get("repeats", ()):
+            key = f"{repeat['name']} {repeat['attempt']}"
+            if key not in self._told:
+                self._told.add(key)
+                self.say(
+                    f"{repeat['label']}: {repeat['why']}; attempt {repeat['attempt']} begins, "
+                    "in a new process and with another seed"
+                )
         for number, point in enumerate(status["points"], start=1):
             if point["name"] in self._told:
                 continue
             self._told.add(point["name"])
             self.say(
                 f"{number}/{status['planned']} {point['label']}: {point['outcome']} "
-                f"({point['wall_seconds']:.0f} s)"
+                f"({point['wall_seconds']:.0f} s{_attempts(point)})"
                 + "".join(f"; {reason}" for reason in point["reasons"])
             )
 
@@ -275,6 +283,11 @@ class Session:
     @property
     def _journal(self) -> str:
         return f"on the host: journalctl -u {self.job.unit}"
+
+
+def _attempts(point: dict[str, Any]) -> str:
+    count = point.get("attempts", 1)
+    return f", {count} attempts" if count > 1 else ""
 
 
 def _problems(status: dict[str, Any], folder: Path) -> tuple[str, ...]:

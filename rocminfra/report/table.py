@@ -31,6 +31,8 @@ class Row:
     + tokens_per_second_total: all tokens, unfinished requests' included
     + tokens_per_second_completed: tokens of completed requests
     + requests_per_second: completed requests
+    + attempts: how often it was tried; more than once when GuideLLM hung
+    + repeated: why each attempt but the last was not the last one
     + usd_per_million_tokens: from ``tokens_per_second_total``; None unless the point is valid,
       because GuideLLM counts the tokens of failed requests as well
     """
@@ -48,6 +50,8 @@ class Row:
     tokens_per_second_completed: float | None = None
     requests_per_second: float | None = None
     usd_per_million_tokens: float | None = None
+    attempts: int = 1
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,10 @@ def lines(table: Table) -> list[str]:
     text.extend(f"{host}: {what}" for host, what in table.measured.items())
     for row in table.rows:
         text.extend(f"{row.point} {row.outcome}: {reason}" for reason in row.reasons)
+        text.extend(
+            f"{row.point}: attempt {number} of {row.attempts} does not count: {why}"
+            for number, why in enumerate(row.repeated, start=1)
+        )
     for host, reasons in table.partial.items():
         text.extend(f"{host} is incomplete: {reason}" for reason in reasons)
     return text
@@ -142,6 +150,8 @@ def _measured(record: Mapping[str, Any]) -> str:
 def _row(host: str, record: Mapping[str, Any], price: float | None) -> Row:
     figures = record.get("figures") or {}
     total = figures.get("tokens_per_second_total")
+    # Older records have none.
+    attempts: Sequence[Mapping[str, Any]] = record.get("attempts") or ()
     usd = None
     if price is not None and total and record.get("outcome") == "valid":
         usd = usd_per_million_tokens(price, total)
@@ -159,6 +169,12 @@ def _row(host: str, record: Mapping[str, Any], price: float | None) -> Row:
         tokens_per_second_completed=figures.get("tokens_per_second_completed"),
         requests_per_second=figures.get("requests_per_second"),
         usd_per_million_tokens=usd,
+        attempts=max(1, len(attempts)),
+        repeated=tuple(
+            f"{attempt['why']} (files in {attempt['folder']}, seed {attempt['seed']})"
+            for attempt in attempts
+            if attempt.get("folder")
+        ),
     )
 
 
@@ -173,8 +189,15 @@ def _cells(row: Row) -> Sequence[str]:
         _number(row.tokens_per_second_completed, 0),
         _number(row.requests_per_second, 2),
         _number(row.usd_per_million_tokens, 3),
-        "" if row.outcome == "valid" else row.outcome.upper(),
+        _remark(row),
     )
+
+
+def _remark(row: Row) -> str:
+    """The last column: what is not as usual about a row."""
+    tries = f"{row.attempts} attempts" if row.attempts > 1 else ""
+    outcome = "" if row.outcome == "valid" else row.outcome.upper()
+    return ", ".join(part for part in (outcome, tries) if part)
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -107,7 +107,6 @@ class Storage(Section):
         "/dev/disk/by-id/…",
     )
     mount_point: AbsolutePath = "/mnt/models"
-    filesystem: Literal["xfs"] = "xfs"
     label: str = Field(
         default="rocm-models",
         pattern=r"^[A-Za-z0-9_.-]{1,12}$",
@@ -200,7 +199,7 @@ class Engine(Section):
     image: OneLine = "vllm/vllm-openai-rocm:v0.20.1"
     image_source: Literal["registry", "archive"] = "registry"
     image_archive: AbsolutePath | None = Field(
-        default=None, description="`docker save` archive on the host, for image_source=archive"
+        default=None, description="`docker save` archive on the host, for image_source: archive"
     )
     container_name: ContainerName = "vllm-qwen2-vl-72b"
     ready_timeout_s: int = Field(default=1800, gt=0)
@@ -228,6 +227,12 @@ class Engine(Section):
                 "image_source 'archive' needs image_archive",
                 "engine.image_source",
                 "engine.image_archive",
+            )
+        if self.image_source == "registry" and self.image_archive is not None:
+            raise RuleBroken(
+                "image_archive is only read with image_source 'archive'",
+                "engine.image_archive",
+                "engine.image_source",
             )
         if self.stop_timeout_s <= self.shutdown_timeout_s:
             raise RuleBroken(

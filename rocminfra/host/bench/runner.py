@@ -1,8 +1,8 @@
 """Run a benchmark on the host, detached from whoever asked for it.
 
-    bench_runner.py run FOLDER                 run FOLDER/job.json to its end
-    bench_runner.py status FOLDER [--wait 15]  progress as one JSON object
-    bench_runner.py archive FOLDER TARGET      pack what there is, whatever happened
+    runner.py run FOLDER                 run FOLDER/job.json to its end
+    runner.py status FOLDER [--wait 15]  progress as one JSON object
+    runner.py archive FOLDER TARGET      pack what there is, whatever happened
 
 A run's folder holds ``job.json``, a folder a point, and at the end ``run.json`` and
 ``MANIFEST.sha256``. Whatever happens, the manifest is written. A valid point is never run again.
@@ -38,9 +38,9 @@ from rocminfra.planning.bench.points import (
     planned_names,
     stage_from_dict,
 )
+from rocminfra.planning.bench.retry import Patience
 
 RECORD_VERSION = 1
-SUPERSEDED = "superseded"
 _POLL_S = 0.2
 
 
@@ -48,11 +48,12 @@ class Stopped(Exception):
     """Somebody asked this program to end."""
 
 
-def run(folder: Path, launch: Launcher) -> dict[str, Any]:
+def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> dict[str, Any]:
     """Run what ``job.json`` asks for and return the record that ``run.json`` then holds.
 
     + folder: the run's folder
     + launch: starts GuideLLM
+    + patience: how long to wait before something is said to hang
 
     Raises :class:`Busy` when another benchmark runs on this host.
     """
@@ -67,7 +68,7 @@ def run(folder: Path, launch: Launcher) -> dict[str, Any]:
             for name in done:
                 progress.add(files.read_json(folder / name / "point.json"))
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(job, todo[0], folder, launch, progress)
+                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience)
         except Stopped:
             state = "stopped"
         record = {
@@ -145,10 +146,26 @@ class _Progress:
         self._run = job["run"]
         self._planned = planned
         self._revision = 0
+        self._point: Point | None = None
+        self._repeats: list[dict[str, Any]] = []
         self._write("running", None)
 
     def begin(self, point: Point) -> None:
+        self._point = point
         self._write("running", point.label)
+
+    def repeat(self, attempt: Mapping[str, Any]) -> None:
+        """An attempt at the point that runs is followed by another."""
+        assert self._point is not None
+        self._repeats.append(
+            {
+                "name": self._point.name,
+                "label": self._point.label,
+                "attempt": attempt["number"] + 1,
+                "why": attempt["why"],
+            }
+        )
+        self._write("running", self._point.label)
 
     def add(self, record: dict[str, Any]) -> None:
         self.records.append(record)
@@ -169,6 +186,8 @@ class _Progress:
                 "current": current,
                 "planned": self._planned,
                 "points": [_short(record) for record in self.records],
+                # Of points that run now as well.
+                "repeats": self._repeats,
             },
         )
 
@@ -180,17 +199,32 @@ def _short(record: Mapping[str, Any]) -> dict[str, Any]:
         "outcome": record["outcome"],
         "reasons": record["reasons"],
         "wall_seconds": record["wall_seconds"],
+        "attempts": len(record.get("attempts") or (None,)),
     }
 
 
 def _one(
-    job: Mapping[str, Any], point: Point, folder: Path, launch: Launcher, progress: _Progress
+    job: Mapping[str, Any],
+    point: Point,
+    folder: Path,
+    launch: Launcher,
+    progress: _Progress,
+    patience: Patience | None,
 ) -> Finished:
     target = folder / point.name
-    _set_aside(target)
+    files.set_aside(target)
     target.mkdir()
     progress.begin(point)
-    record = run_point(job, point, target, launch)
+    record = run_point(
+        job,
+        point,
+        target,
+        launch,
+        so_far=progress.records,
+        earlier=files.earlier_attempts(target),
+        patience=patience,
+        repeating=progress.repeat,
+    )
     progress.add(record)
     return finished(record)
 
@@ -202,18 +236,6 @@ def _valid_points(folder: Path, names: tuple[str, ...]) -> dict[str, Finished]:
         for name, point in found.items()
         if point is not None and point.outcome == "valid"
     }
-
-
-def _set_aside(folder: Path) -> None:
-    """Keep what an earlier attempt left: it may be the only evidence of what went wrong."""
-    if not folder.exists():
-        return
-    aside = folder.parent / SUPERSEDED
-    aside.mkdir(exist_ok=True)
-    number = 1
-    while (aside / f"{folder.name}-{number}").exists():
-        number += 1
-    folder.rename(aside / f"{folder.name}-{number}")
 
 
 def _status_now(folder: Path) -> dict[str, Any]:

@@ -109,6 +109,8 @@ class Sampler:
     + path: file that the lines are appended to
     + sample: makes one sample; an OSError or ValueError of it becomes a line with ``error``
     + period_s: time between the beginnings of two samples
+
+    ``latest`` is the newest sample.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class Sampler:
         self._path = path
         self._sample = sample
         self._period_s = period_s
+        self.latest: Mapping[str, Any] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=path.stem, daemon=True)
 
@@ -132,7 +135,8 @@ class Sampler:
         with self._path.open("a", encoding="utf-8") as stream:
             while not self._stop.is_set():
                 began = time.monotonic()
-                stream.write(json.dumps(_stamped(self._sample), sort_keys=True) + "\n")
+                self.latest = _stamped(self._sample)
+                stream.write(json.dumps(self.latest, sort_keys=True) + "\n")
                 stream.flush()
                 self._stop.wait(max(0.0, self._period_s - (time.monotonic() - began)))
 

@@ -15,15 +15,16 @@ from rocminfra.planning.bench.points import Point
 
 
 def spec(
-    point: Point, scenario: Mapping[str, Any], target: str, model: str, tokenizer: str
+    point: Point, scenario: Mapping[str, Any], target: str, model: str, tokenizer: str, seed: int
 ) -> dict[str, Any]:
-    """Configuration of ``guidellm run --config`` for one point, as JSON values.
+    """Configuration of ``guidellm run --config`` for one attempt at a point, as JSON values.
 
     + point: the point
     + scenario: the scenario, as plain values
     + target: base address of the engine, such as ``http://127.0.0.1:8000/v1``
     + model: name under which the engine serves the model
     + tokenizer: folder or repository of its tokenizer
+    + seed: of the attempt, from which its prompts follow
 
     Outputs are relative to the folder in which GuideLLM is started.
     """
@@ -49,7 +50,7 @@ def spec(
             "constraints": constraints,
             "tokenizer": {"kind": "hf_auto", "model": tokenizer},
             "data": [dict(scenario["data"])],
-            "seed": {"kind": "static", "value": scenario["seed"]},
+            "seed": {"kind": "static", "value": seed},
             "metrics": {"kind": "generative", "sample_size": scenario["sample_size"]},
             "outputs": [
                 {"kind": "json", "path": "report.json"},
@@ -60,9 +61,12 @@ def spec(
     }
 
 
-def command(executable: str) -> Sequence[str]:
-    """Arguments of the process of one point, started in the point's folder.
+def command(python: str, launcher: str) -> Sequence[str]:
+    """Arguments of the process of one attempt, started in the point's folder.
 
-    + executable: path of ``guidellm``
+    + python: the Python of GuideLLM's environment
+    + launcher: path of our program that starts GuideLLM
     """
-    return (executable, "run", "--config", "guidellm.json", "--disable-console")
+    # Isolated, as GuideLLM's own script is not: nothing of ours or of the user's gets in its way.
+    run = ("run", "--config", "guidellm.json", "--disable-console")
+    return (python, "-I", launcher, *run)

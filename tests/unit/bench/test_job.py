@@ -36,7 +36,7 @@ def test_a_tokenizer_of_ours_needs_no_hub() -> None:
     assert values["tokenizer"] == "/mnt/models/models/toy"
     assert values["environment"]["HF_HUB_OFFLINE"] == "1"
     assert values["target"] == "http://127.0.0.1:8000/v1"
-    assert values["guidellm"] == "/opt/rocminfra/guidellm-0.8.1/bin/guidellm"
+    assert values["guidellm_python"] == "/opt/rocminfra/guidellm-0.8.1/bin/python"
 
 
 def test_hub_data_may_be_fetched_from_a_mirror() -> None:

@@ -120,6 +120,33 @@ def test_bad_points_come_back_as_problems(
     assert verify(tmp_path / "results" / RUN) == (), "bad points are results too"
 
 
+def test_a_repeat_is_told_once_when_it_begins(
+    carry: Callable[..., Outcome], remote: LocalHost, said: list[str]
+) -> None:
+    class Repeating:
+        """The host, whose first point was tried twice."""
+
+        fetch = staticmethod(remote.fetch)
+
+        def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+            answer = remote.run(command, stdin, timeout_s)
+            if " status " not in command:
+                return answer
+            status = json.loads(answer.stdout)
+            why = "GuideLLM hung after its load"
+            repeat = {"name": "01-concurrent-4", "label": "concurrent@4", "attempt": 2, "why": why}
+            status["repeats"] = [repeat]
+            for point in status["points"][:1]:
+                point["attempts"] = 2
+            return Answer(True, json.dumps(status), answer.stderr)
+
+    carry(remote=Repeating())
+    (told,) = (line for line in said if "hung after its load" in line)
+    assert told.startswith("concurrent@4: GuideLLM hung after its load; attempt 2 begins")
+    (point,) = (line for line in said if line.startswith("1/4 concurrent@4: valid"))
+    assert point.endswith(" s, 2 attempts)")
+
+
 def test_resuming_keeps_what_is_valid(
     carry: Callable[..., Outcome], tmp_path: Path, program: Path, said: list[str]
 ) -> None:

@@ -126,3 +126,32 @@ def test_a_run_that_was_cut_off_still_has_a_price(run: Path) -> None:
 
 def test_an_empty_folder_has_no_rows(tmp_path: Path) -> None:
     assert read_table(tmp_path).rows == ()
+
+
+HUNG = {"verdict": "hung", "why": "GuideLLM hung after its load", "seed": 42, "folder": "attempt-1"}
+ENDED = {"verdict": "ended", "why": None, "seed": 43}
+
+
+def test_a_point_that_was_repeated_says_so_and_why(run: Path) -> None:
+    path = run / "mi300x-1" / "01-concurrent-64" / "point.json"
+    path.write_text(json.dumps(record("concurrent@64", attempts=[HUNG, ENDED])))
+    row = read_table(run).rows[0]
+    assert (row.outcome, row.attempts) == ("valid", 2)
+    assert row.usd_per_million_tokens is not None, "what was repeated counts"
+    text = lines(read_table(run))
+    assert text[1].endswith("  2 attempts")
+    assert (
+        "concurrent@64: attempt 1 of 2 does not count: GuideLLM hung after its load "
+        "(files in attempt-1, seed 42)"
+    ) in text
+
+
+def test_a_point_that_hung_twice_is_failed_and_repeated(run: Path) -> None:
+    path = run / "mi300x-1" / "01-concurrent-64" / "point.json"
+    twice = [HUNG, {**HUNG, "folder": None, "seed": 43}]
+    path.write_text(json.dumps(record("concurrent@64", "failed", figures=None, attempts=twice)))
+    assert lines(read_table(run))[1].endswith("FAILED, 2 attempts")
+
+
+def test_records_without_attempts_are_of_one(run: Path) -> None:
+    assert {row.attempts for row in read_table(run).rows} == {1}

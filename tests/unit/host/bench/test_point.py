@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from bench_fakes import FakeEngine, calls, fake_guidellm, is_gone, job, scenario
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.point import finished_point, peaks, run_point
 from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.retry import Patience
 
 POINT = Point("01-concurrent-4", "concurrent", streams=4)
+PATIENCE = Patience(silence_s=0.6, idle_s=0.5, look_s=0.05)
 
 
 @pytest.fixture
@@ -30,13 +32,26 @@ def program(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def measure(tmp_path: Path, engine: FakeEngine, program: Path) -> Callable[..., dict[str, Any]]:
-    def run(mode: str = "ok", **changes: Any) -> dict[str, Any]:
+    def run(
+        mode: str = "ok",
+        repeating: Callable[[Mapping[str, Any]], None] = lambda attempt: None,
+        so_far: Sequence[Mapping[str, Any]] = (),
+        **changes: Any,
+    ) -> dict[str, Any]:
         set_modes(program, concurrent=mode)
         wanted = scenario([{"profile": "concurrent", "streams": [4]}], **changes)
         made = job(tmp_path, program, engine, wanted)
         folder = tmp_path / POINT.name
         folder.mkdir()
-        return run_point(made.values, POINT, folder, ProcessGroups(grace_s=0.2))
+        return run_point(
+            made.values,
+            POINT,
+            folder,
+            ProcessGroups(grace_s=0.2),
+            so_far=so_far,
+            patience=PATIENCE,
+            repeating=repeating,
+        )
 
     return run
 
@@ -89,8 +104,9 @@ def test_no_usable_report_is_a_failure(
 
 
 def test_a_process_that_hangs_and_ignores_sigterm_is_killed_at_its_limit(
-    measure: Callable[..., dict[str, Any]], program: Path
+    measure: Callable[..., dict[str, Any]], program: Path, engine: FakeEngine
 ) -> None:
+    engine.running = 1
     record = measure("hang", max_seconds=0.2, overhead_seconds=0.8)
     assert record["outcome"] == "failed"
     assert "did not end within 1 s" in record["reasons"][0]
@@ -161,3 +177,96 @@ def test_peaks_pass_over_samples_that_failed(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     assert peaks(path) == {"kv_cache_usage": 0.9, "running": 3}
     assert peaks(tmp_path / "none") == {}
+
+
+def test_a_hang_after_the_load_is_repeated_once_with_another_seed(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine, program: Path, tmp_path: Path
+) -> None:
+    engine.is_quiet = True
+    told: list[Mapping[str, Any]] = []
+    record = measure("served, then hangs once", max_seconds=0.2, repeating=told.append)
+    assert (record["outcome"], record["reasons"], record["exit_code"]) == ("valid", [], 0)
+    first, second = record["attempts"]
+    assert (first["verdict"], second["verdict"]) == ("hung", "ended")
+    assert (first["seed"], second["seed"]) == (42, 43)
+    assert [call["seed"] for call in calls(program)] == [42, 43]
+    assert is_gone(calls(program)[0]["pid"])
+    assert first["last_line"] == "the load begins"
+    assert first["engine"]["generation_tokens"] == 100.0
+    assert first["started"] < first["ended"] < second["started"]
+    assert told[0]["number"] == 1
+    folder = tmp_path / POINT.name
+    aside = folder / first["folder"]
+    assert 'File "' in (aside / first["stacks"]).read_text()
+    assert json.loads((aside / "attempt.json").read_text())["verdict"] == "hung"
+    assert json.loads((aside / "guidellm.json").read_text())["spec"]["seed"]["value"] == 42
+    assert json.loads((folder / "guidellm.json").read_text())["spec"]["seed"]["value"] == 43
+    assert (aside / "stderr.log").exists()
+    # The engine's counters of the hung attempt are not those of the repeat.
+    assert record["engine"]["counted"]["generation_tokens"] == 100.0
+
+
+def test_a_second_hang_is_a_failure(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine, program: Path, tmp_path: Path
+) -> None:
+    engine.is_quiet = True
+    record = measure("served, then hangs", max_seconds=0.2)
+    assert record["outcome"] == "failed"
+    assert [attempt["verdict"] for attempt in record["attempts"]] == ["hung", "hung"]
+    assert "hung after its load" in record["reasons"][0]
+    assert "the attempt before it: GuideLLM hung" in record["reasons"][1]
+    assert len(calls(program)) == 2
+    assert all(is_gone(call["pid"]) for call in calls(program))
+    folder = tmp_path / POINT.name
+    assert (folder / "stacks.txt").stat().st_size
+    assert (folder / "attempt-1" / "stacks.txt").stat().st_size
+
+
+def test_a_load_that_never_begins_is_repeated(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine
+) -> None:
+    engine.is_quiet = True
+    record = measure("never begins, once", max_seconds=0.2, overhead_seconds=1.0)
+    assert [attempt["verdict"] for attempt in record["attempts"]] == ["never began", "ended"]
+    assert "sent no request" in record["attempts"][0]["why"]
+
+
+def test_nothing_is_repeated_on_an_engine_that_is_not_idle(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine, program: Path, tmp_path: Path
+) -> None:
+    engine.is_quiet = True
+
+    def busy(attempt: Mapping[str, Any]) -> None:
+        engine.running = 3
+
+    record = measure("served, then hangs once", max_seconds=0.2, repeating=busy)
+    assert record["outcome"] == "failed"
+    assert "could not be repeated" in record["reasons"][0]
+    assert "3 running, 0 waiting" in record["reasons"][0]
+    assert len(calls(program)) == 1
+    assert (tmp_path / POINT.name / "attempt-1" / "attempt.json").exists()
+
+
+def test_a_hang_while_the_engine_is_busy_ends_at_the_limit_and_is_not_repeated(
+    measure: Callable[..., dict[str, Any]], engine: FakeEngine, tmp_path: Path
+) -> None:
+    engine.is_quiet = True
+    engine.running = 1
+    record = measure("served, then hangs", max_seconds=0.2, overhead_seconds=1.5)
+    (attempt,) = record["attempts"]
+    assert (attempt["verdict"], attempt["limit_seconds"]) == ("timeout", 1.7)
+    assert "did not end within 1.7 s" in record["reasons"][0]
+    assert (tmp_path / POINT.name / attempt["stacks"]).stat().st_size
+
+
+def test_what_the_points_before_took_limits_the_next(
+    measure: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    before = measure()
+    assert before["attempts"][0]["limit_seconds"] == 21.0
+    (tmp_path / POINT.name).rename(tmp_path / "before")
+    after = measure(so_far=[before])
+    assert after["attempts"][0]["limit_seconds"] == 21.0, "never above the scenario's own"
+    (tmp_path / POINT.name).rename(tmp_path / "after")
+    last = measure(so_far=[before], overhead_seconds=500)
+    assert last["attempts"][0]["limit_seconds"] == pytest.approx(31 + PATIENCE.silence_s, abs=5)

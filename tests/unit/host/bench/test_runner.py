@@ -22,10 +22,20 @@ from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.lock import Busy
 from rocminfra.host.bench.runner import main, run, status
 from rocminfra.planning.bench.manifest import MANIFEST, differences, parse_manifest
+from rocminfra.planning.bench.retry import Patience
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
 ROOT = Path(__file__).parents[4]
 PATIENCE_S = 30.0
+PATIENCE = Patience(silence_s=0.6, idle_s=0.5, look_s=0.05)
+# What the service runs, with less patience.
+HASTY = f"""
+import pathlib, sys
+from rocminfra.host.bench.runner import run
+from rocminfra.host.bench.control_group import ProcessGroups
+from rocminfra.planning.bench.retry import Patience
+run(pathlib.Path(sys.argv[1]), ProcessGroups(0.2), {PATIENCE!r})
+"""
 
 
 @pytest.fixture
@@ -49,7 +59,7 @@ def folder(tmp_path: Path, engine: FakeEngine, program: Path) -> Path:
 
 
 def go(folder: Path) -> dict[str, Any]:
-    return run(folder, ProcessGroups(grace_s=0.2))
+    return run(folder, ProcessGroups(grace_s=0.2), PATIENCE)
 
 
 def outcomes(record: dict[str, Any]) -> dict[str, str]:
@@ -118,13 +128,14 @@ def test_a_point_that_was_cut_off_runs_again(folder: Path, program: Path) -> Non
 
 
 @pytest.fixture
-def detached(folder: Path, program: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+def detached(folder: Path, program: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(*program: str) -> subprocess.Popen[bytes]:
+        program = program or ("-m", "rocminfra.host.bench.runner", "run")
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "rocminfra.host.bench.runner", "run", str(folder)],
+                [sys.executable, *program, str(folder)],
                 cwd=ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -216,3 +227,76 @@ def test_asking_for_the_status_keeps_no_run_from_starting(folder: Path) -> None:
 def test_a_run_that_never_was_has_no_state(tmp_path: Path) -> None:
     told = status(tmp_path / "none", seen=-1, wait_s=0)
     assert (told["state"], told["points"], told["scenario"]) == ("none", [], None)
+
+
+def test_a_repeat_is_told_while_it_runs_and_after(
+    folder: Path, engine: FakeEngine, program: Path
+) -> None:
+    engine.is_quiet = True
+    set_modes(program, concurrent="served, then hangs once", synchronous="silent")
+    record = go(folder)
+    told = status(folder, seen=-1, wait_s=0)
+    (repeat,) = told["repeats"]
+    assert (repeat["name"], repeat["attempt"]) == ("01-concurrent-4", 2)
+    assert "hung after its load" in repeat["why"]
+    assert told["points"][0]["attempts"] == 2
+    assert outcomes(record)["01-concurrent-4"] == "valid"
+    manifest = parse_manifest((folder / MANIFEST).read_text())
+    assert "01-concurrent-4/attempt-1/stacks.txt" in manifest
+    assert manifest_problems(folder) == ()
+
+
+def test_killed_while_it_repeats_no_seed_is_used_twice(
+    folder: Path,
+    engine: FakeEngine,
+    program: Path,
+    detached: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    engine.is_quiet = True
+    set_modes(program, concurrent="served, then hangs")
+    process = detached("-c", HASTY)
+    wait_for_call(program, 2)
+    told = status(folder, seen=-1, wait_s=0)
+    assert (told["state"], told["current"]) == ("running", "concurrent@4")
+    assert [repeat["attempt"] for repeat in told["repeats"]] == [2]
+    process.kill()
+    process.wait()
+    assert status(folder, seen=99, wait_s=PATIENCE_S)["state"] == "died"
+    os.killpg(calls(program)[-1]["pid"], signal.SIGKILL)
+
+    engine.is_quiet = False
+    set_modes(program)
+    record = go(folder)
+    assert set(outcomes(record).values()) == {"valid"}
+    assert [call["seed"] for call in calls(program)] == [42, 43, 44, 42, 42, 42]
+    assert record["points"][0]["attempts"][0]["number"] == 1
+    kept = folder / "superseded" / "01-concurrent-4-1" / "attempt-1"
+    assert json.loads((kept / "attempt.json").read_text())["verdict"] == "hung"
+    assert (kept / "stacks.txt").exists()
+    assert manifest_problems(folder) == ()
+
+
+def test_resuming_after_two_hangs_tries_again_with_a_third_seed(
+    folder: Path, engine: FakeEngine, program: Path
+) -> None:
+    engine.is_quiet = True
+    set_modes(program, concurrent="served, then hangs", synchronous="crash")
+    assert outcomes(go(folder)) == {"01-concurrent-4": "failed", "02-sweep-synchronous": "failed"}
+    engine.is_quiet = False
+    set_modes(program)
+    before = len(calls(program))
+    record = go(folder)
+    assert set(outcomes(record).values()) == {"valid"}
+    assert [call["seed"] for call in calls(program)[before:]] == [44, 43, 42, 42]
+
+
+def test_records_of_an_older_version_are_resumed(folder: Path, program: Path) -> None:
+    go(folder)
+    for path in folder.glob("*/point.json"):
+        record = json.loads(path.read_text())
+        del record["attempts"]
+        path.write_text(json.dumps(record))
+    before = len(calls(program))
+    assert set(outcomes(go(folder)).values()) == {"valid"}
+    assert len(calls(program)) == before
+    assert [point["attempts"] for point in status(folder, -1, 0)["points"]] == [1] * 4

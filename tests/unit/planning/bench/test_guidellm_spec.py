@@ -13,7 +13,7 @@ from rocminfra.planning.bench.guidellm_spec import spec
 from rocminfra.planning.bench.points import Point
 
 BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
-ENGINE = {"target": "http://127.0.0.1:8000/v1", "model": "yes", "tokenizer": "/m,1/toy"}
+ENGINE = {"target": "http://127.0.0.1:8000/v1", "model": "yes", "tokenizer": "/m,1/toy", "seed": 43}
 
 
 def test_the_second_published_run_as_guidellm_takes_it_today() -> None:
@@ -25,6 +25,7 @@ def test_the_second_published_run_as_guidellm_takes_it_today() -> None:
         "streams": [64],
         "warmup": {"value": 10.0, "mode": "duration"},
     }
+    assert made["seed"] == {"kind": "static", "value": 43}
     assert made["constraints"] == [{"kind": "max_duration", "seconds": 120.0}]
     assert made["data"] == [
         {
