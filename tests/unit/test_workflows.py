@@ -154,7 +154,14 @@ def test_every_verb_and_option_that_a_job_calls_is_there() -> None:
     )
     foreign = {"--quiet", "--preserve-env", "--repo", "--verify-tag", "--notes-file"}
     shown = ""
-    for words in (["droplet", "run"], ["droplet", "reap"], ["apply"], ["plan"], ["init"]):
+    for words in (
+        ["droplet", "run"],
+        ["droplet", "reap"],
+        ["apply"],
+        ["plan"],
+        ["bench"],
+        ["init"],
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "rocminfra", *words, "--help"],
             capture_output=True,
