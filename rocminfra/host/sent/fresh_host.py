@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import struct
 import subprocess
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 CLOUD_INIT_RESULT = "/run/cloud-init/result.json"
+DOCKER = "/run/docker.sock"
 REBOOT = "/run/reboot-required"
 LOCKS = (
     "/var/lib/dpkg/lock-frontend",
@@ -30,6 +32,7 @@ LOCKS = (
 # struct flock of 64-bit Linux: type, whence, start, length, pid.
 _FLOCK = "hhqqi"
 _TIMEOUT_S = 8
+_MOST_BYTES = 16 << 20
 _GPU_PATHS = ("/dev/kfd", "/dev/dri")
 _LISTEN = "0A"
 
@@ -121,18 +124,34 @@ def reboot() -> list[str] | None:
 
 def containers() -> list[dict[str, Any]]:
     """Running containers: name, image, labels, published ports, and whether they have the GPU."""
-    if shutil.which("docker") is None or not os.path.exists("/run/docker.sock"):
-        return []
-    code, said = run(["docker", "ps", "--quiet", "--no-trunc"])
-    numbers = said.split() if code == 0 else []
-    if not numbers:
-        return []
-    code, said = run(["docker", "inspect", *numbers])
-    try:
-        documents = json.loads(said)
-    except ValueError:
-        return []
+    found = docker("/containers/json")
+    numbers = [item.get("Id") for item in found or [] if isinstance(item, dict)]
+    documents = [docker(f"/containers/{number}/json") for number in numbers]
     return [container(document) for document in documents if isinstance(document, dict)]
+
+
+def docker(path: str) -> Any:
+    """An answer of Docker; null when there is none. Its own program takes ten times as long."""
+    if not os.path.exists(DOCKER):
+        return None
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(_TIMEOUT_S)
+        connection.connect(DOCKER)
+        # Version 1.0: the answer ends with the connection, and comes in one piece.
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+        answer = b""
+        while len(answer) < _MOST_BYTES:
+            piece = connection.recv(65536)
+            if not piece:
+                break
+            answer += piece
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return json.loads(body) if head.split()[1:2] == [b"200"] else None
+    except (OSError, ValueError):
+        return None
+    finally:
+        connection.close()
 
 
 def container(document: dict[str, Any]) -> dict[str, Any]:

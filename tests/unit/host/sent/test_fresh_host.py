@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,31 @@ def test_a_container_as_docker_inspect_says_it() -> None:
         "gpu": True,
     }
     assert fresh_host.container({})["gpu"] is False
+
+
+def test_docker_is_asked_over_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "docker.sock"
+    monkeypatch.setattr(fresh_host, "DOCKER", str(path))
+    assert fresh_host.containers() == []
+    answers = {
+        b"/containers/json": [{"Id": "abc"}],
+        b"/containers/abc/json": {"Name": "/rocm", "HostConfig": {"Privileged": True}},
+    }
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def serve() -> None:
+            for _ in answers:
+                connection, _address = server.accept()
+                with connection:
+                    asked = connection.recv(65536).split()[1]
+                    body = json.dumps(answers[asked]).encode()
+                    connection.sendall(b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n" + body)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        (found,) = fresh_host.containers()
+        thread.join()
+    assert (found["name"], found["gpu"]) == ("rocm", True)
+    assert fresh_host.containers() == []  # a socket that nobody listens on

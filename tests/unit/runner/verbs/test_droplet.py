@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import select
+import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -266,3 +272,49 @@ def test_the_next_run_destroys_what_a_killed_one_left(made: World, shell: Shell)
     assert code == 0
     assert "left (id 500000001): left by a run that was killed" in err
     assert made.stub.alive == []
+
+
+@pytest.mark.parametrize("end", ["closed terminal", "SIGTERM", "Ctrl-C"])
+def test_a_run_that_is_ended_from_outside_destroys_its_droplet(made: World, end: str) -> None:
+    """In a process of its own, on a terminal of its own, in the middle of its command."""
+    made.stub.active_after_s = made.stub.address_after_s = 0.0  # the child's time is its own
+    made.stub.lingers_s = 0.0
+    child, terminal = pty.fork()
+    if child == 0:
+        # Not the streams that the test captures.
+        sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
+        code = cli([*RUN, "--name", "ended", "--yes", "--", "sleep", "60"])
+        os._exit(code)
+    said = b""
+    while b"command: sleep" not in said:
+        said += os.read(terminal, 4096)
+    assert len(made.stub.alive) == 1
+    if end == "closed terminal":
+        os.close(terminal)
+    elif end == "SIGTERM":
+        os.kill(child, signal.SIGTERM)
+    else:
+        os.write(terminal, b"\x03")
+    code = _code_of(child, terminal if end != "closed terminal" else None)
+    assert code == 130
+    assert made.stub.alive == []
+    assert '"how": "destroyed"' in made.ledger_text
+
+
+def _code_of(child: int, terminal: int | None) -> int:
+    """The exit code of a child that is given half a minute; its terminal is read meanwhile."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            if terminal is not None:
+                os.close(terminal)
+            return os.waitstatus_to_exitcode(status)
+        if terminal is not None and select.select([terminal], [], [], 0.05)[0]:
+            with contextlib.suppress(OSError):
+                os.read(terminal, 4096)
+        else:
+            time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise AssertionError("it did not end")
