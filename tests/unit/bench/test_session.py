@@ -6,14 +6,11 @@ The programs are the real ones, run as they are on a host; GuideLLM, engine and 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from bench_fakes import (
@@ -21,8 +18,8 @@ from bench_fakes import (
     FakeEngine,
     LocalHost,
     calls,
-    fake_guidellm,
     job,
+    kill_group,
     profiles,
     scenario,
     set_modes,
@@ -32,67 +29,11 @@ from failing import next_of
 from rocminfra.bench.job import Job
 from rocminfra.bench.remote import Answer
 from rocminfra.bench.results import verify
-from rocminfra.bench.session import Outcome, Session
+from rocminfra.bench.session import Outcome
 from rocminfra.failure import ExitCode, FailedError
 from rocminfra.report.table import read_table
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
-
-
-@pytest.fixture
-def engine() -> Iterator[FakeEngine]:
-    with FakeEngine().serving() as serving:
-        yield serving
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    return fake_guidellm(tmp_path / "guidellm")
-
-
-@pytest.fixture
-def made(tmp_path: Path, program: Path, engine: FakeEngine) -> Job:
-    return job(tmp_path / "runs", program, engine, scenario(STAGES))
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> LocalHost:
-    return LocalHost(tmp_path)
-
-
-@pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def carry(
-    made: Job, remote: LocalHost, tmp_path: Path, said: list[str], program: Path
-) -> Iterator[Callable[..., Outcome]]:
-    def run(**changes: Any) -> Outcome:
-        arguments = {
-            "job": made,
-            "remote": remote,
-            "results_dir": tmp_path / "results",
-            "say": said.append,
-            **changes,
-        }
-        return Session(**arguments).run()
-
-    yield run
-    # A session that gave up leaves its benchmark running, as it should.
-    status = Path(made.folder) / "status.json"
-    if status.exists():
-        _kill(json.loads(status.read_text())["pid"])
-    for call in calls(program):
-        _kill(call["pid"])
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.killpg(os.getpgid(pid), signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def test_a_run_comes_back_whole(
@@ -305,7 +246,7 @@ def test_a_run_that_was_killed_on_the_host_comes_back_marked_partial(
         def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
             if "--wait 15" in command:
                 _until(lambda: len(calls(program)) == 2)
-                _kill(json.loads((Path(made.folder) / "status.json").read_text())["pid"])
+                kill_group(json.loads((Path(made.folder) / "status.json").read_text())["pid"])
             return self.remote.run(command, stdin, timeout_s)
 
     outcome = carry(remote=Killer(remote))
