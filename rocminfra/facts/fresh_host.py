@@ -21,12 +21,14 @@ class FreshHost(FactBase[Observed]):
         host.get_fact(FreshHost)
     """
 
-    def command(self, look: int = 0) -> str:
+    def command(self, asked_at: float | None = None) -> str:
         """Shell command.
 
-        + look: a number for every look, so that none is answered from an earlier one
+        + asked_at: a time, for every look but the first: it makes each a command of its own, which
+          nothing answers from an earlier one, or asks before it is wanted
         """
-        return f"{call('fresh_host')} || echo 'exit code' $? # {int(look)}"
+        mark = "" if asked_at is None else f" # {float(asked_at)!r}"
+        return f"{call('fresh_host')} || echo 'exit code' $?{mark}"
 
     @staticmethod
     def default() -> Observed:

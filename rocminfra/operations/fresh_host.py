@@ -53,9 +53,9 @@ def settle(engine: str = "", port: int = 8000, clock: Time | None = None) -> Fai
     if host.connector_data.get(_KEY):
         return None
     clock = clock or Time()
-    started, look = clock.now(), 0
+    started = clock.now()
+    seen = host.get_fact(FreshHost)
     while True:
-        seen = host.get_fact(FreshHost, look=look) if look else host.get_fact(FreshHost)
         found = judge(seen, _address(), engine, port, CONFIG_LABEL)
         if isinstance(found, Ready):
             for line in found.notes:
@@ -69,7 +69,7 @@ def settle(engine: str = "", port: int = 8000, clock: Time | None = None) -> Fai
             return found.late
         host.log(f"waiting: {found.reason} ({elapsed:.0f} s of {found.deadline_s:.0f} s)")
         clock.sleep(PAUSE_S)
-        look += 1
+        seen = host.get_fact(FreshHost, asked_at=clock.now())
 
 
 def _address() -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rocminfra.connectors.allowlist import arguments_allowed
 from rocminfra.facts.fresh_host import FreshHost
 from rocminfra.failure import Do, ExitCode
 from rocminfra.operations import fresh_host, packages
@@ -34,8 +35,8 @@ class Waiting(fresh_host.Time):
 def looks(*seen: Observed) -> Callable[..., Observed]:
     left = list(seen)
 
-    def look(look: int = 0) -> Observed:
-        del look
+    def look(asked_at: float | None = None) -> Observed:
+        del asked_at
         return left.pop(0) if len(left) > 1 else left[0]
 
     return look
@@ -52,7 +53,7 @@ def test_a_machine_that_boots_is_waited_for_in_the_open(scripted: Any) -> None:
     ]
     # Every look is a new one: an answer that was fetched with others is minutes old.
     arguments = [given for fact, given in scripted.asked if fact is FreshHost]
-    assert arguments == [{}, {"look": 1}, {"look": 2}, {"look": 3}]
+    assert arguments == [{}, {"asked_at": 5.0}, {"asked_at": 10.0}, {"asked_at": 15.0}]
 
 
 def test_it_is_asked_once_a_run(scripted: Any) -> None:
@@ -89,3 +90,8 @@ def test_packages_alone_wait_as_well(scripted: Any, run: Callable[..., Any]) -> 
     outcome = run(packages.present, packages=["xfsprogs"])
     assert outcome.failure is not None
     assert outcome.shell == []
+
+
+def test_only_the_first_look_may_be_fetched_before_it_is_wanted() -> None:
+    assert arguments_allowed(FreshHost, {})
+    assert not arguments_allowed(FreshHost, {"asked_at": 5.0})

@@ -34,7 +34,7 @@ def test_a_host_without_python_is_said() -> None:
 
 
 def test_every_look_is_a_command_of_its_own() -> None:
-    assert FreshHost().command(1) != FreshHost().command(2)
+    assert FreshHost().command(1.5) != FreshHost().command(2.5)
     assert "'" not in source("fresh_host")
 
 
