@@ -21,6 +21,8 @@ from rocminfra.bench.remote import Answer
 from rocminfra.bench.scenario import Scenario
 from rocminfra.host.programs import benchmark
 from rocminfra.host_paths import BENCH_PROGRAMS
+from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.records import AttemptRecord, PointRecord
 from rocminfra.settings import load_settings
 
 MODEL = "toy"
@@ -249,7 +251,7 @@ def job(folder: Path, program: Path, engine: FakeEngine, wanted: Scenario) -> Jo
     settings = load_settings({"model.name": MODEL, "vllm.port": engine.port})
     made = make_job(RUN, "mi300x-1", wanted, settings)
     return replace(
-        made, runs_folder=str(folder), values={**made.values, "guidellm_python": str(program)}
+        made, runs_folder=str(folder), record=replace(made.record, guidellm_python=str(program))
     )
 
 
@@ -319,3 +321,39 @@ def kill_group(pid: int) -> None:
         os.killpg(os.getpgid(pid), signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def attempt_record(**changes: Any) -> AttemptRecord:
+    """An attempt that went well."""
+    values: dict[str, Any] = {
+        "number": 1,
+        "seed": 42,
+        "verdict": "ended",
+        "why": None,
+        "started": 0.0,
+        "ended": 18.0,
+        "seconds": 18.0,
+        "start_seconds": 7.0,
+        "limit_seconds": 183.0,
+        "exit_code": 0,
+        "last_line": None,
+        "stacks": None,
+        "engine": None,
+        "launcher": None,
+    }
+    return AttemptRecord(**{**values, **changes})
+
+
+def point_record(point: Point, **changes: Any) -> PointRecord:
+    """A valid point without figures."""
+    values: dict[str, Any] = {
+        "label": point.label,
+        "outcome": "valid",
+        "reasons": (),
+        "figures": None,
+        "exit_code": 0,
+        "engine": {},
+        "started": 0.0,
+        "wall_seconds": 18.0,
+    }
+    return PointRecord(point=point, **{**values, **changes})

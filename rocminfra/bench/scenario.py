@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage, planned_names
+from rocminfra.planning.bench.records import ScenarioRecord
 from rocminfra.planning.bench.retry import longest_seconds
 from rocminfra.settings import AbsolutePath, OneLine, Section
 from rocminfra.settings.located_yaml import Located, read_yaml
@@ -140,22 +141,25 @@ class Scenario(Section):
         points = len(planned_names(self.plan))
         return points * longest_seconds(self.max_seconds, self.overhead_seconds)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, as the program on the host takes them."""
-        plain = self.model_dump(mode="json", exclude={"data"})
-        plain["stages"] = [
-            {
-                "kind": stage.profile,
-                "streams": stage.streams,
-                "rates": stage.rates,
-                "size": stage.size,
-                "max_concurrency": stage.max_concurrency,
-            }
-            for stage in self.stages
-        ]
-        # GuideLLM's own defaults stay its own.
-        plain["data"] = self.data.model_dump(mode="json", exclude_none=True)
-        return plain
+    @property
+    def record(self) -> ScenarioRecord:
+        """As the program on the host takes it."""
+        return ScenarioRecord(
+            name=self.name,
+            description=self.description,
+            stages=self.plan,
+            # GuideLLM's own defaults stay its own.
+            data=self.data.model_dump(mode="json", exclude_none=True),
+            max_seconds=self.max_seconds,
+            max_requests=self.max_requests,
+            warmup_seconds=self.warmup_seconds,
+            overhead_seconds=self.overhead_seconds,
+            min_completed=self.min_completed,
+            max_error_rate=self.max_error_rate,
+            sample_size=self.sample_size,
+            seed=self.seed,
+            worker_processes=self.worker_processes,
+        )
 
 
 def load_scenario(name: str, folder: Path) -> Scenario:

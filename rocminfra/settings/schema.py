@@ -9,7 +9,7 @@ impossible values are errors; nothing is coerced and nothing is ignored (:mod:`.
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -81,6 +81,14 @@ def _no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
     return environment
 
 
+def _name_of_source(model: dict[str, Any]) -> str:
+    source = model.get("source")
+    if not isinstance(source, str):
+        # What is wrong with it is said elsewhere.
+        return ""
+    return PurePosixPath(source).name if source.startswith("/") else source
+
+
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 # Docker's own rule for container names: at least two characters.
@@ -134,13 +142,16 @@ class Storage(Section):
 class Model(Section):
     """What is served."""
 
-    name: OneLine = Field(
-        default="Qwen/Qwen2-VL-72B-Instruct", description="name under which clients ask for it"
-    )
     source: OneLine = Field(
         default="Qwen/Qwen2-VL-72B-Instruct",
         description="a Hugging Face repository, or an absolute path of a folder on the operator's "
         "machine that is copied to the host",
+    )
+    # After `source`, which it follows: a Llama must not be served under another model's name.
+    name: OneLine = Field(
+        default_factory=_name_of_source,
+        description="name under which clients ask for it; unless it is set, the repository of "
+        "'source', or the name of its folder",
     )
     revision: OneLine | None = Field(default=None, description="commit, tag or branch of the hub")
     planned_as: OneLine | None = Field(

@@ -27,6 +27,7 @@ from rocminfra.host.bench.telemetry import (
 )
 from rocminfra.planning.bench import guidellm_spec
 from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.records import AttemptRecord, JobRecord, as_json
 from rocminfra.planning.bench.retry import Limits, Patience, Verdict
 
 RECORD = "attempt.json"
@@ -41,15 +42,9 @@ class Attempt:
     + before, after: the engine's counters around it, or None when they could not be read
     """
 
-    record: dict[str, Any]
+    record: AttemptRecord
     before: Mapping[str, float] | None
     after: Mapping[str, float] | None
-
-    @property
-    def verdict(self) -> Verdict:
-        """How it went."""
-        verdict: Verdict = self.record["verdict"]
-        return verdict
 
 
 def folder_name(number: int) -> str:
@@ -58,7 +53,7 @@ def folder_name(number: int) -> str:
 
 
 def run_attempt(
-    job: Mapping[str, Any],
+    job: JobRecord,
     point: Point,
     folder: Path,
     launcher: Launcher,
@@ -78,39 +73,37 @@ def run_attempt(
     + limits: how long it may take
     + patience: how long to wait before it is said to hang
     """
-    scenario = job["scenario"]
-    spec = guidellm_spec.spec(point, scenario, job["target"], job["model"], job["tokenizer"], seed)
+    scenario = job.scenario
+    spec = guidellm_spec.spec(point, scenario, job.target, job.model, job.tokenizer, seed)
     write_json(folder / "guidellm.json", spec)
     began, clock = time.time(), time.monotonic()
-    before = _snapshot(job["metrics_url"], folder / "metrics_before.prom")
-    watch = hang_watch.Watch(
-        clock, float(scenario["max_seconds"]), limits, patience.silence_s, before
-    )
-    record: dict[str, Any] = {
-        "number": number,
-        "seed": seed,
-        "started": round(began, 3),
-        "limit_seconds": limits.total_s,
-        "exit_code": None,
-        "stacks": None,
-        "last_line": None,
-    }
-    sampler = engine_sampler(folder / "metrics.jsonl", job["metrics_url"])
+    before = _snapshot(job.metrics_url, folder / "metrics_before.prom")
+    watch = hang_watch.Watch(clock, float(scenario.max_seconds), limits, patience.silence_s, before)
+    sampler = engine_sampler(folder / "metrics.jsonl", job.metrics_url)
     with sampler, gpu_sampler(folder / "telemetry.jsonl"):
-        _run_process(job, point, folder, launcher, watch, sampler, patience, record)
+        ended = _run_process(job, point, folder, launcher, watch, sampler, number, limits, patience)
     # Before the engine's last sample is asked for: it is the process that is timed.
     seconds = time.monotonic() - clock
-    after = _snapshot(job["metrics_url"], folder / "metrics_after.prom")
+    after = _snapshot(job.metrics_url, folder / "metrics_after.prom")
     _remove_empty(folder / guidellm_launcher.STACKS)
     launch = launch_record(folder)
-    record.update(
+    record = AttemptRecord(
+        number=number,
+        seed=seed,
+        verdict=ended.verdict,
+        why=ended.why,
+        started=round(began, 3),
         ended=round(began + seconds, 3),
         seconds=round(seconds, 3),
         start_seconds=_start_seconds(launch, began, watch, clock),
+        limit_seconds=limits.total_s,
+        exit_code=ended.exit_code,
+        last_line=ended.last_line,
+        stacks=ended.stacks,
         engine=after,
         launcher=launch,
     )
-    write_json(folder / RECORD, record)
+    write_json(folder / RECORD, as_json(record))
     return Attempt(record, before, after)
 
 
@@ -173,55 +166,63 @@ def last_words(folder: Path, lines: int = _LAST_LINES) -> str:
     return " | ".join(found[-lines:])[-600:] or "it said nothing"
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """How a process ended; as :class:`AttemptRecord` has it."""
+
+    verdict: Verdict
+    why: str | None
+    exit_code: int | None = None
+    last_line: str | None = None
+    stacks: str | None = None
+
+
 def _run_process(
-    job: Mapping[str, Any],
+    job: JobRecord,
     point: Point,
     folder: Path,
     launcher: Launcher,
     watch: hang_watch.Watch,
     sampler: Sampler,
+    number: int,
+    limits: Limits,
     patience: Patience,
-    record: dict[str, Any],
-) -> None:
-    command = guidellm_spec.command(job["guidellm_python"], guidellm_launcher.__file__)
-    repeat = "" if record["number"] == 1 else f"-{record['number']}"
-    name = f"rocminfra-bench-{job['run']}-{point.name}{repeat}"
-    environment = {**os.environ, **job["environment"]}
+) -> _Ended:
+    command = guidellm_spec.command(job.guidellm_python, guidellm_launcher.__file__)
+    repeat = "" if number == 1 else f"-{number}"
+    name = f"rocminfra-bench-{job.run}-{point.name}{repeat}"
+    environment = {**os.environ, **job.environment}
+    stacks = None
     with (folder / "stdout.log").open("wb") as out, (folder / "stderr.log").open("wb") as err:
         try:
             running = launcher.start(name, command, folder, environment, out, err)
         except OSError as error:
-            record.update(verdict="not started", why=f"GuideLLM did not start: {error}")
-            return
+            return _Ended("not started", f"GuideLLM did not start: {error}")
         try:
-            verdict = _watch(running, folder, watch, sampler, patience.look_s, record)
+            verdict, code = _watch(running, folder, watch, sampler, patience.look_s)
             # Before it is killed, which makes it say more.
-            record["last_line"] = last_words(folder, 1)
+            last_line = last_words(folder, 1)
             if verdict != "ended" and hang_watch.ask_for_stacks(
                 hang_watch.family(running.pid),
                 guidellm_launcher.STACKS_SIGNAL,
                 folder / guidellm_launcher.STACKS,
             ):
-                record["stacks"] = guidellm_launcher.STACKS
+                stacks = guidellm_launcher.STACKS
         finally:
             # After a normal end too: workers may be left.
             _end(running)
-    record["verdict"] = verdict
-    record["why"] = _why(verdict, record, folder, patience)
+    why = _why(verdict, code, limits, folder, patience)
+    return _Ended(verdict, why, code, last_line, stacks)
 
 
 def _watch(
-    running: Running,
-    folder: Path,
-    watch: hang_watch.Watch,
-    sampler: Sampler,
-    look_s: float,
-    record: dict[str, Any],
-) -> Verdict:
+    running: Running, folder: Path, watch: hang_watch.Watch, sampler: Sampler, look_s: float
+) -> tuple[Verdict, int | None]:
+    """How the process ended, and its exit code; None when it has to be killed."""
     while True:
-        record["exit_code"] = running.wait(look_s)
-        if record["exit_code"] is not None:
-            return "ended"
+        code = running.wait(look_s)
+        if code is not None:
+            return "ended", code
         launch = launch_record(folder) if watch.first_request is None else None
         verdict = watch.look(
             hang_watch.Look(
@@ -233,7 +234,7 @@ def _watch(
             )
         )
         if verdict is not None:
-            return verdict
+            return verdict, None
 
 
 def _has_begun(launch: Mapping[str, Any] | None) -> bool | None:
@@ -252,7 +253,7 @@ def _start_seconds(
 
 
 def _why(
-    verdict: Verdict, record: Mapping[str, Any], folder: Path, patience: Patience
+    verdict: Verdict, code: int | None, limits: Limits, folder: Path, patience: Patience
 ) -> str | None:
     """What went wrong, as a sentence; None when the process exited with 0."""
     if verdict == "hung":
@@ -261,9 +262,9 @@ def _why(
     if verdict == "never began":
         return "GuideLLM sent no request, went silent, and was killed"
     if verdict == "timeout":
-        return f"GuideLLM did not end within {record['limit_seconds']:g} s and was killed"
-    if record["exit_code"] != 0:
-        return f"GuideLLM exited with {record['exit_code']}: {last_words(folder)}"
+        return f"GuideLLM did not end within {limits.total_s:g} s and was killed"
+    if code != 0:
+        return f"GuideLLM exited with {code}: {last_words(folder)}"
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,19 @@ from rocminfra.host.bench.attempt import (
 )
 from rocminfra.host.bench.control_group import Launcher
 from rocminfra.host.bench.files import read_json, write_json
+from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch
 from rocminfra.planning.bench import guidellm_report, retry
 from rocminfra.planning.bench.points import Finished, Outcome, Point
+from rocminfra.planning.bench.records import (
+    AttemptRecord,
+    JobRecord,
+    PointRecord,
+    RecordError,
+    ScenarioRecord,
+    as_json,
+    read,
+)
 from rocminfra.planning.bench.retry import Patience
 
 RECORD = "point.json"
@@ -55,15 +65,15 @@ class Findings:
 
 
 def run_point(
-    job: Mapping[str, Any],
+    job: JobRecord,
     point: Point,
     folder: Path,
     launcher: Launcher,
-    so_far: Sequence[Mapping[str, Any]] = (),
+    so_far: Sequence[PointRecord] = (),
     earlier: int = 0,
     patience: Patience | None = None,
-    repeating: Callable[[Mapping[str, Any]], None] = lambda attempt: None,
-) -> dict[str, Any]:
+    repeating: Callable[[AttemptRecord], None] = lambda attempt: None,
+) -> PointRecord:
     """Run one point, repeat it when GuideLLM hung, write its record and return it.
 
     + job: what was asked for (``rocminfra.bench.job``)
@@ -78,66 +88,69 @@ def run_point(
     The record is written last and atomically: a folder without one is a point that was cut off.
     """
     patience = Patience() if patience is None else patience
-    scenario = job["scenario"]
+    scenario = job.scenario
     began = time.time()
     findings = Findings()
     limits = retry.limits(
-        scenario["max_seconds"],
-        scenario["overhead_seconds"],
-        retry.seen_in(so_far, scenario["max_seconds"]),
+        scenario.max_seconds,
+        scenario.overhead_seconds,
+        retry.seen_in(so_far, scenario.max_seconds),
         patience.silence_s,
     )
-    attempts: list[dict[str, Any]] = []
+    attempts: list[AttemptRecord] = []
     while True:
-        problem = engine_problem(job["target"], job["model"])
+        problem = engine_problem(job.target, job.model)
         if problem is not None:
             findings.fail(problem)
             break
         number = len(attempts) + 1
-        seed = retry.seed(scenario["seed"], earlier + len(attempts))
+        seed = retry.seed(scenario.seed, earlier + len(attempts))
         attempt = run_attempt(job, point, folder, launcher, number, seed, limits, patience)
         attempts.append(attempt.record)
-        if not retry.is_repeated([one["verdict"] for one in attempts]):
+        if not retry.is_repeated([one.verdict for one in attempts]):
             _conclude(scenario, folder, attempt, attempts, findings)
             break
         keep_aside(folder, number)
-        attempt.record["folder"] = folder_name(number)
-        repeating(attempt.record)
-        problem = wait_until_idle(job["metrics_url"], patience.idle_s)
+        attempts[-1] = replace(attempt.record, folder=folder_name(number))
+        repeating(attempts[-1])
+        problem = wait_until_idle(job.metrics_url, patience.idle_s)
         if problem is not None:
-            findings.fail(f"{attempt.record['why']}; it could not be repeated: {problem}")
+            findings.fail(f"{attempt.record.why}; it could not be repeated: {problem}")
             break
-    record = {
-        "point": point.as_dict(),
-        "label": point.label,
-        "outcome": findings.outcome,
-        "reasons": findings.reasons,
-        "figures": findings.figures,
-        "exit_code": findings.exit_code,
-        "engine": findings.engine,
-        "attempts": attempts,
-        "started": round(began, 3),
-        "wall_seconds": round(time.time() - began, 3),
-    }
-    write_json(folder / RECORD, record)
+    record = PointRecord(
+        point=point,
+        label=point.label,
+        outcome=findings.outcome,
+        reasons=tuple(findings.reasons),
+        figures=findings.figures,
+        exit_code=findings.exit_code,
+        engine=findings.engine,
+        attempts=tuple(attempts),
+        started=round(began, 3),
+        wall_seconds=round(time.time() - began, 3),
+    )
+    write_json(folder / RECORD, as_json(record))
     return record
 
 
-def finished_point(folder: Path) -> Finished | None:
-    """What an earlier attempt left in a point's folder, or None when it was not finished."""
-    record = read_json(folder / RECORD)
-    if not isinstance(record, dict):
+def read_point(folder: Path) -> PointRecord | None:
+    """What an earlier attempt left in a point's folder, or None when it was not finished.
+
+    A record of another version, or a damaged one, counts as not finished: the point runs again.
+    """
+    value = read_json(folder / RECORD)
+    try:
+        return None if value is None else read(PointRecord, value, RECORD)
+    except RecordError:
         return None
-    return finished(record)
 
 
-def finished(record: Mapping[str, Any]) -> Finished:
+def finished(record: PointRecord) -> Finished:
     """The part of a point's record that decides what comes next."""
-    figures = record["figures"] or {}
     return Finished(
-        name=record["point"]["name"],
-        outcome=record["outcome"],
-        requests_per_second=figures.get("requests_per_second"),
+        name=record.point.name,
+        outcome=record.outcome,
+        requests_per_second=(record.figures or {}).get("requests_per_second"),
     )
 
 
@@ -170,24 +183,26 @@ def peaks(path: Path) -> dict[str, float]:
 
 
 def _conclude(
-    scenario: Mapping[str, Any],
+    scenario: ScenarioRecord,
     folder: Path,
     attempt: Attempt,
-    attempts: Sequence[Mapping[str, Any]],
+    attempts: Sequence[AttemptRecord],
     findings: Findings,
 ) -> None:
     """Judge the last attempt at a point."""
-    findings.exit_code = attempt.record["exit_code"]
-    if attempt.record["why"] is not None:
-        findings.fail(attempt.record["why"])
+    findings.exit_code = attempt.record.exit_code
+    if attempt.record.why is not None:
+        findings.fail(attempt.record.why)
     if findings.outcome != "valid" and len(attempts) > 1:
-        findings.reasons.append(f"the attempt before it: {attempts[-2]['why']}")
+        findings.reasons.append(f"the attempt before it: {attempts[-2].why}")
     _judge(scenario, folder, findings)
     _compare_with_engine(attempt.before, attempt.after, findings)
     findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
+    for reason in impossible_samples(folder):
+        findings.doubt(reason)
 
 
-def _judge(scenario: Mapping[str, Any], folder: Path, findings: Findings) -> None:
+def _judge(scenario: ScenarioRecord, folder: Path, findings: Findings) -> None:
     if findings.outcome != "valid":
         return
     path = folder / "report.json"
@@ -206,11 +221,11 @@ def _judge(scenario: Mapping[str, Any], folder: Path, findings: Findings) -> Non
         return
     findings.figures = found.as_dict()
     measured = None
-    if scenario["max_requests"] is None:
-        measured = scenario["max_seconds"] - scenario["warmup_seconds"]
+    if scenario.max_requests is None:
+        measured = scenario.max_seconds - scenario.warmup_seconds
     limits = guidellm_report.Limits(
-        min_completed=scenario["min_completed"],
-        max_error_rate=scenario["max_error_rate"],
+        min_completed=scenario.min_completed,
+        max_error_rate=scenario.max_error_rate,
         measured_seconds=measured,
     )
     for reason in guidellm_report.doubts(found, limits):

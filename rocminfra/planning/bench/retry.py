@@ -8,9 +8,11 @@ Standard library only: this module also runs on the host.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from rocminfra.planning.bench.records import PointRecord
 
 # How an attempt went:
 # + ended: its process exited by itself, whatever the exit code
@@ -102,21 +104,21 @@ def limits(
     )
 
 
-def seen_in(records: Sequence[Mapping[str, Any]], max_seconds: float) -> tuple[Seen, ...]:
+def seen_in(records: Sequence[PointRecord], max_seconds: float) -> tuple[Seen, ...]:
     """What the finished points of a run took.
 
-    + records: their ``point.json``; older ones have no attempts and tell nothing
+    + records: of them; older ones have no attempts and tell nothing
     + max_seconds: length of the load
     """
     found = []
     for record in records:
-        attempts = record.get("attempts") or ()
-        if not attempts or attempts[-1]["verdict"] != "ended" or attempts[-1]["exit_code"] != 0:
+        last = record.attempts[-1] if record.attempts else None
+        if last is None or last.verdict != "ended" or last.exit_code != 0:
             continue
         # A load that ran out of requests was shorter than it might have been.
-        load = (record.get("figures") or {}).get("duration_s")
-        took = attempts[-1]["seconds"] - min(max_seconds if load is None else load, max_seconds)
-        found.append(Seen(max(0.0, took), attempts[-1]["start_seconds"]))
+        load = (record.figures or {}).get("duration_s")
+        took = last.seconds - min(max_seconds if load is None else load, max_seconds)
+        found.append(Seen(max(0.0, took), last.start_seconds))
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ Memory is what the driver reports (MiB), never the nominal GB. Standard library 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rocminfra.planning.capacity import overhead as overheads
 from rocminfra.planning.capacity.overhead import Overhead
@@ -23,7 +23,8 @@ TENSOR_PARALLEL_SIZES = (1, 2, 4, 8)
 class Serving:
     """How the engine is started; names and defaults are those of the reference run.
 
-    + kv_dtype_bytes: 2, or 1 for an fp8 KV cache
+    + kv_dtype_bytes: 1 for an fp8 KV cache; 2 leaves it to ``auto``, which is fp8 for a model whose
+      own quantization says so
     + max_pixels: cap of an image's pixels, None for the model's own
     + overhead: what is neither weights nor KV; None takes what is expected of the model
     """
@@ -166,9 +167,10 @@ def capacity(
         )
     if spec.prescribes_kv_type and how.kv_dtype_bytes != 1:
         raise ValueError(
-            f"{spec.name}: its quantization_config prescribes the type of the KV cache, which the "
-            "engine's 'auto' follows for some formats only: ask with kv-cache-dtype fp8"
+            f"{spec.name}: its quantization prescribes the type of the KV cache in a way that the "
+            "engine's 'auto' is not known to follow: ask with kv-cache-dtype fp8"
         )
+    how = replace(how, kv_dtype_bytes=spec.kept_kv_bytes(how.kv_dtype_bytes))
     if how.overhead is None and _is_raised(spec, how.max_pixels):
         raise ValueError(
             f"{spec.name}: max-pixels {how.max_pixels:,} is more than its own limit, and what the "

@@ -229,9 +229,9 @@ def test_another_benchmark_on_the_host_is_named(
     with pytest.raises(FailedError, match="connection was lost"):
         carry(remote=flaky)
     _until(lambda: len(calls(program)) == 1)
-    values = {**made.values, "run": "20260513T111111Z"}
+    record = replace(made.record, run="20260513T111111Z")
     with pytest.raises(FailedError) as caught:
-        carry(job=replace(made, run="20260513T111111Z", values=values))
+        carry(job=replace(made, run="20260513T111111Z", record=record))
     assert caught.value.failure.kind is ExitCode.LOCKED
     assert RUN in caught.value.failure.what
     assert f"bench.run={RUN}" in next_of(caught.value)

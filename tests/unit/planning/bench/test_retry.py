@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from bench_fakes import attempt_record, point_record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.records import PointRecord
 from rocminfra.planning.bench.retry import (
     SILENCE_S,
     Seen,
@@ -23,9 +26,10 @@ SECONDS = st.floats(min_value=0, max_value=10_000)
 
 def record(
     seconds: float = 18.0, verdict: str = "ended", exit_code: int | None = 0, **changes: Any
-) -> dict[str, Any]:
-    attempt = {"verdict": verdict, "exit_code": exit_code, "seconds": seconds, "start_seconds": 7.0}
-    return {"attempts": [attempt], "figures": {"duration_s": 3.0}, **changes}
+) -> PointRecord:
+    attempt = attempt_record(verdict=verdict, exit_code=exit_code, seconds=seconds)
+    values = {"attempts": (attempt,), "figures": {"duration_s": 3.0}, **changes}
+    return point_record(Point("a", "synchronous"), **values)
 
 
 def test_before_anything_ended_the_scenario_decides() -> None:
@@ -70,7 +74,7 @@ def test_only_what_ended_well_says_how_long_a_point_takes() -> None:
     records = [
         record(95, "hung", None),
         record(2, exit_code=1),
-        {"figures": None},  # of a version that did not write attempts down
+        record(attempts=()),  # of a version that did not write attempts down
         record(18),
     ]
     assert seen_in(records, 3) == (Seen(15.0, 7.0),)
