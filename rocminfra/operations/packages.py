@@ -10,10 +10,11 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from rocminfra import host_paths
 from rocminfra.facts.packages import InstalledPackages
+from rocminfra.operations import fresh_host
 from rocminfra.operations.commands import Commands
+from rocminfra.operations.host_failures import fail
 
-# A fresh droplet runs cloud-init and unattended upgrades, which hold apt's lock.
-CLOUD_INIT_TIMEOUT_S = 900
+# Unattended upgrades may begin at any time and hold apt's lock.
 LOCK_TIMEOUT_S = 600
 
 # Files that say when the package index was updated: ours is gone after a reboot, the other one is
@@ -41,11 +42,11 @@ def present(packages: Sequence[str]) -> Commands:
     if not missing:
         host.noop(f"installed: {', '.join(packages)}")
         return
-    yield StringCommand(
-        "! command -v cloud-init >/dev/null ||",
-        # cloud-init's exit code tells of its own modules, not of this wait.
-        f"timeout {CLOUD_INIT_TIMEOUT_S} cloud-init status --wait >/dev/null || true",
-    )
+    # A task that runs alone has not been through the playbook's gate.
+    failure = fresh_host.settle()
+    if failure is not None:
+        yield fail(failure)
+        return
     apt = f"DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout={LOCK_TIMEOUT_S}"
     update = f"{apt} update -qq && touch {UPDATED}"
     names = shlex.join(missing)

@@ -15,7 +15,9 @@ from pyinfra.api import FileUploadCommand, FunctionCommand
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.context import ctx_host, ctx_state
 
+from rocminfra.facts.fresh_host import FreshHost
 from rocminfra.failure import Failure
+from rocminfra.planning.fresh_host import Observed
 
 
 @dataclass(eq=False)
@@ -23,7 +25,9 @@ class ScriptedHost:
     """Stands where pyinfra's host does: answers facts from a table and remembers what it hears."""
 
     name: str = "scripted"
-    facts: dict[type, Any] = field(default_factory=dict)
+    # Through its first boot, unless a test says otherwise.
+    facts: dict[type, Any] = field(default_factory=lambda: {FreshHost: Observed()})
+    data: dict[str, Any] = field(default_factory=dict)
     connector_data: dict[str, Any] = field(default_factory=dict)
     noops: list[str] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)

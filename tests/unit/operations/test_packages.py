@@ -41,7 +41,7 @@ def asked(
         log.write_text("")
         outcome = run(packages.present, packages=["docker.io", "there", "b c"])
         done = subprocess.run(
-            ["sh", "-ec", "\n".join(outcome.shell[1:])],
+            ["sh", "-ec", "\n".join(outcome.shell)],
             env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin", "FAIL": "", **environment},
             check=False,
         )
