@@ -22,10 +22,14 @@ class Image:
 
     + id: ``sha256:…`` of its configuration
     + repo_digests: ``name@sha256:…``, empty when it came from an archive
+    + entrypoint: words that come before the arguments of a container
+    + platform: operating system and architecture, such as ``linux/amd64``; empty if unknown
     """
 
     id: str
     repo_digests: tuple[str, ...]
+    entrypoint: tuple[str, ...] = ()
+    platform: str = ""
 
     @property
     def pinned(self) -> str:
@@ -100,6 +104,17 @@ class DockerContents(FactBase[tuple[str, ...]]):
         return tuple(output)
 
 
+class DockerContainerdStore(FactBase[bool]):
+    """Whether the daemon keeps images and containers in containerd's store."""
+
+    def command(self) -> str:
+        asked = "timeout 30 docker info --format '{{json .DriverStatus}}'"
+        return f"! command -v docker >/dev/null || {asked} 2>/dev/null || true"
+
+    def process(self, output: list[str]) -> bool:
+        return any("io.containerd.snapshotter" in line for line in output)
+
+
 class DockerImage(FactBase[Image | NoAnswer | None]):
     """An image by reference, or None when the host does not have it."""
 
@@ -112,7 +127,13 @@ class DockerImage(FactBase[Image | NoAnswer | None]):
         found = _first("\n".join(output))
         if found is None:
             return None
-        return Image(found["Id"], tuple(found.get("RepoDigests") or ()))
+        system, architecture = found.get("Os") or "", found.get("Architecture") or ""
+        return Image(
+            found["Id"],
+            tuple(found.get("RepoDigests") or ()),
+            entrypoint=tuple((found.get("Config") or {}).get("Entrypoint") or ()),
+            platform=f"{system}/{architecture}" if system and architecture else "",
+        )
 
 
 class DockerContainer(FactBase[Container | NoAnswer | None]):

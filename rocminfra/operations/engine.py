@@ -20,8 +20,8 @@ from rocminfra.failure import Argument, Do, ExitCode, Failure
 from rocminfra.host_paths import UNITS
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands, systemctl
-from rocminfra.operations.docker import UNANSWERED
 from rocminfra.operations.host_failures import fail, record
+from rocminfra.planning.docker.configuration import UNANSWERED
 from rocminfra.planning.engine_command import CONFIG_LABEL, HASH_PLACEHOLDER, config_hash
 
 # One question waits at most this long on the host, so that a lost connection is noticed.

@@ -16,6 +16,7 @@ SETTING_OF: Mapping[Argument, str] = {
     Argument("disk", "label"): "storage.label",
     Argument("disk", "expected_size_gib"): "storage.expected_size_gib",
     Argument("docker", "leave_behind"): "docker.leave_behind",
+    Argument("docker", "package"): "docker.package",
     Argument("rocm", "users"): "rocm.users",
     Argument("model_folder", "source"): "model.source",
     Argument("engine", "timeout_s"): "engine.ready_timeout_s",

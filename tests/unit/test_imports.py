@@ -20,6 +20,7 @@ PLANNING = {
     "planning/bench",
     "planning/capacity",
     "planning/disk",
+    "planning/docker",
     "planning/engine",
     "planning/model",
     "planning/prediction",
@@ -35,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "planning/engine": set(),
     "planning/bench": set(),
     "planning/disk": {"failure"},
+    "planning/docker": {"failure"},
     "planning/model": {"failure", "planning/engine"},
     "planning/capacity": {"failure", "planning/engine", "planning/model"},
     "planning/prediction": {

@@ -70,8 +70,12 @@ def main(arguments: list[str]) -> int:
 def parts(document: dict[str, Any]) -> dict[str, Any]:
     """What is needed of the document of an image or a container."""
     needed: dict[str, Any] = {
-        key: document[key] for key in ("Id", "RepoDigests", "Image") if key in document
+        key: document[key]
+        for key in ("Id", "RepoDigests", "Image", "Os", "Architecture")
+        if key in document
     }
+    if "State" not in document and "Config" in document:
+        needed["Config"] = {"Entrypoint": (document["Config"] or {}).get("Entrypoint")}
     if "State" in document:
         state, config = document["State"] or {}, document.get("Config") or {}
         needed["State"] = {key: state.get(key) for key in ("Running", "StartedAt")}
