@@ -19,6 +19,8 @@ SETTING_OF: Mapping[Argument, str] = {
     Argument("docker", "package"): "docker.package",
     Argument("rocm", "users"): "rocm.users",
     Argument("model_folder", "source"): "model.source",
+    Argument("engine", "reference"): "engine.image",
+    Argument("engine", "arguments"): "vllm.extra_args",
     Argument("engine", "timeout_s"): "engine.ready_timeout_s",
     Argument("capacity", "utilization"): "vllm.gpu_memory_utilization",
     Argument("capacity", "max_model_len"): "vllm.max_model_len",

@@ -77,6 +77,16 @@ class Outcome:
         return shown
 
     @property
+    def steps(self) -> list[str]:
+        """What is done, in order: the first words of a command, or a function by its name."""
+        return [
+            command.function.__name__
+            if isinstance(command, FunctionCommand)
+            else " ".join(Outcome([command]).shell).split(" ||")[0].split(" 2>")[0]
+            for command in self.commands
+        ]
+
+    @property
     def uploads(self) -> dict[str, str]:
         """Path to text of every file that is sent, but for files of this machine."""
         uploads = {}
