@@ -31,12 +31,12 @@ from rocminfra.planning.docker.configuration import (
     DAEMON_JSON,
     UNANSWERED,
     Decision,
-    Keep,
     Refuse,
     Write,
     decide,
     moving,
 )
+from rocminfra.planning.docker.observation import DockerSeen
 
 UNIT = "docker.service"
 _PACKAGE = "docker.io"
@@ -56,10 +56,12 @@ def gate(data_root: str, leave_behind: bool = False, package: str = _PACKAGE) ->
     if isinstance(now, NoAnswer):
         exclude(state, host, UNANSWERED)
         return
-    decision = _decision(now, data_root, package)
+    seen = host.get_fact(DockerConfiguration, data_root=data_root)
+    is_there = _is_there(seen, now, data_root)
+    decision = decide(seen, data_root, package, serves=is_there)
     if isinstance(decision, Refuse):
         exclude(state, host, decision.failure)
-    elif now is not None and not leave_behind and _moves(now, data_root, decision):
+    elif now is not None and not leave_behind and not (is_there and _shows(decision)):
         contents = host.get_fact(DockerContents)
         if contents:
             exclude(state, host, moving(now, data_root, contents))
@@ -80,7 +82,11 @@ def configured(
     until :func:`running` has seen it run with the new ones.
     """
     now = host.get_fact(DockerRoot)
-    decision = _decision(None if isinstance(now, NoAnswer) else now, data_root, package)
+    if isinstance(now, NoAnswer):
+        yield fail(UNANSWERED)
+        return
+    seen = host.get_fact(DockerConfiguration, data_root=data_root)
+    decision = decide(seen, data_root, package, serves=_is_there(seen, now, data_root))
     if isinstance(decision, Refuse):
         yield fail(decision.failure)
         return
@@ -132,30 +138,22 @@ def running(data_root: str) -> Commands:
         if isinstance(now, NoAnswer):
             yield fail(UNANSWERED)
             return
+        seen = host.get_fact(DockerConfiguration, data_root=data_root)
         is_proven = host.get_fact(KeptFiles, folder=DOCKER_BEFORE) is None
-        if is_proven and _is_there(host, now, data_root):
+        if is_proven and _is_there(seen, now, data_root):
             host.noop(f"Docker runs with its data in {data_root}")
             return
     yield FunctionCommand(_restarted, (data_root,), {})
 
 
-def _decision(now: str | None, data_root: str, package: str) -> Decision:
-    seen = host.get_fact(DockerConfiguration, data_root=data_root)
-    return decide(seen, data_root, package, serves=_is_there(host, now, data_root))
+def _is_there(seen: DockerSeen, now: str | NoAnswer | None, data_root: str) -> bool:
+    return isinstance(now, str) and seen.is_same_path(now, data_root)
 
 
-def _is_there(host: Host, now: str | NoAnswer | None, data_root: str) -> bool:
-    if not isinstance(now, str):
-        return False
-    seen = host.get_fact(DockerConfiguration, data_root=data_root)
-    return seen.is_same_path(now, data_root)
-
-
-def _moves(now: str, data_root: str, decision: Keep | Write) -> bool:
-    if not _is_there(host, now, data_root):
-        return True
+def _shows(decision: Decision) -> bool:
+    """Whether what Docker has now is still seen after the change."""
     hides = isinstance(decision, Write) and decision.hides
-    return hides and bool(host.get_fact(DockerContainerdStore))
+    return not (hides and host.get_fact(DockerContainerdStore))
 
 
 def _accepted(state: State, host: Host, text: str) -> bool:
@@ -190,7 +188,8 @@ def _restarted(state: State, host: Host, data_root: str) -> bool:
     why = started.err
     if started.succeeded:
         now = host.get_fact(DockerRoot)
-        if _is_there(host, now, data_root):
+        seen = host.get_fact(DockerConfiguration, data_root=data_root)
+        if _is_there(seen, now, data_root):
             return run_now(host, kept_files.drop(DOCKER_BEFORE), "Docker runs").succeeded
         why = (f"its data is in {now}" if isinstance(now, str) else "it does not answer",)
     record(host, _back(host, data_root, why))
