@@ -10,6 +10,8 @@ from __future__ import annotations
 PROGRAMS = "/usr/local/lib/rocminfra"
 SCRATCH_GUARD = f"{PROGRAMS}/scratch_guard.py"
 PREFLIGHT = f"{PROGRAMS}/preflight.py"
+# A Python path, of what it imports.
+SHARED = f"{PROGRAMS}/shared"
 READINESS = f"{PROGRAMS}/readiness.py"
 # A Python path: the programs of a benchmark are a package, because they share the planner.
 BENCH_PROGRAMS = f"{PROGRAMS}/bench"

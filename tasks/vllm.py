@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from rocminfra.host.programs import installed
+from rocminfra.host.programs import installed, shared
 from rocminfra.host_paths import ENGINE_ENVIRONMENT, PREFLIGHT, READINESS, SCRATCH_GUARD
-from rocminfra.operations import capacity, engine, host_files, prerequisites
+from rocminfra.operations import capacity, engine, host_files, prerequisites, rocm
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
 from rocminfra.planning.engine_command import serve_arguments
@@ -24,17 +24,28 @@ plan = capacity.gate(
     max_pixels=settings.vllm.max_pixels,
     tensor_parallel=settings.vllm.tensor_parallel_size,
     extra_args=settings.vllm.extra_args,
+    environment=settings.engine.environment,
+    revision=None if settings.model.planned_as else settings.model.revision,
 )
 
 
 def unit(image: str, group_ids: Sequence[int], config_hash: str) -> str:
     """The unit's text once image and groups are known, which is when the operation runs."""
-    return vllm_unit(settings, image=image, group_ids=group_ids, config_hash=config_hash)
+    return vllm_unit(
+        settings,
+        image=image,
+        group_ids=group_ids,
+        config_hash=config_hash,
+        devices=rocm.container_devices(),
+    )
 
 
 host_files.present(
     name="Programs that run on the host",
-    files=[HostFile(path, installed(path)) for path in (SCRATCH_GUARD, PREFLIGHT, READINESS)],
+    files=[
+        *(HostFile(path, text) for path, text in shared().items()),
+        *(HostFile(path, installed(path)) for path in (SCRATCH_GUARD, PREFLIGHT, READINESS)),
+    ],
 )
 
 engine.image(

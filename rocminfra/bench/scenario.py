@@ -20,6 +20,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage, planned_names
+from rocminfra.planning.bench.records import ScenarioRecord
+from rocminfra.planning.bench.retry import longest_seconds
 from rocminfra.settings import AbsolutePath, OneLine, Section
 from rocminfra.settings.located_yaml import Located, read_yaml
 from rocminfra.settings.problems import Problem, SettingsError
@@ -105,8 +107,8 @@ class Scenario(Section):
     overhead_seconds: float = Field(
         default=180,
         gt=0,
-        description="on top of max_seconds, for starting GuideLLM, making its data and writing "
-        "its report; a point that takes longer is killed",
+        description="most that may come on top of max_seconds, for starting GuideLLM, making its "
+        "data and writing its report; the first points of a run show how much of it is needed",
     )
     min_completed: int = Field(default=1, ge=1, description="requests a point needs to count")
     max_error_rate: float = Field(default=0.0, ge=0, le=1)
@@ -137,24 +139,27 @@ class Scenario(Section):
     def deadline_seconds(self) -> float:
         """Longest time that all its points together may take."""
         points = len(planned_names(self.plan))
-        return points * (self.max_seconds + self.overhead_seconds)
+        return points * longest_seconds(self.max_seconds, self.overhead_seconds)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, as the program on the host takes them."""
-        plain = self.model_dump(mode="json", exclude={"data"})
-        plain["stages"] = [
-            {
-                "kind": stage.profile,
-                "streams": stage.streams,
-                "rates": stage.rates,
-                "size": stage.size,
-                "max_concurrency": stage.max_concurrency,
-            }
-            for stage in self.stages
-        ]
-        # GuideLLM's own defaults stay its own.
-        plain["data"] = self.data.model_dump(mode="json", exclude_none=True)
-        return plain
+    @property
+    def record(self) -> ScenarioRecord:
+        """As the program on the host takes it."""
+        return ScenarioRecord(
+            name=self.name,
+            description=self.description,
+            stages=self.plan,
+            # GuideLLM's own defaults stay its own.
+            data=self.data.model_dump(mode="json", exclude_none=True),
+            max_seconds=self.max_seconds,
+            max_requests=self.max_requests,
+            warmup_seconds=self.warmup_seconds,
+            overhead_seconds=self.overhead_seconds,
+            min_completed=self.min_completed,
+            max_error_rate=self.max_error_rate,
+            sample_size=self.sample_size,
+            seed=self.seed,
+            worker_processes=self.worker_processes,
+        )
 
 
 def load_scenario(name: str, folder: Path) -> Scenario:

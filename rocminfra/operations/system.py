@@ -20,16 +20,18 @@ def kernel_setting(key: str, value: str, file: host_files.HostFile) -> Commands:
     + value: as the kernel prints it
     + file: sysctl.d file that keeps it
 
-    A value that is right already needs no command and no file.
+    The file is written although the value is right already: without it the next boot loses it.
     """
     found = host.get_fact(KernelSetting, key=key)
     if found is None:
         host.noop(f"this kernel has no {key}")
         return
+    changes = list(host_files.present._inner([file]))
+    yield from changes
     if found == value:
-        host.noop(f"{key} is {value}")
+        if not changes:
+            host.noop(f"{key} is {value}, now and after a reboot")
         return
-    yield from host_files.present._inner([file])
     yield StringCommand("sysctl -q -w", QuoteString(f"{key}={value}"))
 
 

@@ -9,7 +9,7 @@ impossible values are errors; nothing is coerced and nothing is ignored (:mod:`.
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -77,6 +77,14 @@ def _no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
     return environment
 
 
+def _name_of_source(model: dict[str, Any]) -> str:
+    source = model.get("source")
+    if not isinstance(source, str):
+        # What is wrong with it is said elsewhere.
+        return ""
+    return PurePosixPath(source).name if source.startswith("/") else source
+
+
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 # Docker's own rule for container names: at least two characters.
@@ -103,7 +111,6 @@ class Storage(Section):
         "/dev/disk/by-id/…",
     )
     mount_point: AbsolutePath = "/mnt/models"
-    filesystem: Literal["xfs"] = "xfs"
     label: str = Field(
         default="rocm-models",
         pattern=r"^[A-Za-z0-9_.-]{1,12}$",
@@ -131,13 +138,16 @@ class Storage(Section):
 class Model(Section):
     """What is served."""
 
-    name: OneLine = Field(
-        default="Qwen/Qwen2-VL-72B-Instruct", description="name under which clients ask for it"
-    )
     source: OneLine = Field(
         default="Qwen/Qwen2-VL-72B-Instruct",
         description="a Hugging Face repository, or an absolute path of a folder on the operator's "
         "machine that is copied to the host",
+    )
+    # After `source`, which it follows: a Llama must not be served under another model's name.
+    name: OneLine = Field(
+        default_factory=_name_of_source,
+        description="name under which clients ask for it; unless it is set, the repository of "
+        "'source', or the name of its folder",
     )
     revision: OneLine | None = Field(default=None, description="commit, tag or branch of the hub")
     planned_as: OneLine | None = Field(
@@ -196,7 +206,7 @@ class Engine(Section):
     image: OneLine = "vllm/vllm-openai-rocm:v0.20.1"
     image_source: Literal["registry", "archive"] = "registry"
     image_archive: AbsolutePath | None = Field(
-        default=None, description="`docker save` archive on the host, for image_source=archive"
+        default=None, description="`docker save` archive on the host, for image_source: archive"
     )
     container_name: ContainerName = "vllm-qwen2-vl-72b"
     ready_timeout_s: int = Field(default=1800, gt=0)
@@ -224,6 +234,12 @@ class Engine(Section):
                 "image_source 'archive' needs image_archive",
                 "engine.image_source",
                 "engine.image_archive",
+            )
+        if self.image_source == "registry" and self.image_archive is not None:
+            raise RuleBroken(
+                "image_archive is only read with image_source 'archive'",
+                "engine.image_archive",
+                "engine.image_source",
             )
         if self.stop_timeout_s <= self.shutdown_timeout_s:
             raise RuleBroken(

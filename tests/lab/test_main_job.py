@@ -39,6 +39,10 @@ OURS = {
     "/usr/local/lib/rocminfra/preflight.py",
     "/usr/local/lib/rocminfra/readiness.py",
     "/usr/local/lib/rocminfra/scratch_guard.py",
+    "/usr/local/lib/rocminfra/shared/rocminfra/__init__.py",
+    "/usr/local/lib/rocminfra/shared/rocminfra/planning/__init__.py",
+    "/usr/local/lib/rocminfra/shared/rocminfra/planning/gpus/__init__.py",
+    "/usr/local/lib/rocminfra/shared/rocminfra/planning/gpus/gpu_selection.py",
 }
 FILES = (
     "find /etc /usr/local /opt /root /mnt/models -xdev -path /mnt/models/docker -prune -o "

@@ -22,6 +22,7 @@ PLANNING = {
     "planning/disk",
     "planning/docker",
     "planning/engine",
+    "planning/gpus",
     "planning/model",
     "planning/prediction",
 }
@@ -31,14 +32,15 @@ ALLOWED: dict[str, set[str]] = {
     "playbook_files": set(),
     "settings": {"failure"},
     "inventory": {"failure", "settings", "playbook_files"},
-    "planning": {"failure", "host_paths", "settings"},
+    "planning": {"failure", "host_paths", "planning/gpus", "settings"},
     # Carried by the simulator's image, and by the host: nothing but themselves.
     "planning/engine": set(),
     "planning/bench": set(),
+    "planning/gpus": set(),
     "planning/disk": {"failure"},
     "planning/docker": {"failure"},
     "planning/model": {"failure", "planning/engine"},
-    "planning/capacity": {"failure", "planning/engine", "planning/model"},
+    "planning/capacity": {"failure", "planning/engine", "planning/gpus", "planning/model"},
     "planning/prediction": {
         "failure",
         "planning/bench",
@@ -46,12 +48,12 @@ ALLOWED: dict[str, set[str]] = {
         "planning/engine",
         "planning/model",
     },
-    "rendering": {"planning"} | BASE,
+    "rendering": {"planning", "planning/gpus"} | BASE,
     "model_files": {"failure", "planning/model"},
     "host": {"host_paths"},
     "host/sent": set(),
-    "host/installed": set(),
-    "host/bench": {"planning/bench"},
+    "host/installed": {"planning/gpus"},
+    "host/bench": {"planning/bench", "planning/gpus"},
     "facts": {"host"} | PLANNING | BASE,
     "operations": {"bench", "facts", "host", "model_files", "rendering", "report"}
     | PLANNING

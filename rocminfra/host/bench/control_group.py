@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
@@ -19,10 +20,16 @@ from typing import IO, Protocol
 # Between asking and killing. GuideLLM writes nothing when it is asked to end, so there is little
 # to wait for.
 GRACE_S = 3.0
+# For killed processes to be gone, on a machine that is busy.
+KILLED_S = 10.0
 
 
 class Running(Protocol):
     """A process and all that it started."""
+
+    @property
+    def pid(self) -> int:
+        """Id of the process itself."""
 
     def wait(self, timeout: float) -> int | None:
         """Exit code of the process, or None when it still runs after ``timeout`` seconds."""
@@ -53,6 +60,11 @@ class ProcessGroup:
         self._process = process
         self._grace_s = grace_s
 
+    @property
+    def pid(self) -> int:
+        """See :attr:`Running.pid`."""
+        return self._process.pid
+
     def wait(self, timeout: float) -> int | None:
         """See :meth:`Running.wait`."""
         try:
@@ -68,6 +80,11 @@ class ProcessGroup:
         # Always: the process may be gone and its workers not.
         self._signal(signal.SIGKILL)
         self._process.wait()
+        # A killed process is gone when it has been scheduled once more, and others' are not ours
+        # to wait for.
+        deadline = time.monotonic() + KILLED_S
+        while _is_alive(self._process.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def _signal(self, number: signal.Signals) -> None:
         try:
@@ -77,7 +94,10 @@ class ProcessGroup:
 
 
 class Scope(ProcessGroup):
-    """A systemd scope: a control group, which nothing in it can leave."""
+    """A systemd scope: a control group, which nothing in it can leave.
+
+    ``systemd-run --scope`` becomes the command, so the process is the command's own.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], unit: str) -> None:
         super().__init__(process)
@@ -159,6 +179,19 @@ def launcher(owner: str | None) -> Launcher:
     """
     # The test that sd_booted(3) makes.
     return Scopes(owner) if Path("/run/systemd/system").is_dir() else ProcessGroups()
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process group has a process that is more than a zombie."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # After the name, which may hold blanks: state, parent, group (proc(5)).
+            state, _, found = entry.read_text(errors="replace").rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(found) == group and state not in ("Z", "X"):
+            return True
+    return False
 
 
 def _spawn(

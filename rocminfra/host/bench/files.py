@@ -17,6 +17,8 @@ from rocminfra.planning.bench.manifest import MANIFEST, format_manifest
 # The progress of a run that may still go on; never part of its results.
 STATUS = "status.json"
 LOCK = "lock"
+# What earlier attempts at a point left, in a run that was resumed.
+SUPERSEDED = "superseded"
 
 _CHUNK = 1024 * 1024
 _NOT_RESULTS = (MANIFEST, STATUS, LOCK)
@@ -87,3 +89,31 @@ def archive(folder: Path, target: Path) -> None:
         for name in (MANIFEST, *result_files(folder)):
             pack.add(folder / name, arcname=name, recursive=False)
     new.replace(target)
+
+
+def set_aside(folder: Path) -> None:
+    """Keep what an earlier run of a point left: it may be the only evidence of what went wrong.
+
+    + folder: the point's folder; nothing happens when there is none
+    """
+    if not folder.exists():
+        return
+    aside = folder.parent / SUPERSEDED
+    aside.mkdir(exist_ok=True)
+    number = 1
+    while (aside / f"{folder.name}-{number}").exists():
+        number += 1
+    folder.rename(aside / f"{folder.name}-{number}")
+
+
+def earlier_attempts(folder: Path) -> int:
+    """Attempts at a point that were set aside: none of their seeds is used again.
+
+    + folder: the point's folder
+    """
+    kept = [
+        path
+        for path in (folder.parent / SUPERSEDED).glob(f"{folder.name}-*")
+        if path.name.rpartition("-")[0] == folder.name
+    ]
+    return sum(1 + len(list(path.glob("attempt-*/"))) for path in kept)

@@ -8,22 +8,24 @@ Written against GuideLLM 0.8.1. Standard library only: this module also runs on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.records import ScenarioRecord
 
 
 def spec(
-    point: Point, scenario: Mapping[str, Any], target: str, model: str, tokenizer: str
+    point: Point, scenario: ScenarioRecord, target: str, model: str, tokenizer: str, seed: int
 ) -> dict[str, Any]:
-    """Configuration of ``guidellm run --config`` for one point, as JSON values.
+    """Configuration of ``guidellm run --config`` for one attempt at a point, as JSON values.
 
     + point: the point
-    + scenario: the scenario, as plain values
+    + scenario: the scenario
     + target: base address of the engine, such as ``http://127.0.0.1:8000/v1``
     + model: name under which the engine serves the model
     + tokenizer: folder or repository of its tokenizer
+    + seed: of the attempt, from which its prompts follow
 
     Outputs are relative to the folder in which GuideLLM is started.
     """
@@ -34,35 +36,36 @@ def spec(
         profile["rate"] = [point.rate]
     if point.max_concurrency is not None:
         profile["max_concurrency"] = point.max_concurrency
-    if scenario["warmup_seconds"]:
+    if scenario.warmup_seconds:
         # `mode` matters: a bare number below 1 is read as a part of the whole.
-        profile["warmup"] = {"value": scenario["warmup_seconds"], "mode": "duration"}
-    constraints: list[dict[str, Any]] = [
-        {"kind": "max_duration", "seconds": scenario["max_seconds"]}
-    ]
-    if scenario["max_requests"] is not None:
-        constraints.append({"kind": "max_requests", "count": scenario["max_requests"]})
+        profile["warmup"] = {"value": scenario.warmup_seconds, "mode": "duration"}
+    constraints: list[dict[str, Any]] = [{"kind": "max_duration", "seconds": scenario.max_seconds}]
+    if scenario.max_requests is not None:
+        constraints.append({"kind": "max_requests", "count": scenario.max_requests})
     return {
         "spec": {
             "backend": {"kind": "openai_http", "target": target, "model": model},
             "profile": profile,
             "constraints": constraints,
             "tokenizer": {"kind": "hf_auto", "model": tokenizer},
-            "data": [dict(scenario["data"])],
-            "seed": {"kind": "static", "value": scenario["seed"]},
-            "metrics": {"kind": "generative", "sample_size": scenario["sample_size"]},
+            "data": [dict(scenario.data)],
+            "seed": {"kind": "static", "value": seed},
+            "metrics": {"kind": "generative", "sample_size": scenario.sample_size},
             "outputs": [
                 {"kind": "json", "path": "report.json"},
                 {"kind": "html", "path": "report.html"},
             ],
         },
-        "metadata": {"labels": {"point": point.name, "scenario": scenario["name"]}},
+        "metadata": {"labels": {"point": point.name, "scenario": scenario.name}},
     }
 
 
-def command(executable: str) -> Sequence[str]:
-    """Arguments of the process of one point, started in the point's folder.
+def command(python: str, launcher: str) -> Sequence[str]:
+    """Arguments of the process of one attempt, started in the point's folder.
 
-    + executable: path of ``guidellm``
+    + python: the Python of GuideLLM's environment
+    + launcher: path of our program that starts GuideLLM
     """
-    return (executable, "run", "--config", "guidellm.json", "--disable-console")
+    # Isolated, as GuideLLM's own script is not: nothing of ours or of the user's gets in its way.
+    run = ("run", "--config", "guidellm.json", "--disable-console")
+    return (python, "-I", launcher, *run)

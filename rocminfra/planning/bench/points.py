@@ -10,8 +10,8 @@ Standard library only: this module also runs on the host.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal
 
 StageKind = Literal["synchronous", "throughput", "concurrent", "constant", "poisson", "sweep"]
 Outcome = Literal["valid", "invalid", "failed"]
@@ -64,10 +64,6 @@ class Point:
         if self.rate is not None:
             return f"{self.kind}@{self.rate:.2f}"
         return self.kind
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; the inverse of :func:`point_from_dict`."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -142,27 +138,6 @@ def sweep_rates(synchronous: float, throughput: float, size: int) -> tuple[float
             break
         positive.append(rate)
     return tuple(positive)
-
-
-def stage_from_dict(value: Mapping[str, Any]) -> Stage:
-    """A stage from plain JSON values.
-
-    Raises ValueError for an unknown kind; other mistakes are for the scenario's schema to find.
-    """
-    if value["kind"] not in get_args(StageKind):
-        raise ValueError(f"unknown profile {value['kind']!r}")
-    return Stage(
-        kind=value["kind"],
-        streams=tuple(value["streams"]),
-        rates=tuple(value["rates"]),
-        size=value["size"],
-        max_concurrency=value["max_concurrency"],
-    )
-
-
-def point_from_dict(value: Mapping[str, Any]) -> Point:
-    """A point from the values of :meth:`Point.as_dict`."""
-    return Point(**value)
 
 
 def _plain_points(number: int, stage: Stage) -> tuple[Point, ...]:

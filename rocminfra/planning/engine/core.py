@@ -6,7 +6,6 @@ as it can. Standard library only: the engine simulator's image carries this file
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rocminfra.planning.engine.latency import LatencyModel
@@ -22,20 +21,6 @@ class RunningStep:
     step: Step
     start: float
     end: float
-
-
-@dataclass(frozen=True)
-class Event:
-    """A token, or what happened to a request.
-
-    + at: seconds on the virtual clock
-    + kind: ``admitted``, ``preempted``, ``token`` or ``finished``
-    + request_id: whose
-    """
-
-    at: float
-    kind: str
-    request_id: str
 
 
 class EngineCore:
@@ -70,31 +55,3 @@ class EngineCore:
         """End a step: its tokens are there, and ``now`` is its end."""
         self.advance(running.end)
         return self.scheduler.complete(running.step)
-
-
-def run_all(core: EngineCore, arrivals: Iterable[tuple[float, Request]]) -> list[Event]:
-    """Everything that happens until all requests have ended.
-
-    + arrivals: (seconds on the virtual clock, request), in order of time
-    """
-    queue = sorted(arrivals, key=lambda arrival: arrival[0])
-    events: list[Event] = []
-    position = 0
-    while True:
-        while position < len(queue) and queue[position][0] <= core.now:
-            core.submit(queue[position][1])
-            position += 1
-        running = core.begin()
-        if running is None:
-            if position == len(queue):
-                return events
-            core.advance(queue[position][0])
-            continue
-        for kind, ids in (
-            ("preempted", running.step.preempted),
-            ("admitted", running.step.admitted),
-        ):
-            events.extend(Event(running.start, kind, request_id) for request_id in ids)
-        done = core.finish(running)
-        events.extend(Event(core.now, "token", request_id) for request_id in done.tokens)
-        events.extend(Event(core.now, "finished", request_id) for request_id in done.finished)

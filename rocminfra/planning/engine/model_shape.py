@@ -81,6 +81,7 @@ class ModelShape:
     + head_parameters: the output head, which only sampled tokens pass
     + kv_values: values that a token keeps in all layers, on all GPUs together; None for
       grouped-query attention, whose number follows from heads and layers
+    + residual: size of the residual stream, which GPUs exchange; None where it is heads x head_dim
     """
 
     name: str
@@ -96,6 +97,7 @@ class ModelShape:
     experts: Experts | None = None
     head_parameters: int = 0
     kv_values: int | None = None
+    residual: int | None = None
 
     @property
     def weights_bytes(self) -> int:
@@ -114,13 +116,24 @@ class ModelShape:
         return 0 if self.experts is None else self.experts.parameters
 
     @property
+    def hidden(self) -> int:
+        """Size of the residual stream."""
+        return self.heads * self.head_dim if self.residual is None else self.residual
+
+    @property
+    def active_expert_parameters(self) -> int:
+        """Weights of the routed experts that one token passes."""
+        if self.experts is None:
+            return 0
+        return self.experts.parameters * self.experts.per_token // self.experts.count
+
+    @property
     def active_parameters(self) -> int:
         """Decoder weights that every token is multiplied with, whether it is sampled or not."""
         body = self.decoder_parameters - self.head_parameters
         if self.experts is None:
             return body
-        passed = self.experts.parameters * self.experts.per_token // self.experts.count
-        return body - self.experts.parameters + passed
+        return body - self.experts.parameters + self.active_expert_parameters
 
     @property
     def kv_bytes_per_token(self) -> int:

@@ -34,18 +34,26 @@ class Request:
     + prompt_tokens: tokens of the prompt, those of its images included; at least 1
     + output_tokens: tokens after which it ends; at least 1
     + images: images in the order of the prompt, not overlapping
+    + cached_tokens: first tokens of the prompt whose keys and values the prefix cache holds; fewer
+      than the prompt has, because the last one is computed in any case
     """
 
     id: str
     prompt_tokens: int
     output_tokens: int
     images: tuple[ImageSpan, ...] = ()
+    cached_tokens: int = 0
 
     def __post_init__(self) -> None:
         if self.prompt_tokens < 1 or self.output_tokens < 1:
             raise ValueError(
                 f"request {self.id}: prompt and output need a token each, not "
                 f"{self.prompt_tokens} and {self.output_tokens}"
+            )
+        if not 0 <= self.cached_tokens < self.prompt_tokens:
+            raise ValueError(
+                f"request {self.id}: {self.cached_tokens} tokens of a prompt of "
+                f"{self.prompt_tokens} cannot be cached"
             )
         end = 0
         for image in self.images:

@@ -12,7 +12,8 @@ It keeps the rules that shape latency and leaves everything else out:
 - an image is encoded as a whole before the first token of it is computed, within a budget a step
   and a cache of bounded size.
 
-Prefix caching is not modelled: benchmark prompts differ, and a report says so.
+Prefix caching is an input: a request says how many of its first tokens are cached, and those are
+not computed. Their blocks are counted for every sequence, as if none were shared: a lower bound.
 Source: ``vllm/v1/core/sched/scheduler.py`` and ``kv_cache_manager.py`` of vLLM 0.20.
 Standard library only: the engine simulator's image carries this file.
 """
@@ -178,8 +179,8 @@ class Scheduler:
     def _check_can_end(self, request: Request) -> None:
         if request.total_tokens > self.config.most_tokens:
             raise ValueError(
-                f"request {request.id}: {request.total_tokens} tokens are more than the "
-                f"{self.config.most_tokens} that length and KV cache allow"
+                f"request {request.id}: {request.total_tokens} tokens are more than "
+                f"{self._most_words()}"
             )
         largest = max((image.tokens for image in request.images), default=0)
         if largest > self.config.encoder_tokens:
@@ -195,6 +196,16 @@ class Scheduler:
                 f"request {request.id}: {request.total_tokens} tokens do not fit a step of "
                 f"{self.config.max_num_batched_tokens}, and prefill is not chunked"
             )
+
+    def _most_words(self) -> str:
+        """What bounds a request: a setting's name, or the cache."""
+        config = self.config
+        if config.most_tokens == config.max_model_len:
+            return f"--max-model-len {config.max_model_len}"
+        return (
+            f"the {config.most_tokens} that the KV cache keeps (--max-model-len "
+            f"{config.max_model_len})"
+        )
 
     def _schedule_running(self, draft: _Draft) -> None:
         index = 0
@@ -226,14 +237,16 @@ class Scheduler:
                 return
             sequence = self._waiting[0]
             request_id = sequence.request.id
-            if not self.config.enable_chunked_prefill and sequence.total > draft.budget:
+            left = sequence.total - sequence.computed
+            if not self.config.enable_chunked_prefill and left > draft.budget:
                 return
-            want = min(sequence.total, draft.budget)
+            want = min(left, draft.budget)
             if sequence.images:
                 want = self.encoder_cache.limit(sequence, want, draft.encoder_budget)
-            must_fit = sequence.total if self.config.reserve_full_prompt else want
+            reached = sequence.computed + want
+            must_fit = sequence.total if self.config.reserve_full_prompt else reached
             lacking = blocks_for(must_fit, self.config.block_size)
-            if want == 0 or lacking > self.pool.free or not self.pool.grow(request_id, want):
+            if want == 0 or lacking > self.pool.free or not self.pool.grow(request_id, reached):
                 return
             self._waiting.popleft()
             self._running.append(sequence)

@@ -25,10 +25,10 @@ class Sequence:
         self.request = request
         self.images: tuple[ImageSpan, ...] = request.images
         self.total = request.prompt_tokens
-        self.computed = 0
+        self.computed = request.cached_tokens
         self.generated = 0
         self.encoded: set[int] = set()
 
     def preempt(self) -> None:
         """Forget what was computed; what was generated stays, and is computed again."""
-        self.computed = 0
+        self.computed = self.request.cached_tokens

@@ -48,7 +48,7 @@ class KvLayer:
         heads = max(1, self.kv_heads // tensor_parallel)
         return heads * (self.head_size + self.head_size_v)
 
-    def blocks(self, tokens: int, batched_tokens: int) -> int:
+    def blocks(self, tokens: int, batched_tokens: int, block_size: int = BLOCK_SIZE) -> int:
         """Blocks that a sequence of ``tokens`` takes in this layer at the most.
 
         A window keeps its last tokens and what a step adds, and one block more because it may
@@ -57,8 +57,8 @@ class KvLayer:
         + batched_tokens: ``max-num-batched-tokens``, the most that one step adds
         """
         if self.window is None:
-            return blocks_for(tokens)
-        return blocks_for(min(self.window - 1 + batched_tokens, tokens)) + 1
+            return blocks_for(tokens, block_size)
+        return blocks_for(min(self.window - 1 + batched_tokens, tokens), block_size) + 1
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,16 @@ class KvLayout:
     groups: tuple[KvLayer, ...]
     group_size: int
 
-    def block_bytes(self, dtype_bytes: int, tensor_parallel: int = 1) -> int:
+    def block_bytes(
+        self, dtype_bytes: int, tensor_parallel: int = 1, block_size: int = BLOCK_SIZE
+    ) -> int:
         """Bytes of one block on one GPU."""
         values = max(layer.values(tensor_parallel) for layer in self.groups)
-        return BLOCK_SIZE * values * dtype_bytes * self.group_size
+        return block_size * values * dtype_bytes * self.group_size
 
-    def blocks(self, tokens: int, batched_tokens: int) -> int:
+    def blocks(self, tokens: int, batched_tokens: int, block_size: int = BLOCK_SIZE) -> int:
         """Blocks that a sequence of ``tokens`` takes at the most."""
-        return sum(layer.blocks(tokens, batched_tokens) for layer in self.groups)
+        return sum(layer.blocks(tokens, batched_tokens, block_size) for layer in self.groups)
 
 
 def layout(layers: Sequence[KvLayer]) -> KvLayout:

@@ -122,7 +122,7 @@ def _solved(
         raise CalibrationError(f"nothing measured for {constant}")
 
     def with_share(share: float) -> Variant:
-        return replace(variant, constants=replace(variant.constants, **{constant: share}))
+        return replace(variant, given_constants=replace(variant.constants, **{constant: share}))
 
     def seconds(share: float) -> float:
         value = get(_predicted(with_share(share), measured))

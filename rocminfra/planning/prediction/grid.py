@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rocminfra.planning.engine.gpus import GPUS
+from rocminfra.planning.prediction.bands import Bands, bands_of
 from rocminfra.planning.prediction.predict import PredictedPoint, Variant
 
 # Published price of the reference run's node; of other GPUs none is assumed.
@@ -32,6 +33,8 @@ class Outcome:
 
     + choice, variant: which
     + scenarios: points by scenario; empty when there is an error
+    + bands: how sure they are
+    + refused: scenarios that this model cannot be asked, and why
     + usd_per_hour: price of all its engines together, None when nobody said
     + error: why there is no prediction
     + is_unfit: whether that is because the model does not fit
@@ -43,6 +46,13 @@ class Outcome:
     usd_per_hour: float | None
     error: str | None = None
     is_unfit: bool = False
+    refused: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def bands(self) -> Bands:
+        """How sure the prediction is."""
+        variant = self.variant
+        return bands_of(variant.spec, variant.gpu, variant.tensor_parallel)
 
 
 def choices(options: dict[str, Any]) -> list[Choice]:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from rocminfra.planning.prediction.virtual_run import Record, Trace
+from rocminfra.planning.prediction.virtual_run import GAP_S, Record, Trace
 
 LOG_INTERVAL_S = 10.0
 # When the log's interval falls relative to the run is not known: all these are tried.
@@ -25,13 +25,28 @@ _PHASES = 20
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How a latency is spread, seconds."""
+
+    mean: float
+    median: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True)
 class PointFigures:
     """Figures of one point; None where nothing was measured.
 
+    + duration_s: from the end of the warm-up to the end of the point
+
     + completed, incomplete: requests, in the window
     + requests_per_second: completed ones
-    + ttft_median_s, ttft_p95_s: of completed requests
-    + itl_median_s, itl_p95_s: likewise, weighted by tokens
+    + ttft, latency: of completed requests
+    + itl: mean time between a request's tokens, of completed requests, weighted by tokens, as
+      GuideLLM has it
+    + tpot: the same, every request alike, as ``vllm bench serve`` has it
+    + gap: of all single gaps between tokens, which ``vllm bench serve`` calls ITL
     + tokens_per_s_all: tokens in and out that came in the window, of unfinished requests too
     + tokens_per_s_all_0_6: the same as GuideLLM up to 0.6.1 counts it
     + tokens_per_s_completed: tokens in and out of completed requests over the window
@@ -43,10 +58,14 @@ class PointFigures:
     completed: int
     incomplete: int
     requests_per_second: float
-    ttft_median_s: float | None
-    ttft_p95_s: float | None
-    itl_median_s: float | None
-    itl_p95_s: float | None
+    duration_s: float
+    ttft: Spread | None
+    itl: Spread | None
+    tpot: Spread | None
+    gap: Spread | None
+    latency: Spread | None
+    output_tokens_per_s_all: float
+    output_tokens_per_s_completed: float
     tokens_per_s_all: float
     tokens_per_s_all_0_6: float
     tokens_per_s_completed: float
@@ -54,16 +73,38 @@ class PointFigures:
     kv_usage_max: float | None
     preemptions: int
 
+    @property
+    def ttft_median_s(self) -> float | None:
+        """Median time to the first token."""
+        return None if self.ttft is None else self.ttft.median
+
+    @property
+    def ttft_p95_s(self) -> float | None:
+        """95th percentile of it."""
+        return None if self.ttft is None else self.ttft.p95
+
+    @property
+    def itl_median_s(self) -> float | None:
+        """Median time between tokens."""
+        return None if self.itl is None else self.itl.median
+
+    @property
+    def itl_p95_s(self) -> float | None:
+        """95th percentile of it."""
+        return None if self.itl is None else self.itl.p95
+
 
 def figures(traces: Sequence[Trace], warmup_s: float) -> PointFigures:
     """Figures of a point, its first ``warmup_s`` seconds left out.
 
     + traces: of every replica, all of the same length
     """
-    seconds = min((trace.seconds for trace in traces), default=0.0)
+    seconds = max(
+        (trace.seconds if trace.ended is None else trace.ended for trace in traces), default=0.0
+    )
     window = seconds - warmup_s
     if window <= 0:
-        raise ValueError(f"a warm-up of {warmup_s} s leaves nothing of {seconds} s")
+        raise ValueError(f"a warm-up of {warmup_s:g} s leaves nothing of {seconds:.1f} s")
     records = [record for trace in traces for record in trace.records]
     done = [
         record
@@ -71,16 +112,26 @@ def figures(traces: Sequence[Trace], warmup_s: float) -> PointFigures:
         if record.completed and record.last_token is not None and record.last_token >= warmup_s
     ]
     waits = [record.ttft_s for record in done if record.ttft_s is not None]
-    gaps = [(record.itl_s, record.generated - 1) for record in done if record.itl_s is not None]
+    between = [(record.itl_s, record.generated - 1) for record in done if record.itl_s is not None]
+    gaps: dict[int, int] = {}
+    for trace in traces:
+        for gap, count in trace.gaps.items():
+            gaps[gap] = gaps.get(gap, 0) + count
+    latencies = [record.latency_s for record in done if record.latency_s is not None]
+    generated = sum(record.generated for record in done)
     extremes = [extreme for trace in traces if (extreme := _kv_extremes(trace)) is not None]
     return PointFigures(
         completed=len(done),
         incomplete=sum(not record.completed for record in records),
         requests_per_second=len(done) / window,
-        ttft_median_s=weighted_quantile([(wait, 1) for wait in waits], 0.5),
-        ttft_p95_s=weighted_quantile([(wait, 1) for wait in waits], 0.95),
-        itl_median_s=weighted_quantile(gaps, 0.5),
-        itl_p95_s=weighted_quantile(gaps, 0.95),
+        duration_s=window,
+        ttft=spread([(wait, 1) for wait in waits]),
+        itl=spread(between),
+        tpot=spread([(value, 1) for value, _ in between]),
+        gap=spread([(gap * GAP_S, count) for gap, count in gaps.items()]),
+        latency=spread([(value, 1) for value in latencies]),
+        output_tokens_per_s_all=sum(_output_after(record, warmup_s) for record in records) / window,
+        output_tokens_per_s_completed=generated / window,
         tokens_per_s_all=sum(_tokens_after(record, warmup_s) for record in records) / window,
         tokens_per_s_all_0_6=_rate_from_first_token(records, seconds),
         tokens_per_s_completed=sum(record.prompt_tokens + record.generated for record in done)
@@ -89,6 +140,23 @@ def figures(traces: Sequence[Trace], warmup_s: float) -> PointFigures:
         kv_usage_max=max((high for _, high in extremes), default=None),
         preemptions=sum(trace.preemptions for trace in traces),
     )
+
+
+def spread(values: Sequence[tuple[float, int]]) -> Spread | None:
+    """Mean and percentiles of weighted values; None of nothing."""
+    total = sum(weight for _, weight in values)
+    if total <= 0:
+        return None
+    quantiles: list[float] = []
+    wanted = [0.5, 0.95, 0.99]
+    passed = 0
+    for value, weight in sorted(values):
+        passed += weight
+        while wanted and passed >= wanted[0] * total:
+            quantiles.append(value)
+            wanted.pop(0)
+    median, p95, p99 = quantiles
+    return Spread(sum(value * weight for value, weight in values) / total, median, p95, p99)
 
 
 def weighted_quantile(values: Sequence[tuple[float, int]], share: float) -> float | None:
@@ -110,9 +178,17 @@ def _tokens_after(record: Record, start: float) -> float:
     how GuideLLM places them."""
     if record.first_token is None or record.last_token is None:
         return 0.0
-    tokens = 0.0
+    tokens = _output_after(record, start)
     if record.first_token >= start:
-        tokens += record.prompt_tokens + 1
+        tokens += record.prompt_tokens
+    return tokens
+
+
+def _output_after(record: Record, start: float) -> float:
+    """Generated tokens that came at or after ``start``."""
+    if record.first_token is None or record.last_token is None:
+        return 0.0
+    tokens = 1.0 if record.first_token >= start else 0.0
     following = record.generated - 1
     if following > 0:
         span = record.last_token - record.first_token

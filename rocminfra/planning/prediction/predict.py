@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rocminfra.planning.bench.points import Finished, Outcome, Point, Stage, next_points
-from rocminfra.planning.capacity.capacity import Serving, capacity
+from rocminfra.planning.capacity.capacity import Capacity, Serving, capacity
+from rocminfra.planning.capacity.overhead import GIB
 from rocminfra.planning.engine.core import EngineCore
 from rocminfra.planning.engine.gpus import MI300X, Gpu
-from rocminfra.planning.engine.latency import LatencyConstants, LatencyModel
+from rocminfra.planning.engine.latency import LatencyModel
+from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.engine.request import Request
 from rocminfra.planning.engine.scheduler import SchedulerConfig
 from rocminfra.planning.model.spec import ModelSpec
@@ -24,6 +26,9 @@ from rocminfra.planning.prediction.workload import Workload
 # megapixel. An estimate for one modern core, published nowhere; what it moves stands in the
 # document.
 PREPROCESS_S_PER_MEGAPIXEL = 0.1
+# From the client's request to the scheduler's queue: HTTP, chat template, tokenizer, and the
+# client's own turn between two requests. Fitted on published times to the first token.
+CLIENT_S = 0.006
 
 
 class DoesNotFitError(ValueError):
@@ -35,11 +40,11 @@ class Variant:
     """What is to be predicted.
 
     + spec, gpu, serving: which engine
-    + tensor_parallel: GPUs of one engine; their exchange is not modelled, so more than one is a
-      bound and no prediction
+    + tensor_parallel: GPUs of one engine
     + replicas: engines side by side, with the requests dealt out evenly
-    + constants: what is reached of the GPU's peaks
+    + given_constants: what is reached of the GPU's peaks; None takes what is known of the GPU
     + preprocess_s_per_megapixel: of the serving host
+    + client_s: from a client's request to the scheduler's queue
     """
 
     spec: ModelSpec
@@ -47,8 +52,16 @@ class Variant:
     serving: Serving = field(default_factory=Serving)
     tensor_parallel: int = 1
     replicas: int = 1
-    constants: LatencyConstants = field(default_factory=LatencyConstants)
+    given_constants: LatencyConstants | None = None
     preprocess_s_per_megapixel: float = PREPROCESS_S_PER_MEGAPIXEL
+    client_s: float = CLIENT_S
+
+    @property
+    def constants(self) -> LatencyConstants:
+        """The constants that count."""
+        if self.given_constants is not None:
+            return self.given_constants
+        return constants_of(self.gpu).constants
 
 
 @dataclass(frozen=True)
@@ -67,11 +80,15 @@ class Timing:
 
 @dataclass(frozen=True)
 class PredictedPoint:
-    """One point of a scenario, with a trace for every replica."""
+    """One point of a scenario, with a trace for every replica.
+
+    + is_limited: whether the number of its requests ends it, and not time
+    """
 
     point: Point
     figures: PointFigures
     traces: tuple[Trace, ...]
+    is_limited: bool = False
 
 
 def predict(
@@ -112,8 +129,8 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
     Raises :class:`DoesNotFitError`.
     """
     planned = capacity(variant.spec, variant.gpu, variant.serving, variant.tensor_parallel)
-    if not planned.fits:
-        missing = f"{-planned.headroom_bytes / 1024**3:.1f} GiB a GPU are missing"
+    if not planned.may_fit:
+        missing = f"{-planned.headroom_bytes / GIB:.1f} GiB a GPU are missing"
         raise DoesNotFitError(
             f"{variant.spec.name} does not fit {variant.tensor_parallel} x {variant.gpu.name}: "
             f"{planned.refused or missing}"
@@ -125,12 +142,18 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
         pixels = serving.max_pixels or vision.max_pixels
         largest = pixels // (vision.patch * vision.merge) ** 2
     return SchedulerConfig(
-        num_gpu_blocks=planned.kv_blocks,
+        num_gpu_blocks=max(2, expected_blocks(planned)),
+        block_size=serving.block_size,
         max_num_seqs=serving.max_num_seqs,
         max_num_batched_tokens=serving.max_num_batched_tokens,
         max_model_len=serving.max_model_len,
         encoder_tokens=max(serving.max_num_batched_tokens, largest),
     )
+
+
+def expected_blocks(planned: Capacity) -> int:
+    """Blocks that the engine most likely has; the worst case says whether it starts at all."""
+    return max(0, planned.kv_bytes_expected) // planned.block_bytes
 
 
 @dataclass(frozen=True)
@@ -164,8 +187,19 @@ def _predict_point(
             break
         share = _Share(workload, replica, variant.replicas)
         core = EngineCore(config, latency)
-        traces.append(run(core, share, load, timing.seconds, variant.preprocess_s_per_megapixel))
-    return PredictedPoint(point, figures(traces, timing.warmup_s), tuple(traces))
+        traces.append(
+            run(
+                core,
+                share,
+                load,
+                timing.seconds,
+                variant.preprocess_s_per_megapixel,
+                variant.client_s,
+                timing.warmup_s,
+            )
+        )
+    is_limited = all(trace.ended is not None for trace in traces)
+    return PredictedPoint(point, figures(traces, timing.warmup_s), tuple(traces), is_limited)
 
 
 def _load(point: Point, timing: Timing, replica: int, replicas: int) -> Load:

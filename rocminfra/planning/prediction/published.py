@@ -122,7 +122,7 @@ def compare(
             "ms",
             sweep["itl_median_ms"]["synchronous"],
             lambda p: _ms(p.synchronous.itl_median_s),
-            "step_overhead_s",
+            "layer_overhead_s",
             "",
         ),
         (

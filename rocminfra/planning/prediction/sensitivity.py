@@ -47,12 +47,18 @@ def _changed(variant: Variant) -> Iterator[tuple[str, Variant, Variant]]:
         "attention_fraction",
         "vision_fraction",
         "step_overhead_s",
+        "layer_overhead_s",
+        "sequence_overhead_s",
     ):
         value = {**vars(variant.constants)}[name]
         yield (
             name,
-            replace(variant, constants=replace(variant.constants, **{name: value * (1 - CHANGE)})),
-            replace(variant, constants=replace(variant.constants, **{name: value * (1 + CHANGE)})),
+            replace(
+                variant, given_constants=replace(variant.constants, **{name: value * (1 - CHANGE)})
+            ),
+            replace(
+                variant, given_constants=replace(variant.constants, **{name: value * (1 + CHANGE)})
+            ),
         )
     host = variant.preprocess_s_per_megapixel
     yield (

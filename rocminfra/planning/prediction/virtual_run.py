@@ -56,6 +56,13 @@ class Record:
         return None if self.first_token is None else self.first_token - self.sent
 
     @property
+    def latency_s(self) -> float | None:
+        """Seconds until the last token of a completed request."""
+        if not self.completed or self.last_token is None:
+            return None
+        return self.last_token - self.sent
+
+    @property
     def itl_s(self) -> float | None:
         """Mean seconds between its tokens."""
         if self.first_token is None or self.last_token is None or self.generated < 2:
@@ -78,15 +85,27 @@ class Moment:
     waiting: int
 
 
+# Gaps between tokens are counted in hundredths of a millisecond.
+GAP_S = 1e-5
+
+
 @dataclass
 class Trace:
-    """Everything that happened in a run of ``seconds``."""
+    """Everything that happened in a run of ``seconds``.
+
+    + seconds: how long it may take
+    + ended: when the last of a limited number of requests had ended, None when time ran out first
+    + gaps: how often which gap between two tokens of a sequence came after the warm-up, in
+      :data:`GAP_S`
+    """
 
     seconds: float
     records: list[Record] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     preemptions: int = 0
     steps: int = 0
+    ended: float | None = None
+    gaps: dict[int, int] = field(default_factory=dict)
 
 
 def run(
@@ -95,13 +114,20 @@ def run(
     load: Load,
     seconds: float,
     preprocess_s_per_megapixel: float = 0.0,
+    client_s: float = 0.0,
+    warmup_s: float = 0.0,
 ) -> Trace:
     """Send ``workload`` for ``seconds`` and keep what happened.
 
     + preprocess_s_per_megapixel: time the serving host needs to decode and cut an image before
       the scheduler sees the request; one after the other, as in vLLM's API server process
+    + client_s: from the end of one request to the next one in the scheduler: the client's turn,
+      HTTP, chat template and tokenizer. It is part of the time to the first token
+    + warmup_s: gaps between tokens are counted after it
     """
-    return _Run(core, workload, load, seconds, preprocess_s_per_megapixel).finish()
+    return _Run(
+        core, workload, load, seconds, preprocess_s_per_megapixel, client_s, warmup_s
+    ).finish()
 
 
 class _Run:
@@ -112,11 +138,15 @@ class _Run:
         load: Load,
         seconds: float,
         preprocess_s_per_megapixel: float,
+        client_s: float,
+        warmup_s: float,
     ) -> None:
         self._core = core
         self._workload = workload
         self._load = load
         self._preprocess_s = preprocess_s_per_megapixel / 1e6
+        self._client_s = client_s
+        self._warmup_s = warmup_s
         self._trace = Trace(seconds)
         self._sent: dict[str, Record] = {}
         # Prepared requests on their way to the scheduler: (when, number).
@@ -146,6 +176,8 @@ class _Run:
                 continue
             self._note(running)
             self._enter(core.finish(running))
+        if self._is_over and not self._sent:
+            self._trace.ended = core.now
         self._trace.preemptions = core.scheduler.preemptions
         return self._trace
 
@@ -184,7 +216,7 @@ class _Run:
         if self._preprocess_s > 0:
             ready = max(at, self._host_free) + self._workload.pixels(number) * self._preprocess_s
             self._host_free = ready
-        heapq.heappush(self._arrivals, (ready, number))
+        heapq.heappush(self._arrivals, (ready + self._client_s, number))
 
     def _note(self, running: RunningStep) -> None:
         scheduler = self._core.scheduler
@@ -197,9 +229,13 @@ class _Run:
         now = self._core.now
         if now > self._trace.seconds:
             return
+        gaps = self._trace.gaps
         for request_id in done.tokens:
             record = self._sent[request_id]
             record.generated += 1
+            if record.last_token is not None and now >= self._warmup_s:
+                gap = round((now - record.last_token) / GAP_S)
+                gaps[gap] = gaps.get(gap, 0) + 1
             record.last_token = now
             if record.first_token is None:
                 record.first_token = now

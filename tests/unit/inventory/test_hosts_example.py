@@ -45,7 +45,7 @@ def test_it_lists_every_setting_with_its_true_default(key: str, example: Located
 def test_it_says_what_every_setting_means(key: str, example: Located) -> None:
     line = example.lines[("defaults", *key.split("."))]
     text = EXAMPLE.read_text(encoding="utf-8").splitlines()[line - 1]
-    obvious = {"storage.filesystem", "engine.image", "engine.container_name", "vllm.port"}
+    obvious = {"engine.image", "engine.container_name", "vllm.port"}
     assert key in obvious or "#" in text, f"no comment beside {key}"
 
 

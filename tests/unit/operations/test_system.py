@@ -10,14 +10,27 @@ from rocminfra.facts.system import KernelSetting, ManagerEnvironment
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.system import kernel_setting, service_environment
 
-KEY = {"key": "kernel.numa_balancing", "value": "0", "file": HostFile("/etc/sysctl.d/x", "y\n")}
+KEY: dict[str, Any] = {
+    "key": "kernel.numa_balancing",
+    "value": "0",
+    "file": HostFile("/etc/sysctl.d/x", "y\n"),
+}
 FILE = HostFile("/etc/systemd/system.conf.d/50-rocminfra.conf", "z\n")
 WRITTEN = {FILE.path: PathState("regular file", 0o644, "root", "root", FILE.sha256)}
 
 
-def test_already_right_needs_no_command_and_no_file(scripted: Any, run: Callable[..., Any]) -> None:
-    scripted.facts[KernelSetting] = "0"
+def test_right_now_and_in_the_file_needs_nothing(scripted: Any, run: Callable[..., Any]) -> None:
+    file = KEY["file"]
+    kept = {file.path: PathState("regular file", 0o644, "root", "root", file.sha256)}
+    scripted.facts.update({KernelSetting: "0", PathStates: kept})
     assert run(kernel_setting, **KEY).commands == []
+
+
+def test_right_now_but_not_in_the_file_is_written_for_the_next_boot(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    scripted.facts.update({KernelSetting: "0", PathStates: {}})
+    assert run(kernel_setting, **KEY).shell == ["put /etc/sysctl.d/x"]
 
 
 def test_a_kernel_without_the_setting_is_left_alone(scripted: Any, run: Callable[..., Any]) -> None:

@@ -35,7 +35,6 @@ def test_nothing_said_is_the_reference_run() -> None:
     assert settings.model.name == "Qwen/Qwen2-VL-72B-Instruct"
     assert settings.engine.image == "vllm/vllm-openai-rocm:v0.20.1"
     assert (settings.vllm.dtype, settings.vllm.max_num_seqs) == ("bfloat16", 64)
-    assert settings.storage.filesystem == "xfs"
 
 
 def test_sections_and_dotted_keys_mean_the_same() -> None:
@@ -161,6 +160,7 @@ def test_the_scratch_disk_is_never_mounted_over_the_system(mount_point: str) -> 
         ),
         ({"engine.stop_timeout_s": 60}, "must be longer than the engine's own"),
         ({"engine.image_source": "archive"}, "needs image_archive"),
+        ({"engine.image_archive": "/srv/a.tar"}, "only read with image_source"),
         ({"docker.data_root": "/var/lib/docker"}, "must lie below storage.mount_point"),
         ({"storage.mount_point": "/data"}, "huggingface.home (/mnt/models/huggingface) must lie"),
     ],
@@ -365,3 +365,19 @@ def test_a_mirror_is_asked_over_tls_or_on_the_host_itself(url: str) -> None:
 def test_a_mirror_that_would_get_the_token_in_clear_is_refused(url: str) -> None:
     (problem,) = problems({"huggingface.endpoint": url})
     assert problem.startswith("huggingface.endpoint: ")
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ({}, "Qwen/Qwen2-VL-72B-Instruct"),
+        ({"source": "meta-llama/Llama-3.1-8B-Instruct"}, "meta-llama/Llama-3.1-8B-Instruct"),
+        ({"source": "/srv/models/llama/"}, "llama"),
+        ({"source": "meta-llama/Llama-3.1-8B-Instruct", "name": "chat"}, "chat"),
+        ({"name": "chat"}, "chat"),
+    ],
+)
+def test_a_models_name_follows_its_source_unless_it_is_set(
+    model: dict[str, str], name: str
+) -> None:
+    assert load_settings({"model": model}).model.name == name

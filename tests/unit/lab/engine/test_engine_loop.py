@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from core_runs import run_all
 from engine_under_test import in_loop
 
 from rocminfra.lab.engine.clock import InstantClock, ScaledClock
 from rocminfra.lab.engine.engine_loop import EngineLoop
 from rocminfra.lab.engine.metrics import EngineMetrics
-from rocminfra.planning.engine.core import EngineCore, run_all
+from rocminfra.planning.engine.core import EngineCore
 from rocminfra.planning.engine.request import Request
 from rocminfra.planning.engine.scheduler import SchedulerConfig
 

@@ -9,12 +9,13 @@ import asyncio
 import random
 
 import pytest
+from core_runs import Event, run_all
 from engine_under_test import in_loop
 from virtual_clock import VirtualClock
 
 from rocminfra.lab.engine.engine_loop import EngineLoop
 from rocminfra.lab.engine.metrics import EngineMetrics
-from rocminfra.planning.engine.core import EngineCore, Event, RunningStep, run_all
+from rocminfra.planning.engine.core import EngineCore, RunningStep
 from rocminfra.planning.engine.request import ImageSpan, Request
 from rocminfra.planning.engine.scheduler import SchedulerConfig
 from rocminfra.planning.engine.steps import Completion

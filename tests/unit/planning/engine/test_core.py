@@ -6,10 +6,11 @@ from itertools import pairwise
 from statistics import median
 
 import pytest
+from core_runs import Event, run_all
 from hypothesis import given
 from scheduler_worlds import worlds
 
-from rocminfra.planning.engine.core import EngineCore, Event, run_all
+from rocminfra.planning.engine.core import EngineCore
 from rocminfra.planning.engine.request import ImageSpan, Request
 from rocminfra.planning.engine.scheduler import SchedulerConfig
 
