@@ -36,5 +36,6 @@ class DockerConfiguration(FactBase[DockerSeen]):
             real=found["real"],
             context=found["context"],
             rootless=tuple(found["rootless"]),
+            left=tuple(found["left"]),
             containerd_io=found["containerd_io"],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from pyinfra import host, state
@@ -40,6 +41,11 @@ from rocminfra.planning.docker.observation import DockerSeen
 
 UNIT = "docker.service"
 _PACKAGE = "docker.io"
+# Units that run and cannot without Docker.
+_NEEDING = (
+    f"for unit in $(systemctl show --property RequiredBy --value {UNIT}); do "
+    'if systemctl is-active --quiet "$unit"; then echo "$unit"; fi; done'
+)
 
 
 def gate(data_root: str, leave_behind: bool = False, package: str = _PACKAGE) -> None:
@@ -61,10 +67,15 @@ def gate(data_root: str, leave_behind: bool = False, package: str = _PACKAGE) ->
     decision = decide(seen, data_root, package, serves=is_there)
     if isinstance(decision, Refuse):
         exclude(state, host, decision.failure)
-    elif now is not None and not leave_behind and not (is_there and _shows(decision)):
+    elif leave_behind or (is_there and _shows(decision)):
+        return
+    elif now is not None:
         contents = host.get_fact(DockerContents)
         if contents:
             exclude(state, host, moving(now, data_root, contents))
+    elif seen.left and isinstance(decision, Write) and decision.moves:
+        # Of a Docker that is stopped: its containers would not be there when it starts again.
+        exclude(state, host, moving("another place", data_root, seen.left))
 
 
 @operation()
@@ -177,6 +188,7 @@ def _accepted(state: State, host: Host, text: str) -> bool:
 def _restarted(state: State, host: Host, data_root: str) -> bool:
     """Restart Docker and look where its data is; back to the kept files when that is not right."""
     # A unit that has used up its start limit does not start, whatever has been mended since.
+    needing = run_now(host, _NEEDING, "Docker is restarted").out
     started = run_now(
         host,
         StringCommand(
@@ -192,12 +204,15 @@ def _restarted(state: State, host: Host, data_root: str) -> bool:
         if _is_there(seen, now, data_root):
             return run_now(host, kept_files.drop(DOCKER_BEFORE), "Docker runs").succeeded
         why = (f"its data is in {now}" if isinstance(now, str) else "it does not answer",)
-    record(host, _back(host, data_root, why))
+    record(host, _back(host, data_root, why, needing))
     return False
 
 
-def _back(host: Host, data_root: str, why: tuple[str, ...]) -> Failure:
-    """Return to the kept files; what the run fails with."""
+def _back(host: Host, data_root: str, why: tuple[str, ...], needing: tuple[str, ...]) -> Failure:
+    """Return to the kept files; what the run fails with.
+
+    + needing: units that a start of Docker that fails has taken down with it, such as an engine
+    """
     failure = Failure(
         ExitCode.UNFIT,
         f"Docker does not run with its data in {data_root}",
@@ -213,6 +228,8 @@ def _back(host: Host, data_root: str, why: tuple[str, ...]) -> Failure:
         f"systemctl restart {UNIT}",
         "timeout 30 docker version >/dev/null",
         kept_files.drop(DOCKER_BEFORE).get_raw_value(),
+        # Docker runs, and that is what counts here: what fails to start says so itself.
+        *([f"{{ systemctl start --no-block {shlex.join(needing)} || true; }}"] if needing else []),
     )
     answer = run_now(host, " && ".join(steps), "Docker starts as it was before")
     if answer.succeeded:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 UNIT = "docker.service"
 CONFIGURATION = "/etc/docker/daemon.json"
+DEFAULT_ROOT = "/var/lib/docker"
 ROOT_CONTEXT = "~root/.docker/config.json"
 FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # Flags whose name in daemon.json is another (dockerd(8); docs.docker.com, "dockerd").
@@ -88,6 +89,7 @@ def look(data_root: str) -> dict[str, Any]:
         "real": {root: os.path.realpath(root) for root in roots if root},
         "context": context(),
         "rootless": sorted(glob.glob("/run/user/*/docker.sock")),
+        "left": left_in(([*given.get("data-root", []), *roots_of(text)] or [DEFAULT_ROOT])[-1]),
         "containerd_io": os.path.exists("/var/lib/dpkg/info/containerd.io.list"),
     }
 
@@ -161,6 +163,19 @@ def roots_of(text: str | None) -> list[str]:
         return []
     values = [document.get(key) for key in ("data-root", "graph")]
     return [value for value in values if isinstance(value, str)]
+
+
+def left_in(root: str) -> list[str]:
+    """Containers and volumes below a data-root, for a daemon that does not run to be asked."""
+    found = []
+    for kind in ("container", "volume"):
+        try:
+            names = sorted(os.listdir(os.path.join(root, f"{kind}s")))
+        except OSError:
+            continue
+        paths = [os.path.join(root, f"{kind}s", name) for name in names]
+        found += [f"{kind} {os.path.basename(path)}" for path in paths if os.path.isdir(path)]
+    return found[:20]
 
 
 def daemon_words(unit: str, read: Any) -> list[str]:

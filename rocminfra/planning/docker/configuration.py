@@ -40,10 +40,12 @@ class Write:
 
     + text: of daemon.json
     + hides: whether Docker would no longer show the containers that a containerd store has
+    + moves: whether the data was to be elsewhere
     """
 
     text: str
     hides: bool = False
+    moves: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,11 @@ def decide(
         return Keep()
     before = _feature(current)
     text = json.dumps(merged, indent=2, sort_keys=True) + "\n"
-    return Write(text, hides=before is not False and _feature(merged) is False)
+    return Write(
+        text,
+        hides=before is not False and _feature(merged) is False,
+        moves=merged.get("data-root") != current.get("data-root"),
+    )
 
 
 def _merged(

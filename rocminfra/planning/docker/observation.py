@@ -21,6 +21,7 @@ class DockerSeen:
     + real: paths of data, and what they are with links followed
     + context: the docker context that root has chosen, empty for the default one
     + rootless: sockets of Dockers that users run for themselves
+    + left: containers and volumes on the disk where the configuration puts the data
     + containerd_io: whether Docker's own package of containerd is installed
     """
 
@@ -36,6 +37,7 @@ class DockerSeen:
     real: Mapping[str, str] = field(default_factory=dict)
     context: str = ""
     rootless: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     containerd_io: bool = False
 
     def is_same_path(self, one: str, other: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -140,6 +141,19 @@ def test_somebodys_containers_are_not_stopped_by_moving_dockers_data(
         assert found[0].why == contents
 
 
+@pytest.mark.parametrize(
+    ("file", "is_refused"),
+    [(None, True), ('{"data-root": "/mnt/models/docker/"}', False)],
+)
+def test_a_docker_that_is_stopped_has_containers_too(
+    file: str | None, is_refused: bool, docker: Any
+) -> None:
+    docker.facts[DockerRoot] = None
+    docker.facts[DockerConfiguration] = replace(seen(file), left=("volume database",))
+    gate(data_root=ROOT)
+    assert bool(failures(docker)) == is_refused
+
+
 def test_a_daemon_that_does_not_answer_may_have_somebodys_containers(scripted: Any) -> None:
     scripted.facts[DockerRoot] = NoAnswer()
     gate(data_root="/mnt/models/docker")
@@ -235,7 +249,7 @@ def test_a_daemon_that_is_off_is_enabled_and_started(docker: Any, run: Callable[
 def restarted(docker: Any, *answers: tuple[bool, tuple[str, ...], tuple[str, ...]]) -> bool:
     docker.facts[DockerRoot] = "/var/lib/docker"
     (command,) = running._inner(data_root=ROOT)
-    docker.answers = list(answers)
+    docker.answers = [(True, ("vllm.service",), ()), *answers]
     return bool(command.function(None, docker, *command.args))
 
 
@@ -246,10 +260,10 @@ def test_a_restart_that_is_proven_keeps_nothing(docker: Any) -> None:
     docker.facts[KeptFiles] = Kept("docker.service", "")
     (command,) = running._inner(data_root=ROOT)
     docker.facts[DockerRoot] = ROOT
-    docker.answers = [OK, OK]
+    docker.answers = [OK, OK, OK]
     assert command.function(None, docker, *command.args)
-    assert docker.ran[0].startswith("systemctl reset-failed docker.service")
-    assert docker.ran[1] == "rm -rf /var/lib/rocminfra/before/docker"
+    assert docker.ran[1].startswith("systemctl reset-failed docker.service")
+    assert docker.ran[2] == "rm -rf /var/lib/rocminfra/before/docker"
 
 
 def test_a_restart_that_fails_brings_the_old_files_back_and_says_so(docker: Any) -> None:
@@ -259,8 +273,9 @@ def test_a_restart_that_fails_brings_the_old_files_back_and_says_so(docker: Any)
     assert failure.what.endswith("its configuration from before is back, and it runs with that")
     assert failure.why == ("failed to start daemon: no",)
     assert re.search(
-        r"restore \S+ && systemctl daemon-reload && .*systemctl restart", docker.ran[1]
+        r"restore \S+ && systemctl daemon-reload && .*systemctl restart", docker.ran[2]
     )
+    assert "systemctl start --no-block vllm.service" in docker.ran[2]
 
 
 def test_a_docker_that_puts_its_data_elsewhere_all_the_same_goes_back_too(docker: Any) -> None:
@@ -280,5 +295,5 @@ def test_a_second_failure_on_the_way_back_is_said_too(docker: Any) -> None:
 
 def test_without_a_docker_from_before_there_is_no_way_back(docker: Any) -> None:
     assert not restarted(docker, (False, (), ("no",)))
-    assert len(docker.ran) == 1
+    assert len(docker.ran) == 2
     assert failures(docker)[0].what == f"Docker does not run with its data in {ROOT}"
