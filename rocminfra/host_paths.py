@@ -19,11 +19,16 @@ BENCH_PROGRAMS = f"{PROGRAMS}/bench"
 # Rendered settings; root only.
 SETTINGS = "/etc/rocminfra"
 ENGINE_ENVIRONMENT = f"{SETTINGS}/vllm.env"
+# How the engine of these settings is asked whether it serves.
+ENGINE_QUESTION = f"{SETTINGS}/vllm.json"
 
 # Locks and runs.
 STATE = "/var/lib/rocminfra"
 RUN_LOCK = f"{STATE}/lock"
 RUNS = f"{STATE}/runs"
+# Files as they were before a change that is not proven yet; gone when it is.
+DOCKER_BEFORE = f"{STATE}/before/docker"
+ENGINE_BEFORE = f"{STATE}/before/engine"
 
 # Python environments; not on the scratch disk, which may come back blank.
 ENVIRONMENTS = "/opt/rocminfra"

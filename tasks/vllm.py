@@ -7,6 +7,7 @@ from rocminfra.host_paths import ENGINE_ENVIRONMENT, PREFLIGHT, READINESS, SCRAT
 from rocminfra.operations import capacity, engine, host_files, prerequisites, rocm
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
+from rocminfra.planning.engine_command import serve_arguments
 from rocminfra.rendering import vllm_environment, vllm_unit
 
 UNIT = "vllm.service"
@@ -60,6 +61,10 @@ service = engine.service(
     reference=settings.engine.image,
     environment_file=HostFile(ENGINE_ENVIRONMENT, vllm_environment(settings), mode=0o600),
     render=unit,
+    arguments=serve_arguments(settings),
+    port=settings.vllm.port,
+    model=settings.model.name,
+    timeout_s=settings.engine.ready_timeout_s,
 )
 
 engine.ready(

@@ -21,8 +21,9 @@ from pydantic import (
     model_validator,
 )
 
+from rocminfra.settings import extra_args
 from rocminfra.settings.problems import RuleBroken
-from rocminfra.settings.secret_names import is_refused_variable, secret_flag
+from rocminfra.settings.secret_names import is_refused_variable
 
 
 def _absolute(path: str) -> str:
@@ -58,15 +59,10 @@ def _hub_url(url: str) -> str:
     return url
 
 
-def _no_secret_flags(arguments: list[str]) -> list[str]:
-    for argument in arguments:
-        flag = secret_flag(argument)
-        if flag is not None:
-            raise ValueError(
-                f"{flag} gives the engine a secret, which would stand in its unit for all to read; "
-                "leave it out: the engine listens on 127.0.0.1 and needs no key, and the hub's "
-                "token comes from huggingface.token_env"
-            )
+def _usable_arguments(arguments: list[str]) -> list[str]:
+    found = extra_args.problems(arguments)
+    if found:
+        raise ValueError("; ".join(found))
     return arguments
 
 
@@ -275,8 +271,9 @@ class Vllm(Section):
     shm_size: str | None = Field(
         default=None, pattern=r"^[0-9]+[bkmg]?$", description="used when ipc_host is off"
     )
-    extra_args: Annotated[list[OneLine], AfterValidator(_no_secret_flags)] = Field(
-        default=[], description="further arguments, one an item; no secrets"
+    extra_args: Annotated[list[OneLine], AfterValidator(_usable_arguments)] = Field(
+        default=[],
+        description="further arguments, one an item; none that a setting gives, and no secrets",
     )
 
     @model_validator(mode="after")
@@ -298,6 +295,9 @@ class Vllm(Section):
                 "vllm.max_model_len",
                 "vllm.enable_chunked_prefill",
             )
+        together = extra_args.problems(self.extra_args, self.max_pixels)
+        if together:
+            raise RuleBroken("; ".join(together), "vllm.extra_args", "vllm.max_pixels")
         return self
 
 

@@ -20,6 +20,7 @@ PLANNING = {
     "planning/bench",
     "planning/capacity",
     "planning/disk",
+    "planning/docker",
     "planning/engine",
     "planning/gpus",
     "planning/model",
@@ -37,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "planning/bench": set(),
     "planning/gpus": set(),
     "planning/disk": {"failure"},
+    "planning/docker": {"failure"},
     "planning/model": {"failure", "planning/engine"},
     "planning/capacity": {"failure", "planning/engine", "planning/gpus", "planning/model"},
     "planning/prediction": {

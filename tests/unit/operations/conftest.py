@@ -32,11 +32,22 @@ class ScriptedHost:
     noops: list[str] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
     asked: list[tuple[type, dict[str, Any]]] = field(default_factory=list)
+    current_op_global_arguments: dict[str, Any] = field(default_factory=dict)
+    # Of commands that run while an operation does: what they give, and what came of that.
+    answers: list[tuple[bool, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)
+    stdin: list[str] = field(default_factory=list)
 
     def get_fact(self, fact: type, **arguments: Any) -> Any:
         self.asked.append((fact, arguments))
         answer = self.facts[fact]
         return answer(**arguments) if callable(answer) else answer
+
+    def run_shell_command(self, command: Any, **arguments: Any) -> tuple[bool, Any]:
+        self.ran.append(str(command))
+        self.stdin.append(arguments.get("_stdin", ""))
+        succeeded, out, err = self.answers.pop(0)
+        return succeeded, SimpleNamespace(stdout_lines=list(out), stderr_lines=list(err))
 
     def get_temp_filename(self, *_: Any, **__: Any) -> str:
         return "/tmp/pyinfra-upload"
@@ -68,6 +79,16 @@ class Outcome:
             elif not isinstance(command, FunctionCommand):
                 shown.append(str(command))
         return shown
+
+    @property
+    def steps(self) -> list[str]:
+        """What is done, in order: the first words of a command, or a function by its name."""
+        return [
+            command.function.__name__
+            if isinstance(command, FunctionCommand)
+            else " ".join(Outcome([command]).shell).split(" ||")[0].split(" 2>")[0]
+            for command in self.commands
+        ]
 
     @property
     def uploads(self) -> dict[str, str]:
