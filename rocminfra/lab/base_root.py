@@ -33,9 +33,7 @@ LOCK_WAIT_S = 1200
 NEEDED_BYTES = 2 * 1024**3
 
 
-def ensure(
-    cache: Path, in_use: Collection[str], say: Say, codename: str | None = None
-) -> Path:
+def ensure(cache: Path, in_use: Collection[str], say: Say, codename: str | None = None) -> Path:
     """The base root in ``cache``, built if it is not there.
 
     + cache: the lab's cache; the root is built beside its final place and renamed, so that a

@@ -11,10 +11,12 @@ from pyinfra.facts.files import FileContents
 
 from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot, NoAnswer
 from rocminfra.facts.paths import PathStates
+from rocminfra.facts.programs import KernelEnforcesAppArmor
 from rocminfra.facts.systemd_unit import SystemdUnit
-from rocminfra.operations import host_files, packages
+from rocminfra.operations import host_files, programs
 from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.host_failures import Failure, FailureKind, fail, take_out
+from rocminfra.planning.programs import docker as docker_need
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 UNANSWERED = Failure(
@@ -94,11 +96,15 @@ def installed(package: str = "docker.io") -> Commands:
     """Ensure that some Docker is installed; one that is there already is left alone.
 
     + package: what to install when there is none
+
+    Debian 13 has the ``docker`` program in a package that ``docker.io`` only recommends; what is
+    recommended and needed is installed with it.
     """
     if host.get_fact(DockerInstalled) is not None:
         host.noop("Docker is installed")
         return
-    yield from packages.present._inner([package])
+    apparmor = host.get_fact(KernelEnforcesAppArmor)
+    yield from programs.ensure(docker_need(package, apparmor))
 
 
 @operation()
