@@ -13,7 +13,7 @@ VM_PACKAGES := qemu-system-x86 qemu-utils
 # `$(APT_INSTALL) NAMES`: install them, or say what to look at; another apt may be at work.
 APT_INSTALL := GOALS='$(MAKECMDGOALS)' bash .ci/apt-install
 
-.PHONY: help demo test lint unit clean-lab packages
+.PHONY: help demo test soak lint unit clean-lab packages
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,10 @@ demo: packages .venv/.installed ## Practice droplet, deploy twice, benchmark, ta
 test: PACKAGES += $(VM_PACKAGES)
 test: packages .venv/.installed lint ## Everything: lint, types, unit tests, lab tests, virtual machine
 	@$(BIN)/python -m pytest
+
+soak: PACKAGES += $(VM_PACKAGES)
+soak: packages .venv/.installed ## What takes long: other releases, many runs
+	@$(BIN)/python -m pytest -m soak tests/soak
 
 lint: .venv/.installed ## ruff and mypy --strict
 	@$(BIN)/ruff check .

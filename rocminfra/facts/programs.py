@@ -6,33 +6,39 @@ from collections.abc import Sequence
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from rocminfra.planning.programs import labels
+# Names are looked up and never imported, and arguments, not code: a learned list may hold any text.
+# -I: what lies in the working folder is not the host's.
+_LOOK_UP = (
+    "import sys, importlib.util as u; "
+    "[print('python3 -m ' + n) for n in sys.argv[1:] if n.isidentifier() and u.find_spec(n)]"
+)
 
 
 class HostPrograms(FactBase[frozenset[str]]):
-    """Those of the named programs and modules that are there, as ``planning.programs.labels``."""
+    """Those of the named programs and Python modules that are there.
+
+    A module is called ``python3 -m NAME``, as in :mod:`rocminfra.planning.programs`.
+    """
 
     @staticmethod
     def default() -> frozenset[str]:
         return frozenset()
 
     def command(self, programs: Sequence[str], modules: Sequence[str]) -> StringCommand:
-        looked_for = [
-            *((name, StringCommand("command -v", QuoteString(name))) for name in programs),
-            *(
-                # -I: what lies in the working folder is not the host's.
-                (label, StringCommand("python3 -I -c", QuoteString(f"import {module}")))
-                for label, module in zip(labels((), modules), modules, strict=True)
-            ),
-        ]
         # An `if` for each: a program that is missing is an answer and no error.
-        return StringCommand(
-            *(
-                StringCommand("if", test, ">/dev/null 2>&1; then echo", QuoteString(name), "; fi;")
-                for name, test in looked_for
-            ),
-            "true",
-        )
+        looks = [
+            StringCommand(
+                *("if command -v", QuoteString(name), ">/dev/null 2>&1; then echo"),
+                *(QuoteString(name), "; fi;"),
+            )
+            for name in programs
+        ]
+        if modules:
+            names = [QuoteString(name) for name in modules]
+            looks.append(
+                StringCommand("python3 -I -c", QuoteString(_LOOK_UP), *names, "2>/dev/null;")
+            )
+        return StringCommand(*looks, "true")
 
     def process(self, output: list[str]) -> frozenset[str]:
         return frozenset(line.strip() for line in output)

@@ -38,6 +38,7 @@ def _run(*arguments: str) -> Result:
         (["up", "--name", "Not_A_Name"], SETTINGS, "cannot be a droplet's name"),
         (["up", "--name", "aa", "--name", "aa"], SETTINGS, "given twice"),
         (["up", "--name", "aa", "--count", "2"], SETTINGS, "does not fit"),
+        (["up", "--release", "13"], SETTINGS, "is no release's codename"),
         (["down"], SETTINGS, "which droplet?"),
         (["down", "aa"], SETTINGS, "there is no droplet 'aa'"),
         (["ssh", "aa"], SETTINGS, "there is no droplet 'aa'"),

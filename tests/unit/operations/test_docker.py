@@ -12,6 +12,7 @@ from pyinfra.facts.files import FileContents
 from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot, NoAnswer
 from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.paths import PathState, PathStates
+from rocminfra.facts.programs import HostPrograms, KernelEnforcesAppArmor
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 from rocminfra.operations.docker import UNANSWERED, daemon_config, gate, installed, running
 from rocminfra.operations.host_failures import FailureKind, failures
@@ -98,12 +99,25 @@ def test_a_docker_that_is_there_is_left_alone(scripted: Any, run: Callable[..., 
 def test_the_package_is_installed_when_there_is_none(
     scripted: Any, run: Callable[..., Any]
 ) -> None:
-    scripted.facts[DockerInstalled] = None
-    scripted.facts[InstalledPackages] = frozenset()
-    shell = run(installed, package="docker.io").shell
+    shell = _install(scripted, run, "docker.io")
     assert "cloud-init status --wait" in shell[0]
     assert "DPkg::Lock::Timeout=600" in shell[1]
-    assert "install -y -qq --no-install-recommends docker.io" in shell[1]
+    names = "docker.io ca-certificates xz-utils"
+    assert f"install -y -qq --no-install-recommends {names} $(" in shell[1]
+    assert "for package in docker-cli; do" in shell[1]
+    assert "apparmor" not in shell[1]
+
+
+def test_where_the_kernel_enforces_apparmor_its_parser_is_installed_too(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    assert "xz-utils apparmor $(" in _install(scripted, run, "docker.io", apparmor=True)[1]
+
+
+def test_dockers_own_package_brings_its_own_program(scripted: Any, run: Callable[..., Any]) -> None:
+    shell = _install(scripted, run, "docker-ce")
+    assert "--no-install-recommends docker-ce ca-certificates xz-utils" in shell[1]
+    assert "docker-cli" not in shell[1], "it would conflict with docker-ce-cli"
 
 
 @pytest.mark.parametrize(
@@ -130,3 +144,19 @@ def test_the_daemon_is_restarted_only_when_its_data_is_elsewhere(
     scripted.facts[DockerRoot] = root
     shell = run(running, data_root="/mnt/models/docker").shell
     assert [command.split(" ||")[0] for command in shell] == expected
+
+
+def _install(
+    scripted: Any, run: Callable[..., Any], package: str, apparmor: bool = False
+) -> list[str]:
+    """Commands that install Docker where there is none."""
+    scripted.facts.update(
+        {
+            DockerInstalled: None,
+            KernelEnforcesAppArmor: apparmor,
+            HostPrograms: frozenset(),
+            InstalledPackages: frozenset(),
+        }
+    )
+    shell: list[str] = run(installed, package=package).shell
+    return shell

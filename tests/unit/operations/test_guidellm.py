@@ -6,10 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pyinfra import state
 
 from rocminfra.facts.guidellm import GuidellmEnvironment
 from rocminfra.facts.packages import InstalledPackages
-from rocminfra.operations.guidellm import environment
+from rocminfra.facts.programs import HostPrograms
+from rocminfra.facts.release import HostRelease, PythonVersion
+from rocminfra.operations.guidellm import environment, gate
+from rocminfra.operations.host_failures import FailureKind, failures
+from rocminfra.planning.releases import OsRelease
 
 PATH = "/opt/rocminfra/guidellm-0.8.1"
 WANTED = "guidellm[vision]==0.8.1 torch==2.13.0"
@@ -24,7 +29,11 @@ def make(run: Callable[..., Any], **changes: Any) -> list[str]:
 @pytest.fixture
 def fresh(scripted: Any) -> Any:
     scripted.facts.update(
-        {GuidellmEnvironment: None, InstalledPackages: frozenset({"python3-venv"})}
+        {
+            GuidellmEnvironment: None,
+            PythonVersion: (3, 11),
+            HostPrograms: frozenset({"python3 -m venv", "python3 -m ensurepip"}),
+        }
     )
     return scripted
 
@@ -67,8 +76,38 @@ def test_an_index_with_cpu_builds_is_the_only_one_asked_for_torch(
 
 def test_venv_is_installed_only_where_it_is_missing(fresh: Any, run: Callable[..., Any]) -> None:
     assert not any("apt-get" in command for command in make(run))
-    fresh.facts[InstalledPackages] = frozenset()
-    assert any("apt-get" in command and "python3-venv" in command for command in make(run))
+    fresh.facts.update({InstalledPackages: frozenset(), HostPrograms: {"python3 -m venv"}})
+    (install,) = (command for command in make(run) if "apt-get" in command)
+    assert "--no-install-recommends python3-venv $(" in install
+    assert "for package in python3.11-venv; do" in install, "python3 may be another than Debian's"
+
+
+@pytest.mark.parametrize("python", [(3, 9), None])
+def test_a_host_whose_python_is_too_old_is_taken_out_untouched(
+    scripted: Any, python: tuple[int, int] | None
+) -> None:
+    bullseye = OsRelease("debian", "11", "Debian GNU/Linux 11 (bullseye)")
+    scripted.facts.update({PythonVersion: python, GuidellmEnvironment: None, HostRelease: bullseye})
+    state.active_hosts.add(scripted)
+    gate(path=PATH, version="0.8.1", torch_version="2.13.0")
+    (failure,) = failures(scripted)
+    assert failure.kind is FailureKind.UNFIT
+    has = "has 3.9" if python else "has none"
+    assert failure.what == (
+        "GuideLLM 0.8.1 needs Python 3.10 or newer as python3, and "
+        f"Debian GNU/Linux 11 (bullseye) {has}"
+    )
+    assert "Debian 12" in (failure.next_command or "")
+    assert scripted in state.failed_hosts
+
+
+@pytest.mark.parametrize(("python", "found"), [((3, 10), None), ((3, 13), None), ((3, 9), WANTED)])
+def test_a_python_that_will_do_or_a_complete_environment_is_enough(
+    scripted: Any, python: tuple[int, int], found: str | None
+) -> None:
+    scripted.facts.update({PythonVersion: python, GuidellmEnvironment: found})
+    gate(path=PATH, version="0.8.1", torch_version="2.13.0")
+    assert failures(scripted) == ()
 
 
 def test_a_marker_is_read_as_text_and_its_absence_as_none() -> None:
