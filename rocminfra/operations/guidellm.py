@@ -77,11 +77,18 @@ def environment(
         QuoteString(f"{path}/bin/python"),
         "-m pip install --quiet --no-input --no-compile --disable-pip-version-check",
     )
+    # An index that cannot be reached and one without wheels for this Python are the same to pip.
+    hint = StringCommand(
+        *("|| { code=$?; echo", QuoteString(f"pip could not install {wanted} for")),
+        *('"$(', QuoteString(f"{path}/bin/python"), '--version)" >&2; echo'),
+        QuoteString(f"next: on the host: {path}/bin/python -m pip index versions torch"),
+        ">&2; exit $code; }",
+    )
     torch = QuoteString(f"torch=={torch_version}")
     if torch_index_url is not None:
         # That index only, or pip may prefer a CUDA build of several GB from elsewhere.
-        yield StringCommand(*pip, "--index-url", QuoteString(torch_index_url), torch)
-    yield StringCommand(*pip, torch, QuoteString(f"guidellm[{EXTRAS}]=={version}"))
+        yield StringCommand(*pip, "--index-url", QuoteString(torch_index_url), torch, hint)
+    yield StringCommand(*pip, torch, QuoteString(f"guidellm[{EXTRAS}]=={version}"), hint)
     yield StringCommand(
         *(QuoteString(f"{path}/bin/guidellm"), "--version >/dev/null &&"),
         *("printf '%s\\n'", QuoteString(wanted), ">", QuoteString(f"{path}/{MARKER}")),
