@@ -13,6 +13,7 @@ from rocminfra.lab.droplets import Wanted
 
 pytestmark = pytest.mark.lab
 
+LEFT_OUT = ("procps", "xfsprogs", "ca-certificates")
 UBUNTU = 'ID=ubuntu\\nVERSION_ID="24.04"\\nPRETTY_NAME="Ubuntu 24.04.1 LTS"\\n'
 
 
@@ -20,6 +21,8 @@ UBUNTU = 'ID=ubuntu\\nVERSION_ID="24.04"\\nPRETTY_NAME="Ubuntu 24.04.1 LTS"\\n'
 def twice() -> Iterator[Twice]:
     (host,) = lab_host.up(["trixie"], Wanted(release="trixie"))
     try:
+        # As on a minimal installation, which has no more than it must.
+        host.ok(f"DEBIAN_FRONTEND=noninteractive apt-get purge -y -qq {' '.join(LEFT_OUT)}")
         yield deploy_twice(host)
     finally:
         lab_host.down(host.name)
@@ -35,8 +38,23 @@ def test_a_deploy_serves_and_a_second_one_changes_nothing(twice: Twice) -> None:
     check_twice(twice)
 
 
+def test_what_a_minimal_installation_lacks_was_installed(twice: Twice) -> None:
+    found = twice.host.ok(f"dpkg-query -W -f '${{Package}} ${{Status}}\\n' {' '.join(LEFT_OUT)}")
+    assert found.count("install ok installed") == len(LEFT_OUT), found
+    assert "mkfs.xfs" in twice.host.ok("command -v mkfs.xfs")
+
+
 def test_the_program_docker_is_in_a_package_of_its_own(twice: Twice) -> None:
     assert twice.host.ok("dpkg -S /usr/bin/docker").startswith("docker-cli:")
+
+
+def test_a_docker_without_its_program_gets_it(twice: Twice) -> None:
+    """As a run of a version that did not know of the package has left it."""
+    host = twice.host
+    host.ok("apt-get remove -y -qq docker-cli")
+    run = rocminfra(host, "apply", "-y", "tasks/docker.py")
+    assert run.code == 0, run.err
+    assert host.ok("docker info -f '{{.DockerRootDir}}'").strip() == "/mnt/models/docker"
 
 
 def test_a_program_that_is_gone_is_named_with_its_package(twice: Twice) -> None:
