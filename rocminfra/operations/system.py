@@ -8,9 +8,8 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from rocminfra.facts.system import KernelSetting, ManagerEnvironment
-from rocminfra.operations import host_files, programs
+from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands
-from rocminfra.planning.programs import SYSCTL
 
 
 @operation()
@@ -30,7 +29,6 @@ def kernel_setting(key: str, value: str, file: host_files.HostFile) -> Commands:
     if found == value:
         host.noop(f"{key} is {value}")
         return
-    yield from programs.ensure(SYSCTL)
     yield from host_files.present._inner([file])
     yield StringCommand("sysctl -q -w", QuoteString(f"{key}={value}"))
 

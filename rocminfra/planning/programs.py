@@ -1,5 +1,8 @@
 """Programs of the host that operations run, and the Debian packages that bring them.
 
+Everything else that operations call is in packages that Debian and Ubuntu require, in systemd, or in
+procps, on which openssh-server depends.
+
 Releases cut packages differently: Debian 13 has the ``docker`` program in a package of its own,
 which ``docker.io`` only recommends. So a need names programs, not packages alone, and whoever
 installs for it looks at the programs afterwards.
@@ -38,8 +41,6 @@ def labels(programs: Collection[str], modules: Collection[str]) -> tuple[str, ..
 
 
 XFS = Need(packages=("xfsprogs",), programs=("mkfs.xfs",))
-# Part of every server image, not of a minimal installation.
-SYSCTL = Need(packages=("procps",), programs=("sysctl",))
 # `venv` without `ensurepip` is there on every Debian and of no use.
 VENV = Need(packages=("python3-venv",), modules=("venv", "ensurepip"))
 # Split off from docker.io in Debian 13.

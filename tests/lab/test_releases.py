@@ -13,7 +13,7 @@ from rocminfra.lab.droplets import Wanted
 
 pytestmark = pytest.mark.lab
 
-LEFT_OUT = ("procps", "xfsprogs", "ca-certificates")
+LEFT_OUT = ("xfsprogs", "ca-certificates")
 UBUNTU = 'ID=ubuntu\\nVERSION_ID="24.04"\\nPRETTY_NAME="Ubuntu 24.04.1 LTS"\\n'
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.paths import PathState, PathStates
-from rocminfra.facts.programs import HostPrograms
 from rocminfra.facts.system import KernelSetting, ManagerEnvironment
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.system import kernel_setting, service_environment
@@ -29,19 +27,9 @@ def test_a_kernel_without_the_setting_is_left_alone(scripted: Any, run: Callable
 
 
 def test_it_is_set_now_and_kept(scripted: Any, run: Callable[..., Any]) -> None:
-    scripted.facts.update({KernelSetting: "1", PathStates: {}, HostPrograms: frozenset({"sysctl"})})
+    scripted.facts.update({KernelSetting: "1", PathStates: {}})
     shell = run(kernel_setting, **KEY).shell
     assert "put /etc/sysctl.d/x" in shell
-    assert shell[-1] == "sysctl -q -w kernel.numa_balancing=0"
-
-
-def test_a_minimal_installation_gets_sysctl_first(scripted: Any, run: Callable[..., Any]) -> None:
-    nothing: frozenset[str] = frozenset()
-    scripted.facts.update(
-        {KernelSetting: "1", PathStates: {}, HostPrograms: nothing, InstalledPackages: nothing}
-    )
-    shell = run(kernel_setting, **KEY).shell
-    assert "--no-install-recommends procps" in shell[1]
     assert shell[-1] == "sysctl -q -w kernel.numa_balancing=0"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rocminfra.planning.programs import SYSCTL, VENV, XFS, Need, docker, virtual_environments
+from rocminfra.planning.programs import VENV, XFS, Need, docker, virtual_environments
 
 
 def test_modules_are_missing_by_the_name_that_people_type() -> None:
@@ -37,7 +37,7 @@ def test_another_python_than_the_releases_own_has_a_package_of_its_own() -> None
     assert virtual_environments(None) == VENV
 
 
-@pytest.mark.parametrize("need", [XFS, SYSCTL, VENV, docker("docker.io", apparmor=True)])
+@pytest.mark.parametrize("need", [XFS, VENV, docker("docker.io", apparmor=True)])
 def test_every_need_can_be_looked_for_and_installed(need: Need) -> None:
     assert need.packages
     assert need.programs or need.modules
