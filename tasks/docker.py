@@ -8,6 +8,7 @@ from rocminfra.operations.host_settings import current
 from rocminfra.rendering import render
 
 settings = current()
+prerequisites.tell_release()
 prerequisites.gate(mount_point=settings.storage.mount_point)
 docker.gate(
     data_root=settings.docker.data_root,

@@ -10,6 +10,7 @@ from rocminfra.settings.hub_token import hub_token
 
 settings = current()
 environment = cache_environment(settings)
+prerequisites.tell_release()
 prerequisites.gate(mount_point=settings.storage.mount_point)
 if settings.model.is_local_folder:
     model_folder.gate(settings.model.source)

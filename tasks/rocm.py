@@ -1,12 +1,13 @@
 """ROCm: who may open the GPU, and the kernel setting that AMD's guide asks for."""
 
 from rocminfra.host_paths import SYSCTL, UDEV_RULES
-from rocminfra.operations import rocm, system
+from rocminfra.operations import prerequisites, rocm, system
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
 from rocminfra.rendering import render
 
 settings = current()
+prerequisites.tell_release()
 rocm.gate(gpu_count=settings.rocm.gpu_count)
 
 rocm.access(

@@ -12,6 +12,7 @@ from rocminfra.rendering import vllm_environment, vllm_unit
 
 UNIT = "vllm.service"
 settings = current()
+prerequisites.tell_release()
 prerequisites.gate(mount_point=settings.storage.mount_point, docker=True)
 plan = capacity.gate(
     model=settings.model.planned_as or settings.model.source,

@@ -3,7 +3,8 @@
 "Blank" is said by one exact answer of each tool, and by nothing else: blkid's exit code 2 with
 nothing on either output (of a partition, exit code 0 with nothing but its line in the partition
 table), wipefs's exit code 0 with an empty list. blkid's code 2 also means "no
-such device" (blkid(8)), which is why it never counts alone.
+such device" (blkid(8)) and, with util-linux 2.41, "more than one signature", which is code 8 with
+older ones: it never counts alone.
 """
 
 from __future__ import annotations

@@ -20,11 +20,12 @@ from rocminfra.facts.docker import (
 from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.facts.kept_files import KeptFiles
 from rocminfra.facts.paths import PathStates
+from rocminfra.facts.programs import KernelEnforcesAppArmor
 from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.failure import Again, Do, ExitCode, Failure
 from rocminfra.host.programs import call
 from rocminfra.host_paths import DOCKER_BEFORE
-from rocminfra.operations import host_files, kept_files, packages
+from rocminfra.operations import host_files, kept_files, programs
 from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.host_failures import exclude, fail, record
 from rocminfra.operations.run_now import run_now
@@ -38,6 +39,7 @@ from rocminfra.planning.docker.configuration import (
     moving,
 )
 from rocminfra.planning.docker.observation import DockerSeen
+from rocminfra.planning.programs import docker as docker_need
 
 UNIT = "docker.service"
 _PACKAGE = "docker.io"
@@ -123,11 +125,15 @@ def installed(package: str = _PACKAGE) -> Commands:
     """Ensure that some Docker is installed; one that is there already is left alone.
 
     + package: what to install when there is none
+
+    Debian 13 has the ``docker`` program in a package that ``docker.io`` only recommends; what is
+    recommended and needed is installed with it.
     """
     if host.get_fact(DockerInstalled) is not None:
         host.noop("Docker is installed")
         return
-    yield from packages.present._inner([package])
+    apparmor = host.get_fact(KernelEnforcesAppArmor)
+    yield from programs.ensure(docker_need(package, apparmor))
 
 
 @operation()

@@ -12,17 +12,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lab_host
 import pytest
+from deploys import BLANK, FILES, FRESH, IDENTITY, ROOT, Run, pyinfra, rocminfra
 from lab_host import LabHost
 
 from rocminfra.lab import hosts as lab_hosts
 
 pytestmark = pytest.mark.lab
 
-ROOT = Path(__file__).parents[2]
 # What a deploy writes outside the scratch disk and the packages it installs; docs/undo.md says how
 # each goes away again.
 OURS = {
@@ -44,31 +43,7 @@ OURS = {
     "/usr/local/lib/rocminfra/shared/rocminfra/planning/gpus/__init__.py",
     "/usr/local/lib/rocminfra/shared/rocminfra/planning/gpus/gpu_selection.py",
 }
-FILES = (
-    "find /etc /usr/local /opt /root /mnt/models -xdev -path /mnt/models/docker -prune -o "
-    "-type f -printf '%p|%T@\\n' -exec sha256sum {} + | sort; "
-    # Everything else that is no log and not the system's own book-keeping: neither written nor
-    # touched (%C@ is what chmod, chown and rename leave behind; of a folder, reading it in an
-    # overlay may change that; packages are linked to those of the lab's cache, so that another
-    # droplet's links to them show).
-    "find / -xdev -regextype posix-extended -regex "
-    "'/(proc|sys|run|dev|tmp|var/(log|tmp|backups|cache/apt/archives|"
-    "lib/(systemd|docker|containerd)))' -prune -o "
-    "-type d -printf '%p|%m|%U|%G|%T@\\n' -o -printf '%p|%y|%m|%U|%G|%C@\\n' | sort"
-)
-IDENTITY = (
-    "blkid -p -s UUID -o value /dev/vdc; cat /mnt/models/.rocminfra-scratch; "
-    "systemctl show --property Id --property InvocationID '*.service' '*.socket' '*.timer' "
-    "'*.path' '*.target' '*.mount' | paste -sd '| \\n' | sort; "
-    "docker ps -aq --no-trunc; docker inspect -f '{{.State.StartedAt}}' vllm-qwen2-vl-72b; "
-    "findmnt -n -o SOURCE,FSTYPE,OPTIONS /mnt/models; cat /etc/fstab"
-)
 STARTED_AT = "docker inspect -f '{{.State.StartedAt}}' vllm-qwen2-vl-72b"
-FRESH = (
-    "find /etc /usr/local /opt /mnt -printf '%p|%y|%m|%u|%g|%T@\\n' | sort; "
-    "find /etc -type f -exec sha256sum {} + | sort"
-)
-BLANK = "blkid -p /dev/vdc; head -c 4194304 /dev/vdc | sha256sum"
 SCENARIO = """\
 description: one short point
 data: {kind: synthetic_text, prompt_tokens: 128, output_tokens: 32}
@@ -79,52 +54,6 @@ overhead_seconds: 90
 worker_processes: 2
 sample_size: 20
 """
-
-
-@dataclass
-class Run:
-    """A pyinfra command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def operations(self) -> list[dict[str, Any]]:
-        return list(json.loads(self.out)["results"]["operations"])
-
-    @property
-    def changed(self) -> list[str]:
-        return [item["name"] for item in self.operations if item["success"] or item["error"]]
-
-
-def pyinfra(hosts: tuple[LabHost, ...], *words: str) -> Run:
-    limits = [word for host in hosts for word in ("--limit", host.name)]
-    command = [sys.executable, "-m", "pyinfra", "inventory/lab.py", *words, *limits]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=600,
-    )
-    return Run(done.returncode, done.stdout, done.stderr)
-
-
-def rocminfra(host: LabHost, *words: str) -> Run:
-    command = [sys.executable, "-m", "rocminfra", *words, "-i", "inventory/lab.py"]
-    done = subprocess.run(
-        [*command, "--limit", host.name],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=600,
-    )
-    return Run(done.returncode, done.stdout, done.stderr)
 
 
 @dataclass

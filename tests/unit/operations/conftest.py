@@ -125,7 +125,10 @@ def sent_files(command: PyinfraCommand) -> dict[str, str]:
 def scripted() -> Iterator[ScriptedHost]:
     host = ScriptedHost()
     state = SimpleNamespace(
-        config=SimpleNamespace(DIFF=False), failed_hosts=set(), active_hosts=set()
+        config=SimpleNamespace(DIFF=False),
+        failed_hosts=set(),
+        active_hosts=set(),
+        is_executing=False,
     )
     with ctx_state.use(state), ctx_host.use(host):
         yield host

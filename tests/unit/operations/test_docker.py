@@ -22,6 +22,7 @@ from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.facts.kept_files import Kept, KeptFiles
 from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.paths import PathState, PathStates
+from rocminfra.facts.programs import HostPrograms, KernelEnforcesAppArmor
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 from rocminfra.failure import ExitCode
 from rocminfra.operations.docker import UNANSWERED, configured, gate, installed, running
@@ -205,14 +206,43 @@ def test_a_docker_that_is_there_is_left_alone(scripted: Any, run: Callable[..., 
     assert run(installed, package="docker.io").commands == []
 
 
+def _install(
+    scripted: Any, run: Callable[..., Any], package: str, apparmor: bool = False
+) -> list[str]:
+    """Commands that install Docker where there is none."""
+    scripted.facts.update(
+        {
+            DockerInstalled: None,
+            KernelEnforcesAppArmor: apparmor,
+            HostPrograms: frozenset(),
+            InstalledPackages: frozenset(),
+        }
+    )
+    shell: list[str] = run(installed, package=package).shell
+    return shell
+
+
 def test_the_package_is_installed_when_there_is_none(
     scripted: Any, run: Callable[..., Any]
 ) -> None:
-    scripted.facts[DockerInstalled] = None
-    scripted.facts[InstalledPackages] = frozenset()
-    shell = run(installed, package="docker.io").shell
+    shell = _install(scripted, run, "docker.io")
     assert "DPkg::Lock::Timeout=600" in shell[0]
-    assert "install -y -qq --no-install-recommends docker.io" in shell[0]
+    names = "docker.io ca-certificates xz-utils"
+    assert f"install -y -qq --no-install-recommends {names} $(" in shell[0]
+    assert "for package in docker-cli; do" in shell[0]
+    assert "apparmor" not in shell[0]
+
+
+def test_where_the_kernel_enforces_apparmor_its_parser_is_installed_too(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    assert "xz-utils apparmor $(" in _install(scripted, run, "docker.io", apparmor=True)[0]
+
+
+def test_dockers_own_package_brings_its_own_program(scripted: Any, run: Callable[..., Any]) -> None:
+    shell = _install(scripted, run, "docker-ce")
+    assert "--no-install-recommends docker-ce ca-certificates xz-utils" in shell[0]
+    assert "docker-cli" not in shell[0], "it would conflict with docker-ce-cli"
 
 
 def started(outcome: Any) -> bool:
