@@ -20,15 +20,15 @@ prerequisites.tell_release()
 guidellm.gate(**environment)
 
 guidellm.environment(
-    name=f"GuideLLM {settings.bench.guidellm_version}",
+    name=f"Install GuideLLM {settings.bench.guidellm_version}",
     **environment,
     torch_index_url=settings.bench.torch_index_url,
 )
 
-host_files.present(name="Programs of a benchmark", files=bench.program_files())
+host_files.present(name="Install the benchmark programs", files=bench.program_files())
 
 bench.run(
-    name=f"Benchmark {scenario.name}, run {run_id}",
+    name=f"Run benchmark {scenario.name} as {run_id}",
     job=make_job(run_id, host.name, scenario, settings),
     results_dir=settings.bench.results_dir,
     resumes=settings.bench.run is not None,

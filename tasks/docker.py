@@ -17,7 +17,7 @@ docker.gate(
 )
 
 docker.configured(
-    name="Docker's data on the scratch disk, which it waits for",
+    name="Configure Docker: data on the scratch disk, start after it",
     data_root=settings.docker.data_root,
     files=[
         HostFile(SCRATCH_GUARD, installed(SCRATCH_GUARD)),
@@ -29,7 +29,7 @@ docker.configured(
     package=settings.docker.package,
 )
 
-docker.installed(name="Docker's package", package=settings.docker.package)
+docker.installed(name="Install Docker", package=settings.docker.package)
 
-docker.running(name="Docker runs", data_root=settings.docker.data_root)
+docker.running(name="Start Docker", data_root=settings.docker.data_root)
 prerequisites.provided(prerequisites.DOCKER)

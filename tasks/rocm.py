@@ -11,14 +11,14 @@ prerequisites.tell_release()
 rocm.gate(gpu_count=settings.rocm.gpu_count)
 
 rocm.access(
-    name="GPU device nodes: group, udev rule, users",
+    name="Give users access to the GPU devices",
     users=settings.rocm.users,
     rule=HostFile(UDEV_RULES, render("udev.rules.j2", {"group": rocm.GROUP})),
 )
 
 numa_balancing = "1" if settings.rocm.numa_balancing else "0"
 system.kernel_setting(
-    name="Automatic NUMA balancing",
+    name="Set automatic NUMA balancing",
     key="kernel.numa_balancing",
     value=numa_balancing,
     file=HostFile(

@@ -17,5 +17,5 @@ arguments = {
 
 prerequisites.tell_release()
 disk.gate(**arguments)
-disk.scratch(name="Scratch disk", **arguments)
+disk.scratch(name="Prepare the scratch disk", **arguments)
 prerequisites.provided(prerequisites.SCRATCH)

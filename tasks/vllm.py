@@ -42,7 +42,7 @@ def unit(image: str, group_ids: Sequence[int], config_hash: str) -> str:
 
 
 host_files.present(
-    name="Programs that run on the host",
+    name="Install the host programs",
     files=[
         *(HostFile(path, text) for path, text in shared().items()),
         *(HostFile(path, installed(path)) for path in (SCRATCH_GUARD, PREFLIGHT, READINESS)),
@@ -50,7 +50,7 @@ host_files.present(
 )
 
 engine.image(
-    name=f"Image {settings.engine.image}",
+    name=f"Pull {settings.engine.image}",
     reference=settings.engine.image,
     archive=settings.engine.image_archive,
 )
@@ -69,7 +69,7 @@ service = engine.service(
 )
 
 engine.ready(
-    name=f"{settings.model.name} answers",
+    name=f"Wait until {settings.model.name} answers",
     unit=UNIT,
     container=settings.engine.container_name,
     port=settings.vllm.port,
@@ -78,7 +78,7 @@ engine.ready(
 )
 
 capacity.compared(
-    name="KV cache as planned",
+    name="Compare the KV cache with the plan",
     plan=plan,
     port=settings.vllm.port,
     started=service.did_change,

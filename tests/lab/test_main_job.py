@@ -91,7 +91,7 @@ def deployed() -> Iterator[Deployed]:
 
 def test_a_dry_run_shows_changes_and_makes_none(deployed: Deployed) -> None:
     assert deployed.dry.code == 0, deployed.dry.err
-    assert "Scratch disk" in deployed.dry.err
+    assert "Prepare the scratch disk" in deployed.dry.err
     for fresh, dry in zip(deployed.seen["fresh"], deployed.seen["dry"], strict=True):
         assert dry.splitlines() == fresh.splitlines()
 
@@ -285,7 +285,7 @@ def test_without_the_scratch_disk_neither_engine_nor_docker_starts(deployed: Dep
     assert host.ok("ls -A /mnt/models").strip() == ""
     run = pyinfra((host,), "-y", "deploy.py", "--json")
     assert run.code == 0, run.err
-    assert "tasks/storage.py | Scratch disk" in run.changed
+    assert "tasks/storage.py | Prepare the scratch disk" in run.changed
 
 
 def test_what_the_undo_page_says_takes_everything_away_but_the_data(deployed: Deployed) -> None:
