@@ -1,1 +1,1 @@
-"""Connectors for pyinfra: SSH with a host's facts fetched in one exec (``@rocminfra/NAME``)."""
+"""Connector for pyinfra: SSH that fetches a host's facts in one exec (``@rocminfra/NAME``)."""

@@ -1,20 +1,19 @@
-"""Which facts a learned list may make a host run, before anybody has asked for them.
+"""Which facts a learned list may make a host run before the deploy asks for them.
 
-A learned list is a file, so what it says is not trusted. A fact of the list is run only when
+A learned list is a file, so it is not trusted. A fact in the list runs only when
 
-1. its class is in :mod:`pyinfra.facts` or :mod:`rocminfra.facts`, or in a module that this run
-   has loaded for other reasons (nothing else is imported because a list names it), is a fact, and
-   is where it says it is;
-2. each of its arguments is one of those below: one that the class hands to the shell quoted, or
-   that is a single harmless word, and that the command only reads with. An argument that has its
-   default is the class's own text and needs no permission. ``server.Command`` takes shell text as
-   its argument and is therefore never here; neither is anything that names a program to run (such
-   as a path for ``pip``), further options (``args`` of ``files.FindFiles``), a repository (git runs
-   what its configuration says) or a password;
-3. it runs as somebody that the list may name (:data:`IDENTITY`) under a plain shell. Everything
-   else, the environment above all, never comes from a list: the run itself must supply it.
+1. its class is a fact in :mod:`pyinfra.facts` or :mod:`rocminfra.facts`, or in a module that this
+   run has loaded for other reasons (nothing else is imported because a list names it), and is
+   where it says it is;
+2. each of its arguments is allowed below: the class quotes it for the shell, or it is a single
+   harmless word, and the command only reads with it. An argument at its default is the class's own
+   text and needs no permission. Never allowed are ``server.Command``, whose argument is shell text,
+   and arguments that name a program to run (a path for ``pip``), more options (``args`` of
+   ``files.FindFiles``), a repository (git runs what its configuration says) or a password;
+3. it runs as a user the list may name (:data:`IDENTITY`), in a plain shell. Everything else, the
+   environment above all, must come from the run itself.
 
-A fact that is not allowed here is still a fact and is simply asked live.
+A fact that is not allowed here is still a fact; it is read live.
 """
 
 from __future__ import annotations
@@ -34,11 +33,10 @@ Check = Callable[[object], bool]
 # Modules that a list may cause to be imported.
 _FACT_MODULE = re.compile(r"(pyinfra|rocminfra)\.facts\.[a-z_0-9]+")
 
-# One word that no shell does anything with, that is no option, and that no program takes for an
-# assignment.
+# One word that no shell expands, that is no option, and that no program takes for an assignment.
 _WORD = re.compile(r"[A-Za-z0-9_./:@%+,~][A-Za-z0-9_./:@%+,~-]*")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
-# A marker of files.block stands unquoted inside of an awk pattern.
+# A marker of files.block stands unquoted inside an awk pattern.
 _MARKER = re.compile(r"[A-Za-z0-9 _{}#.,:-]+")
 
 _SHELLS = frozenset(
@@ -47,11 +45,11 @@ _SHELLS = frozenset(
 
 
 class ReadOnlyArguments:
-    """Mix this into a fact class of your own to let it be batched with its arguments.
+    """Mix this into your own fact class to let it be batched with its arguments.
 
-    By that you promise two things about its ``command``: that every text argument is quoted
-    (``QuoteString``), and that the command only reads, whatever the arguments are. The arguments
-    must be declared as :data:`_DECLARED` says. Facts without arguments need no promise.
+    You promise two things about its ``command``: it quotes every text argument (``QuoteString``),
+    and it only reads, whatever the arguments are. Declare the arguments with types of
+    :data:`_DECLARED`. Facts without arguments need no promise.
     """
 
 
@@ -95,7 +93,7 @@ def _one_of(*values: str) -> Check:
     return lambda value: isinstance(value, str) and value in values
 
 
-# Types that parameters of our own facts, and of ReadOnlyArguments, may be declared with.
+# Parameter types allowed in our own facts and in those with ReadOnlyArguments.
 _DECLARED: Mapping[str, Check] = {
     "str": _text,
     "int": _number,
@@ -123,8 +121,8 @@ _SYSTEMD: Mapping[str, Check] = {
     "services": _any_of(_text, _list_of(_text)),
 }
 
-# pyinfra's own facts: class (below pyinfra.facts) to the arguments that were read and found to be
-# quoted, or words, and read-only. A test tries hostile values in every one of them.
+# pyinfra's own facts: class (below pyinfra.facts) to arguments whose code was read and found to be
+# quoted, or limited to words, and read-only. A test tries hostile values in each.
 ARGUMENTS: Mapping[str, Mapping[str, Check]] = {
     "crontab.Crontab": {"user": _user},
     "deb.DebPackage": {"package": _text},
@@ -165,8 +163,8 @@ ARGUMENTS: Mapping[str, Mapping[str, Check]] = {
     "systemd.SystemdStatus": _SYSTEMD,
 }
 
-# Arguments of the connector that a list may name, and what they must look like. Those that are
-# missing here either do not change the command (time-outs, retries) or never come from a list.
+# Connector arguments that a list may name, and their allowed values. The others either do not
+# change the command (timeouts, retries) or never come from a list.
 IDENTITY: Mapping[str, Check] = {
     "_sudo": _flag,
     "_sudo_user": _user,
@@ -184,7 +182,7 @@ IDENTITY: Mapping[str, Check] = {
 
 
 def find_fact(name: object) -> Fact | None:
-    """The fact class of that dotted name, or None when the list may not have it (rule 1)."""
+    """The fact class with that dotted name, or None when a list may not name it (rule 1)."""
     if not isinstance(name, str):
         return None
     module_name, _, class_name = name.rpartition(".")
@@ -196,7 +194,7 @@ def find_fact(name: object) -> Fact | None:
             module = importlib.import_module(module_name)
         except ImportError:
             return None
-    # Not getattr: a module may run code of its own for a name that it does not have.
+    # Not getattr: a module may run code for a name that it does not have.
     found = vars(module).get(class_name)
     if not isinstance(found, type) or not issubclass(found, FactBase):
         return None
@@ -205,7 +203,7 @@ def find_fact(name: object) -> Fact | None:
 
 
 def arguments_allowed(fact: Fact, arguments: Mapping[str, object]) -> bool:
-    """Whether the list may have this fact with these arguments (rule 2)."""
+    """Whether a list may name this fact with these arguments (rule 2)."""
     if not callable(fact.command):
         return not arguments
     parameters = inspect.signature(fact.command).parameters
@@ -229,12 +227,12 @@ def arguments_allowed(fact: Fact, arguments: Mapping[str, object]) -> bool:
 
 
 def identity_allowed(identity: Mapping[str, object]) -> bool:
-    """Whether the list may have a fact run as this (rule 3)."""
+    """Whether a list may have a fact run with this identity (rule 3)."""
     return all(key in IDENTITY and IDENTITY[key](value) for key, value in identity.items())
 
 
 def _fits(value: object, annotation: object) -> bool:
-    """Whether a value is of its parameter's declared type; a number is often not quoted."""
+    """Whether a value has its parameter's declared type; numbers are often not quoted."""
     declared = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     parts = [part.strip() for part in declared.split("|")]
     return any(part in _DECLARED and _DECLARED[part](value) for part in parts)

@@ -1,4 +1,4 @@
-"""What a host answered to a batch, read from the stream that the program on the host writes."""
+"""A host's answers to a batch, read from the stream of the program that runs there."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rocminfra.host.sent.fact_batch import ANSWERED, END, HEADER, MAGIC
 class Answer:
     """Output of one command, byte for byte.
 
-    + status: exit status; -1 when a signal ended it, as SSH reports it
-    + stdout, stderr: what it wrote
+    + status: exit status; -1 after a signal, as SSH reports it
+    + stdout, stderr: its outputs
     + seconds: how long it took on the host
     """
 
@@ -24,14 +24,14 @@ class Answer:
 
 
 class BrokenStreamError(Exception):
-    """The stream is not what the program writes; the message says how."""
+    """The stream is not what the program writes; the message says why."""
 
 
 class AnswerStream:
-    """Parser of the stream; feed it bytes as they come.
+    """Parser of the stream; feed it bytes as they arrive.
 
-    + nonce: what this batch's request named, so that nothing else is taken for its answer
-    + most_bytes: the answers together may not be larger; a stream that is, is broken
+    + nonce: of this batch's request, so that nothing else is taken for its answer
+    + most_bytes: limit for all answers together; a larger stream is broken
     """
 
     def __init__(self, nonce: str, most_bytes: int) -> None:
@@ -42,15 +42,15 @@ class AnswerStream:
         self.complete = False
 
     def feed(self, data: bytes) -> dict[int, Answer | None]:
-        """Commands (by their index) that are answered now; None for one without an answer.
+        """Newly answered commands by index; None for one that has no answer.
 
-        Raises :class:`BrokenStreamError`. That includes a host whose login shell prints something
-        before every command: the plain connector's outputs would have it too, ours not.
+        Raises :class:`BrokenStreamError`, also when the login shell prints something before every
+        command: the plain connector's outputs would contain that, ours would not.
         """
         if self._inflate is None:
             self._buffer += data
             if not self._buffer.startswith(self._greeting[: len(self._buffer)]):
-                raise BrokenStreamError(f"the host said {self._buffer[:80]!r} first")
+                raise BrokenStreamError(f"the host printed {self._buffer[:80]!r} first")
             if len(self._buffer) < len(self._greeting):
                 return {}
             data, self._buffer = self._buffer[len(self._greeting) :], b""
@@ -62,10 +62,10 @@ class AnswerStream:
         try:
             expanded = inflate.decompress(data, self._left + 1)
         except zlib.error as error:
-            raise BrokenStreamError(f"what the host sent cannot be unpacked ({error})") from None
+            raise BrokenStreamError(f"the host's answer cannot be decompressed ({error})") from None
         self._left -= len(expanded)
         if self._left < 0:
-            raise BrokenStreamError("the host sent more than it was asked for")
+            raise BrokenStreamError("the host's answer is larger than the limit")
         return expanded
 
     def _frames(self) -> dict[int, Answer | None]:

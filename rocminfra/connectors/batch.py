@@ -1,4 +1,4 @@
-"""One batch: many commands sent to a host in one exec, their answers read as they come."""
+"""A batch: many commands sent to a host in one exec, answers read as they arrive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from paramiko import Channel, SSHException, Transport
 from pyinfra import logger
 
 from rocminfra.connectors.answers import Answer, AnswerStream, BrokenStreamError
-from rocminfra.connectors.host_programs import forks, host_program, imports_of
 from rocminfra.host.programs import source
 
 
@@ -26,13 +25,13 @@ class Limits:
     """What one batch may cost.
 
     + parallel: commands that run on the host at once
-    + fact_seconds: time for each command; one that takes longer is asked live
-    + batch_seconds: time for all of them, on the host and here
-    + most_each: bytes of output of a command; one that writes more is asked live
-    + most_all: bytes of output of all commands, which bounds the memory for each host
+    + fact_seconds: time limit for each command; a slower one is read live
+    + batch_seconds: time limit for the whole batch, on the host and here
+    + most_each: bytes of output of one command; one that writes more is read live
+    + most_all: bytes of output of all commands; bounds the memory for each host
     + most_text: bytes of the command line that carries a batch; Linux allows 128 KiB for one
-      argument, and the login shell's ``-c`` is one
-    + fresh_seconds: age at which an answer is not used any more
+      argument (MAX_ARG_STRLEN), and the login shell's ``-c`` is one
+    + fresh_seconds: age after which an answer is no longer used
     """
 
     parallel: int = 8
@@ -45,11 +44,11 @@ class Limits:
 
 
 class Batch:
-    """Commands under way on a host.
+    """Commands running on a host.
 
     + transport: the SSH connection; the batch opens one channel on it
     + commands: what to run, as text for the user's login shell
-    + name: of the host, for debug messages
+    + name: the host's name, for debug messages
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Batch:
         self._reader = gevent.spawn(self._run)
 
     def answer(self, command: str) -> Answer | None:
-        """The answer to ``command``, waited for; None when there is none or it is too old."""
+        """Wait for the answer to ``command``; None when there is none or it is too old."""
         event = self._waiting.get(command)
         if event is None:
             return None
@@ -83,24 +82,26 @@ class Batch:
 
     @property
     def old(self) -> bool:
-        """Whether too much time has passed for its answers to be used."""
+        """Whether its answers are too old to use."""
         return time.monotonic() - self.started > self._limits.fresh_seconds
 
     def cancel(self) -> None:
-        """Forget every answer and end what still runs on the host."""
+        """Drop every answer and end what still runs on the host."""
         self._cancelled = True
         self._answers.clear()
         self._end()
 
     def _run(self) -> None:
         try:
-            with gevent.Timeout(self._limits.batch_seconds + 5.0, TimeoutError("no end of it")):
+            with gevent.Timeout(
+                self._limits.batch_seconds + 5.0, TimeoutError("the batch timed out")
+            ):
                 self._exchange()
         except (SSHException, OSError, EOFError, TimeoutError, BrokenStreamError) as error:
             self.error = str(error) or type(error).__name__
-            logger.debug("[%s] Facts are asked one by one: %s", self._name, self.error)
-            # An answer that came before the stream broke is as good as any other, except when
-            # the host's shell talks; then none came.
+            logger.debug("[%s] Facts are read one by one: %s", self._name, self.error)
+            # Answers that arrived before the stream broke are complete, so they stay. There are
+            # none when the login shell printed something first.
         finally:
             self._end()
 
@@ -109,7 +110,7 @@ class Batch:
         limits = self._limits
         channel = self._transport.open_session(timeout=limits.batch_seconds)
         self._channel = channel
-        # Holds even where gevent has not patched the sockets and its time-outs do not.
+        # A second limit, for when gevent has not patched the sockets and its own cannot work.
         channel.settimeout(limits.batch_seconds + 5.0)
         if self._cancelled:
             return
@@ -139,11 +140,11 @@ class Batch:
 
 
 def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
-    """What the host's login shell is given: the program and its request.
+    """The command line for the host's login shell: the program and its request.
 
-    It is one ``sh -c`` with nothing inside its quotes that any login shell would read otherwise.
-    The system's own Python comes first, because a wrapper of that name (pyenv's) changes the
-    environment that the commands are to see.
+    One ``sh -c`` whose quoted text means the same to every login shell. The system's own Python
+    comes first, because a wrapper (pyenv's shim) would change the environment that the commands
+    see.
     """
     return (
         "sh -c '_rocminfra=/usr/bin/python3; [ -x $_rocminfra ] || _rocminfra=python3; "
@@ -153,37 +154,29 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _packed(commands: tuple[str, ...], limits: Limits) -> str:
-    """Program and request as one word; hosts of one deploy mostly share it."""
-    words = [direct(command) for command in commands]
-    programs = {
-        index: program
-        for index, script in enumerate(map(_script, words))
-        if (program := host_program(script)) is not None
-    }
+    """Program and request as one word; the hosts of a deploy mostly share it."""
     request = (
-        [words or command for words, command in zip(words, commands, strict=True)],
-        forks(programs),
-        imports_of(programs.values()),
+        [direct(command) or command for command in commands],
         limits.parallel,
         limits.fact_seconds,
         limits.batch_seconds,
         limits.most_each,
         limits.most_all,
     )
-    # Texts and numbers, so what repr writes is Python again, and the host needs no parser.
+    # Only texts and numbers, so repr() is Python source and the host needs no parser.
     text = f"{_PROGRAM}\nmain(sys.argv[2], *{request!r})\n"
     return base64.b64encode(zlib.compress(text.encode("utf-8"))).decode("ascii")
 
 
 def direct(command: str) -> list[str] | None:
-    """The words of a command that a login shell would do nothing but start, or None.
+    """The words of a command that a login shell would merely start, or None.
 
     pyinfra's commands are a program and quoted words (``sh -c '…'``, ``sudo -H -n sh -c '…'``).
-    When quoting the words again gives the same text, no shell can have read it otherwise, and
-    the host is spared one shell for each fact.
+    When quoting the words again gives the same text, every shell reads it the same way, so the
+    host need not start one: a millisecond of CPU for each fact.
     """
     if command.startswith("sh -c '") and command.endswith("'"):
-        # What most of them are, without shlex, which reads letter by letter.
+        # Most commands; shlex reads letter by letter and would be slow here.
         script = command[7:-1].replace("'\"'\"'", "'")
         if f"sh -c {shlex.quote(script)}" == command:
             return ["sh", "-c", script]
@@ -196,12 +189,7 @@ def direct(command: str) -> list[str] | None:
     return words if shlex.join(words) == command else None
 
 
-def _script(words: Sequence[str] | None) -> str:
-    """The text that ``sh -c`` is given, if that is all there is."""
-    return words[2] if words is not None and words[:2] == ["sh", "-c"] and len(words) == 3 else ""
-
-
-# What pyinfra's commands start with; no shell has a builtin of such a name.
+# First words of pyinfra's commands; no shell has a builtin with one of these names.
 _PROGRAMS = frozenset({"sh", "bash", "dash", "sudo", "doas", "su"})
 
 _START = "import binascii,sys,zlib;exec(zlib.decompress(binascii.a2b_base64(sys.argv[1])))"

@@ -1,17 +1,17 @@
 """``@rocminfra/NAME``: pyinfra over SSH, with a host's facts fetched in one exec.
 
-pyinfra asks every fact in an SSH exec of its own. This connector remembers which facts a deploy
-asked (:mod:`.learned`), sends all of them in one exec when it connects, and answers from there. It
-works for every pyinfra deploy: write ``@rocminfra/NAME`` in the inventory where it said ``NAME``.
-pyinfra still calls the host ``NAME``, so ``--limit``, group data and everything else stay as they
-are. What can run before it is asked, and why nothing else can, is in :mod:`.allowed`; how a fact is
-recognised is in :mod:`.asking`.
+pyinfra sends every fact in an SSH exec of its own. This connector remembers which facts a deploy
+reads (:mod:`.learned_facts`), sends all of them in one exec when it connects, and answers from
+there. It works for every pyinfra deploy: write ``@rocminfra/NAME`` in the inventory instead of
+``NAME``. pyinfra still calls the host ``NAME``, so ``--limit`` and group data stay as they are.
+:mod:`.allowlist` says what may run before the deploy asks for it, and why nothing else can;
+:mod:`.fact_watch` says how a fact is recognised.
 
-Answers are only ever used for the exact text of a command, which holds arguments, environment and
-the user that it runs as. They are forgotten at the first command that is not a fact's, at every
-file transfer, at every disconnect, when an operation has run anything at all (Python callbacks
-too), and after 30 seconds. A fact that is asked again and again by one operation (a loop that
-waits for something) is read live from the third time on.
+An answer serves only the exact text of its command, which holds arguments, environment and user.
+A host's answers are dropped at the first command that is not a fact's, at every file transfer and
+disconnect, when an operation has run anything (Python callbacks too), and after 30 seconds. When
+one operation reads the same fact again and again (a loop that waits), it is read live from the
+third time on.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ from rocminfra.connectors.deploy_name import deploy_name
 from rocminfra.connectors.fact_watch import FactWatch, asked_now, nothing_may_run
 from rocminfra.connectors.host_facts import HostFacts
 from rocminfra.connectors.learned_facts import LearnedList
-from rocminfra.connectors.pyinfra_speedups import speed_up_pyinfra
 from rocminfra.connectors.questions import unix_command
 
 if TYPE_CHECKING:
@@ -58,12 +57,12 @@ if TYPE_CHECKING:
 else:
     _TextFile = BufferedFile
 
-# An SSH server closes connections without a word when many arrive at once (sshd's MaxStartups
-# begins to at ten), so a connection that got no banner is tried again.
+# sshd drops connections without a banner when many arrive at once (MaxStartups, from ten on), so a
+# connection that got no banner is tried again.
 BANNER_TRIES = 6
-BANNER_WAIT_SECONDS = (0.1, 0.6)  # at random between these, times the number of tries
+BANNER_WAIT_SECONDS = (0.1, 0.6)  # random between these, times the number of tries
 
-# Its argument is shell text, which may do anything.
+# Their argument is shell text, which may change anything.
 SHELL_TEXT_FACTS = (Command,)
 
 
@@ -87,14 +86,13 @@ class BatchedSSHConnector(SSHConnector):
 
     @staticmethod
     def make_names_data(name: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
-        """One host of that plain name."""
+        """One host with that plain name."""
         if not name:
             raise InventoryError("@rocminfra needs a name: @rocminfra/my-host.net")
-        speed_up_pyinfra()
         yield name, {}, []
 
     def connect(self) -> None:
-        """Connect, and ask the host everything that the deploy is known to ask."""
+        """Connect, and send every fact the deploy is known to read."""
         for tried in range(1, BANNER_TRIES + 1):
             try:
                 super().connect()
@@ -109,7 +107,7 @@ class BatchedSSHConnector(SSHConnector):
             self.facts.connected(transport, self._address(transport))
 
     def disconnect(self) -> None:
-        """Disconnect; what was asked is written to the deploy's list."""
+        """Disconnect, and write what was read to the deploy's list."""
         self.facts.disconnected()
         super().disconnect()
 
@@ -120,7 +118,7 @@ class BatchedSSHConnector(SSHConnector):
         print_input: bool = False,
         **arguments: Unpack[ConnectorArguments],
     ) -> tuple[bool, CommandOutput]:
-        """Answer a fact's command from what is known, or run it; anything else is a change."""
+        """Answer a fact's command from a batch, or run it; any other command is a change."""
         nothing_may_run()
         asked = asked_now(self.host)
         if asked is None or not asked.is_command(command) or asked.fact in SHELL_TEXT_FACTS:
@@ -208,7 +206,7 @@ class BatchedSSHConnector(SSHConnector):
         print_input: bool,
         arguments: ConnectorArguments,
     ) -> tuple[bool, CommandOutput]:
-        """Hand an answer to pyinfra through its own reader of SSH channels, printing included."""
+        """Pass an answer through pyinfra's own reader of SSH channels, printing included."""
         control = extract_control_arguments(arguments)
         if print_input:
             shown = make_unix_command_for_host(self.state, self.host, command, **arguments)
@@ -234,7 +232,7 @@ class BatchedSSHConnector(SSHConnector):
 
 
 class _Recorded(_TextFile):
-    """Recorded output, read as paramiko reads a channel: same lines, same decoding, same errors."""
+    """Recorded output, read as paramiko reads a channel: same lines, decoding and errors."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__()
@@ -246,9 +244,9 @@ class _Recorded(_TextFile):
 
 
 def _read_at_once(answer: Answer) -> CommandOutput | None:
-    """What pyinfra's reader makes of it, without the two greenlets that wait for a channel.
+    """The same as pyinfra's reader, without its two greenlets that wait for a channel.
 
-    None for output that is no text: what becomes of it is left to those.
+    None for output that is not UTF-8, which is left to that reader.
     """
     lines: Queue[OutputLine] = Queue()
     try:
@@ -267,7 +265,7 @@ def _no_banner(error: ConnectError) -> bool:
 
 
 def _wants_password(answer: Answer) -> bool:
-    # pyinfra asks the operator for it and runs the command again, which only it can do.
+    # Only pyinfra can ask the operator for it and run the command again.
     if answer.status == 0:
         return False
     lines = (answer.stdout + b"\n" + answer.stderr).decode("utf-8", "replace").splitlines()

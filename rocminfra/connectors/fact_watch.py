@@ -1,20 +1,18 @@
-"""How the connector knows that a command is a fact's.
+"""How the connector knows that a command belongs to a fact.
 
-pyinfra hands a connector nothing but commands: ``run_shell_command`` looks the same for a fact and
-for an operation's change. There is one public way in which deploys and operations ask facts,
-``host.get_fact``, and a connector is given its host; so the connector puts :class:`FactWatch` in
-front of that one host's ``get_fact``. Nothing of pyinfra's modules or classes is touched, and hosts
-of other connectors in the same run are not affected.
+pyinfra hands a connector only commands: ``run_shell_command`` looks the same for a fact and for a
+change. Deploys and operations read facts in one public way, ``host.get_fact``, and a connector
+knows its host; so it puts a :class:`FactWatch` in front of that one host's ``get_fact``. It touches
+none of pyinfra's modules or classes, and no host of another connector in the same run.
 
-The watch only says "this fact is being asked". That a command *is* this fact's is then checked by
+The watch only says "this fact is being read". Whether a command *is* this fact's is checked by
 building it again from the fact's class and arguments and comparing the text
-(:meth:`Asked.is_command`). So a command that something else sends while a fact is being asked (a
-fact class that runs commands of its own, pyinfra making a sudo password helper) is what it is: not
-a fact. Facts asked around ``host.get_fact`` (``pyinfra.api.facts.get_fact`` called directly) are
-not recognised either, which costs time and nothing else.
+(:meth:`Asked.is_command`). A command that something else sends meanwhile (a fact class that runs
+commands of its own, pyinfra's sudo password helper) is therefore not taken for the fact. Facts read
+through ``pyinfra.api.facts.get_fact`` are not recognised either, which only costs time.
 
-Some facts ask others before they know their own command (``server.Mounts`` asks the kernel's
-name). When such a command is built again, what the others answered is used, and nothing is asked.
+Some facts read others before they know their own command (``server.Mounts`` reads the kernel's
+name). When such a command is built again, the others' earlier answers are used.
 """
 
 from __future__ import annotations
@@ -38,15 +36,15 @@ Nested = Callable[[Fact, tuple[Any, ...], Mapping[str, Any]], Any]
 
 
 class NotKnownError(Exception):
-    """A fact's command depends on another fact of which nothing is known yet."""
+    """A fact's command depends on another fact that has not been read yet."""
 
 
 @dataclass
 class Asked:
-    """A fact that pyinfra is working on.
+    """A fact that pyinfra is reading.
 
     + fact, args, kwargs: as given to ``host.get_fact``
-    + nested: what the facts that it asked itself answered
+    + nested: answers of the facts that it read itself
     """
 
     host: Host
@@ -74,7 +72,7 @@ class Asked:
 
 
 class FactWatch:
-    """Stands in front of a host's ``get_fact`` and notes which fact is being asked."""
+    """Stands in front of a host's ``get_fact`` and notes which fact is being read."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -82,7 +80,7 @@ class FactWatch:
 
     @classmethod
     def over(cls, host: Host) -> FactWatch:
-        """Put a watch over ``host``, or return the one that it has."""
+        """Put a watch over ``host``, or return the one it has."""
         present = vars(host).get("get_fact")
         if isinstance(present, cls):
             return present
@@ -110,7 +108,7 @@ class FactWatch:
 
 
 def asked_now(host: Host) -> Asked | None:
-    """The fact that is being asked of ``host``, if one is."""
+    """The fact being read from ``host``, if any."""
     asked = _ASKED.get()
     return asked if asked is not None and asked.host is host else None
 
@@ -118,29 +116,29 @@ def asked_now(host: Host) -> Asked | None:
 def rebuilt(
     host: Host, fact: Fact, arguments: Mapping[str, Any], nested: Nested
 ) -> StringCommand | None:
-    """The command of a fact, or None when it cannot be built; nothing is asked of the host.
+    """The command of a fact, or None when it cannot be built; sends nothing to the host.
 
-    + nested: answers the facts that the fact asks to know its command
+    + nested: answers the facts that the fact reads to build its command
     """
     with _rebuilding(nested), ctx_host.use(host):
         try:
             return command_of(fact, arguments)
         except Exception:
-            # A class may do anything to arguments that it was not written for. Whatever it is,
-            # such a command is not known to be the fact's.
+            # A class may raise anything for arguments it was not written for. Such a command is
+            # not known to be the fact's.
             return None
 
 
 def nothing_may_run() -> None:
-    """Raise :class:`NotKnownError` while a command is being built: that must reach no host."""
+    """Raise :class:`NotKnownError` while a command is being built: nothing may reach a host."""
     if _REBUILDING.get() is not None:
-        raise NotKnownError("a fact that runs commands to know its own cannot be known before")
+        raise NotKnownError("a fact that runs commands to build its own cannot be built ahead")
 
 
 def guess(fact: Fact, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What most hosts answer, for the commands that are built before a host was asked anything.
+    """What most hosts answer, to build commands before anything was read from the host.
 
-    A wrong guess makes a command that nobody will ask for; it decides nothing.
+    A wrong guess builds a command that nobody asks for; nothing is decided by it.
     """
     if fact is Kernel:
         return "Linux"

@@ -1,4 +1,4 @@
-"""What is known of one host in one run: the questions that it will be asked, and its answers."""
+"""One host in one run: the questions it will be asked, and its answers."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from rocminfra.connectors.questions import (
     unix_command,
 )
 
-# After a change everything is asked anew in another batch: once for free, and then once for every
-# so many answers that batches have served. In a run that changes something at every step, where a
-# batch serves an answer or two, facts are better asked live.
+# After a change, another batch reads everything again: once for free, then once for every so many
+# answers that batches have served. In a run that changes something at every step, a batch serves
+# only an answer or two, and reading facts live is faster.
 SERVED_FOR_ANOTHER = 4
 
-# A fact that took longer than this live is not learned; nobody should wait for it in a batch.
+# A fact that took longer than this live is not learned: no batch should wait for it.
 SLOW_SECONDS = 3.0
 
-# The same question this many times in a row within one operation is a loop that waits.
+# The same question this often in a row within one operation is a loop that waits.
 LOOP = 3
 
 
 class HostFacts:
     """Facts of one host.
 
-    + host: pyinfra's
-    + learned: the deploy's list; None asks every fact live and learns nothing
+    + host: pyinfra's host
+    + learned: the deploy's list; with None, every fact is read live and nothing is learned
     """
 
     def __init__(self, host: Host, learned: LearnedList | None, limits: Limits) -> None:
@@ -63,9 +63,9 @@ class HostFacts:
         self._asked: dict[str, Record] = {}
 
     def connected(self, transport: Transport, address: str) -> None:
-        """The host can be reached: ask what the list says, without waiting for the answers.
+        """The host is connected: send what the list holds, without waiting for the answers.
 
-        + address: of the machine; hosts with the same one lose their answers together
+        + address: of the machine; hosts that share one lose their answers together
         """
         again = self._transport is not None
         self._transport = transport
@@ -82,15 +82,15 @@ class HostFacts:
             self._supply(dict(base))
             self._send(self._commands())
         except Exception as error:
-            # Whatever a list contains, it must not keep a run from going on.
+            # Whatever a list contains, it must not stop a run.
             self._questions.clear()
-            logger.debug("[%s] The learned facts are of no use: %s", self._host.name, error)
+            logger.debug("[%s] The learned facts cannot be used: %s", self._host.name, error)
 
     def answer(self, command: str, arguments: Arguments) -> Answer | None:
-        """The answer to the question being asked, or None when it must be asked live.
+        """The answer to the question being asked, or None when it must be read live.
 
-        + command: text of the fact's command as it would go over SSH
-        + arguments: the connector's, with which it is asked
+        + command: text of the fact's command as SSH would carry it
+        + arguments: the connector's arguments for it
         """
         if self._operations_ran() or self._in_callback():
             self.changed()
@@ -114,8 +114,8 @@ class HostFacts:
         record, fact = question.record(), question.allowed()
         if record is None or fact is None:
             return
-        # Learned is what can be built again from the list alone, to the letter. A fact that asked
-        # no other has just been built so, when it was recognised.
+        # Learn only what the list alone can build again, to the letter. A fact that read no other
+        # fact was built that way just now, when it was recognised.
         if not asked.nested or self._built(fact, question, arguments) == command:
             self._asked[question.key] = record
             self._questions.setdefault(question.key, question)
@@ -123,13 +123,13 @@ class HostFacts:
             self._sent.add(command)
 
     def changed(self) -> None:
-        """Something other than a fact runs on the host: no answer is true any more."""
+        """Something other than a fact runs on the host: its answers are no longer true."""
         for facts in _hosts_of(self._host.state):
             if facts._address == self._address:
                 facts._forget()
 
     def disconnected(self) -> None:
-        """The run is over, or the connection is: forget the answers, keep what was asked."""
+        """The run or the connection is over: drop the answers, remember the questions."""
         self._forget()
         if self._learned is not None:
             self._learned.remember(self._host.name, self._asked.values())
@@ -147,11 +147,10 @@ class HostFacts:
         return self._batches
 
     def _ask_again(self, command: str, arguments: Arguments) -> Answer | None:
-        """Send this question with others that will be asked, if any are known.
+        """Send this question together with others that are expected, if there are any.
 
-        After a change that is everything known; before one it is what could not be sent yet: the
-        list's questions whose classes the deploy has loaded only now, or whose environment is
-        known only now.
+        After a change those are all known questions. Before one they are those that could not be
+        sent yet: their class is loaded only now, or their environment known only now.
         """
         others = [text for text in self._commands() if self._forgotten or text not in self._sent]
         if len({*others, command}) < 2:
@@ -172,7 +171,7 @@ class HostFacts:
         return batch
 
     def _commands(self) -> list[str]:
-        """Text of every question that can be asked now."""
+        """Text of every question that can be sent now."""
         for key, question in self._questions.items():
             supplied = self._supplied.get(question.supplied)
             if key in self._texts or supplied is None:
@@ -215,22 +214,22 @@ class HostFacts:
         return self._repeats >= LOOP
 
     def _operations_ran(self) -> bool:
-        """Whether an operation has run anything since the last look, seen by us or not."""
+        """Whether an operation has run anything since the last call, through us or not."""
         operations = self._host.state.ops.get(self._host, {}).values()
         executed = sum(operation.operation_meta.executed for operation in operations)
         ran, self._executed = executed > self._executed, executed
         return ran
 
     def _in_callback(self) -> bool:
-        # pyinfra's python.call: anything can be going on.
+        # pyinfra's python.call: anything may happen.
         host = self._host
         executing = host.executing_op_hash is not None and host.current_op_hash is not None
         return executing and not host.in_op
 
 
 def _fitting(commands: list[str], limits: Limits) -> list[str]:
-    """As many of the commands, from the first on, as fit into one command line."""
-    # Packed they are smaller than they are now, so most often there is nothing to try.
+    """As many of the first commands as fit into one command line."""
+    # Compressed they are smaller than this, so there is mostly nothing to try.
     if sum(len(ascii(command)) for command in commands) < limits.most_text // 4:
         return commands
     while commands and len(command_line(commands, "0" * 16, limits)) > limits.most_text:

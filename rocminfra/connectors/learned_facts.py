@@ -1,12 +1,11 @@
-"""The learned list: which facts a deploy asked on its last runs, kept in the user's cache.
+"""The learned list: which facts a deploy read in its last runs, kept in the user's cache.
 
-A list belongs to a deploy, not to a host: facts are kept for each host by name, and a host that
-the list has never seen starts with what the others asked. It holds names of fact classes and
-their arguments as JSON (:class:`~rocminfra.connectors.questions.Question`), never shell text and
-never an answer.
+A list belongs to a deploy. It keeps facts for each host by name; a host that it has never seen
+starts with the facts of all others. It holds names of fact classes and their arguments as JSON
+(:class:`~rocminfra.connectors.questions.Question`), never shell text and never an answer.
 
-A list only makes a run faster. One that cannot be read, is of another format, or that somebody
-else could have written, is as good as none, and the next run writes it anew.
+A list only makes a run faster. One that cannot be read, has another format, or could have been
+written by another user is ignored, and the next run replaces it.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ FORMAT = 1
 LARGEST_LIST = 4 * 1024 * 1024  # bytes; 25 facts of a thousand hosts are about 200 kB
 MOST_QUESTIONS = 1000  # for each host
 
-# A fact that the deploy did not ask is kept for this many complete runs, because many facts are
-# asked only now and then (behind an `if`, or after a change).
+# A fact that the deploy no longer reads is kept for this many complete runs, because many facts are
+# read only now and then (behind an `if`, or after a change).
 RUNS_UNASKED = 3
 
 Record = dict[str, Any]
@@ -37,8 +36,8 @@ Record = dict[str, Any]
 class LearnedList:
     """The learned list of one deploy.
 
-    + deploy: what names the deploy, such as its files' paths
-    + folder: where lists are kept, by default :func:`default_folder`
+    + deploy: name of the deploy, such as its files' paths
+    + folder: where lists are kept; :func:`default_folder` by default
     """
 
     def __init__(self, deploy: str, folder: Path | None = None) -> None:
@@ -47,7 +46,7 @@ class LearnedList:
         self.path = (folder or default_folder()) / f"{name}.json"
 
     def for_host(self, name: str) -> list[Record]:
-        """What host ``name`` asked last, or the other hosts together when it is new."""
+        """Questions of host ``name`` in its last run; those of all hosts when it is new."""
         hosts = self._read()
         if name in hosts:
             return [entry["question"] for entry in hosts[name]]
@@ -60,10 +59,10 @@ class LearnedList:
         return list(union.values())[:MOST_QUESTIONS]
 
     def remember(self, name: str, asked: Iterable[Record]) -> None:
-        """Write down what host ``name`` asked in this run; a list that stays equal is not written.
+        """Record what host ``name`` was asked in this run; an unchanged list is not written.
 
-        A run that asked less than half of what the host is known to ask was cut short, and
-        says nothing about the facts that it did not ask.
+        A run with fewer than half of the host's known questions was cut short, and says nothing
+        about the rest.
         """
         hosts = self._read()
         before = {_text(entry["question"]): entry for entry in hosts.get(name, [])}
@@ -85,7 +84,7 @@ class LearnedList:
             with open(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
                 about = os.fstat(file.fileno())
                 if not _only_ours(about):
-                    logger.debug("Learned facts in %s are not this user's alone", self.path)
+                    logger.debug("Other users can write the learned facts in %s", self.path)
                     return {}
                 # Every host of a run reads the same list.
                 state = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
@@ -111,7 +110,7 @@ class LearnedList:
             return {}
 
     def _write(self, hosts: Mapping[str, list[Record]]) -> None:
-        # Hosts of a deploy mostly ask the same, so each question stands there once.
+        # The hosts of a deploy mostly share their questions, so each is stored once.
         questions: dict[str, Record] = {}
         numbered: dict[str, list[list[int]]] = {}
         numbers: dict[str, int] = {}
@@ -143,7 +142,7 @@ class LearnedList:
             logger.debug("Learned facts cannot be written to %s: %s", self.path, error)
 
 
-# What was read of a list, and of which file: a list is replaced as a whole.
+# Lists that were read, with the state of their file: a list is always replaced as a whole.
 _READ: dict[tuple[Path, str], tuple[tuple[int, ...], dict[str, list[Record]]]] = {}
 
 

@@ -1,4 +1,4 @@
-"""A question to a host: a fact class with its arguments, and as whom it is asked."""
+"""A question to a host: a fact class with its arguments, and the user it runs as."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ Arguments = Mapping[str, Any]
 
 _GLOBAL_ARGUMENTS = frozenset(name for name, _ in all_global_arguments())
 
-# With one of these a command needs more than its text, so it is never batched.
+# With one of these a command is more than its text, so it is never batched.
 _NEVER = ("_sudo_password", "_su_password", "_get_pty", "_stdin")
 
-# These become part of the command, but only the run may say what they are, never a list: an
-# environment can make any program run any other (LD_PRELOAD, PATH), and may hold secrets.
+# These become part of the command. Only the run may supply them, never a list: an environment can
+# make any program run another (LD_PRELOAD, PATH), and may hold secrets.
 _SUPPLIED = ("_env", "_chdir", "_su_shell")
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a learned list holds of one question.
+    """One question as a learned list holds it.
 
     + fact: dotted name of the fact's class
     + arguments: of its ``command``, with all defaults
-    + identity: arguments of the connector that say as whom it runs, without those that are unset
-    + supplied: names of what the run itself must supply, such as ``_env:HOME,LANG``
+    + identity: connector arguments that say which user it runs as, without unset ones
+    + supplied: names of values that the run itself must supply, such as ``_env:HOME,LANG``
     """
 
     fact: str
@@ -52,7 +52,7 @@ class Question:
 
     @classmethod
     def asked(cls, fact: Fact, arguments: Arguments, connector_arguments: Arguments) -> Question:
-        """The question that pyinfra asks now."""
+        """The question pyinfra is asking."""
         identity = {
             key: value
             for key, value in connector_arguments.items()
@@ -63,7 +63,7 @@ class Question:
 
     @classmethod
     def read(cls, record: Record) -> Question | None:
-        """The question of a record of a learned list, or None when it is none."""
+        """The question in a record of a learned list, or None when the record is not valid."""
         fact, arguments = record.get("fact"), record.get("arguments")
         identity, supplied = record.get("identity"), record.get("supplied")
         if not (isinstance(fact, str) and isinstance(arguments, dict)):
@@ -85,7 +85,7 @@ class Question:
         )
 
     def record(self) -> Record | None:
-        """What a list holds of it; None when it does not survive the way through JSON."""
+        """Its record for a list; None when it does not survive JSON."""
         record = {
             "fact": self.fact,
             "arguments": dict(self.arguments),
@@ -99,7 +99,7 @@ class Question:
         return record if same else None
 
     def allowed(self) -> Fact | None:
-        """The class, when a list may have this question run before it is asked."""
+        """The fact class, if a list may have this question run before the deploy asks it."""
         fact = find_fact(self.fact)
         if fact is None:
             return None
@@ -112,13 +112,13 @@ class Question:
         return fact
 
 
-# Questions that were found to be allowed, for the hosts of a deploy ask the same.
+# Questions already found to be allowed; the hosts of a deploy ask the same ones.
 _ALLOWED: dict[str, Fact] = {}
 _MOST_ALLOWED = 10_000
 
 
 def supplied_names(connector_arguments: Arguments) -> tuple[str, ...]:
-    """Names, without values, of what the run supplies to its commands."""
+    """Names, without values, of the arguments that only the run supplies."""
     names = []
     for key in _SUPPLIED:
         value = connector_arguments.get(key)
@@ -130,12 +130,12 @@ def supplied_names(connector_arguments: Arguments) -> tuple[str, ...]:
 
 
 def supplied_values(connector_arguments: Arguments) -> dict[str, Any]:
-    """Values of what the run supplies to its commands; they are kept in memory only."""
+    """The arguments that only the run supplies; they are kept in memory only."""
     return {key: connector_arguments[key] for key in _SUPPLIED if connector_arguments.get(key)}
 
 
 def bind(fact: Fact, args: tuple[Any, ...], kwargs: Arguments) -> dict[str, Any]:
-    """Arguments of the fact's ``command``, as pyinfra binds them."""
+    """Arguments of the fact's ``command``, bound as pyinfra binds them."""
     own = {key: value for key, value in kwargs.items() if key not in _GLOBAL_ARGUMENTS}
     if not args and not own:
         return {}
@@ -158,7 +158,7 @@ def command_of(fact: Fact, arguments: Arguments) -> StringCommand:
 
 
 def unix_command(command: StringCommand | str, connector_arguments: Arguments) -> str | None:
-    """The text that SSH would carry, or None when the command needs more than a text."""
+    """The text SSH would carry, or None when the command is more than its text."""
     if any(connector_arguments.get(key) for key in _NEVER):
         return None
     parts = {

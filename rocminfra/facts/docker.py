@@ -1,8 +1,4 @@
-"""Docker, its images and its containers, as the daemon says.
-
-The daemon is asked over its socket, by a program that is sent along; where that cannot be the
-whole truth, the ``docker`` program is asked, which says the same and takes ten times as long.
-"""
+"""Docker, its images and its containers, as the ``docker`` program reports them."""
 
 from __future__ import annotations
 
@@ -12,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import FactBase, StringCommand
-
-from rocminfra.host.programs import call
 
 
 @dataclass(frozen=True)
@@ -74,7 +68,7 @@ class DockerRoot(FactBase[str | NoAnswer | None]):
     """Data-root of the running daemon, or None when none runs."""
 
     def command(self) -> StringCommand:
-        return _asked("root", "timeout 30 docker info --format '{{.DockerRootDir}}'", _IS_OFF)
+        return _asked("timeout 30 docker info --format '{{.DockerRootDir}}'", _IS_OFF)
 
     def process(self, output: list[str]) -> str | NoAnswer | None:
         if output[-1] == _UNANSWERED:
@@ -104,56 +98,68 @@ class DockerImage(FactBase[Image | NoAnswer | None]):
     """An image by reference, or None when the host does not have it."""
 
     def command(self, reference: str) -> StringCommand:
-        return _inspect("image", reference)
+        return _inspect("image", reference, '{"id":{{json .Id}},"digests":{{json .RepoDigests}}}')
 
     def process(self, output: list[str]) -> Image | NoAnswer | None:
         if output[-1] == _UNANSWERED:
             return NoAnswer()
-        found = _first("\n".join(output))
-        if found is None:
-            return None
-        return Image(found["Id"], tuple(found.get("RepoDigests") or ()))
+        found = _inspected(output)
+        return None if found is None else Image(found["id"], tuple(found["digests"] or ()))
 
 
 class DockerContainer(FactBase[Container | NoAnswer | None]):
     """A container by name, or None when there is none."""
 
     def command(self, container: str) -> StringCommand:
-        return _inspect("container", container)
+        # The whole document is long, and lists a container's mounts in another order each time.
+        return _inspect(
+            "container",
+            container,
+            '{"id":{{json .Id}},"running":{{json .State.Running}},'
+            '"started_at":{{json .State.StartedAt}},"labels":{{json .Config.Labels}},'
+            '"image":{{json .Image}}}',
+        )
 
     def process(self, output: list[str]) -> Container | NoAnswer | None:
         if output[-1] == _UNANSWERED:
             return NoAnswer()
-        found = _first("\n".join(output))
+        found = _inspected(output)
         if found is None:
             return None
-        labels = found["Config"].get("Labels") or {}
         return Container(
-            id=found["Id"],
-            running=bool(found["State"]["Running"]),
-            started_at=found["State"]["StartedAt"],
-            labels=tuple(sorted(labels.items())),
-            image_id=found["Image"],
+            id=found["id"],
+            running=bool(found["running"]),
+            started_at=found["started_at"],
+            labels=tuple(sorted((found["labels"] or {}).items())),
+            image_id=found["image"],
         )
-
-
-def _inspect(kind: str, name: str) -> StringCommand:
-    # `docker inspect` of something missing prints [] and fails; so it does without a daemon.
-    inspect = f"timeout 30 docker inspect --type {kind} {shlex.quote(name)}"
-    there_is_none = "timeout 30 docker version >/dev/null"
-    return _asked(kind, inspect, there_is_none, _IS_OFF, arguments=(name,))
 
 
 _IS_OFF = "! systemctl is-active --quiet docker.service"
 _UNANSWERED = "unanswered"
 
 
-def _asked(what: str, *otherwise: str, arguments: tuple[str, ...] = ()) -> StringCommand:
-    others = ["! command -v docker >/dev/null", *(f"{words} 2>/dev/null" for words in otherwise)]
-    asked = (call("docker_api", what, *arguments), *others, f"echo {_UNANSWERED}")
-    return StringCommand(" || ".join(asked))
+def _inspect(kind: str, name: str, form: str) -> StringCommand:
+    inspect = f"timeout 30 docker inspect --type {kind} --format {shlex.quote(form)} "
+    # It fails for something missing, and so it does without a daemon.
+    there_is_none = "timeout 30 docker version >/dev/null"
+    return _asked(inspect + shlex.quote(name), there_is_none, _IS_OFF)
 
 
-def _first(text: str) -> Any:
-    documents = json.loads(text) if text.strip() else []
-    return documents[0] if documents else None
+def _asked(*attempts: str) -> StringCommand:
+    """Each attempt until one succeeds; the last word of a daemon that hangs is ``unanswered``."""
+    return StringCommand(
+        " || ".join(
+            (
+                "! command -v docker >/dev/null",
+                *(f"{attempt} 2>/dev/null" for attempt in attempts),
+                f"echo {_UNANSWERED}",
+            )
+        )
+    )
+
+
+def _inspected(output: list[str]) -> Any:
+    """The object that ``docker inspect`` printed; None for something missing."""
+    text = "".join(output).strip()
+    return json.loads(text) if text else None

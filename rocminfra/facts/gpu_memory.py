@@ -1,24 +1,87 @@
-"""Memory of the host's GPUs, as the driver reports it."""
+"""GPUs of the host and their memory, as the driver reports them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pyinfra.api import FactBase
 
-AMD_SMI = "/opt/rocm/bin/amd-smi"
-# What amd-smi reads itself (rocm_smi_lib: kDevMemTotVRAM), bytes. It takes a Python program and the
-# ROCm libraries some hundred milliseconds to say so. The nodes of partitions have no such file.
-DEVICES = "/sys/class/drm/renderD*/device"
-TOTAL = "mem_info_vram_total"
-# SPX: not partitioned. Without the file the GPU cannot be.
-PARTITION = "current_compute_partition"
+from rocminfra.host.programs import call
+
 BYTES_PER_MIB = 1 << 20
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """The device behind a DRM render node, as sysfs describes it.
+
+    + node: name of the render node, such as ``renderD128``
+    + path: the device in sysfs, links resolved
+    + driver: kernel driver bound to it, such as ``amdgpu``; None without one
+    + vendor, device: PCI ids such as ``0x1002``; None when sysfs has none
+    + vram_bytes: total memory; None when the driver does not say (the node of a further partition,
+      another vendor's card)
+    + compute_partition: ``SPX`` (not partitioned), ``DPX``, ``QPX``, ``CPX``…; None when the GPU
+      cannot be partitioned; empty when the driver has such a file but does not say
+    + memory_partition: ``NPS1``, ``NPS4``…, likewise
+    """
+
+    node: str
+    path: str
+    driver: str | None
+    vendor: str | None
+    device: str | None
+    vram_bytes: int | None
+    compute_partition: str | None
+    memory_partition: str | None
+
+
+@dataclass(frozen=True)
+class GpuReport:
+    """What a host says of its GPUs.
+
+    + gpus: every device that has a render node, usable or not
+    + amd_smi_mib: MiB of each GPU that ``amd-smi`` lists, asked only where sysfs does not give the
+      memory of every GPU; None when it was not asked
+    """
+
+    gpus: tuple[Gpu, ...] = ()
+    amd_smi_mib: tuple[int, ...] | None = None
+
+    @property
+    def memory_mib(self) -> tuple[int, ...]:
+        """MiB of each GPU as ROCm counts them, partitions one by one; empty when unknown."""
+        if self.amd_smi_mib is not None:
+            return self.amd_smi_mib
+        return tuple(gpu.vram_bytes // BYTES_PER_MIB for gpu in self.gpus if gpu.vram_bytes)
+
+
+class Gpus(FactBase[GpuReport]):
+    """The GPUs of the host; an empty report when nobody can say (no driver, no ``amd-smi``)."""
+
+    @staticmethod
+    def default() -> GpuReport:
+        """Nobody can say."""
+        return GpuReport()
+
+    def command(self) -> str:
+        """Shell command; a host without Python is one that cannot say."""
+        return f"{call('gpu_probe')} || true"
+
+    def process(self, output: list[str]) -> GpuReport:
+        """The report that the host program printed; an empty one when it printed something else."""
+        try:
+            document = json.loads(output[-1])
+        except ValueError:
+            return GpuReport()
+        return GpuReport(tuple(map(_gpu, document["gpus"])), _amd_smi_mib(document["amd_smi"]))
+
+
 class GpuMemory(FactBase[tuple[int, ...]]):
-    """MiB of each GPU; empty when nobody can say (no driver yet, no ``amd-smi``)."""
+    """MiB of each GPU as ROCm counts them; empty when nobody can say."""
 
     @staticmethod
     def default() -> tuple[int, ...]:
@@ -26,34 +89,48 @@ class GpuMemory(FactBase[tuple[int, ...]]):
         return ()
 
     def command(self) -> str:
-        """Shell command: the driver is asked, and where it does not say (there is none, or a GPU
-        is in partitions, which ROCm counts as GPUs) ``amd-smi`` is, which a wedged driver hangs.
-        """
-        return (
-            f"found=; for gpu in {DEVICES}; do test -e $gpu/{TOTAL} || continue; mode=SPX; total=; "
-            f"{{ test ! -e $gpu/{PARTITION} || {{ mode=; read -r mode <$gpu/{PARTITION}; }}; "
-            f"read -r total <$gpu/{TOTAL}; }} 2>/dev/null; "
-            'case $mode-$total in SPX-[1-9]*) found="$found $total" ;; *) found=; break ;; esac; '
-            'done; if test -n "$found"; then echo $found; else '
-            f"smi={AMD_SMI}; test -x $smi || smi=$(command -v amd-smi || true); "
-            'test -z "$smi" || timeout 20 "$smi" metric --json 2>/dev/null || true; fi'
-        )
+        """The same command as :class:`Gpus`, so a batch sends it once."""
+        return Gpus().command()
 
     def process(self, output: list[str]) -> tuple[int, ...]:
-        """Bytes in one line, or amd-smi's JSON; empty when it is neither (``amd-smi`` may exit 0
-        with a complaint).
-        """
-        words = output[0].split() if len(output) == 1 else []
-        if words and all(word.isdecimal() for word in words):
-            return tuple(int(word) // BYTES_PER_MIB for word in words)
-        try:
-            document = json.loads("\n".join(output))
-        except ValueError:
-            return ()
-        # ROCm 6 prints a list, ROCm 7 an object.
-        rows = document.get("gpu_data") if isinstance(document, dict) else document
-        found = [_total(row) for row in rows] if isinstance(rows, list) else []
-        return tuple(total for total in found if total is not None)
+        """Memory of the report."""
+        return Gpus().process(output).memory_mib
+
+
+def _gpu(seen: Mapping[str, Any]) -> Gpu:
+    total = _text(seen["mem_info_vram_total"])
+    return Gpu(
+        node=seen["node"],
+        path=seen["path"],
+        driver=seen["driver"],
+        vendor=_text(seen["vendor"]),
+        device=_text(seen["device"]),
+        vram_bytes=int(total) if total and total.isdecimal() else None,
+        compute_partition=_text(seen["current_compute_partition"]),
+        memory_partition=_text(seen["current_memory_partition"]),
+    )
+
+
+def _text(file: Mapping[str, str] | None) -> str | None:
+    """Text of a file, empty when it could not be read; None when there is none."""
+    return None if file is None else file.get("text", "")
+
+
+def _amd_smi_mib(run: Any) -> tuple[int, ...] | None:
+    """MiB of each GPU that ``amd-smi`` listed; empty when it did not run or made no sense.
+
+    Judged by what it printed: it may exit with 0 and a complaint.
+    """
+    if run is None:
+        return None
+    try:
+        document = json.loads(run["out"])
+    except ValueError:
+        return ()
+    # ROCm 6 prints a list, ROCm 7 an object.
+    rows = document.get("gpu_data") if isinstance(document, dict) else document
+    found = [_total(row) for row in rows] if isinstance(rows, list) else []
+    return tuple(total for total in found if total is not None)
 
 
 def _total(row: Any) -> int | None:

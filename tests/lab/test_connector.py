@@ -33,7 +33,6 @@ Question = tuple[str, dict[str, Any], dict[str, Any]]
 VOLATILE = {
     "pyinfra.facts.docker.DockerContainers",
     "rocminfra.facts.docker.DockerContents",
-    "rocminfra.facts.gpu_memory.GpuMemory",
     "pyinfra.facts.hardware.BlockDevices",
     "pyinfra.facts.hardware.Memory",
     "pyinfra.facts.hardware.NetworkDevices",
@@ -108,6 +107,8 @@ def with_arguments(**global_arguments: Any) -> list[Question]:
         ("rocminfra.facts.docker.DockerRoot", {}),
         ("rocminfra.facts.docker.DockerContents", {}),
         ("rocminfra.facts.guidellm.GuidellmEnvironment", {"path": "/opt/rocminfra/guidellm-x"}),
+        ("rocminfra.facts.gpu_memory.GpuMemory", {}),
+        ("rocminfra.facts.gpu_memory.Gpus", {}),
         ("rocminfra.facts.gpu_nodes.GpuNodes", {}),
         ("rocminfra.facts.model_folder.ModelFolder", {"path": "/etc/ssh"}),
         ("rocminfra.facts.packages.InstalledPackages", {"packages": ["sudo", "no-such-package"]}),

@@ -14,7 +14,7 @@ import lab_host
 import pytest
 from lab_host import LabHost
 
-from rocminfra.facts.gpu_memory import GpuMemory
+from rocminfra.facts.gpu_memory import Gpus
 from rocminfra.failure import ExitCode, FailedError
 from rocminfra.host.installed import preflight
 from rocminfra.lab import container, droplets, hosts, logs, machine, network, processes
@@ -86,9 +86,13 @@ def test_amd_smi_fills_its_memory_while_something_serves(droplet: LabHost) -> No
 
 
 def test_the_drivers_memory_is_the_one_that_amd_smi_tells(droplet: LabHost) -> None:
-    driver = GpuMemory().process(droplet.ok(GpuMemory().command()).splitlines())
-    amd_smi = droplet.ok("/opt/rocm/bin/amd-smi metric --mem-usage --json").splitlines()
-    assert driver == GpuMemory().process(amd_smi) == (196_288,)
+    driver = droplet.ok(Gpus().command())
+    metric = "/opt/rocm/bin/amd-smi metric --mem-usage --json"
+    run = {"rc": 0, "out": droplet.ok(metric), "err": ""}
+    amd_smi = json.dumps({**json.loads(driver), "amd_smi": run})
+    reports = [Gpus().process([text]) for text in (driver, amd_smi)]
+    assert [report.amd_smi_mib for report in reports] == [None, (196_288,)]
+    assert [report.memory_mib for report in reports] == [(196_288,), (196_288,)]
 
 
 def test_rocm_6_prints_the_older_shape(droplet: LabHost) -> None:

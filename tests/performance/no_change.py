@@ -17,7 +17,8 @@ that a busy moment of the machine meets all of them alike:
 The first run, which finds nothing done, is told operation by operation.
 
 Every row is the median of all runs, with the fastest and the slowest. Bars are judged by medians
-of this one invocation, so by ratios and differences on the same machine at the same time.
+of this one invocation, so by ratios and differences on the same machine at the same time; the exit
+code is 1 when one is missed.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from table import print_table
+from table import judged, print_table
 from time_line import Step, printed, watched
 
 HERE = Path(__file__).parent
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
         print("First run, everything to be done:\n")
         print(printed(steps))
         print_table(seconds, results)
-    return 0
+    return 0 if all(bar.is_met for bar in judged(results)) else 1
 
 
 def parser() -> argparse.ArgumentParser:

@@ -22,8 +22,8 @@ import subprocess
 import sys
 import time
 
-# No argparse, no urllib and no docker program here: what they take to start is several times what
-# the whole look takes, and a run asks this of every host.
+# No argparse and no urllib here: what they take to import is several times what the whole look
+# takes, and a run asks this of every host.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 LISTEN = "0A"  # state of a listening socket in /proc/net/tcp (include/net/tcp_states.h)
 COMPLETION_TIMEOUT_S = 60.0
 MOST_BYTES = 16 << 20
-DOCKER_SOCKET = "/var/run/docker.sock"
 OPTIONS = ("--unit", "--container", "--port", "--model", "--wait")
 
 
@@ -124,44 +123,14 @@ def _unit(name: str) -> dict[str, str]:
 
 def _container(name: str) -> tuple[str, str, int]:
     """Id, our label and first process of the running container; empty when there is none."""
-    found = _inspected(name)
     try:
-        if not found or not found["State"]["Running"]:
+        (found,) = json.loads(_run(["docker", "inspect", "--type", "container", name]))
+        if not found["State"]["Running"]:
             return "", "", 0
         label = (found["Config"]["Labels"] or {}).get("rocminfra.config", "")
         return found["Id"], label, int(found["State"].get("Pid") or 0)
     except (AttributeError, KeyError, TypeError, ValueError):
         return "", "", 0  # no document of a container
-
-
-def _inspected(name: str) -> Any:
-    """What Docker says of a container, or None; the docker program is the second choice."""
-    if not _is_elsewhere() and re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        try:
-            status, body = _exchange(DOCKER_SOCKET, "GET", f"/containers/{name}/json", b"", 30.0)
-            answer = json.loads(body)
-            if status == 200:
-                return answer
-            # Any other 404 is of a daemon that does not know the question.
-            if status == 404 and str(answer["message"]).lower().startswith("no such"):
-                return None
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-    documents = json.loads(_run(["docker", "inspect", "--type", "container", name]) or "[]")
-    return documents[0] if documents else None
-
-
-def _is_elsewhere() -> bool:
-    """Whether the environment or a context may choose another daemon for the docker program."""
-    if any(name.startswith("DOCKER_") for name in os.environ):
-        return True
-    try:
-        with open(os.path.expanduser("~/.docker/config.json"), encoding="utf-8") as file:
-            return "currentContext" in file.read()
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):
-        return True
 
 
 def _listeners(port: int, first: int) -> list[int]:
@@ -240,33 +209,28 @@ def _complete(port: int, model: str) -> str:
 def _request(port: int, path: str, body: dict[str, Any] | None, timeout_s: float) -> Any:
     data = b"" if body is None else json.dumps(body).encode()
     method = "GET" if body is None else "POST"
-    status, answer = _exchange(("127.0.0.1", port), method, path, data, timeout_s)
+    status, answer = _exchange(port, method, path, data, timeout_s)
     if status != 200:
         raise ValueError(f"HTTP {status}: {answer[:300].decode(errors='replace')}")
     return json.loads(answer)
 
 
 def _exchange(
-    address: str | tuple[str, int], method: str, path: str, body: bytes, timeout_s: float
+    port: int, method: str, path: str, body: bytes, timeout_s: float
 ) -> tuple[int, bytes]:
     """Status and body of one HTTP request; OSError or ValueError when there is no whole answer.
 
-    + address: path of a Unix socket, or host and port
-
     HTTP/1.0: the server closes the connection after its answer, or has said how long that is.
     """
-    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     lines = [f"{method} {path} HTTP/1.0", "Host: localhost", "Connection: close"]
     lines.append("Content-Type: application/json")
     key = os.environ.get("VLLM_API_KEY")
-    if key and family == socket.AF_INET:
+    if key:
         lines.append(f"Authorization: Bearer {key}")
     request = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
     received = b""
     deadline = time.monotonic() + timeout_s
-    with socket.socket(family, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
-        connection.connect(address)
+    with socket.create_connection(("127.0.0.1", port), timeout_s) as connection:
         connection.sendall(request)
         while True:
             left = deadline - time.monotonic()

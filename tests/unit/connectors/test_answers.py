@@ -61,17 +61,17 @@ def test_a_command_without_an_answer_is_said_to_have_none() -> None:
     "first", [b"Welcome!\n", b"\0", MAGIC + b"another-nonce---\n", b"sh: python3: not found\n"]
 )
 def test_anything_else_first_is_no_answer(first: bytes) -> None:
-    with pytest.raises(BrokenStreamError, match="said"):
+    with pytest.raises(BrokenStreamError, match="the host printed"):
         AnswerStream(NONCE, 1000).feed(first + written())
 
 
 def test_garbage_after_the_greeting_is_no_answer() -> None:
-    with pytest.raises(BrokenStreamError, match="unpacked"):
+    with pytest.raises(BrokenStreamError, match="decompressed"):
         AnswerStream(NONCE, 1000).feed(MAGIC + NONCE.encode() + b"\nnot zlib")
 
 
 def test_a_stream_that_unpacks_to_too_much_is_given_up_before_it_fills_the_memory() -> None:
     bomb = written((0, ANSWERED, 0, b"\0" * 50_000_000, b""))
     assert len(bomb) < 100_000
-    with pytest.raises(BrokenStreamError, match="more than"):
+    with pytest.raises(BrokenStreamError, match="larger than the limit"):
         AnswerStream(NONCE, 1_000_000).feed(bomb)

@@ -90,6 +90,18 @@ class Session(Echo):
     command = "umask; pwd; ulimit -n; cat; readlink /proc/self/fd/0 | sed 's/[0-9]*//g' | wc -l"
 
 
+class Descriptors(Echo):
+    command = "ls /proc/self/fd | wc -l"
+
+
+class Program(Echo):
+    command = (
+        "python3 -I -c 'import sys; print(sys.argv[1:], sys.stdin.read(), sys.flags.no_site);"
+        ' sys.stdout.buffer.write(b"a\\0b\\xff\\n"); sys.exit("why")\' a \'b c\''
+        ' || echo "exit code $?"'
+    )
+
+
 class OtherShell(Echo):
     shell_executable = "bash"
     command = "echo ${BASH_VERSION:+bash}; echo $((1+1)) {1..3}"
@@ -105,7 +117,8 @@ class Quotes(Echo):
 
 ODD = [
     *(Ordinary, NoOutput, Fails, KilledBySignal, NotUtf8, Nul, CarriageReturns, Latin, Large),
-    *(TooLarge, MissingBinary, Required, Environment, Session, OtherShell, SyntaxError_, Quotes),
+    *(TooLarge, MissingBinary, Required, Environment, Session, Descriptors, Program, OtherShell),
+    *(SyntaxError_, Quotes),
 ]
 
 

@@ -10,13 +10,11 @@ from typing import Any
 
 import pytest
 from local_host import Run, Wire, lists
-from paramiko import SSHException
 from pyinfra.api import FactBase, StringCommand
-from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.facts import get_fact
 from pyinfra.api.operation import add_op
 from pyinfra.api.operations import run_ops
-from pyinfra.connectors import ssh, util
+from pyinfra.connectors import util
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.context import ctx_host
 from pyinfra.facts.files import Directory, File, FileContents, Sha256File
@@ -339,71 +337,6 @@ def test_only_a_command_that_any_shell_would_just_start_is_started_without_one(
     command: str, words: list[str] | None
 ) -> None:
     assert direct(command) == words
-
-
-def test_the_host_keeps_its_plain_name() -> None:
-    assert list(batched_ssh.BatchedSSHConnector.make_names_data("203.0.113.7")) == [
-        ("203.0.113.7", {}, [])
-    ]
-
-
-def test_the_connector_is_an_entry_point() -> None:
-    text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
-    entry = 'rocminfra = "rocminfra.connectors.batched_ssh:BatchedSSHConnector"'
-    assert f'[project.entry-points."pyinfra.connectors"]\n{entry}' in text
-
-
-def test_a_missing_banner_is_tried_again_until_there_is_one(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client, slept = ssh.SSHClient, []
-    refusals = [SSHException("Error reading SSH protocol banner"), EOFError()]
-
-    class Refusing(client):  # type: ignore[misc, valid-type]
-        def connect(self, hostname: str, **kwargs: object) -> None:
-            if refusals:
-                raise refusals.pop()
-
-    monkeypatch.setattr(ssh, "SSHClient", Refusing)
-    monkeypatch.setattr(batched_ssh.time, "sleep", slept.append)
-    with Run() as run:
-        assert run.host.connected
-    assert len(slept) == 2
-
-
-def test_a_banner_that_never_comes_ends_with_pyinfras_own_error(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tries = []
-
-    class Refusing:
-        def connect(self, hostname: str, **kwargs: object) -> None:
-            tries.append(hostname)
-            raise SSHException("Error reading SSH protocol banner")
-
-    monkeypatch.setattr(ssh, "SSHClient", Refusing)
-    monkeypatch.setattr(batched_ssh.time, "sleep", lambda _: None)
-    run = Run()
-    with pytest.raises(ConnectError, match="protocol banner"):
-        run.host.connect(raise_exceptions=True, show_errors=False)
-    assert len(tries) == batched_ssh.BANNER_TRIES
-
-
-def test_other_connection_errors_are_not_tried_again(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tries = []
-
-    class Refusing:
-        def connect(self, hostname: str, **kwargs: object) -> None:
-            tries.append(hostname)
-            raise ConnectionRefusedError("no")
-
-    monkeypatch.setattr(ssh, "SSHClient", Refusing)
-    run = Run()
-    with pytest.raises(ConnectError):
-        run.host.connect(raise_exceptions=True, show_errors=False)
-    assert len(tries) == 1
 
 
 def test_the_list_is_json_with_names_and_arguments_only(

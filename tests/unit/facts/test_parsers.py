@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import subprocess
-from pathlib import Path
-
 import pytest
 
-from rocminfra.facts.docker import Container, DockerContainer, DockerImage, DockerRoot, Image
+from rocminfra.facts.docker import DockerContainer, DockerImage
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes, group_ids
 from rocminfra.facts.model_folder import CopiedFile, ModelFolder
 from rocminfra.facts.packages import InstalledPackages
-from rocminfra.facts.paths import PathState, PathStates
+from rocminfra.facts.paths import PathStates
 from rocminfra.facts.system import GroupExists, KernelSetting, ManagerEnvironment, UserGroups
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 
@@ -26,40 +20,6 @@ def test_gpu_nodes() -> None:
     )
     assert nodes[0] == GpuNode("/dev/kfd", 992, "render", 0o660)
     assert group_ids(nodes) == (44, 992)
-
-
-def test_image_with_and_without_digest() -> None:
-    document = [{"Id": "sha256:1", "RepoDigests": ["vllm@sha256:2"]}]
-    found = DockerImage().process(json.dumps(document).splitlines())
-    assert found == Image("sha256:1", ("vllm@sha256:2",))
-    bare = DockerImage().process(json.dumps([{"Id": "sha256:1", "RepoDigests": None}]).splitlines())
-    assert bare == Image("sha256:1", ())
-
-
-@pytest.mark.parametrize("output", [["[]"], [""]])
-def test_no_image_no_container(output: list[str]) -> None:
-    assert DockerImage().process(output) is None
-    assert DockerContainer().process(output) is None
-
-
-def test_container_with_labels() -> None:
-    document = {
-        "Id": "c1",
-        "Image": "sha256:1",
-        "State": {"Running": True, "StartedAt": "2026-05-13T10:00:00.1Z"},
-        "Config": {"Labels": {"rocminfra.config": "abc"}},
-    }
-    found = DockerContainer().process(json.dumps([document], indent=2).splitlines())
-    assert found == Container(
-        "c1", True, "2026-05-13T10:00:00.1Z", (("rocminfra.config", "abc"),), "sha256:1"
-    )
-    assert found.label("rocminfra.config") == "abc"
-    assert found.label("other") is None
-
-
-def test_docker_root_of_a_daemon_that_does_not_answer() -> None:
-    assert DockerRoot().process([""]) is None
-    assert DockerRoot().process(["/mnt/models/docker"]) == "/mnt/models/docker"
 
 
 def test_engine_status() -> None:
@@ -77,55 +37,6 @@ def test_systemd_unit() -> None:
         "InvocationID=0a",
     ]
     assert SystemdUnit().process(output) == Unit("loaded", "active", True, True, "0a")
-
-
-def test_paths_of_every_kind() -> None:
-    digest = "e" * 64
-    output = [
-        "regular file|640|root|adm|/etc/a b",
-        "regular empty file|644|root|root|/etc/empty",
-        "directory|755|root|root|/etc",
-        "symbolic link|777|root|root|/etc/link",
-        *("--- sha256 ---", f"{digest}  /etc/a b", f"{digest}  /etc/empty"),
-    ]
-    states = PathStates().process(output)
-    assert states["/etc/a b"] == PathState("regular file", 0o640, "root", "adm", digest)
-    assert states["/etc/empty"].kind == "regular file"
-    assert states["/etc"] == PathState("directory", 0o755, "root", "root", "")
-    assert states["/etc/link"].kind == "symbolic link"
-
-
-@pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_paths_as_a_host_says(tmp_path: Path, shell: str) -> None:
-    names = ["plain", "two words", "it's", "back\\slash\\n", "-dash", "$HOME", "pipe|d", "  "]
-    files = [tmp_path / name for name in names]
-    for file in files:
-        file.write_text(f"{file.name}\n")
-    link, folder, pipe = tmp_path / "link", tmp_path / "folder", tmp_path / "fifo"
-    link.symlink_to(files[0])
-    dangling = tmp_path / "dangling"
-    dangling.symlink_to("/nowhere")
-    folder.mkdir()
-    os.mkfifo(pipe)  # reading it would hang
-    paths = [*files, link, dangling, folder, pipe, tmp_path / "missing"]
-    command = str(PathStates().command([str(path) for path in paths]))
-    done = subprocess.run(
-        [shell, "-c", command], capture_output=True, text=True, timeout=20, check=True
-    )
-    states = PathStates().process(done.stdout.splitlines())
-    assert list(states) == [str(path) for path in paths[:-1]]
-    for file in files:
-        assert states[str(file)].sha256 == hashlib.sha256(f"{file.name}\n".encode()).hexdigest()
-    kinds = [states[str(path)].kind for path in (link, dangling, folder, pipe)]
-    assert kinds == ["symbolic link", "symbolic link", "directory", "fifo"]
-    assert {states[str(path)].sha256 for path in (link, dangling, folder, pipe)} == {""}
-
-
-def test_paths_of_which_none_exists() -> None:
-    command = str(PathStates().command(["/nowhere/a", "/nowhere/b"]))
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("", "")
-    assert PathStates().process([]) == {}
 
 
 def test_only_fully_installed_packages_count() -> None:
