@@ -56,6 +56,7 @@ engine.ready(
     unit=UNIT,
     container=settings.engine.container_name,
     port=settings.vllm.port,
+    address=settings.vllm.asked_at,
     model=settings.model.name,
     timeout_s=settings.engine.ready_timeout_s,
 )
@@ -64,5 +65,6 @@ capacity.compared(
     name="KV cache as planned",
     plan=plan,
     port=settings.vllm.port,
+    address=settings.vllm.asked_at,
     started=service.did_change,
 )

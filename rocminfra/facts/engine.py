@@ -9,6 +9,8 @@ from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from rocminfra.host_paths import READINESS
 
+LOCAL = "127.0.0.1"
+
 
 @dataclass(frozen=True)
 class EngineStatus:
@@ -36,12 +38,28 @@ class EngineReadiness(FactBase[EngineStatus]):
         return EngineStatus("dead", "the engine is not installed")
 
     def command(
-        self, unit: str, container: str, port: int, model: str, wait_s: int = 0
+        self,
+        unit: str,
+        container: str,
+        port: int,
+        model: str,
+        wait_s: int = 0,
+        address: str = LOCAL,
     ) -> StringCommand:
+        """Shell command.
+
+        + unit, container: names of the unit and of its container
+        + port, address: where the engine is asked, on the host itself
+        + model: name under which it should be served
+        + wait_s: seconds to wait while it loads
+        """
+        # A program of an earlier version may be installed, which knows no address.
+        elsewhere = () if address == LOCAL else ("--host", QuoteString(address))
         return StringCommand(
             f"! test -e {READINESS} || python3 {READINESS}",
             *("--unit", QuoteString(unit), "--container", QuoteString(container)),
             *("--port", str(port), "--model", QuoteString(model), "--wait", str(wait_s)),
+            *elsewhere,
         )
 
     def process(self, output: list[str]) -> EngineStatus:

@@ -149,17 +149,27 @@ def service(
 
 
 @operation()
-def ready(unit: str, container: str, port: int, model: str, timeout_s: int) -> Commands:
+def ready(
+    unit: str,
+    container: str,
+    port: int,
+    model: str,
+    timeout_s: int,
+    address: str = "127.0.0.1",
+) -> Commands:
     """Wait until the engine serves the declared model, or say why it does not.
 
     + unit, container: names of the unit and of its container
-    + port: port on the host's loopback
+    + port: port that it listens on
     + model: name under which it is served
     + timeout_s: deadline in seconds
+    + address: where it is asked, on the host itself
 
     Ends at once when the unit is dead or something else answers on the port.
     """
     question = {"unit": unit, "container": container, "port": port, "model": model}
+    if address != "127.0.0.1":
+        question["address"] = address
     if host.get_fact(EngineReadiness, **question).state == "ready":
         host.noop(f"{model} is served on port {port}")
         return

@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from rocminfra.settings.addresses import address, asked_at
+from rocminfra.settings.local_paths import absolute, expanded, repository_or_folder
 from rocminfra.settings.problems import RuleBroken
 from rocminfra.settings.secret_names import is_refused_variable, secret_flag
 
@@ -82,6 +84,7 @@ def _no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
 
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+Address = Annotated[str, AfterValidator(address)]
 UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 # Docker's own rule for container names: at least two characters.
 ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$")]
@@ -90,11 +93,23 @@ OneLine = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]+$")]
 # One line that may be empty: a value, such as that of an environment variable.
 OneLineOrEmpty = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]*$")]
 
+# Paths on the operator's machine (:mod:`.local_paths`): with its home folder written out, from the
+# root on, or a repository's name instead.
+HomePath = Annotated[OneLine, AfterValidator(expanded)]
+LocalPath = Annotated[OneLine, AfterValidator(absolute)]
+RepositoryOrFolder = Annotated[OneLine, AfterValidator(repository_or_folder)]
+
 
 class Section(BaseModel):
     """Base of every section: frozen, strict about types, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
 
 
 class Storage(Section):
@@ -137,13 +152,13 @@ class Model(Section):
     name: OneLine = Field(
         default="Qwen/Qwen2-VL-72B-Instruct", description="name under which clients ask for it"
     )
-    source: OneLine = Field(
+    source: RepositoryOrFolder = Field(
         default="Qwen/Qwen2-VL-72B-Instruct",
-        description="a Hugging Face repository, or an absolute path of a folder on the operator's "
-        "machine that is copied to the host",
+        description="a Hugging Face repository, or a folder on the operator's machine (it begins "
+        "with /, ./, ../ or ~) that is copied to the host",
     )
     revision: OneLine | None = Field(default=None, description="commit, tag or branch of the hub")
-    planned_as: OneLine | None = Field(
+    planned_as: RepositoryOrFolder | None = Field(
         default=None,
         description="model whose size is planned with, where that of 'source' does not tell: a "
         "repository or a folder (the practice droplet's toy model stands in for a large one)",
@@ -162,7 +177,7 @@ class HuggingFace(Section):
     token_env: Annotated[EnvironmentName, AfterValidator(_no_token)] = Field(
         default="HF_TOKEN", description="environment variable of the operator that holds the token"
     )
-    token_file: AbsolutePath | None = Field(
+    token_file: LocalPath | None = Field(
         default=None, description="file on the operator's machine that holds the token"
     )
     endpoint: Annotated[OneLine, AfterValidator(_hub_url)] | None = Field(
@@ -247,7 +262,9 @@ class Engine(Section):
 class Vllm(Section):
     """Arguments of ``vllm serve``; names are vLLM's own."""
 
-    host: OneLine = "127.0.0.1"
+    host: Address = Field(
+        default="127.0.0.1", description="address of the host that the engine listens on"
+    )
     port: int = Field(default=8000, ge=1, le=65535)
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
     gpu_memory_utilization: float = Field(default=0.92, gt=0, le=1)
@@ -267,6 +284,11 @@ class Vllm(Section):
     extra_args: Annotated[list[OneLine], AfterValidator(_no_secret_flags)] = Field(
         default=[], description="further arguments, one an item; no secrets"
     )
+
+    @property
+    def asked_at(self) -> str:
+        """Address at which programs on the host ask the engine."""
+        return asked_at(self.host)
 
     @model_validator(mode="after")
     def _consistent(self) -> Vllm:
@@ -293,7 +315,7 @@ class Vllm(Section):
 class Bench(Section):
     """GuideLLM and its results."""
 
-    scenario: OneLine = Field(
+    scenario: HomePath = Field(
         default="smoke", description="name of a file in benchmarks/, or a path to one"
     )
     guidellm_version: str = Field(default="0.8.1", pattern=r"^\d+\.\d+\.\d+$")
@@ -302,7 +324,7 @@ class Bench(Section):
         default=None,
         description="pip index with CPU builds of torch; without it pip's own configuration counts",
     )
-    results_dir: OneLine = Field(default="results", description="folder on the operator's machine")
+    results_dir: HomePath = Field(default="results", description="folder on the operator's machine")
     run: str | None = Field(
         default=None,
         pattern=r"^[0-9]{8}T[0-9]{6}Z$",

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.local import LocalConnector
-from pyinfra_cli.util import PYTHON_CODES
+from pyinfra_cli.util import PYTHON_CODES, parse_cli_arg
 
 from rocminfra.operations.host_failures import failures
 from rocminfra.runner.run import session, status
@@ -182,3 +182,8 @@ def _inventory(hosts: Hosts | None) -> Iterator[None]:
         yield
     finally:
         session.load_inventory = original
+
+
+def pyinfras_data(text: str) -> Any:
+    """A value as pyinfra's own command reads it after ``--data KEY=``."""
+    return parse_cli_arg(text)
