@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
 
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.host_paths import READINESS
 
 LOCAL = "127.0.0.1"
@@ -30,7 +31,7 @@ class EngineStatus:
     log: tuple[str, ...] = ()
 
 
-class EngineReadiness(FactBase[EngineStatus]):
+class EngineReadiness(HostFact[EngineStatus]):
     """Status of the engine; ``dead`` when nothing of ours is on the host."""
 
     @staticmethod

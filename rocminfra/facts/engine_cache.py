@@ -6,8 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase
-
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.settings.addresses import in_url
 
 _SERIES = "vllm:cache_config_info"
@@ -30,7 +29,7 @@ class EngineCache:
         return self.blocks * self.block_size
 
 
-class EngineCacheConfig(FactBase[EngineCache | None]):
+class EngineCacheConfig(HostFact[EngineCache | None]):
     """``vllm:cache_config_info`` of the engine's ``/metrics``; None when no engine answers."""
 
     @staticmethod

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import FactBase
-
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
 
 BYTES_PER_MIB = 1 << 20
@@ -59,7 +58,7 @@ class GpuReport:
         return tuple(gpu.vram_bytes // BYTES_PER_MIB for gpu in self.gpus if gpu.vram_bytes)
 
 
-class Gpus(FactBase[GpuReport]):
+class Gpus(HostFact[GpuReport]):
     """The GPUs of the host; an empty report when nobody can say (no driver, no ``amd-smi``)."""
 
     @staticmethod
@@ -80,7 +79,7 @@ class Gpus(FactBase[GpuReport]):
         return GpuReport(tuple(map(_gpu, document["gpus"])), _amd_smi_mib(document["amd_smi"]))
 
 
-class GpuMemory(FactBase[tuple[int, ...]]):
+class GpuMemory(HostFact[tuple[int, ...]]):
     """MiB of each GPU as ROCm counts them; empty when nobody can say."""
 
     @staticmethod

@@ -22,7 +22,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rocminfra.inventory.ssh_config import configured_user
+from rocminfra.inventory.ssh_config import (
+    DEFAULT_FILE,
+    NotAcceptedError,
+    configured_user,
+    plain_file,
+)
 from rocminfra.settings import SECTIONS, Settings, load_settings
 from rocminfra.settings.connection_keys import (
     CONNECTION_KEYS,
@@ -87,7 +92,12 @@ def hosts_from(located: Located, overrides: Mapping[str, Any]) -> list[Inventory
             continue
         own = own or {}
         problems.extend(_connection_problems(located, path, own))
-        data = host_data(name, _merged(defaults, own), overrides)
+        try:
+            data = host_data(name, _merged(defaults, own), overrides)
+        except SettingsError as error:
+            where = located.where(*path, "ssh_config_file")
+            problems.extend(replace(problem, where=where) for problem in error.problems)
+            continue
         problems.extend(_settings_problems(located, name, data, overrides))
         result.append(InventoryHost(name, data))
     if not hosts:
@@ -108,13 +118,26 @@ def host_data(name: str, own: Mapping[str, Any], overrides: Mapping[str, Any]) -
     data = {**local_paths_resolved(own), **overrides}
     if name.startswith("@") and not name.startswith("@ssh/"):
         return data
+    address = str(data.get("ssh_hostname", name.removeprefix("@ssh/")))
+    plain = _plain_configuration(address, data)
+    if plain is not None:
+        data["ssh_config_file"] = plain
     if "ssh_user" not in data:
-        address = str(data.get("ssh_hostname", name.removeprefix("@ssh/")))
         data["ssh_user"] = _configured_user(address, data) or DEFAULT_USER
     user = data["ssh_user"]
     if user != "root":
         data.setdefault("_sudo", True)
     return data
+
+
+def _plain_configuration(address: str, data: Mapping[str, Any]) -> str | None:
+    config_file = data.get("ssh_config_file")
+    try:
+        return plain_file(address, config_file if isinstance(config_file, str) else None)
+    except NotAcceptedError as error:
+        named = config_file or DEFAULT_FILE
+        what = f"ssh does not accept {named} for {address}: {error}"
+        raise SettingsError([Problem("ssh_config_file", what)]) from None
 
 
 def _configured_user(address: str, data: Mapping[str, Any]) -> str | None:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
-from pyinfra.facts.files import FileContents
 
 from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot, NoAnswer
+from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.paths import PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.failure import Again, Argument, Do, ExitCode, Failure
@@ -68,7 +68,8 @@ def daemon_config(values: Mapping[str, object]) -> Commands:
 
     A file that is not a JSON object is refused, because Docker would not start with it either.
     """
-    text = "\n".join(host.get_fact(FileContents, path=DAEMON_JSON) or []).strip()
+    lines: list[str] = host.get_fact(FileContents, path=DAEMON_JSON)
+    text = "\n".join(lines).strip()
     try:
         current = json.loads(text) if text else {}
     except ValueError as error:

@@ -24,6 +24,7 @@ class ScriptedHost:
 
     name: str = "scripted"
     facts: dict[type, Any] = field(default_factory=dict)
+    connector: object = None
     connector_data: dict[str, Any] = field(default_factory=dict)
     noops: list[str] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)

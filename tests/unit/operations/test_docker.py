@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pyinfra.facts.files import FileContents
 
 from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot, NoAnswer
+from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit

@@ -73,8 +73,8 @@ def test_venv_is_installed_only_where_it_is_missing(fresh: Any, run: Callable[..
 
 def test_a_marker_is_read_as_text_and_its_absence_as_none() -> None:
     fact = GuidellmEnvironment()
-    assert str(fact.command(path="/opt/a b")) == (
-        "! test -f '/opt/a b/.complete' || cat '/opt/a b/.complete'"
-    )
+    asked = "! test -f '/opt/a b/.complete' || cat '/opt/a b/.complete'"
+    assert asked in str(fact.command(path="/opt/a b"))
+    fact = GuidellmEnvironment()
     assert fact.process([WANTED]) == WANTED
     assert fact.process([]) is None

@@ -12,8 +12,9 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.local import LocalConnector
 from pyinfra_cli.util import PYTHON_CODES, parse_cli_arg
 
+from rocminfra.failure import Failure
 from rocminfra.operations.host_failures import failures
-from rocminfra.runner.run import session, status
+from rocminfra.runner.run import connection_check, session, status
 from rocminfra.runner.run.host_lock import new_lock
 from rocminfra.runner.run.playbook import Options, run
 from rocminfra.runner.run.results import RunResult
@@ -187,3 +188,10 @@ def _inventory(hosts: Hosts | None) -> Iterator[None]:
 def pyinfras_data(text: str) -> Any:
     """A value as pyinfra's own command reads it after ``--data KEY=``."""
     return parse_cli_arg(text)
+
+
+def judged(status: int, said: list[str], version: str, sudo: bool) -> Failure:
+    """What is said of a host that did not run a command."""
+    inventory = Inventory((["away"], {"ssh_user": "ops"}))
+    host = inventory.get_host("away")
+    return connection_check.judged(host, status, said, version, {"_sudo": sudo})
