@@ -64,6 +64,7 @@ service = engine.service(
     render=unit,
     arguments=serve_arguments(settings),
     port=settings.vllm.port,
+    address=settings.vllm.asked_at,
     model=settings.model.name,
     timeout_s=settings.engine.ready_timeout_s,
 )
@@ -73,6 +74,7 @@ engine.ready(
     unit=UNIT,
     container=settings.engine.container_name,
     port=settings.vllm.port,
+    address=settings.vllm.asked_at,
     model=settings.model.name,
     timeout_s=settings.engine.ready_timeout_s,
 )
@@ -81,5 +83,6 @@ capacity.compared(
     name="Compare the KV cache with the plan",
     plan=plan,
     port=settings.vllm.port,
+    address=settings.vllm.asked_at,
     started=service.did_change,
 )

@@ -10,6 +10,7 @@ from rocminfra import host_paths
 from rocminfra.bench.scenario import Scenario
 from rocminfra.planning.bench.records import JobRecord, as_json
 from rocminfra.settings import Settings
+from rocminfra.settings.addresses import in_url
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
     + scenario: what is measured
     + settings: the host's settings
     """
-    base = f"http://127.0.0.1:{settings.vllm.port}"
+    base = f"http://{in_url(settings.vllm.asked_at)}:{settings.vllm.port}"
     environment = host_paths.guidellm_environment(settings.bench.guidellm_version)
     return Job(
         run=run,

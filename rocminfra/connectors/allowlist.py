@@ -39,7 +39,7 @@ _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
 # A marker of files.block stands unquoted inside an awk pattern.
 _MARKER = re.compile(r"[A-Za-z0-9 _{}#.,:-]+")
 
-_SHELLS = frozenset(
+SHELLS = frozenset(
     f"{folder}{name}" for folder in ("", "/bin/", "/usr/bin/") for name in ("sh", "bash", "dash")
 )
 
@@ -177,7 +177,7 @@ IDENTITY: Mapping[str, Check] = {
     "_doas_user": _user,
     "_dzdo": _flag,
     "_dzdo_user": _user,
-    "_shell_executable": _one_of(*_SHELLS),
+    "_shell_executable": _one_of(*SHELLS),
 }
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from rocminfra.host.sent.fact_batch import ANSWERED, END, HEADER, MAGIC
 
+# Bytes that a login shell may print before the stream.
+MOST_CHATTER = 1 << 16
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -44,16 +47,17 @@ class AnswerStream:
     def feed(self, data: bytes) -> dict[int, Answer | None]:
         """Newly answered commands by index; None for one that has no answer.
 
-        Raises :class:`BrokenStreamError`, also when the login shell prints something before every
-        command: the plain connector's outputs would contain that, ours would not.
+        What a login shell prints before the stream is passed over. Raises
+        :class:`BrokenStreamError`.
         """
         if self._inflate is None:
             self._buffer += data
-            if not self._buffer.startswith(self._greeting[: len(self._buffer)]):
-                raise BrokenStreamError(f"the host printed {self._buffer[:80]!r} first")
-            if len(self._buffer) < len(self._greeting):
+            chatter, greeting, rest = self._buffer.partition(self._greeting)
+            if not greeting:
+                if len(chatter) > MOST_CHATTER:
+                    raise BrokenStreamError(f"the host printed {chatter[:80]!r} first")
                 return {}
-            data, self._buffer = self._buffer[len(self._greeting) :], b""
+            data, self._buffer = rest, b""
             self._inflate = zlib.decompressobj()
         self._buffer += self._expand(self._inflate, data)
         return self._frames()

@@ -42,6 +42,7 @@ from pyinfra.connectors.util import (
 from pyinfra.facts.server import Command
 from typing_extensions import Unpack
 
+from rocminfra.connectors.allowlist import SHELLS
 from rocminfra.connectors.answers import Answer
 from rocminfra.connectors.batch import Limits
 from rocminfra.connectors.deploy_name import deploy_name
@@ -49,6 +50,7 @@ from rocminfra.connectors.fact_watch import FactWatch, asked_now, nothing_may_ru
 from rocminfra.connectors.host_facts import HostFacts
 from rocminfra.connectors.learned_facts import LearnedList
 from rocminfra.connectors.questions import unix_command
+from rocminfra.host_answers import BEGIN, answer, framed, is_framed
 
 if TYPE_CHECKING:
     from pyinfra.api.arguments import ConnectorArguments
@@ -60,6 +62,7 @@ else:
 # sshd drops connections without a banner when many arrive at once (MaxStartups, from ten on), so a
 # connection that got no banner is tried again.
 BANNER_TRIES = 6
+BANNER_SLOW_SECONDS = 5.0
 BANNER_WAIT_SECONDS = (0.1, 0.6)  # random between these, times the number of tries
 
 # Their argument is shell text, which may change anything.
@@ -94,11 +97,14 @@ class BatchedSSHConnector(SSHConnector):
     def connect(self) -> None:
         """Connect, and send every fact the deploy is known to read."""
         for tried in range(1, BANNER_TRIES + 1):
+            started = time.monotonic()
             try:
                 super().connect()
                 break
             except ConnectError as error:
-                if tried == BANNER_TRIES or not _no_banner(error):
+                # One that was silent for long is no server with too much to do.
+                slow = time.monotonic() - started > BANNER_SLOW_SECONDS
+                if tried == BANNER_TRIES or slow or not _no_banner(error):
                     raise
                 logger.debug("[%s] No SSH banner, try %i", self.host.name, tried + 1)
                 time.sleep(tried * random.uniform(*BANNER_WAIT_SECONDS))
@@ -131,7 +137,7 @@ class BatchedSSHConnector(SSHConnector):
             self.facts.answered(asked, text or "", given, 0.0)
             return self._replay(answer, command, print_output, print_input, arguments)
         started = time.monotonic()
-        result = super().run_shell_command(command, print_output, print_input, **arguments)
+        result = self._live(command, print_output, print_input, arguments)
         if text is not None:
             self.facts.answered(asked, text, given, time.monotonic() - started)
         return result
@@ -198,6 +204,20 @@ class BatchedSSHConnector(SSHConnector):
             return None
         return unix_command(command, arguments)
 
+    def _live(
+        self,
+        command: StringCommand | str,
+        print_output: bool,
+        print_input: bool,
+        arguments: ConnectorArguments,
+    ) -> tuple[bool, CommandOutput]:
+        """Ask one fact; what a login shell prints besides is in no batch's answers, nor in this."""
+        script = command if isinstance(command, str) else command.get_raw_value()
+        ours = is_framed(script) or arguments.get("_shell_executable") not in (None, *SHELLS)
+        asked = StringCommand(script if ours else framed(script))
+        success, output = super().run_shell_command(asked, print_output, print_input, **arguments)
+        return success, output if ours else _unframed(output)
+
     def _replay(
         self,
         answer: Answer,
@@ -255,6 +275,18 @@ def _read_at_once(answer: Answer) -> CommandOutput | None:
     except UnicodeDecodeError:
         return None
     return CommandOutput(list(lines.queue))
+
+
+def _unframed(output: CommandOutput) -> CommandOutput:
+    """The output without what the login shell printed besides."""
+    lines = output.stdout_lines
+    stdout = answer(lines)
+    if stdout is None and BEGIN in lines:  # cut off by what is no text
+        stdout = lines[lines.index(BEGIN) + 1 :]
+    if stdout is None:
+        return output
+    errors = [line for line in output.combined_lines if line.buffer_name != "stdout"]
+    return CommandOutput([OutputLine("stdout", line) for line in stdout] + errors)
 
 
 def _no_banner(error: ConnectError) -> bool:

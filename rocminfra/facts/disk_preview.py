@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import FactBase
-
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
 
 
@@ -36,7 +35,7 @@ class Preview:
         return f"{self.device}: {used}; newest files: {names}"
 
 
-class DiskPreview(FactBase[tuple[Preview, ...]]):
+class DiskPreview(HostFact[tuple[Preview, ...]]):
     """Used bytes and newest files of file systems that are not mounted.
 
     They are mounted read-only, without replaying a journal, in a mount name space that ends with

@@ -6,17 +6,16 @@ import hashlib
 import json
 from typing import Any
 
-from pyinfra.api import FactBase
-
 from rocminfra.facts.block_devices import parse_devices
 from rocminfra.facts.fstab import parse_fstab
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.facts.mounts import check_findmnt, parse_mountinfo
 from rocminfra.facts.tool_output import NotUnderstood, text_of
 from rocminfra.host.programs import call, source
 from rocminfra.planning.disk.observation import Device, MountPoint, Observed
 
 
-class Disks(FactBase[Observed]):
+class Disks(HostFact[Observed]):
     """Block devices, signatures, mounts, fstab, swap, users and the mount point.
 
     Reads only. What could not be read is in ``problems`` of the record or of the device: this fact

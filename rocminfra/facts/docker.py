@@ -7,7 +7,9 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import FactBase, StringCommand
+from pyinfra.api import StringCommand
+
+from rocminfra.facts.host_fact import HostFact
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class NoAnswer:
     """Docker's service runs and its daemon does not answer: what it has is not known."""
 
 
-class DockerInstalled(FactBase[str | None]):
+class DockerInstalled(HostFact[str | None]):
     """Path of the ``docker`` program, or None."""
 
     def command(self) -> str:
@@ -68,7 +70,7 @@ class DockerInstalled(FactBase[str | None]):
         return output[0].strip() or None
 
 
-class DockerRoot(FactBase[str | NoAnswer | None]):
+class DockerRoot(HostFact[str | NoAnswer | None]):
     """Data-root of the running daemon, or None when none runs."""
 
     def command(self) -> StringCommand:
@@ -80,7 +82,7 @@ class DockerRoot(FactBase[str | NoAnswer | None]):
         return output[0].strip() or None
 
 
-class DockerContents(FactBase[tuple[str, ...]]):
+class DockerContents(HostFact[tuple[str, ...]]):
     """Containers, running or not, and volumes of the daemon, a line each."""
 
     @staticmethod
@@ -98,7 +100,7 @@ class DockerContents(FactBase[tuple[str, ...]]):
         return tuple(output)
 
 
-class DockerContainerdStore(FactBase[bool]):
+class DockerContainerdStore(HostFact[bool]):
     """Whether the daemon keeps images and containers in containerd's store."""
 
     def command(self) -> str:
@@ -109,7 +111,7 @@ class DockerContainerdStore(FactBase[bool]):
         return any("io.containerd.snapshotter" in line for line in output)
 
 
-class DockerImage(FactBase[Image | NoAnswer | None]):
+class DockerImage(HostFact[Image | NoAnswer | None]):
     """An image by reference, or None when the host does not have it."""
 
     def command(self, reference: str) -> StringCommand:
@@ -135,7 +137,7 @@ class DockerImage(FactBase[Image | NoAnswer | None]):
         )
 
 
-class DockerContainer(FactBase[Container | NoAnswer | None]):
+class DockerContainer(HostFact[Container | NoAnswer | None]):
     """A container by name, or None when there is none."""
 
     def command(self, container: str) -> StringCommand:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
-from pyinfra.api import FactBase, StringCommand
+from pyinfra.api import StringCommand
 
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
 from rocminfra.planning.docker.observation import DockerSeen
 
 
-class DockerConfiguration(FactBase[DockerSeen]):
+class DockerConfiguration(HostFact[DockerSeen]):
     """Everything that a decision about Docker's configuration needs."""
 
     @staticmethod

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
 
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.host_paths import READINESS
+
+LOCAL = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class EngineStatus:
     log: tuple[str, ...] = ()
 
 
-class EngineReadiness(FactBase[EngineStatus]):
+class EngineReadiness(HostFact[EngineStatus]):
     """Status of the engine; ``dead`` when nothing of ours is on the host."""
 
     @staticmethod
@@ -36,12 +39,28 @@ class EngineReadiness(FactBase[EngineStatus]):
         return EngineStatus("dead", "the engine is not installed")
 
     def command(
-        self, unit: str, container: str, port: int, model: str, wait_s: int = 0
+        self,
+        unit: str,
+        container: str,
+        port: int,
+        model: str,
+        wait_s: int = 0,
+        address: str = LOCAL,
     ) -> StringCommand:
+        """Shell command.
+
+        + unit, container: names of the unit and of its container
+        + port, address: where the engine is asked, on the host itself
+        + model: name under which it should be served
+        + wait_s: seconds to wait while it loads
+        """
+        # A program of an earlier version may be installed, which knows no address.
+        elsewhere = () if address == LOCAL else ("--host", QuoteString(address))
         return StringCommand(
             f"! test -e {READINESS} || python3 {READINESS}",
             *("--unit", QuoteString(unit), "--container", QuoteString(container)),
             *("--port", str(port), "--model", QuoteString(model), "--wait", str(wait_s)),
+            *elsewhere,
         )
 
     def process(self, output: list[str]) -> EngineStatus:

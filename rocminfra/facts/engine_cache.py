@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase
+from rocminfra.facts.host_fact import HostFact
+from rocminfra.settings.addresses import in_url
 
 _SERIES = "vllm:cache_config_info"
 
@@ -27,7 +29,7 @@ class EngineCache:
         return self.blocks * self.block_size
 
 
-class EngineCacheConfig(FactBase[EngineCache | None]):
+class EngineCacheConfig(HostFact[EngineCache | None]):
     """``vllm:cache_config_info`` of the engine's ``/metrics``; None when no engine answers.
 
     Of several data-parallel engines the first one's: each has a cache of its own.
@@ -38,17 +40,18 @@ class EngineCacheConfig(FactBase[EngineCache | None]):
         """No engine answers."""
         return None
 
-    def command(self, port: int) -> str:
+    def command(self, port: int, address: str = "127.0.0.1") -> str:
         """Shell command.
 
-        + port: of the engine on the host's loopback
+        + port, address: where the engine is asked, on the host itself
         """
+        page = shlex.quote(f"http://{in_url(address)}:{int(port)}/metrics")
         program = (
-            "import urllib.request; "
-            f"page = urllib.request.urlopen('http://127.0.0.1:{int(port)}/metrics', timeout=5); "
+            "import sys, urllib.request; "
+            "page = urllib.request.urlopen(sys.argv[1], timeout=5); "
             f"[print(line.decode().strip()) for line in page if line.startswith(b'{_SERIES}')]"
         )
-        return f'python3 -c "{program}" 2>/dev/null || true'
+        return f'python3 -c "{program}" {page} 2>/dev/null || true'
 
     def process(self, output: list[str]) -> EngineCache | None:
         """Read the labels; None when they are not there."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pyinfra.api import FactBase
-
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
 from rocminfra.planning.fresh_host import AptHolder, Container, Observed
 
 
-class FreshHost(FactBase[Observed]):
+class FreshHost(HostFact[Observed]):
     """cloud-init, apt's locks, a pending reboot, and containers that others started.
 
     Reads only.

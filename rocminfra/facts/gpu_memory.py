@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import FactBase
-
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
 from rocminfra.planning.gpus.gpu_selection import Gpu, Selection, memory_mib, select
 
@@ -42,7 +41,7 @@ class GpuReport:
         return memory_mib(self.gpus, self.amd_smi_mib)
 
 
-class Gpus(FactBase[GpuReport]):
+class Gpus(HostFact[GpuReport]):
     """The GPUs of the host; an empty report when nobody can say (no driver, no ``amd-smi``)."""
 
     @staticmethod
@@ -63,7 +62,7 @@ class Gpus(FactBase[GpuReport]):
         return GpuReport(tuple(map(_gpu, document["gpus"])), _amd_smi_mib(document["amd_smi"]))
 
 
-class GpuMemory(FactBase[tuple[int, ...]]):
+class GpuMemory(HostFact[tuple[int, ...]]):
     """MiB of each GPU that an engine may use as ROCm counts them; empty when nobody can say."""
 
     @staticmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase
+from rocminfra.facts.host_fact import HostFact
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class GpuNode:
     mode: int
 
 
-class GpuNodes(FactBase[tuple[GpuNode, ...]]):
+class GpuNodes(HostFact[tuple[GpuNode, ...]]):
     """``/dev/kfd`` and the nodes below ``/dev/dri``, as they are, not as ``getent`` would say."""
 
     @staticmethod

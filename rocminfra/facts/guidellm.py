@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
+
+from rocminfra.facts.host_fact import HostFact
 
 MARKER = ".complete"
 
 
-class GuidellmEnvironment(FactBase[str | None]):
+class GuidellmEnvironment(HostFact[str | None]):
     """What a complete environment was made of, or None when there is none or only a part."""
 
     def command(self, path: str) -> StringCommand:

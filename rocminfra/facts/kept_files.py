@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
+
+from rocminfra.facts.host_fact import HostFact
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Kept:
     note: str
 
 
-class KeptFiles(FactBase[Kept | None]):
+class KeptFiles(HostFact[Kept | None]):
     """What :mod:`rocminfra.operations.kept_files` keeps in a folder, or None."""
 
     def command(self, folder: str) -> StringCommand:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
 
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.planning.bench.manifest import ManifestError, check_path
 
 MANIFEST = ".rocminfra-model"
@@ -40,7 +41,7 @@ class Folder:
     copied: tuple[CopiedFile, ...] = ()
 
 
-class ModelFolder(FactBase[Folder]):
+class ModelFolder(HostFact[Folder]):
     """A folder of a model; empty when it does not exist."""
 
     @staticmethod

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
+
+from rocminfra.facts.host_fact import HostFact
 
 
-class InstalledPackages(FactBase[frozenset[str]]):
+class InstalledPackages(HostFact[frozenset[str]]):
     """Those of the named packages that are installed (dpkg's ``install ok installed``)."""
 
     @staticmethod

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
+
+from rocminfra.facts.host_fact import HostFact
 
 _BORDER = "--- sha256 ---"
 
@@ -27,7 +29,7 @@ class PathState:
     sha256: str
 
 
-class PathStates(FactBase[dict[str, PathState]]):
+class PathStates(HostFact[dict[str, PathState]]):
     """State of each path that exists; a path that is missing here does not exist on the host."""
 
     @staticmethod

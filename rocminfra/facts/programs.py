@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
+
+from rocminfra.facts.host_fact import HostFact
 
 # Names are looked up and never imported, and arguments, not code: a learned list may hold any text.
 # -I: what lies in the working folder is not the host's.
@@ -14,7 +16,7 @@ _LOOK_UP = (
 )
 
 
-class HostPrograms(FactBase[frozenset[str]]):
+class HostPrograms(HostFact[frozenset[str]]):
     """Those of the named programs and Python modules that are there.
 
     A module is called ``python3 -m NAME``, as in :mod:`rocminfra.planning.programs`.
@@ -44,7 +46,7 @@ class HostPrograms(FactBase[frozenset[str]]):
         return frozenset(line.strip() for line in output)
 
 
-class KernelEnforcesAppArmor(FactBase[bool]):
+class KernelEnforcesAppArmor(HostFact[bool]):
     """Whether AppArmor is on in the host's kernel."""
 
     @staticmethod

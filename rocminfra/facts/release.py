@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 
-from pyinfra.api import FactBase
-
+from rocminfra.facts.host_fact import HostFact
 from rocminfra.planning.releases import OsRelease
 
 
-class HostRelease(FactBase[OsRelease | None]):
+class HostRelease(HostFact[OsRelease | None]):
     """Distribution and release, or None where no os-release(5) says."""
 
     def command(self) -> str:
@@ -29,7 +28,7 @@ class HostRelease(FactBase[OsRelease | None]):
         return OsRelease(values.get("ID", "linux"), values.get("VERSION_ID", ""), name)
 
 
-class PythonVersion(FactBase[tuple[int, int] | None]):
+class PythonVersion(HostFact[tuple[int, int] | None]):
     """Major and minor version of ``python3``, or None where there is none that starts."""
 
     def command(self) -> str:

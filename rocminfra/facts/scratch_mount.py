@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
+
+from rocminfra.facts.host_fact import HostFact
 
 SENTINEL = ".rocminfra-scratch"
 
@@ -31,7 +33,7 @@ class ScratchMount:
     uuid: str | None
 
 
-class ScratchMountStatus(FactBase[ScratchMount | None]):
+class ScratchMountStatus(HostFact[ScratchMount | None]):
     """The mount at exactly this path, or None when nothing is mounted there."""
 
     def requires_command(self, mount_point: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
+
+from rocminfra.facts.host_fact import HostFact
 
 
-class KernelSetting(FactBase[str | None]):
+class KernelSetting(HostFact[str | None]):
     """Value of a sysctl, or None when this kernel does not have it."""
 
     def command(self, key: str) -> StringCommand:
@@ -18,7 +20,7 @@ class KernelSetting(FactBase[str | None]):
         return output[0].strip() if output else None
 
 
-class ManagerEnvironment(FactBase[dict[str, str]]):
+class ManagerEnvironment(HostFact[dict[str, str]]):
     """The environment that systemd hands to every service it starts."""
 
     @staticmethod
@@ -35,7 +37,7 @@ class ManagerEnvironment(FactBase[dict[str, str]]):
         return dict(line.split("=", 1) for line in output if "=" in line)
 
 
-class UserGroups(FactBase[dict[str, frozenset[str]]]):
+class UserGroups(HostFact[dict[str, frozenset[str]]]):
     """Groups of each named user; a user that is missing here does not exist on the host."""
 
     @staticmethod
@@ -54,7 +56,7 @@ class UserGroups(FactBase[dict[str, frozenset[str]]]):
         return {line[0]: frozenset(line[1:]) for line in words if line}
 
 
-class GroupExists(FactBase[bool]):
+class GroupExists(HostFact[bool]):
     """Whether a group of this name exists."""
 
     @staticmethod

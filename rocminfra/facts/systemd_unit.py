@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import QuoteString, StringCommand
+
+from rocminfra.facts.host_fact import HostFact
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Unit:
     invocation_id: str
 
 
-class SystemdUnit(FactBase[Unit | None]):
+class SystemdUnit(HostFact[Unit | None]):
     """One unit, or None where there is no systemd."""
 
     def requires_command(self, unit: str) -> str:

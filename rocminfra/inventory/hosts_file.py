@@ -22,34 +22,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rocminfra.inventory.ssh_config import configured_user
-from rocminfra.settings import SECTIONS, load_settings
+from rocminfra.inventory.ssh_config import (
+    DEFAULT_FILE,
+    NotAcceptedError,
+    configured_user,
+    plain_file,
+)
+from rocminfra.settings import SECTIONS, Settings, load_settings
+from rocminfra.settings.connection_keys import (
+    CONNECTION_KEYS,
+    WANTED,
+    connection_problem,
+    local_paths_resolved,
+)
 from rocminfra.settings.environment import variable
 from rocminfra.settings.located_yaml import Located, read_yaml
-from rocminfra.settings.problems import Problem, SettingsError, in_words, kind_of
+from rocminfra.settings.problems import Problem, SettingsError, kind_of
 from rocminfra.settings.secret_names import SECRET_KEYS
-
-# Keys of a host that say how it is reached, with the type each must have. Names and meaning are
-# pyinfra's (its SSH connector). Passwords are left out on purpose: secrets belong in no file.
-CONNECTION_KEYS: dict[str, type] = {
-    "ssh_hostname": str,
-    "ssh_port": int,
-    "ssh_user": str,
-    "ssh_key": str,
-    "ssh_config_file": str,
-    "ssh_known_hosts_file": str,
-    "ssh_strict_host_key_checking": str,
-    "ssh_allow_agent": bool,
-    "ssh_look_for_keys": bool,
-    "ssh_forward_agent": bool,
-    "ssh_connect_retries": int,
-    "ssh_file_transfer_protocol": str,
-    "_sudo": bool,
-}
+from rocminfra.settings.wanted import Wanted, wanted
 
 DEFAULT_USER = "root"
 
-_TYPE_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
+_HOST = Wanted(keys={**wanted(Settings).keys, **WANTED})
+# What the keys of a hosts file take.
+FILE = Wanted(keys={"defaults": _HOST, "hosts": Wanted(values=_HOST)})
+
 _HOST_NAME = re.compile(r"^[^\s,/:]+$|^@[^\s,]+$")
 
 
@@ -73,7 +70,7 @@ def read_hosts_file(path: Path, overrides: Mapping[str, Any] | None = None) -> l
 
     Raises :class:`SettingsError` with every problem found.
     """
-    return hosts_from(read_yaml(path), overrides or {})
+    return hosts_from(read_yaml(path, FILE), overrides or {})
 
 
 def hosts_from(located: Located, overrides: Mapping[str, Any]) -> list[InventoryHost]:
@@ -95,7 +92,12 @@ def hosts_from(located: Located, overrides: Mapping[str, Any]) -> list[Inventory
             continue
         own = own or {}
         problems.extend(_connection_problems(located, path, own))
-        data = host_data(name, _merged(defaults, own), overrides)
+        try:
+            data = host_data(name, _merged(defaults, own), overrides)
+        except SettingsError as error:
+            where = located.where(*path, "ssh_config_file")
+            problems.extend(replace(problem, where=where) for problem in error.problems)
+            continue
         problems.extend(_settings_problems(located, name, data, overrides))
         result.append(InventoryHost(name, data))
     if not hosts:
@@ -113,16 +115,29 @@ def host_data(name: str, own: Mapping[str, Any], overrides: Mapping[str, Any]) -
     which is what AMD's images offer. Any other user means sudo, unless ``_sudo`` says otherwise.
     A host of another connector (``@local``) logs in nowhere.
     """
-    data = {**own, **overrides}
+    data = {**local_paths_resolved(own), **overrides}
     if name.startswith("@") and not name.startswith("@ssh/"):
         return data
+    address = str(data.get("ssh_hostname", name.removeprefix("@ssh/")))
+    plain = _plain_configuration(address, data)
+    if plain is not None:
+        data["ssh_config_file"] = plain
     if "ssh_user" not in data:
-        address = str(data.get("ssh_hostname", name.removeprefix("@ssh/")))
         data["ssh_user"] = _configured_user(address, data) or DEFAULT_USER
     user = data["ssh_user"]
     if user != "root":
         data.setdefault("_sudo", True)
     return data
+
+
+def _plain_configuration(address: str, data: Mapping[str, Any]) -> str | None:
+    config_file = data.get("ssh_config_file")
+    try:
+        return plain_file(address, config_file if isinstance(config_file, str) else None)
+    except NotAcceptedError as error:
+        named = config_file or DEFAULT_FILE
+        what = f"ssh does not accept {named} for {address}: {error}"
+        raise SettingsError([Problem("ssh_config_file", what)]) from None
 
 
 def _configured_user(address: str, data: Mapping[str, Any]) -> str | None:
@@ -179,7 +194,7 @@ def _connection_problems(
         elif key == "ssh_hostname" and path == ("defaults",):
             add(key, "is one host's own; write it below the host")
         elif key in CONNECTION_KEYS:
-            what = _connection_value_problem(key, value)
+            what = connection_problem(key, value)
             if what is not None:
                 add(key, what)
         elif "." in key:
@@ -188,19 +203,6 @@ def _connection_problems(
         elif key.startswith(("ssh_", "_")):
             add(key, "unknown key", _nearest_connection_key(key))
     return problems
-
-
-def _connection_value_problem(key: str, value: Any) -> str | None:
-    wanted = CONNECTION_KEYS[key]
-    if type(value) is not wanted:  # isinstance would let a truth value pass for a number
-        return f"must be {_TYPE_WORDS[wanted]}, not {in_words(value)}"
-    if isinstance(value, int) and key == "ssh_port" and not 1 <= value <= 65535:
-        return f"must be a port from 1 to 65535, not {value}"
-    if isinstance(value, int) and key == "ssh_connect_retries" and value < 0:
-        return f"must not be negative, not {value}"
-    if isinstance(value, str) and not value.strip():
-        return "must not be empty"
-    return None
 
 
 def _nearest_connection_key(key: str) -> str | None:

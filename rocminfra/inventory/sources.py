@@ -22,6 +22,7 @@ from rocminfra.failure import Do, ExitCode, Failure
 from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.inventory.hosts_file import InventoryHost, host_data, read_hosts_file
 from rocminfra.settings import load_settings
+from rocminfra.settings.connection_keys import connection_problem
 from rocminfra.settings.environment import (
     CONNECTOR,
     HOSTS,
@@ -29,6 +30,7 @@ from rocminfra.settings.environment import (
     environment_settings,
     variable,
 )
+from rocminfra.settings.local_paths import expanded
 from rocminfra.settings.problems import Problem, SettingsError
 
 Source = Callable[[Mapping[str, str], Path], "list[InventoryHost] | None"]
@@ -67,10 +69,18 @@ def from_environment(environ: Mapping[str, str], _folder: Path) -> list[Inventor
 def from_hosts_file(environ: Mapping[str, str], folder: Path) -> list[InventoryHost] | None:
     """``ROCMINFRA_HOSTS_FILE``, or ``hosts.yaml`` beside the inventory."""
     named = environ.get(HOSTS_FILE, "").strip()
-    path = Path(named) if named else folder / HOSTS_FILE_NAME
+    path = _named_file(named) if named else folder / HOSTS_FILE_NAME
     if not named and not path.exists():
         return None
     return read_hosts_file(path, environment_settings(environ))
+
+
+def _named_file(named: str) -> Path:
+    try:
+        return Path(expanded(named))
+    except ValueError as error:
+        problem = Problem(HOSTS_FILE, str(error), where="environment")
+        raise SettingsError([problem]) from None
 
 
 def pyinfra_hosts(
@@ -213,6 +223,9 @@ def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:
     parts = match.groupdict()
     name = parts["v6"] or parts["host"]
     own: dict[str, Any] = {"ssh_hostname": name}
+    wrong = connection_problem("ssh_hostname", name)
+    if wrong is not None:
+        raise SettingsError([Problem(HOSTS, f"'{item}': {wrong}", where="environment")])
     if parts["user"]:
         own["ssh_user"] = parts["user"]
     if parts.get("port"):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
-from typing import Any
 
 from paramiko import SSHException
 from pyinfra import host as current_host
 from pyinfra import logger
 from pyinfra.api import FunctionCommand, StringCommand, operation
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
@@ -20,6 +18,8 @@ from rocminfra.bench.scenario import Scenario, load_scenario
 from rocminfra.bench.session import Outcome, Session
 from rocminfra.failure import Again, ExitCode, FailedError, Failure
 from rocminfra.host.programs import benchmark
+from rocminfra.host_answers import answer, framed
+from rocminfra.operations import transfers
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import record
 from rocminfra.operations.host_files import HostFile
@@ -94,36 +94,32 @@ def results_folder(host: Host) -> Path | None:
 class _HostRemote:
     """pyinfra's host as a session takes it."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, state: State, host: Host) -> None:
+        self._state = state
         self._host = host
-        arguments: Any = host.current_op_global_arguments or {}
-        self._arguments = {
-            key: arguments[key] for key in CONNECTOR_ARGUMENT_KEYS if key in arguments
-        }
+        self._arguments = transfers.arguments_of(host)
 
     def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
         arguments = {**self._arguments, "_timeout": timeout_s}
         if stdin is not None:
             arguments["_stdin"] = stdin
         try:
-            succeeded, output = self._host.run_shell_command(StringCommand(command), **arguments)
+            succeeded, output = self._host.run_shell_command(
+                StringCommand(framed(command)), **arguments
+            )
         except SSHException as error:
             raise OSError(str(error)) from error
-        return Answer(succeeded, output.stdout, output.stderr)
+        stdout = answer(output.stdout_lines)
+        return Answer(succeeded, "\n".join(stdout or ()), output.stderr)
 
     def fetch(self, path: str, target: Path) -> None:
-        try:
-            succeeded = self._host.get_file(path, str(target), **self._arguments)
-        except SSHException as error:
-            raise OSError(str(error)) from error
-        if not succeeded:
-            raise OSError(f"{path} could not be copied")
+        transfers.fetch(self._state, self._host, path, target, self._arguments)
 
 
 def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) -> bool:
     session = Session(
         job=job,
-        remote=_HostRemote(host),
+        remote=_HostRemote(state, host),
         results_dir=Path(results_dir),
         say=lambda line: host.log(line, logger.info),
         resumes=resumes,

@@ -80,13 +80,16 @@ def gate(
 
 
 @operation()
-def compared(plan: Fit, port: int, started: Callable[[], bool]) -> Commands:
+def compared(
+    plan: Fit, port: int, started: Callable[[], bool], address: str = "127.0.0.1"
+) -> Commands:
     """Say how the running engine's KV cache compares with the plan; changes nothing.
 
     + plan: what :func:`gate` returned
-    + port: of the engine on the host's loopback
+    + port: of the engine
     + started: whether this run has started the engine; otherwise there is nothing new to say, and
       the host is not asked
+    + address: where the engine is asked, on the host itself
 
     While operations are prepared the engine may not run yet, so it is asked when they run, after
     the one that waits for it.
@@ -95,7 +98,7 @@ def compared(plan: Fit, port: int, started: Callable[[], bool]) -> Commands:
     if not state.is_executing or not isinstance(plan, Fits) or not started():
         host.noop("compared when the engine has been started")
         return
-    cache = host.get_fact(EngineCacheConfig, port=port)
+    cache = host.get_fact(EngineCacheConfig, port=port, address=address)
     if cache is None:
         host.noop("the engine does not say how large its KV cache is")
         return

@@ -14,7 +14,7 @@ from pyinfra.api.state import State
 from pyinfra.facts.server import Arch
 
 from rocminfra.facts.docker import DockerContainer, DockerImage, Image, NoAnswer
-from rocminfra.facts.engine import EngineReadiness
+from rocminfra.facts.engine import LOCAL, EngineReadiness
 from rocminfra.facts.gpu_nodes import GpuNodes, group_ids
 from rocminfra.facts.kept_files import KeptFiles
 from rocminfra.facts.systemd_unit import SystemdUnit
@@ -111,6 +111,7 @@ def service(
     port: int,
     model: str,
     timeout_s: int = 1800,
+    address: str = LOCAL,
 ) -> Commands:
     """Ensure that the engine's unit is installed, enabled and runs what it declares.
 
@@ -124,6 +125,7 @@ def service(
     + port: port on the host's loopback
     + model: name under which it is served
     + timeout_s: how long the engine from before may take to serve again, in seconds
+    + address: where it is asked, on the host itself
 
     What runs is judged by the label on the *running* container. It differs after a change, and
     also after a run that was killed between writing the unit and restarting: either way there is
@@ -146,7 +148,7 @@ def service(
         image=pinned,
     )
     unit_file = host_files.HostFile(f"{UNITS}/{unit}", render(pinned, groups, wanted))
-    question: Question = {"unit": unit, "container": container, "port": port, "model": model}
+    question = _question(unit, container, port, model, address)
     question_file = host_files.HostFile(ENGINE_QUESTION, json.dumps(question, indent=2) + "\n")
     current = host.get_fact(SystemdUnit, unit=unit)
     is_right = running is not None and running.label(CONFIG_LABEL) == wanted
@@ -172,6 +174,19 @@ def service(
     yield FunctionCommand(engine_change.started, (unit, timeout_s), {})
 
 
+def _question(unit: str, container: str, port: int, model: str, address: str) -> Question:
+    question: dict[str, str | int] = {
+        "unit": unit,
+        "container": container,
+        "port": port,
+        "model": model,
+    }
+    # A program of an earlier version may be installed, which knows no address.
+    if address != LOCAL:
+        question["address"] = address
+    return question
+
+
 def _implausible(reference: str, found: Image | None) -> Failure | None:
     if found is None:  # in a plan; :func:`image` has fetched it by the time this runs
         return None
@@ -181,18 +196,26 @@ def _implausible(reference: str, found: Image | None) -> Failure | None:
 
 
 @operation()
-def ready(unit: str, container: str, port: int, model: str, timeout_s: int) -> Commands:
+def ready(
+    unit: str,
+    container: str,
+    port: int,
+    model: str,
+    timeout_s: int,
+    address: str = LOCAL,
+) -> Commands:
     """Wait until the engine serves the declared model, or say why it does not.
 
     + unit, container: names of the unit and of its container
-    + port: port on the host's loopback
+    + port: port that it listens on
     + model: name under which it is served
     + timeout_s: deadline in seconds
+    + address: where it is asked, on the host itself
 
     Ends at once when the unit is dead or something else answers on the port. When the engine does
     not get ready, the one that :func:`service` took its place from comes back.
     """
-    question = {"unit": unit, "container": container, "port": port, "model": model}
+    question = _question(unit, container, port, model, address)
     if host.get_fact(EngineReadiness, **question).state != "ready":
         yield FunctionCommand(_wait_until_ready, (question, timeout_s), {})
     elif host.get_fact(KeptFiles, folder=ENGINE_BEFORE) is not None:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from pyinfra import host, logger, state
 from pyinfra.api import QuoteString, StringCommand, operation
-from pyinfra.facts.files import FileContents
 from pyinfra.operations.util.files import generate_color_diff
 
+from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.failure import Do, ExitCode, Failure
 from rocminfra.operations.commands import Commands

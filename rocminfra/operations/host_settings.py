@@ -17,8 +17,9 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import host, state
 
 from rocminfra.operations.host_failures import name_failed_operations, speak_of_settings
-from rocminfra.settings import Settings, load_settings
+from rocminfra.settings import Settings
 from rocminfra.settings.argument_names import SETTING_OF
+from rocminfra.settings.load import load_pyinfra_settings
 from rocminfra.settings.problems import Problem, SettingsError
 
 
@@ -44,6 +45,6 @@ def current() -> Settings:
     name_failed_operations(state)
     speak_of_settings(host, SETTING_OF)
     try:
-        return load_settings(host.data.dict())  # type: ignore[no-untyped-call]
+        return load_pyinfra_settings(host.data.dict())  # type: ignore[no-untyped-call]
     except SettingsError as error:
         raise InvalidSettings(host.name, error.problems) from None

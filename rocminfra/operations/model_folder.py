@@ -8,11 +8,12 @@ from io import StringIO
 from pathlib import Path
 
 from pyinfra import host, state
-from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+from pyinfra.api import QuoteString, StringCommand, operation
 
 from rocminfra.facts.model_folder import MANIFEST, CopiedFile, Folder, ModelFolder
-from rocminfra.failure import Argument, Do, ExitCode, Failure
+from rocminfra.failure import Argument, Do, ExitCode, FailedError, Failure
 from rocminfra.model_files import files_to_serve, folder_problem
+from rocminfra.operations import transfers
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import exclude, fail
 
@@ -72,6 +73,13 @@ def copied(source: str, destination: str) -> Commands:
         return
     if not changes and not gone and there.copied:
         host.noop(f"{destination} holds the model")
+        return
+    try:
+        transfers.way(host)
+    except FailedError as error:
+        if not state.is_executing:
+            exclude(state, host, error.failure)
+        yield fail(error.failure)
         return
     for file in changes:
         target = posixpath.join(destination, file.path)
@@ -151,7 +159,7 @@ def _is_there(file: CopiedFile, there: Folder) -> bool:
 def _upload(source: str | StringIO, target: str, sha256: str) -> Commands:
     new = f"{target}{_NEW}"
     yield StringCommand("mkdir -p", QuoteString(posixpath.dirname(target)))
-    yield FileUploadCommand(source, new, remote_temp_filename=host.get_temp_filename(target))
+    yield transfers.upload(host, source, new, host.get_temp_filename(target))
     yield StringCommand(
         *("echo", QuoteString(f"{sha256}  {new}"), "| sha256sum --check --quiet"),
         *("&& chmod 0644", QuoteString(new), "&& mv -fT", QuoteString(new), QuoteString(target)),

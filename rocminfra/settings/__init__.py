@@ -6,23 +6,25 @@ from rocminfra.settings.load import known_keys, load_settings, nearest_key
 from rocminfra.settings.problems import Problem, SettingsError
 from rocminfra.settings.schema import (
     SECTIONS,
-    AbsolutePath,
     Bench,
-    ContainerName,
     Cost,
     Docker,
     Engine,
-    EnvironmentName,
     HuggingFace,
     Model,
-    OneLine,
-    OneLineOrEmpty,
     Rocm,
     Section,
     Settings,
     Storage,
-    UserName,
     Vllm,
+)
+from rocminfra.settings.value_types import (
+    AbsolutePath,
+    ContainerName,
+    EnvironmentName,
+    OneLine,
+    OneLineOrEmpty,
+    UserName,
 )
 
 __all__ = [

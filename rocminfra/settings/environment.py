@@ -1,7 +1,7 @@
 """Settings from environment variables: ``ROCMINFRA_<SECTION>__<KEY>=value``.
 
-``ROCMINFRA_VLLM__MAX_NUM_SEQS=32`` is ``vllm.max_num_seqs: 32``. Values are read as YAML, so that
-numbers, truth values and ``[lists]`` come out as such. A variable that nobody knows is refused:
+``ROCMINFRA_VLLM__MAX_NUM_SEQS=32`` is ``vllm.max_num_seqs: 32``. Values are read as
+in a hosts file (:mod:`.typed_text`), ``[lists]`` included. A variable that nobody knows is refused:
 a misspelt one would otherwise be a run with the wrong settings.
 """
 
@@ -11,9 +11,9 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from rocminfra.settings import SECTIONS, nearest_key
+from rocminfra.settings.load import wanted_of
+from rocminfra.settings.located_yaml import read_value
 from rocminfra.settings.problems import Problem, SettingsError
 
 PREFIX = "ROCMINFRA_"
@@ -68,10 +68,9 @@ def environment_settings(environ: Mapping[str, str]) -> dict[str, Any]:
             problems.append(Problem(name, "unknown variable", hint, where="environment"))
             continue
         try:
-            found[known[name]] = yaml.safe_load(environ[name])
-        except yaml.YAMLError as error:
-            reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error)
-            problems.append(Problem(name, f"is no YAML value: {reason}", where="environment"))
+            found[known[name]] = read_value(environ[name], wanted_of(known[name]))
+        except ValueError as error:
+            problems.append(Problem(name, f"is no YAML value: {error}", where="environment"))
     if problems:
         raise SettingsError(problems)
     return found

@@ -8,9 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rocminfra.settings.connection_keys import WANTED
+from rocminfra.settings.located_yaml import read_value
 from rocminfra.settings.problems import Problem, RuleBroken, SettingsError, in_words, kind_of
 from rocminfra.settings.pyinfra_keys import GLOBAL_ARGUMENT_KEYS, SSH_KEYS, is_pyinfra_key
 from rocminfra.settings.schema import SECTIONS, Settings
+from rocminfra.settings.wanted import Wanted, wanted
 
 # Where people put secrets by mistake: what is refused there is not repeated.
 _MAY_BE_SECRET = ("huggingface.", "engine.environment", "vllm.extra_args")
@@ -20,6 +23,18 @@ def known_keys() -> tuple[str, ...]:
     """Every key that a host may set, dotted."""
     keys = [f"{name}.{field}" for name, cls in SECTIONS.items() for field in cls.model_fields]
     return (*keys, "wipe")
+
+
+def wanted_of(key: str) -> Wanted | None:
+    """What a key takes: a dotted one, a section, or one of a host's connection; None: unknown."""
+    if key in WANTED:
+        return WANTED[key]
+    found: Wanted | None = wanted(Settings)
+    for part in key.split(".", 1):
+        found = None if found is None else found.keys.get(part)
+    if key == "wipe":  # one token, or several
+        return Wanted(frozenset({str}), wanted(str))
+    return found
 
 
 def nearest_key(key: str) -> str | None:
@@ -66,6 +81,33 @@ def load_settings(data: Mapping[str, Any]) -> Settings:
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def load_pyinfra_settings(data: Mapping[str, Any]) -> Settings:
+    """The settings of pyinfra's data of a host, which may hold ``--data`` of its own command.
+
+    pyinfra leaves a text what is no number, truth value or JSON to it (``.92``, ``[a, b]``,
+    ``yes``). Those are read here as in every other place, so that one value means one thing.
+
+    Raises :class:`SettingsError` with every problem found.
+    """
+    read = dict(data)
+    problems = []
+    for key, value in data.items():
+        takes = wanted_of(key) if isinstance(value, str) else None
+        if takes is None or str in takes.scalars:
+            continue
+        if key in WANTED:
+            # pyinfra has used it already: _sudo=no is a text, and so it was true.
+            problems.append(Problem(key, f"must be written as JSON, not {in_words(value)}"))
+        elif "." in key:
+            try:
+                read[key] = read_value(value, takes)
+            except ValueError as error:
+                problems.append(Problem(key, f"is no YAML value: {error}"))
+    if problems:
+        raise SettingsError(problems)
+    return load_settings(read)
 
 
 def _merge(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

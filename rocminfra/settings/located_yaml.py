@@ -1,7 +1,7 @@
 """YAML that remembers the line of every key, and refuses what YAML would silently swallow.
 
 PyYAML keeps the last of two equal keys and throws line numbers away; a message that names file
-and line needs both.
+and line needs both. Values are read by :mod:`.typed_text`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from rocminfra.settings.problems import Problem, SettingsError
+from rocminfra.settings.typed_text import is_plain, read_typed
+from rocminfra.settings.wanted import Wanted
 
 KeyPath = tuple[str, ...]
+
+_STR = "tag:yaml.org,2002:str"
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,10 @@ class Located:
         return self.name
 
 
-def read_yaml(path: Path) -> Located:
+def read_yaml(path: Path, wanted: Wanted | None = None) -> Located:
     """Read a YAML file whose top level is a mapping.
+
+    + wanted: what its keys take; None when that is not known
 
     Raises :class:`SettingsError` when the file cannot be read, is no YAML, or says one key twice.
     """
@@ -53,11 +59,15 @@ def read_yaml(path: Path) -> Located:
     except UnicodeDecodeError as error:
         what = f"is not UTF-8 text (byte {error.start})"
         raise SettingsError([Problem("", what, where=name)]) from None
-    return parse_yaml(text, name)
+    return parse_yaml(text, name, wanted)
 
 
-def parse_yaml(text: str, name: str) -> Located:
-    """Parse YAML text whose top level is a mapping; ``name`` is for messages."""
+def parse_yaml(text: str, name: str, wanted: Wanted | None = None) -> Located:
+    """Parse YAML text whose top level is a mapping.
+
+    + name: of the file, for messages
+    + wanted: what its keys take; None when that is not known
+    """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -69,10 +79,37 @@ def parse_yaml(text: str, name: str) -> Located:
     reader = _Reader(name)
     if not isinstance(root, yaml.MappingNode):
         raise SettingsError([reader.problem(root, "", "must be keys with values, 'key: value'")])
-    data = reader.mapping(root, ())
+    data = reader.mapping(root, (), wanted)
     if reader.problems:
         raise SettingsError(reader.problems)
     return Located(name, data, reader.lines)
+
+
+def read_value(text: str, wanted: Wanted | None) -> Any:
+    """A value that stands alone: of an environment variable, of ``--data``.
+
+    It means what it would mean in a file, where comments and indentation surround it. Lists,
+    keys with values and quotes are YAML's; any other text is the value as a whole.
+
+    + wanted: what its key takes; None when that is not known
+
+    Raises ValueError with the reason for a text that is no YAML.
+    """
+    text = text.strip()
+    if is_plain(text, wanted):
+        return read_typed(text, wanted)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error)
+        raise ValueError(str(reason)) from None
+    if root is None:
+        return None
+    reader = _Reader("")
+    value = reader.value(root, (), wanted)
+    if reader.problems:
+        raise ValueError(reader.problems[0].what)
+    return value
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, name: str) -> Problem:
@@ -99,13 +136,15 @@ class _Reader:
         self.name = name
         self.lines: dict[KeyPath, int] = {}
         self.problems: list[Problem] = []
-        self._constructor = yaml.SafeLoader("")
+        self._resolver = yaml.SafeLoader("")
         self._open: list[yaml.Node] = []
 
     def problem(self, node: yaml.Node, key: str, what: str) -> Problem:
         return Problem(key, what, where=f"{self.name}:{node.start_mark.line + 1}")
 
-    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+    def mapping(
+        self, node: yaml.MappingNode, path: KeyPath, wanted: Wanted | None
+    ) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node, path)
@@ -118,7 +157,8 @@ class _Reader:
                 self.problems.append(self.problem(key_node, ".".join(here), what))
                 continue
             self.lines[here] = key_node.start_mark.line + 1
-            result[key] = self._value(value_node, here)
+            below = None if wanted is None else wanted.at(key)
+            result[key] = self.value(value_node, here, below)
         return result
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
@@ -132,30 +172,41 @@ class _Reader:
         # A key is text whatever YAML makes of it: a host may be called 1 or yes.
         return str(node.value)
 
-    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
+    def value(self, node: yaml.Node, path: KeyPath, wanted: Wanted | None) -> Any:
+        """What a node says; problems are collected."""
         if node in self._open:
             self.problems.append(self.problem(node, ".".join(path), "contains itself"))
             return None
         self._open.append(node)
         try:
             if isinstance(node, yaml.MappingNode):
-                return self.mapping(node, path)
+                return self.mapping(node, path, wanted)
             if isinstance(node, yaml.SequenceNode):
+                below = None if wanted is None else wanted.items
                 return [
-                    self._value(item, (*path, str(index)))
+                    self.value(item, (*path, str(index)), below)
                     for index, item in enumerate(_items(node))
                 ]
-            return self._scalar(node, path)
+            return self._scalar(cast(yaml.ScalarNode, node), path, wanted)
         finally:
             self._open.pop()
 
-    def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
-        try:
-            return self._constructor.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error)
-            self.problems.append(self.problem(node, ".".join(path), f"cannot be read: {reason}"))
-            return None
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath, wanted: Wanted | None) -> Any:
+        text = str(node.value)
+        if node.style is not None:  # in quotes, or a block: a text
+            meant = _STR
+        else:
+            meant = self._resolver.resolve(  # type: ignore[no-untyped-call]
+                yaml.ScalarNode, text, (True, False)
+            )
+        if node.tag == meant:
+            return read_typed(text, wanted) if node.style is None else text
+        if node.tag == _STR:
+            return text
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        what = f"cannot be read: tags ({tag}) are not supported; write the value alone"
+        self.problems.append(self.problem(node, ".".join(path), what))
+        return None
 
 
 def _items(node: yaml.SequenceNode) -> Iterator[yaml.Node]:

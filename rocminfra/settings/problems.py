@@ -53,7 +53,8 @@ def in_words(value: object) -> str:
     if isinstance(value, bool):
         return f"the truth value {str(value).lower()}"
     if isinstance(value, int | float):
-        return f"the number {value} (a text is written in quotes: '\"{value}\"')"
+        # Not as it would be in quotes: 022 may have been typed, and 22 been read.
+        return f"the number {value} (a text is written in quotes)"
     if isinstance(value, str):
         return f'the text "{value}"'
     return kind_of(value)

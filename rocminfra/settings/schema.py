@@ -10,71 +10,34 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     model_validator,
 )
 
 from rocminfra.settings import extra_args
+from rocminfra.settings.addresses import asked_at
 from rocminfra.settings.problems import RuleBroken
-from rocminfra.settings.secret_names import is_refused_variable
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or ".." in PurePosixPath(path).parts:
-        raise ValueError("must be an absolute path without '..'")
-    if any(char in path for char in "\n\r\0"):
-        raise ValueError("must not contain control characters")
-    return path.rstrip("/") or "/"
-
-
-def _no_token(name: str) -> str:
-    # What the hub's tokens begin with; a variable called like one would be shown as its name.
-    if name.startswith("hf_") and len(name) > 20:
-        raise ValueError("looks like a token itself; name the variable that holds it")
-    return name
-
-
-def _hub_url(url: str) -> str:
-    """The token goes to this address, so it goes there over TLS, or stays on the host."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        raise ValueError("must be a URL such as https://hub.example.org") from None
-    if parts.username is not None or "@" in parts.netloc:
-        raise ValueError("must hold no user name or password; secrets belong in no settings")
-    if parts.scheme not in ("http", "https") or not host or "\\" in url or " " in url:
-        raise ValueError("must be a URL such as https://hub.example.org")
-    if parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
-        raise ValueError(
-            f"must begin with https://; http:// would show the token on its way to {host}"
-        )
-    return url
-
-
-def _usable_arguments(arguments: list[str]) -> list[str]:
-    found = extra_args.problems(arguments)
-    if found:
-        raise ValueError("; ".join(found))
-    return arguments
-
-
-def _no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
-    for name in environment:
-        if is_refused_variable(name):
-            raise ValueError(
-                f"the name {name} means a secret, and secrets belong in no settings; leave it out: "
-                "the engine listens on 127.0.0.1 and needs no key, and the hub's token comes from "
-                "huggingface.token_env"
-            )
-    return environment
+from rocminfra.settings.value_types import (
+    AbsolutePath,
+    Address,
+    ContainerName,
+    EnvironmentName,
+    HomePath,
+    LocalPath,
+    OneLine,
+    OneLineOrEmpty,
+    RepositoryOrFolder,
+    UserName,
+    hub_url,
+    no_secret_variables,
+    no_token,
+    usable_arguments,
+)
 
 
 def _name_of_source(model: dict[str, Any]) -> str:
@@ -85,20 +48,16 @@ def _name_of_source(model: dict[str, Any]) -> str:
     return PurePosixPath(source).name if source.startswith("/") else source
 
 
-AbsolutePath = Annotated[str, AfterValidator(_absolute)]
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
-# Docker's own rule for container names: at least two characters.
-ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$")]
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-OneLine = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]+$")]
-# One line that may be empty: a value, such as that of an environment variable.
-OneLineOrEmpty = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]*$")]
-
-
 class Section(BaseModel):
     """Base of every section: frozen, strict about types, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
 
 
 class Storage(Section):
@@ -138,10 +97,10 @@ class Storage(Section):
 class Model(Section):
     """What is served."""
 
-    source: OneLine = Field(
+    source: RepositoryOrFolder = Field(
         default="Qwen/Qwen2-VL-72B-Instruct",
-        description="a Hugging Face repository, or an absolute path of a folder on the operator's "
-        "machine that is copied to the host",
+        description="a Hugging Face repository, or a folder on the operator's machine (it begins "
+        "with /, ./, ../ or ~) that is copied to the host",
     )
     # After `source`, which it follows: a Llama must not be served under another model's name.
     name: OneLine = Field(
@@ -150,7 +109,7 @@ class Model(Section):
         "'source', or the name of its folder",
     )
     revision: OneLine | None = Field(default=None, description="commit, tag or branch of the hub")
-    planned_as: OneLine | None = Field(
+    planned_as: RepositoryOrFolder | None = Field(
         default=None,
         description="model whose size is planned with, where that of 'source' does not tell: a "
         "repository or a folder (the practice droplet's toy model stands in for a large one)",
@@ -166,13 +125,13 @@ class HuggingFace(Section):
     """Caches, and the token by reference."""
 
     home: AbsolutePath = "/mnt/models/huggingface"
-    token_env: Annotated[EnvironmentName, AfterValidator(_no_token)] = Field(
+    token_env: Annotated[EnvironmentName, AfterValidator(no_token)] = Field(
         default="HF_TOKEN", description="environment variable of the operator that holds the token"
     )
-    token_file: AbsolutePath | None = Field(
+    token_file: LocalPath | None = Field(
         default=None, description="file on the operator's machine that holds the token"
     )
-    endpoint: Annotated[OneLine, AfterValidator(_hub_url)] | None = Field(
+    endpoint: Annotated[OneLine, AfterValidator(hub_url)] | None = Field(
         default=None, description="a mirror of huggingface.co, over https"
     )
 
@@ -224,7 +183,7 @@ class Engine(Section):
     )
     vram_clean_timeout_s: int = Field(default=900, ge=0)
     environment: Annotated[
-        dict[EnvironmentName, OneLineOrEmpty], AfterValidator(_no_secret_variables)
+        dict[EnvironmentName, OneLineOrEmpty], AfterValidator(no_secret_variables)
     ] = Field(default={}, description="extra environment of the container; no secrets")
 
     @model_validator(mode="after")
@@ -254,7 +213,9 @@ class Engine(Section):
 class Vllm(Section):
     """Arguments of ``vllm serve``; names are vLLM's own."""
 
-    host: OneLine = "127.0.0.1"
+    host: Address = Field(
+        default="127.0.0.1", description="address of the host that the engine listens on"
+    )
     port: int = Field(default=8000, ge=1, le=65535)
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
     gpu_memory_utilization: float = Field(default=0.92, gt=0, le=1)
@@ -271,10 +232,15 @@ class Vllm(Section):
     shm_size: str | None = Field(
         default=None, pattern=r"^[0-9]+[bkmg]?$", description="used when ipc_host is off"
     )
-    extra_args: Annotated[list[OneLine], AfterValidator(_usable_arguments)] = Field(
+    extra_args: Annotated[list[OneLine], AfterValidator(usable_arguments)] = Field(
         default=[],
         description="further arguments, one an item; none that a setting gives, and no secrets",
     )
+
+    @property
+    def asked_at(self) -> str:
+        """Address at which programs on the host ask the engine."""
+        return asked_at(self.host)
 
     @model_validator(mode="after")
     def _consistent(self) -> Vllm:
@@ -304,7 +270,7 @@ class Vllm(Section):
 class Bench(Section):
     """GuideLLM and its results."""
 
-    scenario: OneLine = Field(
+    scenario: HomePath = Field(
         default="smoke", description="name of a file in benchmarks/, or a path to one"
     )
     guidellm_version: str = Field(default="0.8.1", pattern=r"^\d+\.\d+\.\d+$")
@@ -313,7 +279,7 @@ class Bench(Section):
         default=None,
         description="pip index with CPU builds of torch; without it pip's own configuration counts",
     )
-    results_dir: OneLine = Field(default="results", description="folder on the operator's machine")
+    results_dir: HomePath = Field(default="results", description="folder on the operator's machine")
     run: str | None = Field(
         default=None,
         pattern=r"^[0-9]{8}T[0-9]{6}Z$",

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "rocminfra"
 
 # What each room may import of ours besides itself. A room is a folder; a module at the package's
 # top stands for itself. `planning` below means the folder's own modules, not its rooms.
-BASE = {"failure", "host_paths", "playbook_files", "settings"}
+BASE = {"failure", "host_answers", "host_paths", "playbook_files", "settings"}
 PLANNING = {
     "planning",
     "planning/bench",
@@ -28,6 +28,7 @@ PLANNING = {
 }
 ALLOWED: dict[str, set[str]] = {
     "failure": set(),
+    "host_answers": set(),
     "host_paths": set(),
     "playbook_files": set(),
     "settings": {"failure"},

@@ -1,6 +1,7 @@
 """Tell whether the engine serves, as one JSON object on stdout.
 
-    python3 readiness.py --unit vllm.service --container NAME --port 8000 --model NAME [--wait 20]
+    python3 readiness.py --unit vllm.service --container NAME --port 8000 --model NAME
+        [--host 127.0.0.1] [--wait 20]
 
 Ready means: the unit's own container owns the port, the served model is the declared one, and a
 real completion came back. ``/health`` alone proves little: a hung engine still answers 200, and
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 LISTEN = "0A"  # state of a listening socket in /proc/net/tcp (include/net/tcp_states.h)
 COMPLETION_TIMEOUT_S = 60.0
 MOST_BYTES = 16 << 20
-OPTIONS = ("--unit", "--container", "--port", "--model", "--wait")
+LOCAL = "127.0.0.1"
+OPTIONS = ("--unit", "--container", "--port", "--model", "--host", "--wait")
 
 
 def verdict(
@@ -86,9 +88,10 @@ def main(arguments: list[str]) -> int:
         print(f"usage: readiness.py {' VALUE '.join(OPTIONS)} SECONDS", file=sys.stderr)
         return 2
     unit, container, model = given["--unit"], given["--container"], given["--model"]
+    address = (given.get("--host", LOCAL), int(given["--port"]))
     deadline = time.monotonic() + float(given.get("--wait", 0))
     while True:
-        answer = observe(unit, container, int(given["--port"]), model)
+        answer = observe(unit, container, address, model)
         if answer["state"] != "loading" or time.monotonic() >= deadline:
             break
         time.sleep(0.5)
@@ -98,17 +101,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def observe(unit_name: str, container_name: str, port: int, model: str) -> Answer:
+def observe(unit_name: str, container_name: str, address: tuple[str, int], model: str) -> Answer:
     """One look at unit, container, port and server."""
     unit = _unit(unit_name)
     container_id, label, first = _container(container_name)
-    owners = [_container_of(pid, container_id) for pid in _listeners(port, first)]
+    owners = [_container_of(pid, container_id) for pid in _listeners(address[1], first)]
     state, reason = verdict(
         unit,
         owners,
         container_id,
-        lambda: _models(port),
-        lambda: _complete(port, model),
+        lambda: _models(address),
+        lambda: _complete(address, model),
         model,
     )
     return {"state": state, "reason": reason, "config": label, "container": container_id}
@@ -186,17 +189,17 @@ def _container_of(pid: int, container_id: str) -> str:
         return ""
 
 
-def _models(port: int) -> list[str]:
-    document = _request(port, "/v1/models", None, 10.0)
+def _models(address: tuple[str, int]) -> list[str]:
+    document = _request(address, "/v1/models", None, 10.0)
     try:
         return [str(item["id"]) for item in document["data"]]
     except (KeyError, TypeError) as error:
         raise ValueError(f"no list of models: {error!r}") from error
 
 
-def _complete(port: int, model: str) -> str:
+def _complete(address: tuple[str, int], model: str) -> str:
     body = {"model": model, "prompt": "ready?", "max_tokens": 1, "temperature": 0}
-    document = _request(port, "/v1/completions", body, COMPLETION_TIMEOUT_S)
+    document = _request(address, "/v1/completions", body, COMPLETION_TIMEOUT_S)
     try:
         tokens, text = int(document["usage"]["completion_tokens"]), document["choices"][0]["text"]
     except (KeyError, IndexError, TypeError) as error:
@@ -206,17 +209,19 @@ def _complete(port: int, model: str) -> str:
     return str(text)
 
 
-def _request(port: int, path: str, body: dict[str, Any] | None, timeout_s: float) -> Any:
+def _request(
+    address: tuple[str, int], path: str, body: dict[str, Any] | None, timeout_s: float
+) -> Any:
     data = b"" if body is None else json.dumps(body).encode()
     method = "GET" if body is None else "POST"
-    status, answer = _exchange(port, method, path, data, timeout_s)
+    status, answer = _exchange(address, method, path, data, timeout_s)
     if status != 200:
         raise ValueError(f"HTTP {status}: {answer[:300].decode(errors='replace')}")
     return json.loads(answer)
 
 
 def _exchange(
-    port: int, method: str, path: str, body: bytes, timeout_s: float
+    address: tuple[str, int], method: str, path: str, body: bytes, timeout_s: float
 ) -> tuple[int, bytes]:
     """Status and body of one HTTP request; OSError or ValueError when there is no whole answer.
 
@@ -230,7 +235,7 @@ def _exchange(
     request = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
     received = b""
     deadline = time.monotonic() + timeout_s
-    with socket.create_connection(("127.0.0.1", port), timeout_s) as connection:
+    with socket.create_connection(address, timeout_s) as connection:
         connection.sendall(request)
         while True:
             left = deadline - time.monotonic()

@@ -22,9 +22,11 @@ from pyinfra.context import ctx_config, ctx_host, ctx_state
 from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.util import exec_file
 
-from rocminfra.failure import ExitCode, Failure
+from rocminfra.failure import ExitCode, FailedError, Failure
 from rocminfra.operations.host_failures import record
 from rocminfra.operations.host_settings import InvalidSettings
+from rocminfra.runner.run.connection_check import trouble
+from rocminfra.runner.run.connection_trouble import unreachable
 
 KEEPALIVE_S = 15
 DEAD_AFTER_S = 90
@@ -33,18 +35,22 @@ DEAD_AFTER_S = 90
 CONNECTION_LOST = (SSHException, EOFError, ConnectionError, TimeoutError)
 
 
-def connect(state: State, hosts: Sequence[Host]) -> dict[str, Exception]:
+def connect(state: State, hosts: Sequence[Host]) -> dict[str, Failure]:
     """Connect to hosts at once; returns why some could not be, by name."""
     state.set_stage(StateStage.Connect)
-    refused: dict[str, Exception] = {}
+    refused: dict[str, Failure] = {}
 
     def run(host: Host) -> bool:
         try:
             host.connect(raise_exceptions=True)
-        except (PyinfraError, OSError, EOFError, SSHException) as error:
-            refused[host.name] = error
+        except Exception as error:  # reading somebody's ssh configuration may raise anything
+            refused[host.name] = unreachable(host, error)
             return False
         _notice_a_dead_connection(host)
+        failure = trouble(state, host)
+        if failure is not None:
+            refused[host.name] = failure
+            return False
         state.activate_host(host)
         return True
 
@@ -146,6 +152,8 @@ def _run_operation(state: State, op_hash: str, hosts: list[Host]) -> None:
 
 def _failure(error: Exception) -> Failure | None:
     """The failure that an exception stands for; None when pyinfra's log says it better."""
+    if isinstance(error, FailedError):
+        return error.failure
     if isinstance(error, InvalidSettings):
         lines = tuple(str(problem) for problem in error.problems)
         return Failure(ExitCode.SETTINGS, "the settings cannot be used", lines)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -24,6 +24,7 @@ from pyinfra.connectors.local import LocalConnector
 from rocminfra.failure import Do, ExitCode, Failure
 from rocminfra.host.programs import source
 from rocminfra.host.sent import run_lock
+from rocminfra.host_answers import answer, framed, said_besides
 from rocminfra.host_paths import RUN_LOCK
 from rocminfra.operations.host_failures import record
 from rocminfra.runner.run.execution import CONNECTION_LOST, on_each
@@ -122,6 +123,10 @@ def _run(
     program = source("run_lock")
     words = ["-c", run_lock.LAUNCHER, str(len(program.encode())), action, path]
     connector |= {"_stdin": program + json.dumps(request), "_timeout": TIMEOUT_S}
-    command = StringCommand("python3", *(QuoteString(word) for word in words))
+    command = StringCommand(framed(shlex.join(("python3", *words))))
     succeeded, output = host.run_shell_command(command, **connector)
-    return succeeded, output.stdout, output.stderr
+    found = answer(output.stdout_lines)
+    if succeeded and found is None:
+        said = "\n".join(said_besides(output.stdout_lines)[-3:])
+        return False, "", f"{said}\nthe login shell did not run the command"
+    return succeeded, "\n".join(found or ()), output.stderr

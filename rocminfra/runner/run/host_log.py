@@ -68,3 +68,7 @@ class HostLog(logging.Handler):
         logger.handlers[:] = [self]
         logger.propagate = False
         logger.setLevel(logging.DEBUG if self.verbosity > 1 else logging.INFO)
+        # A thread of paramiko's logs its own tracebacks, and what went wrong reaches us anyhow.
+        library = logging.getLogger("paramiko")
+        library.handlers[:] = [self if self.verbosity > 1 else logging.NullHandler()]
+        library.propagate = False

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from pyinfra.api.host import Host
 from pyinfra.api.state import State, StateOperationMeta
@@ -32,7 +30,7 @@ def host_results(
     hosts: Sequence[Host],
     *,
     log: HostLog,
-    refused: Mapping[str, Exception],
+    refused: Mapping[str, Failure],
     seconds: Mapping[tuple[str, str], float],
     redact: Redaction,
     again: Callable[[str, Again], str],
@@ -87,14 +85,9 @@ class _Collector:
         """The command line that repeats the run for one host, without secrets."""
         return self.redact.text(self._again(host.name, step))
 
-    def unreachable(self, host: Host, error: Exception) -> HostResult:
-        failure = Failure(
-            ExitCode.UNREACHABLE,
-            f"{host.name} cannot be reached",
-            (self.redact.text(str(error)),),
-            _login(host),
-        )
-        return HostResult(host.name, HostState.UNREACHABLE, (), (failure,))
+    def unreachable(self, host: Host, failure: Failure) -> HostResult:
+        own = self._recorded(host, failure)
+        return HostResult(host.name, HostState.UNREACHABLE, (), (own,))
 
     def host(self, host: Host) -> HostResult:
         failed = host in self.state.failed_hosts
@@ -175,28 +168,3 @@ def _is_disconnected(host: Host) -> bool:
         return False
     transport = connector.client.get_transport()
     return transport is None or not transport.is_active()
-
-
-def _login(host: Host) -> Do | None:
-    command = _login_command(host)
-    return None if command is None else Do(command)
-
-
-def _login_command(host: Host) -> str | None:
-    """The same login by hand, which shows what ssh itself says."""
-    if not issubclass(host.connector_cls, SSHConnector):
-        return None
-    data = host.data
-    words = ["ssh"]
-    if data.get("ssh_config_file"):
-        words += ["-F", str(data.get("ssh_config_file"))]
-    if data.get("ssh_port"):
-        words += ["-p", str(data.get("ssh_port"))]
-    if data.get("ssh_key"):
-        words += ["-i", str(Path(str(data.get("ssh_key"))).expanduser())]
-    if data.get("ssh_known_hosts_file"):
-        words += ["-o", f"UserKnownHostsFile={data.get('ssh_known_hosts_file')}"]
-    target = str(data.get("ssh_hostname") or host.name)
-    user = data.get("ssh_user")
-    words += [f"{user}@{target}" if user else target, "true"]
-    return shlex.join(words)

@@ -20,7 +20,7 @@ from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 from pyinfra_cli.util import exec_file
 
-from rocminfra.failure import Again
+from rocminfra.failure import Again, Failure
 from rocminfra.operations.bench import run_under_way
 from rocminfra.operations.host_failures import keep_silent_at_exit
 from rocminfra.runner.run.execution import connect, execute, prepare
@@ -93,7 +93,7 @@ class Session:
         self.redact = Redaction(environment_secrets(os.environ, ()))
         self._log = HostLog(self._show, request.verbosity)
         self._log.attach()
-        self._refused: dict[str, Exception] = {}
+        self._refused: dict[str, Failure] = {}
         self.state = State(check_for_changes=request.detect_changes)
         self.state.cwd = str(request.folder)
         self.state.print_noop_info = request.verbosity > 0

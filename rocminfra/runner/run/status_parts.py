@@ -81,6 +81,7 @@ def engine(host: Host, settings: Settings) -> Part:
         container=settings.engine.container_name,
         port=settings.vllm.port,
         model=settings.model.name,
+        address=settings.vllm.asked_at,
     )
     details: dict[str, Any] = {
         "state": status.state,

@@ -22,7 +22,14 @@ from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.playbook_files import playbook_root
 from rocminfra.settings import load_settings
+from rocminfra.settings.connection_keys import (
+    CONNECTION_KEYS,
+    connection_problem,
+    local_paths_resolved,
+)
 from rocminfra.settings.environment import HOSTS, HOSTS_FILE
+from rocminfra.settings.load import wanted_of
+from rocminfra.settings.located_yaml import read_value
 from rocminfra.settings.problems import Problem, SettingsError
 from rocminfra.settings.secret_names import SECRET_KEYS
 
@@ -41,7 +48,8 @@ DEFAULT_INVENTORY = "inventory/amd_cloud.py"
 def parse_data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
     """Data of this run from ``--data key=value`` and ``--wipe TOKEN``.
 
-    Values are read as pyinfra reads them: numbers, ``true``, ``false`` and JSON, else text.
+    Values of settings are read as in a hosts file; those of keys that are not ours as pyinfra reads
+    them: numbers, ``true``, ``false`` and JSON, else text.
     """
     data: dict[str, Any] = {}
     for item in items:
@@ -58,10 +66,10 @@ def parse_data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
                 f"--data {key}=…: a secret on a command line is read by every user of this machine",
                 next=Do(_INSTEAD[key]),
             )
-        data[key] = parse_cli_arg(value)
+        data[key] = _value(key, value)
     if wipe:
         data["wipe"] = list(wipe)
-    return data
+    return local_paths_resolved(data)
 
 
 def inventory_argument(given: str | None) -> str:
@@ -158,6 +166,10 @@ def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) ->
 def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
     """Check every host's settings; raises :class:`FailedError` with all that is wrong."""
     found: dict[str, None] = {}
+    for key in CONNECTION_KEYS.keys() & data.keys():
+        what = connection_problem(key, data[key])
+        if what is not None:
+            found[f"--data {key}: {what}"] = None
     for host in hosts:
         try:
             load_settings(host.data.dict())  # type: ignore[no-untyped-call]
@@ -166,6 +178,17 @@ def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
                 found[_line(problem, host.name, data)] = None
     if found:
         raise FailedError(ExitCode.SETTINGS, "the settings cannot be used", tuple(found))
+
+
+def _value(key: str, text: str) -> Any:
+    takes = wanted_of(key)
+    if takes is None:
+        return parse_cli_arg(text)
+    try:
+        return read_value(text, takes)
+    except ValueError as error:
+        what = f"--data {key}: is no YAML value: {error}"
+        raise FailedError(ExitCode.SETTINGS, what) from None
 
 
 def _is_file(argument: str) -> bool:

@@ -27,7 +27,7 @@ class Wire:
 
     + execs: every command line that was sent, in order
     + batches: those of them that carried a batch
-    + rewrite: changes a batch's command line on its way (a host that lacks something)
+    + rewrite: changes a command line on its way (a host that lacks something, or talks)
     + tamper: changes what a batch's program answers, piece by piece
     """
 
@@ -140,7 +140,7 @@ def local_ssh_client(wire: Wire) -> Callable[[], Any]:
 
         def exec_command(self, command: str, get_pty: bool = False) -> tuple[Any, Any, Any]:
             wire.execs.append(command)
-            shell = ["bash", "-c", command]
+            shell = ["bash", "-c", wire.rewrite(command)]
             done = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True)
             status = done.returncode if done.returncode >= 0 else -1
             return _Input(), _Output(done.stdout, status), _Output(done.stderr, status)

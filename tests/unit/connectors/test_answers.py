@@ -58,11 +58,22 @@ def test_a_command_without_an_answer_is_said_to_have_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "first", [b"Welcome!\n", b"\0", MAGIC + b"another-nonce---\n", b"sh: python3: not found\n"]
+    "first", [b"Welcome!\n", b"\0", MAGIC + b"another-nonce---\n", b"no end of line", b"\r\n\r\n"]
 )
-def test_anything_else_first_is_no_answer(first: bytes) -> None:
+def test_what_a_login_shell_prints_first_is_passed_over(first: bytes) -> None:
+    stream = AnswerStream(NONCE, 1000)
+    found: dict[int, Answer | None] = {}
+    for byte in first + written((1, ANSWERED, 0, b"out", b"")):
+        found |= stream.feed(bytes((byte,)))
+    assert found == {1: Answer(0, b"out", b"", 1.5)}
+
+
+def test_a_host_that_only_talks_is_no_answer() -> None:
+    stream = AnswerStream(NONCE, 1000)
+    assert stream.feed(b"sh: python3: not found\n") == {}
+    assert not stream.complete
     with pytest.raises(BrokenStreamError, match="the host printed"):
-        AnswerStream(NONCE, 1000).feed(first + written())
+        stream.feed(b"Welcome!\n" * 10_000)
 
 
 def test_garbage_after_the_greeting_is_no_answer() -> None:

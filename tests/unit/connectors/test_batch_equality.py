@@ -230,10 +230,9 @@ def test_a_connection_cut_in_the_middle_of_a_batch_leaves_a_plain_run(
         ("[ -x $_rocminfra ] || _rocminfra=python3", "_rocminfra=no-such-python"),
         ("import binascii,sys", "import no_binascii,sys"),
         ("sys,zlib;", "sys,no_zlib;"),
-        ("exec $_", "echo Welcome; exec $_"),
         ("exec $_", "exit 1; exec $_"),
     ],
-    ids=["no Python", "no base64", "no zlib", "a shell that talks", "a shell that refuses"],
+    ids=["no Python", "no base64", "no zlib", "a shell that refuses"],
 )
 def test_a_host_that_cannot_do_batches_is_asked_one_by_one_and_says_so_once(
     wire: Wire, outputs: list[Any], caplog: pytest.LogCaptureFixture, old: str, new: str
@@ -252,6 +251,28 @@ def test_a_host_that_cannot_do_batches_is_asked_one_by_one_and_says_so_once(
     assert outputs == plain
     said = [record for record in caplog.records if "one by one" in record.getMessage()]
     assert [record.levelno for record in said] == [logging.DEBUG]
+
+
+@pytest.mark.parametrize("chatter", ["echo Welcome", "printf Hi", "echo warning >&2", "set -x"])
+def test_a_login_shell_that_talks_changes_no_answer_of_a_batch_or_live(
+    wire: Wire, outputs: list[Any], chatter: str
+) -> None:
+    facts = [Ordinary, Fails]
+    with Run() as run:
+        for fact in facts:
+            ask(run, fact)
+    quiet = list(outputs)
+    wire.rewrite = lambda command: f"{chatter}\n{command}"
+    wire.batches.clear()
+    for live in (False, True):
+        outputs.clear()
+        with Run() as run:
+            if live:
+                run.shell("true")
+            for fact in facts:
+                ask(run, fact)
+        assert [output[:2] for output in outputs[-2:]] == [output[:2] for output in quiet]
+    assert wire.batches
 
 
 STEP = st.one_of(

@@ -122,4 +122,4 @@ def test_the_command_reports_this_machine() -> None:
         capture_output=True,
         check=True,
     )
-    assert without.stdout == b""
+    assert Gpus().process(without.stdout.decode().splitlines()) == GpuReport()

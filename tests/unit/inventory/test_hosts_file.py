@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rocminfra.inventory.hosts_file import InventoryHost, hosts_from
+from rocminfra.inventory.hosts_file import FILE, InventoryHost, hosts_from, read_hosts_file
 from rocminfra.inventory.ssh_config import configured_user
 from rocminfra.settings import load_settings
 from rocminfra.settings.located_yaml import parse_yaml
@@ -20,7 +20,7 @@ def _no_ssh_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 
 def read(text: str, overrides: dict[str, Any] | None = None) -> dict[str, InventoryHost]:
-    located = parse_yaml(text, "hosts.yaml")
+    located = parse_yaml(text, "hosts.yaml", FILE)
     return {host.name: host for host in hosts_from(located, overrides or {})}
 
 
@@ -209,3 +209,74 @@ def test_a_wrong_override_is_placed_in_the_environment() -> None:
 
 def test_all_problems_come_at_once() -> None:
     assert len(refused("hosts:\n  a: {vlm: {}, ssh_prot: 1}\n  b: {vllm: {port: 0}}\n")) == 3
+
+
+def field_case(name: str) -> dict[str, Any]:
+    (host,) = read_hosts_file(Path(__file__).parent / "field" / f"{name}.yaml")
+    return host.data
+
+
+def test_a_leading_zero_makes_no_octal_number() -> None:
+    data = field_case("y1-octal")
+    assert data["ssh_port"] == 22
+    settings = load_settings(data)
+    assert (settings.vllm.max_num_seqs, settings.vllm.port) == (64, 10000)
+
+
+def test_no_without_quotes_is_the_word_where_a_text_is_wanted() -> None:
+    assert field_case("y2-no")["ssh_strict_host_key_checking"] == "no"
+
+
+def test_a_home_folder_and_the_working_directory_are_where_the_user_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.chdir(tmp_path)
+    tilde = load_settings(field_case("y3-tilde"))
+    assert tilde.model.source == f"{home}/models/Qwen2-VL-72B-Instruct"
+    assert tilde.bench.results_dir == f"{home}/bench-results"
+    relative = load_settings(field_case("y3b-relative"))
+    assert relative.model.source == f"{tmp_path}/models/Qwen2-VL-72B-Instruct"
+
+
+def test_paths_of_the_connection_follow_the_same_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "key").touch()
+    (tmp_path / "config").write_text("Host a\n  User core\n")
+    hosts = read(
+        "hosts:\n  a: {ssh_key: ~/key, ssh_config_file: ./config, ssh_known_hosts_file: kh}\n"
+    )
+    assert hosts["a"].data == {
+        "ssh_key": f"{tmp_path}/home/key",
+        "ssh_config_file": f"{tmp_path}/config",
+        "ssh_known_hosts_file": f"{tmp_path}/kh",
+        "ssh_user": "core",
+        "_sudo": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("ssh_key: ~/missing", "ssh_key: there is no file "),
+        ("ssh_config_file: missing", "ssh_config_file: there is no file "),
+        ("ssh_known_hosts_file: missing/kh", "ssh_known_hosts_file: there is no folder "),
+        ("ssh_key: ~nobody-here/x", "there is no user nobody-here on this machine"),
+        ("ssh_hostname: root@203.0.113.1", "the login is another key (ssh_user)"),
+        ("ssh_hostname: 203.0.113.1:2222", "the port 2222 is another key"),
+        ("ssh_hostname: 203.0.113.010", "without leading zeros"),
+        ("ssh_hostname: 10.1", "must be four numbers"),
+        ("ssh_file_transfer_protocol: ftp", 'must be sftp or scp, not "ftp"'),
+        ("ssh_strict_host_key_checking: never", 'off or ask, not "never"'),
+        ("ssh_port: 1:30", 'must be a whole number, not the text "1:30"'),
+        ("ssh_port: 0x16", 'must be a whole number, not the text "0x16"'),
+        ("ssh_connect_retries: on", 'must be a whole number, not the text "on"'),
+    ],
+)
+def test_a_connection_is_judged_before_anything_connects(own: str, expected: str) -> None:
+    (problem,) = refused(f"hosts:\n  a: {{{own}}}\n" if "{" not in own else own)
+    assert expected in problem
+    assert problem.startswith("hosts.yaml:2: hosts.a.ssh_")

@@ -28,6 +28,7 @@ class ScriptedHost:
     # Through its first boot, unless a test says otherwise.
     facts: dict[type, Any] = field(default_factory=lambda: {FreshHost: Observed()})
     data: dict[str, Any] = field(default_factory=dict)
+    connector: object = None
     connector_data: dict[str, Any] = field(default_factory=dict)
     noops: list[str] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)

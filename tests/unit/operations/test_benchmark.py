@@ -25,6 +25,7 @@ class PyinfraHost:
     def __init__(self, remote: LocalHost) -> None:
         self.name = "mi300x-1"
         self.state = SimpleNamespace()
+        self.connector = None
         self.connector_data: dict[str, Any] = {}
         self.current_op_global_arguments = {"_sudo": True, "name": "Benchmark"}
         self.logged: list[str] = []
@@ -38,7 +39,8 @@ class PyinfraHost:
         self.arguments.append(arguments)
         text = command.get_raw_value()
         answer = self._remote.run(text, arguments.get("_stdin"), arguments["_timeout"])
-        return answer.succeeded, answer
+        lines = answer.stdout.splitlines()
+        return answer.succeeded, SimpleNamespace(stdout_lines=lines, stderr=answer.stderr)
 
     def get_file(self, path: str, target: str, **arguments: Any) -> bool:
         self.arguments.append(arguments)

@@ -130,9 +130,9 @@ def test_a_python_that_will_do_or_a_complete_environment_is_enough(
 
 def test_a_marker_is_read_as_text_and_its_absence_as_none() -> None:
     fact = GuidellmEnvironment()
-    assert str(fact.command(path="/opt/a b")) == (
-        "! test -f '/opt/a b/.complete' || cat '/opt/a b/.complete'"
-    )
+    asked = "! test -f '/opt/a b/.complete' || cat '/opt/a b/.complete'"
+    assert asked in str(fact.command(path="/opt/a b"))
+    fact = GuidellmEnvironment()
     assert fact.process([WANTED]) == WANTED
     assert fact.process([]) is None
 

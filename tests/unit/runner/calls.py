@@ -10,10 +10,11 @@ from typing import Any
 
 from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.local import LocalConnector
-from pyinfra_cli.util import PYTHON_CODES
+from pyinfra_cli.util import PYTHON_CODES, parse_cli_arg
 
+from rocminfra.failure import Failure
 from rocminfra.operations.host_failures import failures
-from rocminfra.runner.run import session, status
+from rocminfra.runner.run import connection_check, session, status
 from rocminfra.runner.run.host_lock import new_lock
 from rocminfra.runner.run.playbook import Options, run
 from rocminfra.runner.run.results import RunResult
@@ -182,3 +183,15 @@ def _inventory(hosts: Hosts | None) -> Iterator[None]:
         yield
     finally:
         session.load_inventory = original
+
+
+def pyinfras_data(text: str) -> Any:
+    """A value as pyinfra's own command reads it after ``--data KEY=``."""
+    return parse_cli_arg(text)
+
+
+def judged(status: int, said: list[str], version: str, sudo: bool) -> Failure:
+    """What is said of a host that did not run a command."""
+    inventory = Inventory((["away"], {"ssh_user": "ops"}))
+    host = inventory.get_host("away")
+    return connection_check.judged(host, status, said, version, {"_sudo": sudo})

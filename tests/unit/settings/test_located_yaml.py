@@ -46,7 +46,7 @@ def test_a_key_that_is_missing_is_placed_at_the_nearest_one_above() -> None:
         ("? [a, b]\n: 1\n", "hosts.yaml:1: a key must be one word"),
         ("a: &x [*x]\n", "contains itself"),
         ("a: !!python/object:os.system x\n", "hosts.yaml:1: a: cannot be read"),
-        ("a: 2026-99-99\n", "hosts.yaml:1: a: cannot be read"),
+        ("a: !!int '022'\n", "hosts.yaml:1: a: cannot be read: tags (!!int)"),
         ("a: 1\n---\nb: 2\n", "is no YAML here"),
         ("a: \x01\n", "is no YAML"),
     ],

@@ -105,8 +105,8 @@ def test_models_and_completion_over_http(port: int) -> None:
         "/v1/models": (200, {"data": [{"id": "m"}]}),
         "/v1/completions": (200, {"usage": {"completion_tokens": 1}, "choices": [{"text": "y"}]}),
     }
-    assert readiness._models(port) == ["m"]
-    assert readiness._complete(port, "m") == "y"
+    assert readiness._models(("127.0.0.1", port)) == ["m"]
+    assert readiness._complete(("127.0.0.1", port), "m") == "y"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_models_and_completion_over_http(port: int) -> None:
 def test_an_error_or_an_empty_completion_is_none(port: int, answer: tuple[int, Any]) -> None:
     Server.answers = {"/v1/completions": answer}
     with pytest.raises(ValueError, match=r"HTTP 500|empty completion|no completion"):
-        readiness._complete(port, "m")
+        readiness._complete(("127.0.0.1", port), "m")
 
 
 def test_a_server_that_keeps_the_connection_open_has_said_how_long_its_answer_is() -> None:
@@ -137,15 +137,46 @@ def test_a_server_that_keeps_the_connection_open_has_said_how_long_its_answer_is
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert readiness._request(server.getsockname()[1], "/", None, 60) == []
+        assert readiness._request(("127.0.0.1", server.getsockname()[1]), "/", None, 60) == []
         thread.join()
     assert b"Connection: close" in asked[0]
+
+
+def test_the_server_is_asked_at_the_address_that_it_listens_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(readiness, "_unit", lambda _: {"ActiveState": "active"})
+    monkeypatch.setattr(readiness, "_container", lambda _: ("id", "", 1))
+    monkeypatch.setattr(readiness, "_listeners", lambda *_: [1])
+    monkeypatch.setattr(readiness, "_container_of", lambda *_: "id")
+    monkeypatch.setattr(readiness, "_models", lambda address: asked.append(address) or ["m"])
+    monkeypatch.setattr(readiness, "_complete", lambda address, _: asked.append(address))
+    given = ["--unit", "u", "--container", "c", "--port", "8000", "--model", "m"]
+    assert readiness.main(given) == 0
+    assert readiness.main([*given, "--host", "::1"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["state"] == "ready"
+    assert asked == [("127.0.0.1", 8000)] * 2 + [("::1", 8000)] * 2
+
+
+def test_ipv6_is_spoken() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert readiness._request(("::1", server.getsockname()[1]), "/", None, 60) == []
+        thread.join()
 
 
 def test_models_in_another_shape_are_none(port: int) -> None:
     Server.answers = {"/v1/models": (200, {"object": "list"})}
     with pytest.raises(ValueError, match="no list of models"):
-        readiness._models(port)
+        readiness._models(("127.0.0.1", port))
 
 
 def test_an_answer_in_chunks_is_put_together() -> None:

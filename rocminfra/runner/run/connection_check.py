@@ -1,0 +1,145 @@
+"""Whether a connected host runs commands: a login shell that works, and sudo where it is used.
+
+Asked once a host, right after connecting and beside the facts that are on their way already: a
+shell that ends before it runs anything looks like a host on which nothing is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from paramiko import Channel, Transport
+from pyinfra.api import StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+from pyinfra.connectors.ssh import SSHConnector
+from pyinfra.connectors.util import SUDO_PASSWORD_REQUIRED_LINES, make_unix_command_for_host
+
+from rocminfra.failure import Again, Do, ExitCode, Failure, Next
+from rocminfra.host_answers import answer, framed, said_besides
+from rocminfra.runner.run.connection_trouble import login
+
+TIMEOUT_S = 30.0
+_MOST_BYTES = 1 << 20
+# Of the connector's arguments, those that do not become part of the command.
+_CONTROL = ("_success_exit_codes", "_timeout", "_get_pty", "_stdin")
+
+
+def trouble(state: State, host: Host) -> Failure | None:
+    """Why this host runs no commands, or None when it does.
+
+    Raises what paramiko raises when the connection is lost meanwhile.
+    """
+    connector = host.connector
+    if not isinstance(connector, SSHConnector) or connector.client is None:
+        return None
+    transport = connector.client.get_transport()
+    given, _ = pop_global_arguments(state, host, {})
+    arguments: dict[str, Any] = {
+        key: value
+        for key, value in given.items()
+        if key in CONNECTOR_ARGUMENT_KEYS and key not in _CONTROL
+    }
+    if transport is None or arguments.get("_sudo_password") or arguments.get("_su_password"):
+        return None
+    command = make_unix_command_for_host(state, host, StringCommand(framed("true")), **arguments)
+    try:
+        status, stdout, stderr = _run(transport, command.get_raw_value())
+    except TimeoutError:
+        what = f"{host.name} does not start a command within {TIMEOUT_S:.0f} s"
+        why = "its login shell, or sudo, waits for something"
+        return Failure(ExitCode.UNREACHABLE, what, (why,), _look(host))
+    if status == 0 and answer(stdout) is not None:
+        return None
+    if any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in stderr) and _can_ask():
+        return None  # pyinfra asks for it
+    said = [line.strip() for line in (*said_besides(stdout), *stderr) if line.strip()]
+    return judged(host, status, said, transport.remote_version, arguments)
+
+
+def judged(
+    host: Host, status: int, said: list[str], version: str, arguments: Mapping[str, Any]
+) -> Failure:
+    """The failure of a host that did not run a command.
+
+    + status: exit status, -1 for none
+    + said: what it printed instead, on both outputs
+    + version: what the server calls itself, such as ``SSH-2.0-OpenSSH_9.2p1``
+    + arguments: with which the command was to run
+    """
+    user = host.data.get("ssh_user") or "the login"
+    text = "\n".join(said).lower()
+    why = tuple(said[-5:])
+    following: Next | None
+    if arguments.get("_sudo") and "sudo" in text and status != 0:
+        what, following = _sudo(host, str(user), text)
+    elif status == 0:
+        what = f"{host.name}: the login shell of {user} ends before it runs a command"
+        following = Again(
+            "let its start-up files (~/.bashrc, ~/.profile) leave a command alone; in ~/.bashrc, "
+            "first of all: case $- in *i*) ;; *) return ;; esac; then"
+        )
+    else:
+        what = f"{host.name}: {user} cannot run commands there"
+        code = "no exit status" if status < 0 else f"exit status {status}"
+        why = (*why, f"a command of sh ended with {code}")
+        if "openssh" not in version.lower():
+            why = (*why, f"the server calls itself {version}; only OpenSSH was tried")
+        following = _look(host)
+    return Failure(ExitCode.UNREACHABLE, what, why, following)
+
+
+def _sudo(host: Host, user: str, text: str) -> tuple[str, Next]:
+    """What is wrong with sudo, by what it said, and the remedy."""
+    rule = f"'{user} ALL=(ALL) NOPASSWD: ALL'"
+    allow = f"as root, visudo -f /etc/sudoers.d/{user}: {rule}"
+    if "tty" in text:
+        what, remedy = "sudo wants a terminal", f"as root, in visudo: 'Defaults:{user} !requiretty'"
+    elif "password" in text or "authentication" in text or "terminal" in text:
+        what, remedy = f"sudo asks {user} for a password", allow
+    elif "not found" in text:
+        what, remedy = "there is no sudo", "install it"
+    else:
+        what, remedy = f"sudo does not let {user} run everything", allow
+    return f"{host.name}: {what}", Again(f"{remedy}; or log in as root (ssh_user: root); then")
+
+
+def _look(host: Host) -> Do | None:
+    by_hand = login(host)
+    return None if by_hand is None else Do(by_hand)
+
+
+def _can_ask() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _run(transport: Transport, command: str) -> tuple[int, list[str], list[str]]:
+    channel = transport.open_session(timeout=TIMEOUT_S)
+    try:
+        channel.settimeout(TIMEOUT_S)
+        channel.exec_command(command)
+        channel.shutdown_write()
+        stdout = _read(channel)
+        channel.status_event.wait(TIMEOUT_S)
+        stderr = b""
+        while channel.recv_stderr_ready() and len(stderr) < _MOST_BYTES:
+            stderr += channel.recv_stderr(65536)
+        return channel.exit_status, _lines(stdout), _lines(stderr)
+    finally:
+        channel.close()
+
+
+def _read(channel: Channel) -> bytes:
+    found = b""
+    while block := channel.recv(65536):
+        found += block
+        if len(found) > _MOST_BYTES:
+            break
+    return found
+
+
+def _lines(data: bytes) -> list[str]:
+    return data.decode("utf-8", "replace").split("\n")

@@ -1,0 +1,139 @@
+"""Why a host could not be connected to, in words, and what to do about it.
+
+One mapping for whatever pyinfra, paramiko and the sockets below them raise.
+"""
+
+from __future__ import annotations
+
+import shlex
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from paramiko import (
+    AuthenticationException,
+    BadHostKeyException,
+    PasswordRequiredException,
+    SSHException,
+)
+from paramiko.ssh_exception import IncompatiblePeer
+from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.host import Host
+from pyinfra.connectors.ssh import SSHConnector
+
+from rocminfra.failure import Again, Do, ExitCode, Failure, Next
+from rocminfra.inventory.ssh_config import original_file
+
+
+def unreachable(host: Host, error: BaseException) -> Failure:
+    """The failure of a host that could not be connected to.
+
+    + error: what connecting raised
+    """
+    words, following = _explained(host, error)
+    said = str(error) or type(error).__name__
+    if not isinstance(error, _SPOKEN):
+        said = f"{type(error).__name__}: {said}"
+    why = (said,) if words is None else (said, words)
+    return Failure(ExitCode.UNREACHABLE, f"{host.name} cannot be reached", why, following)
+
+
+def login(host: Host) -> str | None:
+    """The same login by hand, which shows what ssh itself says; None for other connectors."""
+    if not issubclass(host.connector_cls, SSHConnector):
+        return None
+    data = host.data
+    words = ["ssh"]
+    if data.get("ssh_config_file"):
+        words += ["-F", original_file(str(data.get("ssh_config_file")))]
+    if data.get("ssh_port"):
+        words += ["-p", str(data.get("ssh_port"))]
+    if data.get("ssh_key"):
+        words += ["-i", str(Path(str(data.get("ssh_key"))).expanduser())]
+    if data.get("ssh_known_hosts_file"):
+        words += ["-o", f"UserKnownHostsFile={data.get('ssh_known_hosts_file')}"]
+    user, target = data.get("ssh_user"), address(host)
+    words += [f"{user}@{target}" if user else target, "true"]
+    return shlex.join(words)
+
+
+def address(host: Host) -> str:
+    """What the host is called where it is connected to."""
+    return str(host.data.get("ssh_hostname") or host.name)
+
+
+# What paramiko says of a server that greets otherwise.
+_NO_SSH = ("protocol banner", "protocol version")
+# Whose text is a sentence already.
+_SPOKEN = (SSHException, OSError, ConnectError)
+
+
+def _explained(host: Host, error: BaseException) -> tuple[str | None, Next | None]:
+    """What it means, where it can be said, and the next step."""
+    causes = tuple(_chain(error))
+    by_hand = login(host)
+    look = None if by_hand is None else Do(by_hand)
+    loud = look if by_hand is None else Do(by_hand.replace("ssh ", "ssh -v ", 1))
+    for cause in causes:
+        if isinstance(cause, BadHostKeyException) or "does not match" in str(cause):
+            return (
+                "the host's key is another than the known one: a new machine behind the same "
+                "address, or somebody in between",
+                Again(f"when you know why it changed: {_forget_key(host)}; then"),
+            )
+        if isinstance(cause, PasswordRequiredException) or "Private key file" in str(cause):
+            key = host.data.get("ssh_key") or "FILE"
+            return "the key has a passphrase", Again(f"ssh-add {shlex.quote(str(key))}; then")
+        if isinstance(cause, AuthenticationException):
+            user = host.data.get("ssh_user")
+            return (
+                f"sshd accepts none of the keys for the user {user}: another login (ssh_user), "
+                "another key (ssh_key), or a key that is not on the host",
+                look,
+            )
+        if isinstance(cause, socket.gaierror):
+            return "the name means nothing to this machine's resolver (ssh_hostname)", look
+        if isinstance(cause, ConnectionRefusedError) or "Unable to connect to port" in str(cause):
+            return "nothing listens on that port (ssh_port), or the machine still boots", look
+        if isinstance(cause, IncompatiblePeer):
+            return "the server and paramiko have no algorithm in common", loud
+        if isinstance(cause, SSHException) and any(sign in str(cause) for sign in _NO_SSH):
+            return "the port is open, but what listens there does not speak SSH, or hangs up", loud
+        if isinstance(cause, SSHException) and "No host key for" in str(cause):
+            return (
+                "the host's key is not known, and ssh_strict_host_key_checking does not let it be "
+                "accepted",
+                look,
+            )
+        if isinstance(cause, EOFError) and "reading a line" in str(cause):
+            return (
+                "the key of a jump host is not known, and there is no terminal to ask about it: "
+                "in the ssh configuration, StrictHostKeyChecking accept-new below that host",
+                look,
+            )
+        if isinstance(cause, (EOFError, ConnectionResetError)):
+            return "the server hung up while the connection was made", loud
+        if isinstance(cause, TimeoutError):
+            return "nothing answers: a firewall, a wrong address, or a machine that is off", look
+    if not isinstance(causes[0], (SSHException, OSError)) and host.data.get("ssh_config_file"):
+        return "the ssh configuration could not be used", look
+    return None, look
+
+
+def _forget_key(host: Host) -> str:
+    port = host.data.get("ssh_port") or 22
+    name = address(host) if int(port) == 22 else f"[{address(host)}]:{port}"
+    words = ["ssh-keygen", "-R", name]
+    if host.data.get("ssh_known_hosts_file"):
+        words += ["-f", str(host.data.get("ssh_known_hosts_file"))]
+    return shlex.join(words)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised for, innermost last."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__

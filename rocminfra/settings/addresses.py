@@ -1,0 +1,60 @@
+"""Addresses: what may be one, and where something that listens on one is reached."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+_NAME = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?"
+)
+_NUMBERS = re.compile(r"[0-9.]+|0[xX][0-9A-Fa-f]+")
+_WITH_PORT = re.compile(r"(?P<address>[^:\[\]]+|\[[^\]]*\]):(?P<port>[0-9]+)")
+
+
+def address(text: str) -> str:
+    """A host's name or IP address; raises ValueError with what to write instead.
+
+    Numbers that only old resolvers take for an address (``10.1``, ``203.0.113.010``) are refused:
+    they mean something else than they look like.
+    """
+    if "://" in text or "/" in text:
+        raise ValueError("must be a name or an address, not a URL or a network")
+    if "@" in text:
+        raise ValueError("must be a name or an address alone; the login is another key (ssh_user)")
+    with_port = _WITH_PORT.fullmatch(text)
+    if with_port is not None:
+        raise ValueError(
+            f"must be a name or an address alone; the port {with_port['port']} is another key"
+        )
+    if text.startswith("["):
+        raise ValueError(f"must be written without brackets: {text.strip('[]')}")
+    plain = text.partition("%")[0]  # fe80::1%eth0
+    try:
+        ipaddress.ip_address(plain)
+        return text
+    except ValueError:
+        pass
+    if _NUMBERS.fullmatch(text):
+        raise ValueError(
+            "must be four numbers from 0 to 255 without leading zeros, as 203.0.113.10"
+        )
+    if ":" in text or not _NAME.fullmatch(text):
+        raise ValueError("must be a name or an address such as 203.0.113.10 or 2001:db8::10")
+    return text
+
+
+def asked_at(listening: str) -> str:
+    """Where, on its own machine, to ask a server that listens on this address."""
+    try:
+        found = ipaddress.ip_address(listening.partition("%")[0])
+    except ValueError:
+        return listening
+    if not found.is_unspecified:
+        return listening
+    return "127.0.0.1" if found.version == 4 else "::1"
+
+
+def in_url(host: str) -> str:
+    """The address as a URL takes it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host

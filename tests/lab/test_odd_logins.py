@@ -1,0 +1,215 @@
+"""Logins that are not plain: shells that talk, sudo and SFTP that are not as usual, ssh_config."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lab_host
+import pytest
+from lab_host import LabHost
+
+from rocminfra.lab import hosts, keys
+
+pytestmark = pytest.mark.lab
+
+ROOT = Path(__file__).parents[2]
+MAIN = "from rocminfra.runner.cli import main; main()"
+GREETING = "echo 'Welcome to your GPU droplet'"
+# Worse: also on stderr, without an end of line, and after the command.
+TALK = f"{GREETING}\nprintf 'news: none'\necho warning >&2\ntrap 'echo logout' EXIT"
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[LabHost]:
+    """A droplet on which the whole playbook has run, by a login that talks."""
+    (made,) = lab_host.up(["odd"])
+    yield made
+    lab_host.down(made.name)
+
+
+@pytest.fixture(scope="module")
+def rocminfra(host: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    folder = tmp_path_factory.mktemp("playbook")
+
+    def run(
+        *arguments: str, data: dict[str, Any] | None = None, environ: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, Any], str]:
+        """The command's exit code, JSON and messages."""
+        own = {**hosts.data(lab_host.PATHS, host.droplet), **(data or {})}
+        (folder / "hosts.py").write_text(
+            "from rocminfra.inventory.sources import through_connector\n"
+            f"hosts = through_connector([({host.name!r}, {own!r})])\n"
+        )
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("ROCMINFRA_")}
+        inventory = [] if environ and "ROCMINFRA_HOSTS_FILE" in environ else ["-i", "hosts.py"]
+        done = subprocess.run(
+            [sys.executable, "-c", MAIN, *arguments, "--json", *inventory],
+            cwd=folder,
+            env={**kept, "PYTHONPATH": str(ROOT), **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, json.loads(done.stdout), done.stderr
+
+    return run
+
+
+@contextmanager
+def changed(host: LabHost, file: str, command: str, after: str = "true") -> Iterator[None]:
+    """A file of the host changed by ``command``, and put back."""
+    host.ok(f"cp -a {file} {file}.before; {command}; {after}")
+    try:
+        yield
+    finally:
+        # By another way in than the one that may be broken.
+        subprocess.run(
+            [*keys.ssh_command(lab_host.PATHS, host.droplet, "root"), "-T", "sh"],
+            input=f"mv -f {file}.before {file}; {after}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+
+def talking(host: LabHost, text: str) -> Any:
+    """root's login shell with these lines put first."""
+    lines = "".join(f"{line}\\n" for line in text.split("\n")).replace("'", "'\\''")
+    file = "/root/.bashrc"
+    return changed(host, file, f"printf '{lines}' | cat - {file}.before > {file}")
+
+
+def failure_of(document: dict[str, Any]) -> dict[str, Any]:
+    (result,) = document["hosts"]
+    found: dict[str, Any] = result["failures"][0]
+    return found
+
+
+def test_a_login_shell_that_talks_changes_nothing_with_both_connectors(
+    host: LabHost, rocminfra: Callable[..., Any]
+) -> None:
+    with talking(host, TALK):
+        code, document, err = rocminfra("apply")
+        assert code == 0, err
+        for connector in ("ssh", "rocminfra"):
+            environ = {"ROCMINFRA_CONNECTOR": connector}
+            code, document, err = rocminfra("plan", "--exit-code", environ=environ)
+            assert code == 0, (connector, document, err)
+            code, document, err = rocminfra("status", environ=environ)
+            assert code == 0, (connector, document, err)
+        # Locks, uploads and services by pyinfra's own connector as well.
+        host.ok("rm /mnt/models/models/*/config.json; touch /etc/systemd/system/vllm.service.x")
+        code, document, err = rocminfra(
+            "apply", "tasks/huggingface.py", environ={"ROCMINFRA_CONNECTOR": "ssh"}
+        )
+        assert code == 0, (document, err)
+    host.ok("test -s /mnt/models/models/*/config.json; rm /etc/systemd/system/vllm.service.x")
+
+
+def test_a_host_without_sftp_says_so_before_anything_changes_and_scp_works(
+    host: LabHost, rocminfra: Callable[..., Any]
+) -> None:
+    host.ok("rm /mnt/models/models/*/config.json")
+    sshd = "/etc/ssh/sshd_config"
+    with changed(host, sshd, f"sed -i '/^Subsystem/d' {sshd}", "systemctl reload ssh"):
+        for connector in ("rocminfra", "ssh"):
+            environ = {"ROCMINFRA_CONNECTOR": connector}
+            code, document, _ = rocminfra("apply", "tasks/huggingface.py", environ=environ)
+            failure = failure_of(document)
+            assert (code, failure["code"]) == (4, 4)
+            assert "offers no SFTP" in failure["what"]
+            assert "ssh_file_transfer_protocol: scp" in failure["next"]
+        host.ok("! test -e /mnt/models/models/*/config.json")
+        scp = ("--data", "ssh_file_transfer_protocol=scp")
+        code, document, err = rocminfra("apply", "tasks/huggingface.py", *scp)
+        assert code == 0, (document, err)
+    host.ok("test -s /mnt/models/models/*/config.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "remedy"),
+    [
+        ("echo 'Defaults requiretty' >> {file}", "sudo wants a terminal", "!requiretty"),
+        ("sed -i 's/NOPASSWD://' {file}", "sudo asks ops for a password", "NOPASSWD: ALL"),
+        ("echo > {file}", "sudo", "ssh_user: root"),
+    ],
+)
+def test_sudo_that_does_not_work_unattended(
+    host: LabHost, rocminfra: Callable[..., Any], change: str, what: str, remedy: str
+) -> None:
+    file = host.ok("grep -l ops -r /etc/sudoers.d | head -n 1").strip()
+    user = {"ssh_user": "ops", "_sudo": True}
+    with changed(host, file, change.format(file=file)):
+        code, document, _ = rocminfra("status", data=user)
+        failure = failure_of(document)
+        assert (code, failure["code"]) == (4, 4)
+        assert what in failure["what"]
+        assert remedy in failure["next"]
+    assert rocminfra("status", data=user)[0] == 0
+
+
+@pytest.mark.parametrize("text", ["exit 0", f"{GREETING}\nexit 0", "exec >/dev/null"])
+def test_a_login_shell_that_runs_no_command(
+    host: LabHost, rocminfra: Callable[..., Any], text: str
+) -> None:
+    # The file goes away by sftp, which is what is left.
+    host.ok("cp -a /root/.bashrc /root/.bashrc.before")
+    lines = "".join(f"{line}\\n" for line in text.split("\n"))
+    host.ok(f'printf "{lines}" > /root/.bashrc.new; chmod 644 /root/.bashrc.new')
+    host.ok("chsh -s /bin/bash ops; cp /root/.bashrc.new /home/ops/.bashrc")
+    try:
+        code, document, _ = rocminfra("status", data={"ssh_user": "ops", "_sudo": True})
+        failure = failure_of(document)
+        assert (code, failure["code"]) == (4, 4)
+        assert "the login shell of ops ends before it runs a command" in failure["what"]
+        assert "~/.bashrc" in failure["next"]
+    finally:
+        host.ok("rm -f /home/ops/.bashrc /root/.bashrc.new /root/.bashrc.before")
+
+
+@pytest.mark.parametrize("name", ["none-only", "match"])
+@pytest.mark.parametrize("connector", ["rocminfra", "ssh"])
+def test_what_ssh_connects_to_by_its_configuration_is_connected_to(
+    host: LabHost, rocminfra: Callable[..., Any], tmp_path: Path, name: str, connector: str
+) -> None:
+    data = hosts.data(lab_host.PATHS, host.droplet)
+    field = ROOT / "tests" / "unit" / "inventory" / "field" / f"{name}.conf"
+    config = field.read_text().replace("10.83.4.2", host.address)
+    (tmp_path / "config").write_text(config.replace("LAB_KEY", data["ssh_key"]))
+    (tmp_path / "hosts.yaml").write_text(
+        "hosts:\n  hunt-x:\n"
+        f"    ssh_config_file: {tmp_path}/config\n    ssh_known_hosts_file: {tmp_path}/known\n"
+        "    ssh_strict_host_key_checking: accept-new\n"
+    )
+    environ = {
+        "ROCMINFRA_HOSTS_FILE": str(tmp_path / "hosts.yaml"),
+        "ROCMINFRA_CONNECTOR": connector,
+    }
+    code, document, err = rocminfra("status", environ=environ)
+    assert code in (0, 7), (document, err)
+    assert [result["name"] for result in document["hosts"]] == ["hunt-x"]
+
+
+def test_a_host_key_that_changed_says_how_to_forget_the_old_one(
+    host: LabHost, rocminfra: Callable[..., Any], tmp_path: Path
+) -> None:
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True
+    )
+    public = " ".join((tmp_path / "other.pub").read_text().split()[:2])
+    (tmp_path / "known").write_text(f"{host.address} {public}\n")
+    code, document, _ = rocminfra("status", data={"ssh_known_hosts_file": str(tmp_path / "known")})
+    failure = failure_of(document)
+    assert (code, failure["code"]) == (4, 4)
+    assert f"ssh-keygen -R {host.address} -f {tmp_path}/known" in failure["next"]
