@@ -1,4 +1,4 @@
-"""A host's answers to a batch, read from the stream of the program that runs there."""
+"""A host's answers to a batch, parsed from the output of the batch program."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rocminfra.host.sent.fact_batch import ANSWERED, END, HEADER, MAGIC
 
 @dataclass(frozen=True)
 class Answer:
-    """Output of one command, byte for byte.
+    """The output of one command, byte for byte.
 
     + status: exit status; -1 after a signal, as SSH reports it
-    + stdout, stderr: its outputs
-    + seconds: how long it took on the host
+    + stdout, stderr: its output
+    + seconds: run time on the host
     """
 
     status: int
@@ -24,14 +24,14 @@ class Answer:
 
 
 class BrokenStreamError(Exception):
-    """The stream is not what the program writes; the message says why."""
+    """The stream does not have the program's format; the message says why."""
 
 
 class AnswerStream:
-    """Parser of the stream; feed it bytes as they arrive.
+    """Parser for the stream; feed it bytes as they arrive.
 
-    + nonce: of this batch's request, so that nothing else is taken for its answer
-    + most_bytes: limit for all answers together; a larger stream is broken
+    + nonce: this batch's nonce, so that no other output is taken for its answer
+    + most_bytes: limit for all answers together; a larger stream counts as broken
     """
 
     def __init__(self, nonce: str, most_bytes: int) -> None:
@@ -42,15 +42,15 @@ class AnswerStream:
         self.complete = False
 
     def feed(self, data: bytes) -> dict[int, Answer | None]:
-        """Newly answered commands by index; None for one that has no answer.
+        """Newly answered commands by index; None for a command without an answer.
 
-        Raises :class:`BrokenStreamError`, also when the login shell prints something before every
-        command: the plain connector's outputs would contain that, ours would not.
+        Raises :class:`BrokenStreamError`, including when the login shell prints something before
+        every command: the plain connector's output would contain that, this one's would not.
         """
         if self._inflate is None:
             self._buffer += data
             if not self._buffer.startswith(self._greeting[: len(self._buffer)]):
-                raise BrokenStreamError(f"the host printed {self._buffer[:80]!r} first")
+                raise BrokenStreamError(f"the host first printed {self._buffer[:80]!r}")
             if len(self._buffer) < len(self._greeting):
                 return {}
             data, self._buffer = self._buffer[len(self._greeting) :], b""

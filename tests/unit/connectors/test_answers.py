@@ -61,7 +61,7 @@ def test_a_command_without_an_answer_is_said_to_have_none() -> None:
     "first", [b"Welcome!\n", b"\0", MAGIC + b"another-nonce---\n", b"sh: python3: not found\n"]
 )
 def test_anything_else_first_is_no_answer(first: bytes) -> None:
-    with pytest.raises(BrokenStreamError, match="the host printed"):
+    with pytest.raises(BrokenStreamError, match="the host first printed"):
         AnswerStream(NONCE, 1000).feed(first + written())
 
 
