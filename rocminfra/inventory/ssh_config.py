@@ -26,6 +26,8 @@ def configured_user(host: str, config_file: str | None = None) -> str | None:
         with path.open(encoding="utf-8") as file:
             config.parse(file)  # type: ignore[no-untyped-call]
         user = config.lookup(host).get("user")
-    except Exception:  # paramiko's own errors, and a bare Exception for files that include each other
+    except (
+        Exception
+    ):  # paramiko's own errors, and a bare Exception for files that include each other
         return None
     return str(user) if user else None

@@ -47,7 +47,9 @@ def parse_manifest(text: str) -> dict[str, str]:
     for number, line in enumerate(lines, start=1):
         match = _LINE.match(line)
         if match is None:
-            raise ManifestError(f"line {number} of the manifest is not in sha256sum's format: {line!r}")
+            raise ManifestError(
+                f"line {number} of the manifest is not in sha256sum's format: {line!r}"
+            )
         digest, path = match.groups()
         check_path(path)
         if path in digests:

@@ -1,8 +1,8 @@
-"""What an engine needs besides weights and KV cache: activations, graphs, buffers, the encoder.
+"""Memory besides weights and KV cache: activations, graphs, buffers, the encoder.
 
-It cannot be derived from a configuration. For the reference model it is calibrated: it is what is
-left when the published KV cache is taken off, so the KV cache of the reference run is an input
-here and no prediction. For every other model it is a range. Standard library only.
+It cannot be derived from a configuration. For the reference model it is calibrated: it is the
+remainder after subtracting the published KV cache, so the KV cache of the reference run is an input
+here and not a prediction. For every other model it is a range. Standard library only.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.model.spec import ModelSpec
 
 GIB = 1024**3
-# The budget of the reference run, and vLLM's default on GPUs of this size: what the ranges are for.
+# The budget that the ranges assume: the reference run's, and vLLM's default on GPUs of this size.
 _USUAL_BATCHED_TOKENS = 8_192
 _ACTIVATION_BYTES = 2
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """Bytes on each GPU.
+    """Overhead in bytes per GPU.
 
-    + low, high: least and most that is expected; planning takes the most
+    + low, high: expected range; planning uses the upper end
     + basis: ``calibrated``, ``range`` or ``measured``
-    + source: where it comes from
+    + source: origin of the figure
     """
 
     low: int
@@ -48,15 +48,15 @@ _SMALL_IMAGES = Overhead(
     2 * GIB,
     8 * GIB,
     "range",
-    "between a text-only model and a large vision model: how much capped or few image tokens save "
-    "is not published",
+    "between a text-only model and a large vision model: the savings from capped or few image "
+    "tokens are not published",
 )
 _REFERENCE = Overhead(
     REFERENCE_OVERHEAD_BYTES,
     REFERENCE_OVERHEAD_BYTES,
     "calibrated",
-    "196,288 MiB x 0.92 less 136.73 GiB of weights less the 32.18 GiB of KV cache that the "
-    "reference run published: an input, so that run's KV cache is no check of this figure",
+    "196,288 MiB x 0.92 minus 136.73 GiB of weights minus the published 32.18 GiB of KV cache of "
+    "the reference run: an input, so that run's KV cache does not validate this figure",
 )
 
 
@@ -66,12 +66,12 @@ def expected(
     tensor_parallel: int,
     batched_tokens: int = _USUAL_BATCHED_TOKENS,
 ) -> Overhead:
-    """The overhead of a model on each GPU.
+    """The overhead of a model per GPU.
 
-    + max_pixels: cap of an image's pixels, None for the model's own limit
-    + batched_tokens: ``max-num-batched-tokens``; the engine profiles a step of that many, so more
-      than usual may need more. Fewer save nothing for certain: what an encoder or the graphs need
-      stays
+    + max_pixels: cap on an image's pixels; None for the model's own limit
+    + batched_tokens: ``max-num-batched-tokens``; the engine profiles a step of that size, so a
+      larger budget may need more. A smaller one does not reliably save memory: the needs of encoder
+      and graphs stay
     """
     base = _at_usual_budget(spec, max_pixels, tensor_parallel)
     more = batched_tokens - _USUAL_BATCHED_TOKENS
@@ -82,8 +82,8 @@ def expected(
         base.low,
         base.high + added,
         "range",
-        f"{base.source}; and up to {added / GIB:.1f} GiB for the activations of {more:,} more "
-        "tokens a step",
+        f"{base.source}; plus up to {added / GIB:.1f} GiB for the activations of {more:,} more "
+        "tokens per step",
     )
 
 
@@ -102,5 +102,5 @@ def _at_usual_budget(spec: ModelSpec, max_pixels: int | None, tensor_parallel: i
 
 
 def measured(overhead_bytes: int) -> Overhead:
-    """An overhead that somebody read off a running engine."""
+    """An overhead that the user measured on a running engine."""
     return Overhead(overhead_bytes, overhead_bytes, "measured", "given by the user")

@@ -1,7 +1,7 @@
-"""How long one step of the engine takes: bytes over bandwidth, FLOPs over peak, an overhead.
+"""The duration of one engine step: bytes over bandwidth, FLOPs over peak, plus an overhead.
 
 Every term is physical; the fractions say how much of the published peaks kernels reach. Standard
-library only: the engine simulator's image carries this file.
+library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rocminfra.planning.engine.steps import Step
 
 @dataclass(frozen=True)
 class LatencyConstants:
-    """What is reached of the peaks.
+    """The achieved share of the published peaks.
 
     + bandwidth_fraction: share of the published memory bandwidth. 3.76 of 5.3 TB/s is the
       copy-type ceiling measured on an MI300X guest.
@@ -26,9 +26,9 @@ class LatencyConstants:
       of flash attention on MI300X lie between 0.2 and 0.35.
     + vision_fraction: share of the peak in the vision encoder, whose matrices are small
       (hidden size 1,280) and whose attention is not causal.
-    + step_overhead_s: scheduling, sampling and launches that the GPU waits for, a step. Calibrated
-      on the published time between tokens of one stream (39.6 ms): what is left of it when the
-      bytes are taken off.
+    + step_overhead_s: scheduling, sampling and launches per step that the GPU waits for. Calibrated
+      on the published time between tokens of one stream (39.6 ms): the remainder after subtracting
+      the time for the bytes.
     """
 
     bandwidth_fraction: float = 0.71
@@ -45,19 +45,21 @@ class LatencyConstants:
             self.vision_fraction,
         )
         if not all(0 < fraction <= 1 for fraction in fractions) or self.step_overhead_s < 0:
-            raise ValueError(f"fractions lie in (0, 1] and an overhead is not negative: {self}")
+            raise ValueError(
+                f"fractions must be in (0, 1] and the overhead must not be negative: {self}"
+            )
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """Where the time of a step goes, in seconds.
+    """The parts of a step's time, in seconds.
 
     + matrices: the decoder's matrix products; reading the weights once, or the FLOPs of all
       tokens, whichever takes longer
     + kv_read: reading the live keys and values
     + attention: FLOPs of attention over prompts
     + vision: FLOPs of the vision encoder
-    + overhead: fixed, a step
+    + overhead: fixed time per step
     """
 
     matrices: float
@@ -68,16 +70,16 @@ class StepTime:
 
     @property
     def total(self) -> float:
-        """Seconds of the step."""
+        """Total time of the step, in seconds."""
         return self.matrices + self.kv_read + self.attention + self.vision + self.overhead
 
 
 class LatencyModel:
-    """Seconds a step, for a model on a GPU.
+    """Seconds per step for a model on a GPU.
 
-    + model, gpu: what runs where; the reference run's by default
-    + constants: what is reached of the peaks
-    + tensor_parallel: GPUs that share every step; their exchange is not modelled
+    + model, gpu: model and GPU; those of the reference run by default
+    + constants: achieved share of the peaks
+    + tensor_parallel: GPUs that share every step; their communication is not modelled
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class LatencyModel:
         self._vision_flops = peak * self.constants.vision_fraction
 
     def step_time(self, step: Step) -> StepTime:
-        """Where the time of ``step`` goes."""
+        """The parts of the time of ``step``."""
         tokens = 0
         context = 0
         pairs = 0
@@ -115,7 +117,8 @@ class LatencyModel:
             context += chunk.context
             sampled += chunk.samples
             if chunk.tokens > 1:
-                # Causal: a token sees what was computed before, and on average half its chunk.
+                # Causal: a token attends to everything computed before it, and on average half of
+                # its chunk.
                 pairs += chunk.tokens * chunk.context + chunk.tokens * (chunk.tokens + 1) // 2
         vision = 0.0
         for patches in step.encoded_patches:
@@ -140,5 +143,5 @@ class LatencyModel:
         return (vision.weights_flops(patches) + attention) / self._vision_flops
 
     def seconds(self, step: Step) -> float:
-        """Seconds of ``step``."""
+        """Duration of ``step`` in seconds."""
         return self.step_time(step).total
