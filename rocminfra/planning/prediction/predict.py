@@ -20,26 +20,25 @@ from rocminfra.planning.prediction.point_figures import PointFigures, figures
 from rocminfra.planning.prediction.virtual_run import Load, Trace, run
 from rocminfra.planning.prediction.workload import Workload
 
-# Time that the serving host's single process needs to decode, resize, normalise and hash a
-# megapixel. An estimate for one modern core, published nowhere; what it moves stands in the
-# document.
+# Time for the serving host's single process to decode, resize, normalise and hash a megapixel. An
+# estimate for one modern core, with no published source; docs/planning.md shows its effect.
 PREPROCESS_S_PER_MEGAPIXEL = 0.1
 
 
 class DoesNotFitError(ValueError):
-    """There is no engine to predict: the model does not fit."""
+    """The model does not fit, so there is no engine to predict."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What is to be predicted.
+    """The system to predict.
 
-    + spec, gpu, serving: which engine
-    + tensor_parallel: GPUs of one engine; their exchange is not modelled, so more than one is a
-      bound and no prediction
-    + replicas: engines side by side, with the requests dealt out evenly
-    + constants: what is reached of the GPU's peaks
-    + preprocess_s_per_megapixel: of the serving host
+    + spec, gpu, serving: the engine
+    + tensor_parallel: GPUs of one engine; their communication is not modelled, so with more than
+      one the result is a bound and not a prediction
+    + replicas: engines in parallel, with requests distributed evenly
+    + constants: achieved share of the GPU's peaks
+    + preprocess_s_per_megapixel: preprocessing time on the serving host
     """
 
     spec: ModelSpec
@@ -53,10 +52,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a point runs.
+    """Duration of a point.
 
-    + seconds: warm-up included
-    + warmup_s: left out of the figures
+    + seconds: total, including warm-up
+    + warmup_s: excluded from the figures
     + most_requests: requests after which a point ends, None without a limit
     """
 
@@ -67,7 +66,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class PredictedPoint:
-    """One point of a scenario, with a trace for every replica."""
+    """One point of a scenario, with a trace per replica."""
 
     point: Point
     figures: PointFigures
@@ -77,7 +76,7 @@ class PredictedPoint:
 def predict(
     variant: Variant, stages: Sequence[Stage], workload: Workload, timing: Timing
 ) -> tuple[PredictedPoint, ...]:
-    """All points of a scenario; the rates of a sweep follow from its first two points.
+    """Predict all points of a scenario. A sweep's rates follow from its first two points.
 
     Raises :class:`DoesNotFitError`, ``PredictionUnsupportedError`` for a model whose latency is
     not modelled, and ValueError for requests that the engine could never serve.
@@ -100,20 +99,20 @@ def predict(
 def predict_point(
     variant: Variant, point: Point, workload: Workload, timing: Timing
 ) -> PredictedPoint:
-    """One point alone; raises as :func:`predict`."""
+    """Predict a single point; raises like :func:`predict`."""
     shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
     latency = LatencyModel(shape, variant.gpu, variant.constants, variant.tensor_parallel)
     return _predict_point(variant, point, workload, timing, scheduler_config(variant), latency)
 
 
 def scheduler_config(variant: Variant) -> SchedulerConfig:
-    """The scheduler's limits, its KV blocks as capacity planning has them.
+    """The scheduler's limits, with the KV blocks from capacity planning.
 
     Raises :class:`DoesNotFitError`.
     """
     planned = capacity(variant.spec, variant.gpu, variant.serving, variant.tensor_parallel)
     if not planned.fits:
-        missing = f"{-planned.headroom_bytes / 1024**3:.1f} GiB a GPU are missing"
+        missing = f"{-planned.headroom_bytes / 1024**3:.1f} GiB per GPU are missing"
         raise DoesNotFitError(
             f"{variant.spec.name} does not fit {variant.tensor_parallel} x {variant.gpu.name}: "
             f"{planned.refused or missing}"
@@ -135,7 +134,7 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
 
 @dataclass(frozen=True)
 class _Share:
-    """Every ``step``-th request of a workload, from ``first`` on: what one replica gets."""
+    """One replica's share: every ``step``-th request of a workload, starting at ``first``."""
 
     whole: Workload
     first: int
@@ -160,7 +159,7 @@ def _predict_point(
     for replica in range(variant.replicas):
         load = _load(point, timing, replica, variant.replicas)
         if load.streams < 1:
-            # Nothing is left for this one, and so for none after it.
+            # No requests are left for this replica or any later one.
             break
         share = _Share(workload, replica, variant.replicas)
         core = EngineCore(config, latency)
@@ -169,7 +168,7 @@ def _predict_point(
 
 
 def _load(point: Point, timing: Timing, replica: int, replicas: int) -> Load:
-    """What one replica is sent."""
+    """The load on one replica."""
     if point.kind == "synchronous":
         total = 1
     elif point.streams is not None:

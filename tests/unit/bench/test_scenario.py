@@ -123,7 +123,12 @@ def test_an_unknown_key_is_refused_with_line_and_nearest(
         ("streams: [4]", "streams: [4, 4]", "stages[0]", "twice"),
         ("streams: [4]", "rates: [1.5]", "stages[0]", "needs streams"),
         ("streams: [4]", "streams: [4], size: 5", "stages[0]", "does not take size"),
-        ("concurrent, streams: [4]", "throughput, streams: [4]", "stages[0]", "does not take streams"),
+        (
+            "concurrent, streams: [4]",
+            "throughput, streams: [4]",
+            "stages[0]",
+            "does not take streams",
+        ),
         ("concurrent, streams: [4]", "sweep, size: 2", "stages[0].size", "greater than or equal"),
         ("max_seconds: 3", "max_seconds: -1", "max_seconds", "greater than 0"),
         ("max_seconds: 3", "{max_seconds: 3, warmup_seconds: 3}"[1:-1], "", "mapping values"),
