@@ -1,4 +1,4 @@
-"""The table of a run, read from its result folder."""
+"""The table of a run, read from its results folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEFT = (0, 1, len(HEADINGS) - 1)
 
 @dataclass(frozen=True)
 class Row:
-    """One point of one host; None where nothing was measured.
+    """One point of one host; None if nothing was measured.
 
     + host: folder of the host
     + point: GuideLLM's label, such as ``concurrent@64``
@@ -29,13 +29,13 @@ class Row:
     + reasons: why it is not valid
     + completed, errored, incomplete: requests
     + ttft_p50_ms, itl_p50_ms: medians of completed requests
-    + tokens_per_second_total: all tokens, unfinished requests' included
+    + tokens_per_second_total: all tokens, including those of unfinished requests
     + tokens_per_second_completed: tokens of completed requests
     + requests_per_second: completed requests
-    + attempts: how often it was tried; more than once when GuideLLM hung
-    + repeated: why each attempt but the last was not the last one
+    + attempts: number of attempts; more than one if GuideLLM hung
+    + repeated: why each attempt except the last was repeated
     + usd_per_million_tokens: from ``tokens_per_second_total``; None unless the point is valid,
-      because GuideLLM counts the tokens of failed requests as well
+      because GuideLLM also counts the tokens of failed requests
     """
 
     host: str
@@ -60,9 +60,9 @@ class Table:
     """A run's figures.
 
     + run: folder of the run
-    + measured: what each host says it is, such as ``0.20.1 on AMD Instinct MI300X``
+    + measured: each host's engine and GPUs, such as ``0.20.1 on AMD Instinct MI300X``
     + rows: in the order in which the points ran, host by host
-    + partial: what each incomplete host folder says is missing
+    + partial: what is missing in each incomplete host folder
     """
 
     run: Path
@@ -76,7 +76,7 @@ def read_table(run: Path) -> Table:
 
     + run: such as ``results/20260513T101500Z``
 
-    A folder without figures gives a table without rows; nothing is checked against the manifest.
+    A folder without figures gives an empty table. Nothing is checked against the manifest.
     """
     rows: list[Row] = []
     partial: dict[str, tuple[str, ...]] = {}
@@ -86,7 +86,7 @@ def read_table(run: Path) -> Table:
             continue
         problems: list[str] = []
         record = _read(RunRecord, host / "run.json", problems)
-        # Also there when the run was cut off.
+        # Exists even when the run was cut off.
         job = _read(JobRecord, host / "job.json", problems)
         price = None if job is None else job.usd_per_hour
         if record is not None:
@@ -113,10 +113,10 @@ def read_table(run: Path) -> Table:
 
 
 def lines(table: Table) -> list[str]:
-    """The table as text, a line each, with what is wrong below it."""
+    """The lines of the table, followed by its problems."""
     cells = [HEADINGS, *(_cells(row) for row in table.rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
-    # A run on one host needs no column for it.
+    # A run on one host needs no host column.
     shown = [
         column
         for column in range(len(HEADINGS))
@@ -135,7 +135,7 @@ def lines(table: Table) -> list[str]:
     for row in table.rows:
         text.extend(f"{row.point} {row.outcome}: {reason}" for reason in row.reasons)
         text.extend(
-            f"{row.point}: attempt {number} of {row.attempts} does not count: {why}"
+            f"{row.point}: attempt {number} of {row.attempts} is invalid: {why}"
             for number, why in enumerate(row.repeated, start=1)
         )
     for host, reasons in table.partial.items():
@@ -147,7 +147,7 @@ _T = TypeVar("_T")
 
 
 def _read(kind: type[_T], path: Path, problems: list[str]) -> _T | None:
-    """A record of the run; None when there is none, with what is wrong in ``problems``."""
+    """A record of the run, or None with the error in ``problems``."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError:
@@ -218,7 +218,7 @@ def _cells(row: Row) -> Sequence[str]:
 
 
 def _remark(row: Row) -> str:
-    """The last column: what is not as usual about a row."""
+    """The last column: anything unusual about a row."""
     tries = f"{row.attempts} attempts" if row.attempts > 1 else ""
     outcome = "" if row.outcome == "valid" else row.outcome.upper()
     return ", ".join(part for part in (outcome, tries) if part)

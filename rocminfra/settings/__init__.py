@@ -1,4 +1,4 @@
-"""Typed settings, where they are read from, and what is wrong with them."""
+"""Typed settings: their schema, sources and problems."""
 
 from __future__ import annotations
 

@@ -143,6 +143,6 @@ def test_without_the_check_it_hangs_and_the_point_is_repeated(
     assert "synchronous: GuideLLM hung after its load" in said
     assert "attempt 2 begins" in said
     assert "2 attempts" in said
-    assert "synchronous: attempt 1 of 2 does not count" in said
+    assert "synchronous: attempt 1 of 2 is invalid" in said
     assert verify(run) == ()
     assert host.ok("pgrep --full [w]idened_race || true") == ""

@@ -1,7 +1,7 @@
-"""One attempt at a benchmark point on the host: one GuideLLM process, from start to its end.
+"""One attempt at a benchmark point on the host: one GuideLLM process, from start to end.
 
-Everything that an attempt leaves is in the point's folder; before a point is repeated it moves to a
-folder of its own below, ``attempt-1``.
+An attempt writes only to the point's folder. Before the point is repeated, those files move to a
+subfolder, ``attempt-1``.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -36,10 +36,10 @@ _LAST_LINES = 5
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of an attempt.
+    """The outcome of an attempt.
 
-    + record: what ``attempt.json`` holds
-    + before, after: the engine's counters around it, or None when they could not be read
+    + record: contents of ``attempt.json``
+    + before, after: the engine's counters before and after it, or None if unreadable
     """
 
     record: AttemptRecord
@@ -48,7 +48,7 @@ class Attempt:
 
 
 def folder_name(number: int) -> str:
-    """Folder of an attempt that was followed by another, below the point's."""
+    """Subfolder of the point's folder for an attempt that was followed by another."""
     return f"attempt-{number}"
 
 
@@ -64,14 +64,14 @@ def run_attempt(
 ) -> Attempt:
     """Run GuideLLM once, write the attempt's record and return it.
 
-    + job: what was asked for (``rocminfra.bench.job``)
+    + job: the requested benchmark (``rocminfra.bench.job``)
     + point: the point
-    + folder: its folder, without anything of another attempt
-    + launcher: starts processes that can be ended with all that they started
-    + number: of the attempt at this point, from 1
-    + seed: of its prompts
-    + limits: how long it may take
-    + patience: how long to wait before it is said to hang
+    + folder: its folder, without files of another attempt
+    + launcher: starts processes that can be ended together with their children
+    + number: number of the attempt at this point, from 1
+    + seed: seed of its prompts
+    + limits: its time limits
+    + patience: how long to wait before it counts as hung
     """
     scenario = job.scenario
     spec = guidellm_spec.spec(point, scenario, job.target, job.model, job.tokenizer, seed)
@@ -82,7 +82,7 @@ def run_attempt(
     sampler = engine_sampler(folder / "metrics.jsonl", job.metrics_url)
     with sampler, gpu_sampler(folder / "telemetry.jsonl"):
         ended = _run_process(job, point, folder, launcher, watch, sampler, number, limits, patience)
-    # Before the engine's last sample is asked for: it is the process that is timed.
+    # Taken before the engine's last sample: only the process is timed.
     seconds = time.monotonic() - clock
     after = _snapshot(job.metrics_url, folder / "metrics_after.prom")
     _remove_empty(folder / guidellm_launcher.STACKS)
@@ -108,10 +108,10 @@ def run_attempt(
 
 
 def keep_aside(folder: Path, number: int) -> None:
-    """Move what an attempt left in the point's folder to a folder of its own.
+    """Move an attempt's files from the point's folder to a subfolder.
 
     + folder: the point's folder
-    + number: of the attempt
+    + number: number of the attempt
     """
     aside = folder / folder_name(number)
     left = [path for path in folder.iterdir() if not path.name.startswith("attempt-")]
@@ -123,11 +123,11 @@ def keep_aside(folder: Path, number: int) -> None:
 def wait_until_idle(
     url: str, deadline_s: float, pause_s: float = 1.0, clock: Callable[[], float] = time.monotonic
 ) -> str | None:
-    """Wait until the engine has no request; why it cannot be measured, or None when it is idle.
+    """Wait until the engine is idle. Returns None, or why the engine cannot be measured.
 
-    + url: of its ``/metrics``
-    + deadline_s: seconds to wait, at most
-    + pause_s: seconds between two looks
+    + url: address of its ``/metrics``
+    + deadline_s: most seconds to wait
+    + pause_s: seconds between checks
     + clock: monotonic seconds
     """
     end = clock() + deadline_s
@@ -147,7 +147,7 @@ def wait_until_idle(
 
 
 def launch_record(folder: Path) -> dict[str, Any] | None:
-    """What our launcher says about GuideLLM's start, or None when it said nothing."""
+    """The launcher's record of GuideLLM's start, or None if there is none."""
     found = read_json(folder / guidellm_launcher.RECORD)
     return found if isinstance(found, dict) else None
 
@@ -156,19 +156,19 @@ def last_words(folder: Path, lines: int = _LAST_LINES) -> str:
     """The end of GuideLLM's stderr.
 
     + folder: the point's folder
-    + lines: how many lines of it
+    + lines: number of lines
     """
     try:
         text = (folder / "stderr.log").read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
     found = [line.strip() for line in text.splitlines() if line.strip()]
-    return " | ".join(found[-lines:])[-600:] or "it said nothing"
+    return " | ".join(found[-lines:])[-600:] or "no output"
 
 
 @dataclass(frozen=True)
 class _Ended:
-    """How a process ended; as :class:`AttemptRecord` has it."""
+    """How a process ended, as in :class:`AttemptRecord`."""
 
     verdict: Verdict
     why: str | None
@@ -200,7 +200,7 @@ def _run_process(
             return _Ended("not started", f"GuideLLM did not start: {error}")
         try:
             verdict, code = _watch(running, folder, watch, sampler, patience.look_s)
-            # Before it is killed, which makes it say more.
+            # Read before the kill, which makes GuideLLM print more.
             last_line = last_words(folder, 1)
             if verdict != "ended" and hang_watch.ask_for_stacks(
                 hang_watch.family(running.pid),
@@ -209,7 +209,7 @@ def _run_process(
             ):
                 stacks = guidellm_launcher.STACKS
         finally:
-            # After a normal end too: workers may be left.
+            # After a normal exit too: workers may remain.
             _end(running)
     why = _why(verdict, code, limits, folder, patience)
     return _Ended(verdict, why, code, last_line, stacks)
@@ -218,7 +218,7 @@ def _run_process(
 def _watch(
     running: Running, folder: Path, watch: hang_watch.Watch, sampler: Sampler, look_s: float
 ) -> tuple[Verdict, int | None]:
-    """How the process ended, and its exit code; None when it has to be killed."""
+    """How the process ended, and its exit code; None when it must be killed."""
     while True:
         code = running.wait(look_s)
         if code is not None:
@@ -255,12 +255,12 @@ def _start_seconds(
 def _why(
     verdict: Verdict, code: int | None, limits: Limits, folder: Path, patience: Patience
 ) -> str | None:
-    """What went wrong, as a sentence; None when the process exited with 0."""
+    """What went wrong, as a sentence; None when the process exited with code 0."""
     if verdict == "hung":
-        quiet = f"with the engine idle and not a word for {patience.silence_s:g} s"
+        quiet = f"with the engine idle and no output for {patience.silence_s:g} s"
         return f"GuideLLM hung after its load, {quiet}, and was killed"
     if verdict == "never began":
-        return "GuideLLM sent no request, went silent, and was killed"
+        return "GuideLLM sent no request, stopped responding, and was killed"
     if verdict == "timeout":
         return f"GuideLLM did not end within {limits.total_s:g} s and was killed"
     if code != 0:
@@ -277,7 +277,7 @@ def _end(running: Running) -> None:
     try:
         running.end()
     except BaseException:
-        # This program was told to stop while it did that; it is told only once.
+        # This program was told to stop meanwhile; it is told only once.
         running.end()
         raise
 

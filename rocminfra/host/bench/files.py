@@ -14,10 +14,10 @@ from typing import Any
 
 from rocminfra.planning.bench.manifest import MANIFEST, format_manifest
 
-# The progress of a run that may still go on; never part of its results.
+# Progress of a possibly running benchmark; never part of its results.
 STATUS = "status.json"
 LOCK = "lock"
-# What earlier attempts at a point left, in a run that was resumed.
+# Earlier attempts at a point, in a resumed run.
 SUPERSEDED = "superseded"
 
 _CHUNK = 1024 * 1024
@@ -25,7 +25,7 @@ _NOT_RESULTS = (MANIFEST, STATUS, LOCK)
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write ``text`` so that a reader finds the old contents or the new, never a part.
+    """Write ``text`` atomically: a reader sees the old contents or the new, never a part.
 
     + path: the file
     + text: its contents
@@ -39,12 +39,12 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON value atomically, readable and in a stable order."""
+    """Write a JSON value atomically, indented and in a stable order."""
     write_atomic(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in a file, or None when there is no such file or it holds no JSON."""
+    """The JSON value in a file, or None when the file is missing or not valid JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -61,7 +61,7 @@ def sha256(path: Path) -> str:
 
 
 def result_files(folder: Path) -> list[str]:
-    """Paths, relative to ``folder``, of the regular files that are results, sorted."""
+    """Sorted paths, relative to ``folder``, of the regular files that are results."""
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -73,16 +73,16 @@ def result_files(folder: Path) -> list[str]:
 
 
 def write_manifest(folder: Path) -> None:
-    """Write the manifest of all results below ``folder``."""
+    """Write the manifest for all results below ``folder``."""
     digests = {name: sha256(folder / name) for name in result_files(folder)}
     write_atomic(folder / MANIFEST, format_manifest(digests))
 
 
 def archive(folder: Path, target: Path) -> None:
-    """Pack the results of ``folder`` and their manifest into a gzip'd tar.
+    """Pack the results in ``folder`` and their manifest into a gzip'd tar.
 
     + folder: a run's folder
-    + target: the archive; appears when it is whole
+    + target: the archive; appears when it is complete
     """
     new = target.with_name(f".{target.name}.new")
     with tarfile.open(new, "w:gz", compresslevel=6) as pack:
@@ -92,9 +92,9 @@ def archive(folder: Path, target: Path) -> None:
 
 
 def set_aside(folder: Path) -> None:
-    """Keep what an earlier run of a point left: it may be the only evidence of what went wrong.
+    """Keep the files of an earlier run of a point, which may be the only evidence of a failure.
 
-    + folder: the point's folder; nothing happens when there is none
+    + folder: the point's folder; may be missing
     """
     if not folder.exists():
         return
@@ -107,7 +107,7 @@ def set_aside(folder: Path) -> None:
 
 
 def earlier_attempts(folder: Path) -> int:
-    """Attempts at a point that were set aside: none of their seeds is used again.
+    """Attempts at a point that were set aside; their seeds must not be reused.
 
     + folder: the point's folder
     """

@@ -1,17 +1,19 @@
-"""Start GuideLLM so that it ends, and so that it can say where it is when it does not.
+"""Start GuideLLM so that it ends reliably, and can report where it hangs if it does not.
 
     python -I guidellm_launcher.py run --config guidellm.json …
 
-Runs with the Python of GuideLLM's environment, in a point's folder; the arguments are GuideLLM's.
+It runs with the Python of GuideLLM's environment, in a point's folder. The arguments are
+GuideLLM's.
 
 GuideLLM 0.8.1 has a race at the end of a run (``guidellm/scheduler/worker_group.py``). At
 ``max_duration`` the generator yields one last request and sets its stop flag only when it is
-resumed. When the last answer arrives in between, no further callback comes; the poll that is left
-sets the stop flags, but only the callback checks whether all is done, so GuideLLM waits for good.
-:func:`patch` adds that check to the poll. It is written against 0.8.1 and touches no other version.
+resumed. When the last answer arrives in between, no further callback comes. The remaining poll sets
+the stop flags, but only the callback checks whether everything is done, so GuideLLM waits forever.
+:func:`patch` adds that check to the poll. It is written for 0.8.1 and does not touch any other
+version.
 
-Standard library only: this file is copied to the host as it is. Worker processes import it anew
-and get no patch, which is for the scheduler in the main process.
+Standard library only: this file is copied to the host as it is. Worker processes import it again
+without the patch, which only concerns the scheduler in the main process.
 """
 
 from __future__ import annotations
@@ -37,12 +39,12 @@ STACKS = "stacks.txt"
 STACKS_SIGNAL = signal.SIGUSR1
 PATCHED_VERSION = "0.8.1"
 
-# Told to the workers, whose folder is the same, but who are not started by us.
+# Passed to the workers, which run in the same folder but are not started by this program.
 _STACKS_VARIABLE = "ROCMINFRA_STACKS"
 
 
 class Record:
-    """What is known about this start, in ``launch.json``.
+    """The record of this start, ``launch.json``.
 
     + path: the file
     """
@@ -58,7 +60,7 @@ class Record:
         }
 
     def update(self, **values: Any) -> None:
-        """Change values and write the file; a full disk must not end a measurement."""
+        """Change values and write the file. A full disk must not end a measurement."""
         self.values.update(values)
         new = self._path.with_name(f".{self._path.name}.new")
         with contextlib.suppress(OSError):
@@ -67,10 +69,10 @@ class Record:
 
 
 class Recheck:
-    """GuideLLM's ``WorkerGroupState.update_state`` with the check that its poll lacks.
+    """GuideLLM's ``WorkerGroupState.update_state``, with the check that its poll lacks.
 
-    + original: the method
-    + record: learns of the first request, and of a run that would have hung
+    + original: the original method
+    + record: notes the first request, and a run that would have hung
     """
 
     def __init__(self, original: Callable[..., Any], record: Record) -> None:
@@ -79,25 +81,25 @@ class Recheck:
         self.group: Any = None
 
     def __call__(self, group: Any, *arguments: Any, **named: Any) -> Any:
-        """What the method returns."""
+        """Return what the method returns."""
         result = self._original(group, *arguments, **named)
         if arguments or named:
             if self.group is None:
                 self._note_first_request(group, arguments[0] if arguments else named.get("info"))
         else:
-            # Only the poll calls it without anything.
+            # Only the poll calls it without arguments.
             self._recheck(group, result)
         return result
 
     def _note_first_request(self, group: Any, info: Any) -> None:
-        # A request is queued long before the load begins, and pending before it is sent.
+        # A request is queued long before the load begins, and is pending before it is sent.
         if info is not None and info.status not in ("queued", "pending"):
             self.group = group
             self._record.update(first_request=round(time.time(), 3))
 
     def _recheck(self, group: Any, result: Any) -> None:
         """The three checks of ``received_callback``, in its order."""
-        # Once the sender has stopped, no request can be added behind our back.
+        # Once the sender has stopped, nothing else can add a request.
         if not group.send_requests_stopped_event.is_set():
             return
         state = result.state
@@ -113,15 +115,15 @@ class Recheck:
             and not group.shutdown_event.is_set()
         ):
             group.shutdown_event.set()
-            # All answers are in, so no callback would have come to do it.
+            # All answers are in, so no callback would have made this check.
             self._record.update(healed=self._record.values["healed"] + 1)
 
 
 def patch(version: str, record: Record) -> Recheck | None:
-    """Add the check to GuideLLM's scheduler, and say in ``record`` whether that was done and why.
+    """Add the check to GuideLLM's scheduler, and note in ``record`` whether and why.
 
-    + version: GuideLLM's
-    + record: this start's record
+    + version: GuideLLM's version
+    + record: record of this start
     """
     if version != PATCHED_VERSION:
         why = f"the missing check is known for {PATCHED_VERSION} only"
@@ -142,7 +144,7 @@ def patch(version: str, record: Record) -> Recheck | None:
 def main(arguments: Sequence[str]) -> int:
     """Run GuideLLM in this process.
 
-    + arguments: GuideLLM's own
+    + arguments: GuideLLM's arguments
     """
     os.environ[_STACKS_VARIABLE] = str(Path(STACKS).resolve())
     record = Record(Path(RECORD))
@@ -154,12 +156,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def answer_with_stacks(path: str, recheck: Recheck | None = None) -> None:
-    """Append the stacks of all threads and tasks to ``path`` at each :data:`STACKS_SIGNAL`.
+    """Append the stacks of all threads and tasks to ``path`` on every :data:`STACKS_SIGNAL`.
 
     + path: the file
-    + recheck: whose scheduler's state is written as well
+    + recheck: its scheduler's state is written, too
     """
-    # Open for good: faulthandler writes to the descriptor, even when no Python code can run.
+    # Kept open: faulthandler writes to the descriptor even when no Python code can run.
     stream = open(path, "a", encoding="utf-8")  # noqa: SIM115
 
     def write_tasks(number: int, frame: FrameType | None) -> None:

@@ -1,8 +1,8 @@
-"""Tell a load generator that hangs from one that is slow.
+"""Distinguish a load generator that hangs from a slow one.
 
-The engine's counters, GuideLLM's output and the processor time of its processes are all signs of
-life. One that hangs shows none of them: it polls with a tenth of a core, while making a report or
-data takes a whole one.
+The engine's counters, GuideLLM's output and the CPU time of its processes are signs of life. A hung
+GuideLLM shows none of them: it polls with a tenth of a core, while writing a report or generating
+data takes a whole core.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rocminfra.planning.bench.retry import Limits, Verdict
 
-# Part of a core, measured over the whole silence: a hung GuideLLM 0.8.1 takes 0.1.
+# Share of a core, measured over the whole silence: a hung GuideLLM 0.8.1 uses 0.1.
 BUSY_CORES = 0.5
 
 _COUNTERS = ("requests", "prompt_tokens", "generation_tokens", "preemptions")
@@ -25,13 +25,13 @@ _COUNTERS = ("requests", "prompt_tokens", "generation_tokens", "preemptions")
 
 @dataclass(frozen=True)
 class Look:
-    """What is seen of an attempt at one moment.
+    """The state of an attempt at one moment.
 
     + now: monotonic seconds
-    + engine: the newest sample of its ``/metrics``, or None when it did not answer
+    + engine: the latest sample of its ``/metrics``, or None when it did not answer
     + said: bytes that GuideLLM has written to stdout and stderr
-    + cpu_s: processor seconds so far of each of its processes, by process id
-    + has_begun: whether it has sent a request; None when only the engine can tell
+    + cpu_s: CPU seconds used so far by each of its processes, by PID
+    + has_begun: whether it has sent a request; None when only the engine knows
     """
 
     now: float
@@ -42,13 +42,13 @@ class Look:
 
 
 class Watch:
-    """Decides what an attempt is doing, look by look.
+    """Judges an attempt, one :class:`Look` at a time.
 
-    + started: when its process was started, in monotonic seconds
+    + started: when its process started, in monotonic seconds
     + max_seconds: length of its load
-    + limits: how long it may take
-    + silence_s: how long nothing may happen after the load
-    + before: the engine's sample before the process was started, or None
+    + limits: its time limits
+    + silence_s: longest silence after the load, in seconds
+    + before: the engine's sample before the process started, or None
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Watch:
         self.first_request: float | None = None
 
     def look(self, seen: Look) -> Verdict | None:
-        """What is wrong with the attempt at this moment, or None.
+        """What is wrong with the attempt now, or None.
 
-        + seen: what is seen now, later than all before
+        + seen: the current state, later than all earlier ones
         """
         self._note_beginning(seen)
         quiet_s = self._quiet_seconds(seen)
@@ -97,7 +97,7 @@ class Watch:
             self.first_request = seen.now
 
     def _quiet_seconds(self, seen: Look) -> float:
-        """Seconds for which nothing has happened; 0 when that cannot be told."""
+        """Seconds since the last sign of life; 0 when unknown."""
         signs = None
         if seen.engine is not None and _is_idle(seen.engine):
             signs = (_counted(seen.engine), seen.said)
@@ -109,14 +109,14 @@ class Watch:
         return seen.now - self._quiet_since
 
     def _is_working(self, seen: Look) -> bool:
-        """Whether one of its processes is busy: with its report, or with its data."""
+        """Whether one of its processes is busy with its report or its data."""
         used = [seconds - self._quiet_cpu_s.get(pid, 0.0) for pid, seconds in seen.cpu_s.items()]
         quiet_s = seen.now - self._quiet_since
         return max(used, default=0.0) >= BUSY_CORES * max(quiet_s, self._silence_s)
 
 
 def bytes_said(folder: Path) -> int:
-    """Bytes of GuideLLM's output in a point's folder."""
+    """Size of GuideLLM's output in a point's folder, in bytes."""
     total = 0
     for name in ("stdout.log", "stderr.log"):
         try:
@@ -127,7 +127,7 @@ def bytes_said(folder: Path) -> int:
 
 
 def family(pid: int) -> list[int]:
-    """A process and its descendants, those only that have a parent left."""
+    """A process and its descendants; orphans are not found."""
     found = [pid]
     for one in found:
         for task in Path(f"/proc/{one}/task").glob("*/children"):
@@ -139,9 +139,9 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> dict[int, float]:
-    """Processor seconds that each process has used, its threads included.
+    """CPU seconds used by each process, including its threads.
 
-    + pids: processes; one that is gone is not in the answer
+    + pids: processes; the answer omits those that are gone
     """
     found: dict[int, float] = {}
     tick = os.sysconf("SC_CLK_TCK")
@@ -150,19 +150,19 @@ def cpu_seconds(pids: Iterable[int]) -> dict[int, float]:
             text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        # After the name, which may hold blanks: state is field 3, utime 14 and stime 15 (proc(5)).
+        # Fields after the name, which may contain spaces: state is 3, utime 14, stime 15 (proc(5)).
         fields = text.rpartition(")")[2].split()
         found[pid] = (int(fields[11]) + int(fields[12])) / tick
     return found
 
 
 def ask_for_stacks(pids: Iterable[int], number: int, path: Path, patience_s: float = 3.0) -> bool:
-    """Have processes write their stacks; whether any did.
+    """Ask processes to write their stacks. Returns whether any did.
 
-    + pids: processes; those that would die of the signal are left alone
+    + pids: processes; skips those that the signal would kill
     + number: the signal
-    + path: file that they write to
-    + patience_s: seconds to wait for the file to be whole
+    + path: the file they write to
+    + patience_s: seconds to wait for the file to be complete
     """
     for pid in pids:
         if _catches(pid, number):
@@ -182,12 +182,12 @@ def ask_for_stacks(pids: Iterable[int], number: int, path: Path, patience_s: flo
 
 
 def is_idle(sample: Mapping[str, float] | None) -> bool:
-    """Whether an engine's sample says that it has no request, neither running nor waiting."""
+    """Whether an engine's sample shows no running and no waiting requests."""
     return sample is not None and _is_idle(sample)
 
 
 def _is_idle(sample: Mapping[str, float]) -> bool:
-    # A page without them says nothing.
+    # A page without these counters proves nothing.
     return sample.get("running") == 0 and sample.get("waiting") == 0
 
 

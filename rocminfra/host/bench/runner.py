@@ -1,11 +1,11 @@
-"""Run a benchmark on the host, detached from whoever asked for it.
+"""Run a benchmark on the host, detached from the client that started it.
 
     runner.py run FOLDER                 run FOLDER/job.json to its end
     runner.py status FOLDER [--wait 15]  progress as one JSON object
-    runner.py archive FOLDER TARGET      pack what there is, whatever happened
+    runner.py archive FOLDER TARGET      pack all results so far, even after a failure
 
-A run's folder holds ``job.json``, a folder a point, and at the end ``run.json`` and
-``MANIFEST.sha256``. Whatever happens, the manifest is written. A valid point is never run again.
+A run's folder contains ``job.json``, one folder per point, and at the end ``run.json`` and
+``MANIFEST.sha256``. The manifest is always written. A valid point never runs again.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -56,15 +56,15 @@ _POLL_S = 0.2
 
 
 class Stopped(Exception):
-    """Somebody asked this program to end."""
+    """This program received a signal to stop."""
 
 
 def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> RunRecord:
-    """Run what ``job.json`` asks for and return the record that ``run.json`` then holds.
+    """Run ``job.json`` and return the record that is written to ``run.json``.
 
     + folder: the run's folder
     + launch: starts GuideLLM
-    + patience: how long to wait before something is said to hang
+    + patience: how long to wait before something counts as hung
 
     Raises :class:`Busy` when another benchmark runs on this host, and
     :class:`~rocminfra.planning.bench.records.RecordError` for a job of another version.
@@ -104,11 +104,11 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
 
 
 def status(folder: Path, seen: int, wait_s: float) -> Status:
-    """How a run is.
+    """The status of a run.
 
     + folder: the run's folder
-    + seen: revision that the caller knows; a newer one is told at once
-    + wait_s: seconds to wait for something new
+    + seen: revision that the caller has; a newer one is returned at once
+    + wait_s: seconds to wait for a newer one
     """
     deadline = time.monotonic() + wait_s
     while True:
@@ -120,7 +120,7 @@ def status(folder: Path, seen: int, wait_s: float) -> Status:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description="benchmark runner")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("run", "status", "archive"):
@@ -168,7 +168,7 @@ class _Progress:
         self._write("running", point.label)
 
     def repeat(self, attempt: AttemptRecord) -> None:
-        """An attempt at the point that runs is followed by another."""
+        """Record that the current point is attempted again."""
         assert self._point is not None
         point = self._point
         self._repeats.append(Repeat(point.name, point.label, attempt.number + 1, attempt.why or ""))
@@ -191,7 +191,7 @@ class _Progress:
             current=current,
             planned=self._planned,
             points=tuple(_short(record) for record in self.records),
-            # Of points that run now as well.
+            # Includes points that are running.
             repeats=tuple(self._repeats),
         )
         files.write_json(self._folder / files.STATUS, as_json(progress))
@@ -243,7 +243,7 @@ def _status_now(folder: Path) -> Status:
     progress = _progress(folder)
     state = "none" if progress is None else progress.state
     if state == "running" and not is_held(folder / files.LOCK):
-        # Read again: it may have ended between the two looks.
+        # Read again: it may have ended between the two checks.
         progress = _progress(folder)
         if progress is not None:
             state = "died" if progress.state == "running" else progress.state
@@ -285,7 +285,7 @@ def _provenance(job: JobRecord) -> Provenance:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # Only once: what follows must not be cut off as well.
+    # Only once: the cleanup must not be interrupted as well.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise Stopped

@@ -1,9 +1,9 @@
-"""What GuideLLM is told to do for one point.
+"""GuideLLM's configuration for one point.
 
-A configuration file and not ``kind=…,key=value`` options: those are split at commas and read as
-YAML, so a model called ``yes`` or a path with a comma would arrive as something else.
+It is a configuration file instead of ``kind=…,key=value`` options: GuideLLM splits those at commas
+and reads them as YAML, so a model called ``yes`` or a path with a comma would be misread.
 
-Written against GuideLLM 0.8.1. Standard library only: this module also runs on the host.
+Written for GuideLLM 0.8.1. Standard library only: this module also runs on the host.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from rocminfra.planning.bench.records import ScenarioRecord
 def spec(
     point: Point, scenario: ScenarioRecord, target: str, model: str, tokenizer: str, seed: int
 ) -> dict[str, Any]:
-    """Configuration of ``guidellm run --config`` for one attempt at a point, as JSON values.
+    """Configuration for ``guidellm run --config`` for one attempt at a point, as JSON values.
 
     + point: the point
     + scenario: the scenario
     + target: base address of the engine, such as ``http://127.0.0.1:8000/v1``
     + model: name under which the engine serves the model
-    + tokenizer: folder or repository of its tokenizer
-    + seed: of the attempt, from which its prompts follow
+    + tokenizer: its tokenizer's folder or repository
+    + seed: seed of the attempt, which determines its prompts
 
-    Outputs are relative to the folder in which GuideLLM is started.
+    Outputs are relative to GuideLLM's working folder.
     """
     profile: dict[str, Any] = {"kind": point.kind}
     if point.streams is not None:
@@ -37,7 +37,7 @@ def spec(
     if point.max_concurrency is not None:
         profile["max_concurrency"] = point.max_concurrency
     if scenario.warmup_seconds:
-        # `mode` matters: a bare number below 1 is read as a part of the whole.
+        # `mode` matters: GuideLLM reads a bare number below 1 as a fraction.
         profile["warmup"] = {"value": scenario.warmup_seconds, "mode": "duration"}
     constraints: list[dict[str, Any]] = [{"kind": "max_duration", "seconds": scenario.max_seconds}]
     if scenario.max_requests is not None:
@@ -61,11 +61,11 @@ def spec(
 
 
 def command(python: str, launcher: str) -> Sequence[str]:
-    """Arguments of the process of one attempt, started in the point's folder.
+    """Command line of one attempt, to be started in the point's folder.
 
     + python: the Python of GuideLLM's environment
-    + launcher: path of our program that starts GuideLLM
+    + launcher: path of ``guidellm_launcher.py``
     """
-    # Isolated, as GuideLLM's own script is not: nothing of ours or of the user's gets in its way.
+    # Isolated, unlike GuideLLM's own script: it ignores the user's environment and site packages.
     run = ("run", "--config", "guidellm.json", "--disable-console")
     return (python, "-I", launcher, *run)

@@ -1,11 +1,11 @@
-"""The files of a benchmark as types: what is asked for, what came of it, how far it is.
+"""The files of a benchmark as types: the request, the outcome and the progress.
 
-``job.json``, ``point.json`` with its attempts, ``run.json`` and ``status.json``. The operator's
-side and the host read and write them through this module only. A file of another version is refused
-by name; keys that this version does not know are ignored.
+``job.json``, ``point.json`` with its attempts, ``run.json`` and ``status.json``. Both the
+operator's machine and the host read and write them only through this module. A file of another
+version is refused by name; unknown keys are ignored.
 
-Standard library only: this module also runs on the host, so annotations are texts there, and what
-they say is what a value is checked against.
+Standard library only: this module also runs on the host. Annotations are strings at run time, and
+values are checked against them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _T = TypeVar("_T")
 
 
 class RecordError(ValueError):
-    """A file that is not what a benchmark of this version writes; the message names it."""
+    """A file that does not have this version's format; the message names it."""
 
 
 @dataclass(frozen=True)
 class ScenarioRecord:
-    """What is measured, of ``job.json``; :class:`rocminfra.bench.scenario.Scenario` explains it."""
+    """The scenario in ``job.json``; see :class:`rocminfra.bench.scenario.Scenario`."""
 
     name: str
     stages: tuple[Stage, ...]
@@ -47,17 +47,17 @@ class ScenarioRecord:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """``job.json``: everything that the program on the host is told.
+    """``job.json``: the complete input of the program on the host.
 
     + run: id of the run
     + host: name of the host
     + guidellm_python: the Python of GuideLLM's environment
     + target: base address of the engine, such as ``http://127.0.0.1:8000/v1``
-    + metrics_url: of the engine
+    + metrics_url: address of the engine's metrics
     + model: name under which the engine serves it
-    + tokenizer: folder or repository
-    + environment: variables of GuideLLM's process; no secret
-    + usd_per_hour: price of the host
+    + tokenizer: its folder or repository
+    + environment: variables of GuideLLM's process, without secrets
+    + usd_per_hour: the host's price
     """
 
     run: str
@@ -79,18 +79,18 @@ class AttemptRecord:
     """One GuideLLM process, in ``point.json``.
 
     + number: from 1
-    + verdict: how it went (:data:`rocminfra.planning.bench.retry.Verdict`)
-    + why: what went wrong, or None when the process exited with 0
+    + verdict: how it ended (:data:`rocminfra.planning.bench.retry.Verdict`)
+    + why: what went wrong, or None when the process exited with code 0
     + started, ended: Unix time, seconds
     + seconds: from start to end
-    + start_seconds: from the start to the first request; None when nobody saw that
-    + limit_seconds: its hard limit
+    + start_seconds: from start to first request; None if that was not observed
+    + limit_seconds: its hard time limit
     + exit_code: None when it was killed or did not start
-    + last_line: of GuideLLM's log before it ended
+    + last_line: last line of GuideLLM's log
     + stacks: file with the stacks of a hung process, or None
     + engine: the engine's counters afterwards
-    + launcher: what our launcher says: patched or not, and why
-    + folder: where its files are, when another attempt followed
+    + launcher: the launcher's record: patched or not, and why
+    + folder: folder of its files, if another attempt followed
     """
 
     number: int
@@ -112,13 +112,13 @@ class AttemptRecord:
 
 @dataclass(frozen=True)
 class PointRecord:
-    """``point.json``: what came of a point.
+    """``point.json``: the outcome of a point.
 
     + outcome: ``valid``, ``invalid`` or ``failed``
     + reasons: why it is not valid
-    + figures: as :class:`rocminfra.planning.bench.guidellm_report.Figures` has them, or None
-    + engine: what the engine counted meanwhile, and its peaks
-    + attempts: none in files of earlier versions
+    + figures: as in :class:`rocminfra.planning.bench.guidellm_report.Figures`, or None
+    + engine: the engine's counters during the point, and its peaks
+    + attempts: empty in files of earlier versions
     """
 
     point: Point
@@ -136,9 +136,9 @@ class PointRecord:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What was measured on; None where nobody could say.
+    """The system under test; None where unknown.
 
-    + engine: its version
+    + engine: version of the engine
     + gpus: as ``amd-smi`` names them
     """
 
@@ -152,7 +152,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """``run.json``: what came of a run on one host.
+    """``run.json``: the outcome of a run on one host.
 
     + state: ``finished`` or ``stopped``
     + never_run: names of points that could not run
@@ -174,7 +174,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class PointSummary:
-    """A finished point, of ``status.json``."""
+    """A finished point in ``status.json``."""
 
     name: str
     label: str
@@ -186,10 +186,10 @@ class PointSummary:
 
 @dataclass(frozen=True)
 class Repeat:
-    """A point that is being tried once more, or was.
+    """A point that is or was repeated.
 
-    + attempt: the number of the new attempt
-    + why: what went wrong with the one before
+    + attempt: number of the new attempt
+    + why: what went wrong with the previous one
     """
 
     name: str
@@ -200,10 +200,10 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Progress:
-    """``status.json``: how far a run is.
+    """``status.json``: the progress of a run.
 
-    + revision: grows with every change
-    + current: label of the point that runs, or None
+    + revision: increases with every change
+    + current: label of the running point, or None
     + planned: number of points
     """
 
@@ -220,12 +220,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Status:
-    """The answer of the program on the host when it is asked how a run is.
+    """The answer to a status query.
 
     + state: ``none``, ``running``, ``finished``, ``stopped`` or ``died``
-    + scenario: what the run measures; None when the host does not know it
+    + scenario: the run's scenario; None when the host does not know the run
     + manifest_sha256: digest of the finished run's manifest
-    + busy_with: the run that this host works on, whichever that is
+    + busy_with: the run that is active on this host, if any
     """
 
     state: str
@@ -249,10 +249,10 @@ def read(kind: type[_T], value: Any, name: str) -> _T:
     """A record from JSON values.
 
     + kind: one of this module's classes
-    + value: what the file holds
-    + name: the file's, for messages
+    + value: the file's contents
+    + name: the file's name, for messages
 
-    Raises :class:`RecordError` for another version, a missing key or a value of another type.
+    Raises :class:`RecordError` for another version, a missing key or a value of the wrong type.
     """
     if isinstance(value, Mapping) and value.get("version", VERSION) != VERSION:
         raise RecordError(
@@ -286,7 +286,7 @@ def _value(annotation: str, value: Any, where: str) -> Any:
     if annotation.startswith("Mapping["):
         annotation = "Mapping"
     if annotation in _PLAIN and not _PLAIN[annotation](value):
-        raise RecordError(f"{where} is {value!r}, which is not of type {annotation}")
+        raise RecordError(f"{where} is {value!r}, but must be of type {annotation}")
     return value
 
 

@@ -1,7 +1,7 @@
-"""How often a benchmark point is tried, with which seed, and how long an attempt may take.
+"""How often a benchmark point is attempted, with which seed, and how long an attempt may take.
 
-GuideLLM 0.8.1 can serve a whole load and then never end. Such an attempt says nothing about the
-engine, so the point is tried once more; whatever else goes wrong is a result and is not repeated.
+GuideLLM 0.8.1 can complete its load and then hang. Such an attempt says nothing about the engine,
+so the point is attempted once more. Any other failure is a result and is not repeated.
 
 Standard library only: this module also runs on the host.
 """
@@ -14,10 +14,10 @@ from typing import Literal
 
 from rocminfra.planning.bench.records import PointRecord
 
-# How an attempt went:
-# + ended: its process exited by itself, whatever the exit code
-# + hung: the load was over, and nothing happened any more
-# + never began: no request was sent, and nothing happened any more
+# How an attempt ended:
+# + ended: its process exited on its own, with any exit code
+# + hung: the load was over, and there was no more activity
+# + never began: no request was sent, and there was no more activity
 # + timeout: it was still busy at its hard limit
 # + not started: there was no process
 Verdict = Literal["ended", "hung", "never began", "timeout", "not started"]
@@ -25,25 +25,25 @@ Verdict = Literal["ended", "hung", "never began", "timeout", "not started"]
 MOST_ATTEMPTS = 2
 _REPEATED = ("hung", "never began")
 
-# A healthy GuideLLM 0.8.1 ended up to 16 s after the engine's last activity, and the limits of its
-# own shutdown add up to 24 s (worker_group.py: 5 s for messages, 9 s a worker, 5 s for the
-# manager): nothing at all for this long is a hang.
+# A healthy GuideLLM 0.8.1 ended up to 16 s after the engine's last activity, and its shutdown
+# timeouts add up to 24 s (worker_group.py: 5 s for messages, 9 s per worker, 5 s for the manager).
+# No activity for longer than that is a hang.
 SILENCE_S = 60.0
-# After a kill, the engine may still have requests of the attempt to give up.
+# After a kill, the engine may still have to abort the attempt's requests.
 IDLE_S = 120.0
-# On top of the silence: what GuideLLM's own shutdown may take.
+# On top of the silence: time for GuideLLM's own shutdown.
 _SHUTDOWN_S = 30.0
-# A busy machine makes a point slower than those before it.
+# On a busy machine a point can be slower than earlier ones.
 _MARGIN = 3.0
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait before saying that something is wrong, in seconds.
+    """How long to wait before something counts as wrong, in seconds.
 
     + silence_s: without any sign of life, after the load
     + idle_s: for the engine to become idle before a repeat
-    + look_s: between two looks
+    + look_s: between two checks
     """
 
     silence_s: float = SILENCE_S
@@ -53,10 +53,10 @@ class Patience:
 
 @dataclass(frozen=True)
 class Seen:
-    """What an attempt that ended took besides its load, in seconds.
+    """How long a finished attempt took in addition to its load, in seconds.
 
-    + overhead_s: everything but the load: imports, workers, data, report
-    + start_s: from the start of the process to its first request; None when nobody saw that
+    + overhead_s: everything except the load: imports, workers, data, report
+    + start_s: from the start of the process to its first request; None if not observed
     """
 
     overhead_s: float
@@ -65,9 +65,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one attempt, in seconds from the start of its process.
+    """Time limits of one attempt, in seconds from the start of its process.
 
-    + start_s: silence without a first request, at most
+    + start_s: longest silence before the first request
     + total_s: the hard limit
     """
 
@@ -81,16 +81,16 @@ def limits(
     seen: Sequence[Seen],
     silence_s: float = SILENCE_S,
 ) -> Limits:
-    """Limits of the next attempt.
+    """Time limits of the next attempt.
 
     + max_seconds: length of the load
-    + overhead_seconds: most that may come on top of it; all that is known before a point of this
-      run has ended
-    + seen: what this run's points took so far
-    + silence_s: how long a hang must last to be called one
+    + overhead_seconds: most time on top of it; the only estimate until a point of this run has
+      ended
+    + seen: durations of this run's points so far
+    + silence_s: shortest silence that counts as a hang
 
-    Three times the longest overhead so far, and never less than what it takes to tell a hang from
-    a slow end.
+    The limit is three times the longest overhead so far, but never too short to distinguish a hang
+    from a slow end.
     """
     if not seen:
         return Limits(start_s=overhead_seconds, total_s=max_seconds + overhead_seconds)
@@ -105,9 +105,9 @@ def limits(
 
 
 def seen_in(records: Sequence[PointRecord], max_seconds: float) -> tuple[Seen, ...]:
-    """What the finished points of a run took.
+    """Durations of a run's finished points.
 
-    + records: of them; older ones have no attempts and tell nothing
+    + records: their records; those of earlier versions have no attempts and are ignored
     + max_seconds: length of the load
     """
     found = []
@@ -115,7 +115,7 @@ def seen_in(records: Sequence[PointRecord], max_seconds: float) -> tuple[Seen, .
         last = record.attempts[-1] if record.attempts else None
         if last is None or last.verdict != "ended" or last.exit_code != 0:
             continue
-        # A load that ran out of requests was shorter than it might have been.
+        # A load that ran out of requests was shorter than max_seconds.
         load = (record.figures or {}).get("duration_s")
         took = last.seconds - min(max_seconds if load is None else load, max_seconds)
         found.append(Seen(max(0.0, took), last.start_seconds))
@@ -123,9 +123,9 @@ def seen_in(records: Sequence[PointRecord], max_seconds: float) -> tuple[Seen, .
 
 
 def is_repeated(verdicts: Sequence[str]) -> bool:
-    """Whether a point is tried once more.
+    """Whether to repeat a point.
 
-    + verdicts: of its attempts so far, in order
+    + verdicts: verdicts of its attempts so far, in order
     """
     return len(verdicts) < MOST_ATTEMPTS and verdicts[-1] in _REPEATED
 
@@ -133,14 +133,14 @@ def is_repeated(verdicts: Sequence[str]) -> bool:
 def seed(scenario_seed: int, earlier: int) -> int:
     """Seed of an attempt.
 
-    + scenario_seed: the scenario's, for the first attempt
-    + earlier: attempts at this point before it, those of a resumed run included
+    + scenario_seed: the scenario's seed, used for the first attempt
+    + earlier: number of earlier attempts at this point, including those of a resumed run
 
-    The same seed makes the same prompts, which the engine's prefix cache may still hold.
+    The same seed would give the same prompts, which may still be in the engine's prefix cache.
     """
     return scenario_seed + earlier
 
 
 def longest_seconds(max_seconds: float, overhead_seconds: float) -> float:
-    """Longest time that a point may take, with every attempt at its hard limit."""
+    """Longest duration of a point, with every attempt at its hard limit."""
     return MOST_ATTEMPTS * (max_seconds + overhead_seconds) + IDLE_S

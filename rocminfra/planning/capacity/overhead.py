@@ -1,4 +1,4 @@
-"""What an engine needs besides weights and KV cache: activations, graphs, buffers, the encoder.
+"""Memory besides weights and KV cache: activations, graphs, buffers, the encoder.
 
 It cannot be derived from a configuration alone. For the reference model it is calibrated: it is
 what is left when the published KV cache is taken off, so the KV cache of the reference run is an
@@ -17,7 +17,7 @@ from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.model.spec import ModelSpec
 
 GIB = 1024**3
-# The budget of the reference run, and vLLM's default on GPUs of this size: what the ranges are for.
+# The budget that the ranges assume: the reference run's, and vLLM's default on GPUs of this size.
 _USUAL_BATCHED_TOKENS = 8_192
 _ACTIVATION_BYTES = 2
 # Sequences of the reference run, up to which the ranges hold the sampler's buffers.
@@ -30,9 +30,9 @@ _MOST_SAMPLER_BYTES = 32
 
 @dataclass(frozen=True)
 class Overhead:
-    """Bytes on each GPU.
+    """Overhead in bytes per GPU.
 
-    + low, high: least and most that is expected; planning takes the most
+    + low, high: expected range; planning uses the upper end
     + basis: ``calibrated``, ``range`` or ``measured``
     + source: where it comes from
     + likely: what engines like it showed; None for the middle of low and high
@@ -68,15 +68,15 @@ _SMALL_IMAGES = Overhead(
     2 * GIB,
     8 * GIB,
     "range",
-    "between a text-only model and a large vision model: how much capped or few image tokens save "
-    "is not published",
+    "between a text-only model and a large vision model: the savings from capped or few image "
+    "tokens are not published",
 )
 _REFERENCE = Overhead(
     REFERENCE_OVERHEAD_BYTES,
     REFERENCE_OVERHEAD_BYTES,
     "calibrated",
-    "196,288 MiB x 0.92 less 136.73 GiB of weights less the 32.18 GiB of KV cache that the "
-    "reference run published: an input, so that run's KV cache is no check of this figure",
+    "196,288 MiB x 0.92 minus 136.73 GiB of weights minus the published 32.18 GiB of KV cache of "
+    "the reference run: an input, so that run's KV cache does not validate this figure",
 )
 
 
@@ -88,7 +88,7 @@ def expected(
     max_num_seqs: int = _USUAL_SEQS,
     gpu: Gpu | None = None,
 ) -> Overhead:
-    """The overhead of a model on each GPU.
+    """The overhead of a model per GPU.
 
     + max_pixels: cap of an image's pixels, None for the model's own limit
     + batched_tokens: ``max-num-batched-tokens``; the engine profiles a step of that many, so more
@@ -152,5 +152,5 @@ def _at_usual_budget(spec: ModelSpec, max_pixels: int | None, tensor_parallel: i
 
 
 def measured(overhead_bytes: int) -> Overhead:
-    """An overhead that somebody read off a running engine."""
+    """An overhead that the user measured on a running engine."""
     return Overhead(overhead_bytes, overhead_bytes, "measured", "given by the user")

@@ -1,7 +1,7 @@
-"""The accelerators that capacity and prediction know, with the source of every figure.
+"""The accelerators that capacity and prediction support, with the source of every figure.
 
-Memory is what the driver reports, in MiB, and not the marketing GB; bandwidth and peak are the
-vendor's published figures. Standard library only: the engine simulator's image carries this file.
+Memory is the MiB that the driver reports, not the marketing GB; bandwidth and peak are the vendor's
+published figures. Standard library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 class Gpu:
     """One accelerator.
 
-    + key: name as the command line takes it
+    + key: name on the command line
     + name: the product's name
     + memory_mib: memory as the driver reports it, MiB
     + nominal_memory_gb: memory as sold, decimal GB

@@ -24,7 +24,7 @@ _ALL_REDUCES_A_LAYER = 2
 
 @dataclass(frozen=True)
 class StepTime:
-    """Where the time of a step goes, in seconds.
+    """The parts of a step's time, in seconds.
 
     + matrices: the decoder's matrix products: reading the weights once and the FLOPs of all
       tokens, which overlap partly
@@ -56,7 +56,7 @@ class StepTime:
 
 
 class LatencyModel:
-    """Seconds a step, for a model on a GPU.
+    """Seconds per step for a model on a GPU.
 
     + model, gpu: what runs where; the reference run's by default
     + constants: what is reached of the peaks; those of the GPU by default
@@ -108,7 +108,7 @@ class LatencyModel:
             self._exchange_token_s = times * moved * model.hidden * _EXCHANGED_BYTES / link
 
     def step_time(self, step: Step) -> StepTime:
-        """Where the time of ``step`` goes."""
+        """The parts of the time of ``step``."""
         tokens = 0
         context = 0
         pairs = 0
@@ -118,7 +118,8 @@ class LatencyModel:
             context += chunk.context
             sampled += chunk.samples
             if chunk.tokens > 1:
-                # Causal: a token sees what was computed before, and on average half its chunk.
+                # Causal: a token attends to everything computed before it, and on average half of
+                # its chunk.
                 pairs += chunk.tokens * chunk.context + chunk.tokens * (chunk.tokens + 1) // 2
         vision = 0.0
         for patches in step.encoded_patches:
@@ -145,7 +146,7 @@ class LatencyModel:
         return (vision.weights_flops(patches) + attention) / self._vision_flops
 
     def seconds(self, step: Step) -> float:
-        """Seconds of ``step``."""
+        """Duration of ``step`` in seconds."""
         return self.step_time(step).total
 
 

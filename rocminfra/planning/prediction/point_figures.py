@@ -1,13 +1,13 @@
-"""What GuideLLM and the engine's log would say of a virtual run.
+"""The figures that GuideLLM and the engine's log would report for a virtual run.
 
-GuideLLM counts within a window: warm-up to end. A completed request belongs to it when it ends
-inside; a token when it comes inside; the prompt's tokens come with the first one. Latencies are
-those of completed requests, and that between tokens is weighted by tokens. The engine's log shows
-the KV cache every ten seconds. Standard library only.
+GuideLLM counts within a window from the end of warm-up to the end. A completed request is counted
+if it ends inside the window, a token if it arrives inside; the prompt's tokens arrive with the
+first one. Latencies are those of completed requests, and the time between tokens is weighted by
+tokens. The engine's log shows the KV cache every ten seconds. Standard library only.
 
 Source: ``benchmark/schemas/metrics.py`` of GuideLLM 0.8.1. Up to 0.6.1 (``benchmark/schemas/
-generative/metrics.py``), to which the commands of the reference run belong, the rate of tokens has
-another base: all tokens of all requests over the time from the first of them to the end.
+generative/metrics.py``), which the reference run used, the token rate is computed differently: all
+tokens of all requests over the time from the first token to the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from statistics import fmean
 from rocminfra.planning.prediction.virtual_run import GAP_S, Record, Trace
 
 LOG_INTERVAL_S = 10.0
-# When the log's interval falls relative to the run is not known: all these are tried.
+# The phase of the log's interval relative to the run is unknown, so all of these are tried.
 _PHASES = 20
 
 
@@ -36,7 +36,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class PointFigures:
-    """Figures of one point; None where nothing was measured.
+    """Figures of one point; None if nothing was measured.
 
     + duration_s: from the end of the warm-up to the end of the point
 
@@ -95,9 +95,9 @@ class PointFigures:
 
 
 def figures(traces: Sequence[Trace], warmup_s: float) -> PointFigures:
-    """Figures of a point, its first ``warmup_s`` seconds left out.
+    """Figures of a point, excluding its first ``warmup_s`` seconds.
 
-    + traces: of every replica, all of the same length
+    + traces: one per replica, all of the same length
     """
     seconds = max(
         (trace.seconds if trace.ended is None else trace.ended for trace in traces), default=0.0
@@ -160,7 +160,7 @@ def spread(values: Sequence[tuple[float, int]]) -> Spread | None:
 
 
 def weighted_quantile(values: Sequence[tuple[float, int]], share: float) -> float | None:
-    """Smallest value that at least ``share`` of the weight does not exceed; None of nothing."""
+    """Smallest value that at least ``share`` of the weight does not exceed; None if empty."""
     total = sum(weight for _, weight in values)
     if total <= 0:
         return None
@@ -174,8 +174,8 @@ def weighted_quantile(values: Sequence[tuple[float, int]], share: float) -> floa
 
 
 def _tokens_after(record: Record, start: float) -> float:
-    """Tokens that came at or after ``start``; those between first and last come evenly, which is
-    how GuideLLM places them."""
+    """Tokens at or after ``start``. Those between first and last are spaced evenly, as in
+    GuideLLM."""
     if record.first_token is None or record.last_token is None:
         return 0.0
     tokens = _output_after(record, start)
@@ -207,7 +207,7 @@ def _rate_from_first_token(records: Sequence[Record], seconds: float) -> float:
 
 
 def _kv_extremes(trace: Trace) -> tuple[float, float] | None:
-    """Means over the phases of the least and of the largest sample; an idle engine logs none."""
+    """Mean of the smallest and of the largest sample over all phases; an idle engine logs none."""
     lows: list[float] = []
     highs: list[float] = []
     times = [moment.at for moment in trace.moments]

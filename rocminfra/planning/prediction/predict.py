@@ -22,9 +22,8 @@ from rocminfra.planning.prediction.point_figures import PointFigures, figures
 from rocminfra.planning.prediction.virtual_run import Load, Trace, run
 from rocminfra.planning.prediction.workload import Workload
 
-# Time that the serving host's single process needs to decode, resize, normalise and hash a
-# megapixel. An estimate for one modern core, published nowhere; what it moves stands in the
-# document.
+# Time for the serving host's single process to decode, resize, normalise and hash a megapixel. An
+# estimate for one modern core, with no published source; docs/planning.md shows its effect.
 PREPROCESS_S_PER_MEGAPIXEL = 0.1
 # From the client's request to the scheduler's queue: HTTP, chat template, tokenizer, and the
 # client's own turn between two requests. Fitted on published times to the first token.
@@ -32,12 +31,12 @@ CLIENT_S = 0.006
 
 
 class DoesNotFitError(ValueError):
-    """There is no engine to predict: the model does not fit."""
+    """The model does not fit, so there is no engine to predict."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What is to be predicted.
+    """The system to predict.
 
     + spec, gpu, serving: which engine
     + tensor_parallel: GPUs of one engine
@@ -66,10 +65,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a point runs.
+    """Duration of a point.
 
-    + seconds: warm-up included
-    + warmup_s: left out of the figures
+    + seconds: total, including warm-up
+    + warmup_s: excluded from the figures
     + most_requests: requests after which a point ends, None without a limit
     """
 
@@ -94,7 +93,7 @@ class PredictedPoint:
 def predict(
     variant: Variant, stages: Sequence[Stage], workload: Workload, timing: Timing
 ) -> tuple[PredictedPoint, ...]:
-    """All points of a scenario; the rates of a sweep follow from its first two points.
+    """Predict all points of a scenario. A sweep's rates follow from its first two points.
 
     Raises :class:`DoesNotFitError`, ``PredictionUnsupportedError`` for a model whose latency is
     not modelled, and ValueError for requests that the engine could never serve.
@@ -117,14 +116,14 @@ def predict(
 def predict_point(
     variant: Variant, point: Point, workload: Workload, timing: Timing
 ) -> PredictedPoint:
-    """One point alone; raises as :func:`predict`."""
+    """Predict a single point; raises like :func:`predict`."""
     shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
     latency = LatencyModel(shape, variant.gpu, variant.constants, variant.tensor_parallel)
     return _predict_point(variant, point, workload, timing, scheduler_config(variant), latency)
 
 
 def scheduler_config(variant: Variant) -> SchedulerConfig:
-    """The scheduler's limits, its KV blocks as capacity planning has them.
+    """The scheduler's limits, with the KV blocks from capacity planning.
 
     Raises :class:`DoesNotFitError`.
     """
@@ -158,7 +157,7 @@ def expected_blocks(planned: Capacity) -> int:
 
 @dataclass(frozen=True)
 class _Share:
-    """Every ``step``-th request of a workload, from ``first`` on: what one replica gets."""
+    """One replica's share: every ``step``-th request of a workload, starting at ``first``."""
 
     whole: Workload
     first: int
@@ -183,7 +182,7 @@ def _predict_point(
     for replica in range(variant.replicas):
         load = _load(point, timing, replica, variant.replicas)
         if load.streams < 1:
-            # Nothing is left for this one, and so for none after it.
+            # No requests are left for this replica or any later one.
             break
         share = _Share(workload, replica, variant.replicas)
         core = EngineCore(config, latency)
@@ -203,7 +202,7 @@ def _predict_point(
 
 
 def _load(point: Point, timing: Timing, replica: int, replicas: int) -> Load:
-    """What one replica is sent."""
+    """The load on one replica."""
     if point.kind == "synchronous":
         total = 1
     elif point.streams is not None:

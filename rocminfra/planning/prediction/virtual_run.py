@@ -1,7 +1,7 @@
-"""A load generator and an engine on one virtual clock: a benchmark point without waiting.
+"""A load generator and an engine on one virtual clock: a benchmark point without the wait.
 
-The client behaves as GuideLLM does: streams that send the next request when one has ended, or
-requests at a constant rate; at the end what is unfinished is cut off. Standard library only.
+The client behaves like GuideLLM: streams that send the next request when one has ended, or requests
+at a constant rate; unfinished requests are cut off at the end. Standard library only.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from rocminfra.planning.prediction.workload import Workload
 
 @dataclass(frozen=True)
 class Load:
-    """How requests are sent.
+    """The load profile.
 
     + streams: requests kept in flight, or at most in flight with a rate
-    + rate: requests a second; None sends the next one when another has ended
-    + is_random: whether the gaps between them are drawn (Poisson) and not all the same
+    + rate: requests per second; None sends the next one when another has ended
+    + is_random: whether the gaps between them are random (Poisson) instead of constant
     + most_requests: requests after which no more are sent, None without a limit
     """
 
@@ -35,10 +35,10 @@ class Load:
 class Record:
     """One request; times are seconds on the virtual clock.
 
-    + number: of the workload
+    + number: number in the workload
     + sent: when the client sent it
-    + prompt_tokens, generated: tokens
-    + first_token, last_token: when they came, None if none did
+    + prompt_tokens, generated: number of tokens
+    + first_token, last_token: when they arrived, or None
     + completed: whether it ended in time
     """
 
@@ -72,7 +72,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Moment:
-    """The engine when a step begins; it lasts until the next one.
+    """The engine's state at the start of a step, valid until the next one.
 
     + at: seconds on the virtual clock
     + kv_usage: share of the KV blocks in use, 0 to 1
@@ -117,7 +117,7 @@ def run(
     client_s: float = 0.0,
     warmup_s: float = 0.0,
 ) -> Trace:
-    """Send ``workload`` for ``seconds`` and keep what happened.
+    """Send ``workload`` for ``seconds`` and record what happens.
 
     + preprocess_s_per_megapixel: time the serving host needs to decode and cut an image before
       the scheduler sees the request; one after the other, as in vLLM's API server process
@@ -149,7 +149,7 @@ class _Run:
         self._warmup_s = warmup_s
         self._trace = Trace(seconds)
         self._sent: dict[str, Record] = {}
-        # Prepared requests on their way to the scheduler: (when, number).
+        # Preprocessed requests on their way to the scheduler: (when, number).
         self._arrivals: list[tuple[float, int]] = []
         self._host_free = 0.0
         self._numbers = 0

@@ -1,4 +1,4 @@
-"""What a benchmark asks for, request by request: sizes only, always the same for the same seed.
+"""The requests of a benchmark: sizes only, deterministic for a given seed.
 
 Standard library only.
 """
@@ -25,17 +25,17 @@ class Workload(Protocol):
     """Requests by number."""
 
     def request(self, number: int) -> Request:
-        """The request with this number; the same every time."""
+        """The request with this number; deterministic."""
         ...
 
     def pixels(self, number: int) -> int:
-        """Pixels of its images, for the host that prepares them."""
+        """Pixels of its images, for the preprocessing time."""
         ...
 
 
 @dataclass(frozen=True)
 class SyntheticText:
-    """Prompts and answers of fixed lengths, as GuideLLM's ``synthetic_text`` makes them.
+    """Prompts and answers of fixed length, like GuideLLM's ``synthetic_text``.
 
     + prompt_tokens, output_tokens: of every request
     + template_tokens: what the chat template adds; 19 in the reference run (8,211 for 8,192)
@@ -108,11 +108,11 @@ class ChatText:
 
 @dataclass(frozen=True)
 class ScannedPages:
-    """Questions about scanned pages, like DocVQA's.
+    """Questions about scanned pages, as in DocVQA.
 
     + vision: how pages become tokens
-    + max_pixels: cap of a page's pixels, None for the model's own
-    + median_pixels: of a page; 3.86 million is published
+    + max_pixels: cap on a page's pixels, None for the model's own
+    + median_pixels: median pixels of a page; 3.86 million is published
     + pixels_spread: standard deviation of the logarithm of a page's pixels
     + aspect: height over width; US letter paper
     + text_tokens: question and chat template; what the published median of 4,996 leaves for them

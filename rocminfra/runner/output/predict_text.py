@@ -1,4 +1,4 @@
-"""Predictions for people: tables, and the KV cache over time as a line of blocks."""
+"""Predictions as text: tables, and the KV cache over time as a line of blocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PLAIN = " .:-=+*#@"
 
 
 def outcome_lines(outcome: Outcome, is_utf8: bool) -> list[str]:
-    """One variant: a table for every scenario, and the picture of its heaviest point."""
+    """One variant: a table per scenario, and the KV cache of its heaviest point."""
     lines: list[str] = []
     for name, points in outcome.scenarios:
         rows = [
@@ -80,7 +80,7 @@ def sureness_lines(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
-    """Several variants: a line for each and scenario, its heaviest point."""
+    """Several variants: one line per variant and scenario, with its heaviest point."""
     rows: list[tuple[str, ...]] = [
         (
             *("gpu", "seqs", "batched", "max pixels", "KV", "replicas", "scenario", "point"),
@@ -131,7 +131,7 @@ def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def figure_lines(figures: Sequence[Comparison], measured: str) -> list[str]:
-    """Published or measured figures against their predictions.
+    """Published or measured figures with their predictions.
 
     + measured: heading of the first column of numbers
     """
@@ -160,7 +160,7 @@ def caption(point: PredictedPoint, bands: Bands) -> str:
 
 
 def effect_lines(effects: Sequence[Effect]) -> list[str]:
-    """How far figures move, a column for each constant."""
+    """Sensitivity of the figures, one column per constant."""
     constants = list(dict.fromkeys(effect.constant for effect in effects))
     figures = list(dict.fromkeys(effect.figure for effect in effects))
     cells = {(effect.figure, effect.constant): effect for effect in effects}
@@ -172,13 +172,13 @@ def effect_lines(effects: Sequence[Effect]) -> list[str]:
 
 
 def kv_line(trace: Trace, is_utf8: bool) -> str:
-    """Use of the KV cache over time: the highest of each column."""
+    """KV cache usage over time, as the maximum per column."""
     levels = _BLOCKS if is_utf8 else _PLAIN
     highest = [0.0] * _COLUMNS
     previous, last = 0.0, 0
     for moment in trace.moments:
         column = min(_COLUMNS - 1, int(moment.at / trace.seconds * _COLUMNS))
-        # A step that takes longer than a column fills those that it passes.
+        # A step longer than one column fills all columns that it spans.
         for passed in range(last, column):
             highest[passed] = max(highest[passed], previous)
         highest[column] = max(highest[column], moment.kv_usage)

@@ -203,7 +203,7 @@ def test_what_arrives_in_part_twice_is_marked_partial(
     flaky.damage = [half, half]
     outcome = carry(remote=flaky)
     assert (outcome.folder / "PARTIAL").read_text().count("missing") >= 1
-    assert any("cut off" in problem for problem in outcome.problems)
+    assert any("truncated" in problem for problem in outcome.problems)
     assert any("is incomplete" in problem for problem in verify(tmp_path / "results" / RUN))
 
     assert carry(resumes=True).problems == ()

@@ -163,7 +163,7 @@ def test_a_point_that_was_repeated_says_so_and_why(run: Path) -> None:
     text = lines(read_table(run))
     assert text[1].endswith("  2 attempts")
     assert (
-        "concurrent@64: attempt 1 of 2 does not count: GuideLLM hung after its load "
+        "concurrent@64: attempt 1 of 2 is invalid: GuideLLM hung after its load "
         "(files in attempt-1, seed 42)"
     ) in text
 

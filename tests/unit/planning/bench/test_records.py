@@ -50,10 +50,10 @@ def test_keys_that_are_not_known_are_ignored_and_those_with_a_default_may_be_mis
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"started": "noon"}, "started is 'noon', which is not of type float"),
+        ({"started": "noon"}, "started is 'noon', but must be of type float"),
         ({"outcome": "fine"}, "outcome is 'fine'"),
         ({"reasons": "slow"}, "reasons is not a list"),
-        ({"reasons": [1]}, "reasons is 1, which is not of type str"),
+        ({"reasons": [1]}, "reasons is 1, but must be of type str"),
         ({"point": {"name": "a"}}, "point has no kind"),
         ({"point": {"name": "a", "kind": "replay"}}, "kind is 'replay'"),
         ({"attempts": [7]}, "attempts is not a JSON object"),

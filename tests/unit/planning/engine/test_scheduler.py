@@ -167,7 +167,7 @@ def test_what_can_never_be_served_is_refused_at_once(request_: Request) -> None:
 def test_an_id_is_taken_once() -> None:
     scheduler = Scheduler()
     scheduler.add(Request("a", 1, 1))
-    with pytest.raises(ValueError, match="already there"):
+    with pytest.raises(ValueError, match="already exists"):
         scheduler.add(Request("a", 1, 1))
     assert not scheduler.abort("b")
 
