@@ -1,7 +1,7 @@
 """Programs of the host that operations run, and the Debian packages that bring them.
 
-Everything else that operations call is in packages that Debian and Ubuntu require, in systemd, or in
-procps, on which openssh-server depends.
+Everything else that operations call is in packages that Debian and Ubuntu require, in systemd, or
+in procps, on which openssh-server depends.
 
 Releases cut packages differently: Debian 13 has the ``docker`` program in a package of its own,
 which ``docker.io`` only recommends. So a need names programs, not packages alone, and whoever
