@@ -7,6 +7,7 @@ engine that is to be replaced by ones that cannot serve.
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,21 @@ BROKEN = (
     *("--data", 'engine.environment={"ROCMINFRA_SIM_FAIL": "crash-loop"}'),
     *("--data", "engine.restart_delay_s=1", "--data", "engine.start_limit_burst=1"),
 )
+
+# An image's archive, as one for another machine.
+FOR_ARM = """
+import io, json, sys, tarfile
+source = tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read()))
+target = tarfile.open(fileobj=sys.stdout.buffer, mode="w|")
+(manifest,) = json.load(source.extractfile("manifest.json"))
+for member in source:
+    data = source.extractfile(member).read() if member.isfile() else b""
+    if member.name == manifest["Config"]:
+        data = json.dumps({**json.loads(data), "architecture": "arm64"}).encode()
+        member.size = len(data)
+    target.addfile(member, io.BytesIO(data))
+target.close()
+"""
 
 
 def rocminfra(host: LabHost, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -131,8 +147,9 @@ def test_the_hosts_own_log_options_stay_and_docker_serves_afterwards(host: LabHo
             "does not begin with `vllm serve`",
         ),
         (
-            "tar -c -T /dev/null | docker import --platform linux/arm64 "
-            '--change \'ENTRYPOINT ["vllm", "serve"]\' - other:v1',
+            "tar -c -T /dev/null | docker import "
+            '--change \'ENTRYPOINT ["vllm", "serve"]\' - other:v1 && docker save other:v1 | '
+            f"python3 -c {shlex.quote(FOR_ARM)} | docker load",
             "is made for linux/arm64",
         ),
     ],
