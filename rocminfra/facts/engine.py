@@ -39,7 +39,8 @@ class EngineReadiness(FactBase[EngineStatus]):
         self, unit: str, container: str, port: int, model: str, wait_s: int = 0
     ) -> StringCommand:
         return StringCommand(
-            f"! test -e {READINESS} || python3 {READINESS}",
+            # Without site packages, which are a third of Python's start.
+            f"! test -e {READINESS} || python3 -S {READINESS}",
             *("--unit", QuoteString(unit), "--container", QuoteString(container)),
             *("--port", str(port), "--model", QuoteString(model), "--wait", str(wait_s)),
         )
