@@ -87,7 +87,8 @@ def observe(request: dict[str, Any], content: str) -> dict[str, Any]:
             possible = asked_for or target is None
             if possible and not (settled or device["mounted"] or device["swap"]):
                 device["content"] = run(
-                    sys.executable, "-I", "-c", content, path, number, deadline=CONTENT_DEADLINE_S
+                    *(sys.executable, "-I", "-S", "-c", content, path, number),
+                    deadline=CONTENT_DEADLINE_S,
                 )
         seen["devices"][number] = device
     return seen
