@@ -98,18 +98,6 @@ AFTER: tuple[tuple[str, str, tuple[tuple[str, dict[str, Any]], ...]], ...] = (
             ("programs.HostPrograms", {"programs": ["docker", "dockerd"], "modules": []}),
         ),
     ),
-    # Where the daemon's socket cannot be asked, the program is.
-    (
-        "docker's program",
-        "true",
-        (
-            ("docker.DockerRoot", {}),
-            ("docker.DockerImage", {"reference": IMAGE}),
-            ("docker.DockerImage", {"reference": "nobody/nothing:1"}),
-            ("docker.DockerContainer", {"container": ENGINE}),
-            ("docker.DockerContainer", {"container": "nobody"}),
-        ),
-    ),
     (
         "the engine stopped",
         "systemctl stop vllm.service",
@@ -119,7 +107,6 @@ AFTER: tuple[tuple[str, str, tuple[tuple[str, dict[str, Any]], ...]], ...] = (
         ),
     ),
 )
-PROGRAM_INSTEAD = "docker's program"
 
 
 def main(codenames: list[str]) -> int:
@@ -150,21 +137,12 @@ def _states(
             fact = getattr(importlib.import_module(f"rocminfra.facts.{module}"), kind)()
             command = fact.command(**arguments)
             text = command if isinstance(command, str) else command.get_raw_value()
-            if state == PROGRAM_INSTEAD:
-                text = _without_the_socket(text)
             output = _anonymous(droplet, _ssh(droplet, text)).splitlines()
             recorded.append(
                 {"state": state, "fact": name, "arguments": arguments, "output": output}
             )
             _say(f"{droplet.name}: {state}: {name}")
     return recorded
-
-
-def _without_the_socket(text: str) -> str:
-    """The command of a Docker fact without its first way, which asks the socket."""
-    first, separator, rest = text.partition(" || ! command -v docker")
-    assert separator, first
-    return f"! command -v docker{rest}"
 
 
 def _deploy(name: str) -> None:

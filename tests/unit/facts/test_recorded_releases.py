@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rocminfra.facts.docker import Container, Image, NoAnswer
+from rocminfra.facts.docker import Container, Image
 from rocminfra.facts.gpu_nodes import group_ids
 from rocminfra.facts.scratch_mount import ScratchMount
 from rocminfra.facts.systemd_unit import Unit
@@ -183,8 +183,8 @@ def test_units(release: Recorded) -> None:
     assert (stopped.active_state, stopped.enabled) == ("inactive", True)
 
 
-@pytest.mark.parametrize("state", ["deployed", "docker's program"])
-def test_docker_by_its_socket_and_by_its_program(release: Recorded, state: str) -> None:
+def test_docker_answers_of_the_deployed_host(release: Recorded) -> None:
+    state = "deployed"
     assert release.read(state, "docker.DockerRoot") == "/mnt/models/docker"
     image = release.read(state, "docker.DockerImage", reference=IMAGE)
     assert isinstance(image, Image)
@@ -197,17 +197,6 @@ def test_docker_by_its_socket_and_by_its_program(release: Recorded, state: str) 
     assert container.image_id == image.id
     assert container.label("rocminfra.config") is not None
     assert release.read(state, "docker.DockerContainer", container="nobody") is None
-
-
-def test_docker_by_its_socket_says_what_its_program_says(release: Recorded) -> None:
-    for name, arguments in (
-        ("docker.DockerRoot", {}),
-        ("docker.DockerImage", {"reference": IMAGE}),
-        ("docker.DockerContainer", {"container": ENGINE}),
-    ):
-        by_socket = release.read("deployed", name, **arguments)
-        assert not isinstance(by_socket, NoAnswer)
-        assert by_socket == release.read("docker's program", name, **arguments)
 
 
 def test_a_host_without_docker_has_none(release: Recorded) -> None:
