@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from rocminfra.settings.kinds import (
+    AbsolutePath,
+    ContainerName,
+    EnvironmentName,
+    OneLine,
+    OneLineOrEmpty,
+    UserName,
+)
 from rocminfra.settings.load import known_keys, load_settings, nearest_key
 from rocminfra.settings.problems import Problem, SettingsError
 from rocminfra.settings.schema import (
     SECTIONS,
-    AbsolutePath,
     Bench,
-    ContainerName,
     Cost,
     Docker,
     Engine,
-    EnvironmentName,
     HuggingFace,
     Model,
-    OneLine,
-    OneLineOrEmpty,
     Rocm,
     Section,
     Settings,
     Storage,
-    UserName,
     Vllm,
 )
 

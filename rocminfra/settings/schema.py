@@ -10,54 +10,32 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     model_validator,
 )
 
-from rocminfra.settings.addresses import address, asked_at
-from rocminfra.settings.local_paths import absolute, expanded, repository_or_folder
+from rocminfra.settings.addresses import asked_at
+from rocminfra.settings.kinds import (
+    AbsolutePath,
+    Address,
+    ContainerName,
+    EnvironmentName,
+    HomePath,
+    HubUrl,
+    LocalPath,
+    OneLine,
+    OneLineOrEmpty,
+    RepositoryOrFolder,
+    TokenVariable,
+    UserName,
+)
 from rocminfra.settings.problems import RuleBroken
 from rocminfra.settings.secret_names import is_refused_variable, secret_flag
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or ".." in PurePosixPath(path).parts:
-        raise ValueError("must be an absolute path without '..'")
-    if any(char in path for char in "\n\r\0"):
-        raise ValueError("must not contain control characters")
-    return path.rstrip("/") or "/"
-
-
-def _no_token(name: str) -> str:
-    # What the hub's tokens begin with; a variable called like one would be shown as its name.
-    if name.startswith("hf_") and len(name) > 20:
-        raise ValueError("looks like a token itself; name the variable that holds it")
-    return name
-
-
-def _hub_url(url: str) -> str:
-    """The token goes to this address, so it goes there over TLS, or stays on the host."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        raise ValueError("must be a URL such as https://hub.example.org") from None
-    if parts.username is not None or "@" in parts.netloc:
-        raise ValueError("must hold no user name or password; secrets belong in no settings")
-    if parts.scheme not in ("http", "https") or not host or "\\" in url or " " in url:
-        raise ValueError("must be a URL such as https://hub.example.org")
-    if parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
-        raise ValueError(
-            f"must begin with https://; http:// would show the token on its way to {host}"
-        )
-    return url
 
 
 def _no_secret_flags(arguments: list[str]) -> list[str]:
@@ -81,23 +59,6 @@ def _no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
                 "huggingface.token_env"
             )
     return environment
-
-
-AbsolutePath = Annotated[str, AfterValidator(_absolute)]
-Address = Annotated[str, AfterValidator(address)]
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
-# Docker's own rule for container names: at least two characters.
-ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$")]
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-OneLine = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]+$")]
-# One line that may be empty: a value, such as that of an environment variable.
-OneLineOrEmpty = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]*$")]
-
-# Paths on the operator's machine (:mod:`.local_paths`): with its home folder written out, from the
-# root on, or a repository's name instead.
-HomePath = Annotated[OneLine, AfterValidator(expanded)]
-LocalPath = Annotated[OneLine, AfterValidator(absolute)]
-RepositoryOrFolder = Annotated[OneLine, AfterValidator(repository_or_folder)]
 
 
 class Section(BaseModel):
@@ -174,13 +135,13 @@ class HuggingFace(Section):
     """Caches, and the token by reference."""
 
     home: AbsolutePath = "/mnt/models/huggingface"
-    token_env: Annotated[EnvironmentName, AfterValidator(_no_token)] = Field(
+    token_env: TokenVariable = Field(
         default="HF_TOKEN", description="environment variable of the operator that holds the token"
     )
     token_file: LocalPath | None = Field(
         default=None, description="file on the operator's machine that holds the token"
     )
-    endpoint: Annotated[OneLine, AfterValidator(_hub_url)] | None = Field(
+    endpoint: HubUrl | None = Field(
         default=None, description="a mirror of huggingface.co, over https"
     )
 

@@ -139,7 +139,10 @@ _words = st.sampled_from(
 )
 
 
-@given(st.sampled_from(KEYS), _letters | _words | st.from_regex(r"[-+]?[0-9_:.eE]{1,8}"))
+@given(
+    st.sampled_from(KEYS),
+    _letters | _words | st.from_regex(r"[-+]?[0-9_:.eE]{1,8}", fullmatch=True),
+)
 def test_any_value_is_read_alike_or_refused(worker: Any, key: str, text: str) -> None:
     text = text.strip()
     environment, data = in_environment(key, text), after_data(worker, key, text)
@@ -147,7 +150,9 @@ def test_any_value_is_read_alike_or_refused(worker: Any, key: str, text: str) ->
     file = in_file(key, text)
     # A file needs quotes around more than a variable does; unquoted it refuses, or means the same.
     assert file in (REFUSED, environment)
-    assert after_pyinfras_data(worker, key, text) in (environment, REFUSED)
+    # Of JSON's quotes pyinfra leaves no trace.
+    if not text.startswith('"'):
+        assert after_pyinfras_data(worker, key, text) in (environment, REFUSED)
 
 
 @given(st.sampled_from(KEYS), _letters | _words)
