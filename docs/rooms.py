@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draw which rooms of rocminfra import which, from the imports themselves.
 
-    python3 docs/rooms.py            # print the diagram (Mermaid)
-    python3 docs/rooms.py --write    # and put it into docs/architecture.md
+python3 docs/rooms.py            # print the diagram (Mermaid)
+python3 docs/rooms.py --write    # and put it into docs/architecture.md
 """
 
 from __future__ import annotations

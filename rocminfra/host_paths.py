@@ -10,6 +10,8 @@ from __future__ import annotations
 PROGRAMS = "/usr/local/lib/rocminfra"
 SCRATCH_GUARD = f"{PROGRAMS}/scratch_guard.py"
 PREFLIGHT = f"{PROGRAMS}/preflight.py"
+# A Python path, of what it imports.
+SHARED = f"{PROGRAMS}/shared"
 READINESS = f"{PROGRAMS}/readiness.py"
 # A Python path: the programs of a benchmark are a package, because they share the planner.
 BENCH_PROGRAMS = f"{PROGRAMS}/bench"
@@ -17,11 +19,16 @@ BENCH_PROGRAMS = f"{PROGRAMS}/bench"
 # Rendered settings; root only.
 SETTINGS = "/etc/rocminfra"
 ENGINE_ENVIRONMENT = f"{SETTINGS}/vllm.env"
+# How the engine of these settings is asked whether it serves.
+ENGINE_QUESTION = f"{SETTINGS}/vllm.json"
 
 # Locks and runs.
 STATE = "/var/lib/rocminfra"
 RUN_LOCK = f"{STATE}/lock"
 RUNS = f"{STATE}/runs"
+# Files as they were before a change that is not proven yet; gone when it is.
+DOCKER_BEFORE = f"{STATE}/before/docker"
+ENGINE_BEFORE = f"{STATE}/before/engine"
 
 # Python environments; not on the scratch disk, which may come back blank.
 ENVIRONMENTS = "/opt/rocminfra"

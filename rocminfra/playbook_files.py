@@ -8,6 +8,13 @@ from pathlib import Path
 
 # What `rocminfra init` lays out, and what makes a folder a playbook.
 PARTS = ("deploy.py", "inventory", "tasks", "templates", "benchmarks")
+# What `rocminfra init --ci` lays out besides.
+CI_FILES = (
+    ".github/actions/droplet/action.yml",
+    ".github/workflows/droplet.yml",
+    ".github/workflows/lab.yml",
+    ".github/workflows/reap.yml",
+)
 
 _IGNORED = ("__pycache__", ".*", "hosts.yaml")
 
@@ -59,16 +66,18 @@ def packaged_root() -> Path:
     return playbook_root(Path(__file__).parent / "playbook")
 
 
-def lay_out(folder: Path, source: Path | None = None) -> LaidOut:
+def lay_out(folder: Path, source: Path | None = None, ci: bool = False) -> LaidOut:
     """Copy the playbook into ``folder``, all of it or nothing.
 
     + folder: made when it does not exist
     + source: the playbook to copy, by default the shipped one
+    + ci: also the workflows, which measure on a droplet and destroy forgotten ones
 
     Raises :class:`FilesInTheWay` when any file exists already; nothing is copied then.
     """
     source = packaged_root() if source is None else source
-    files = tuple(sorted(_files(source)))
+    extra = [Path(file) for file in CI_FILES] if ci else []
+    files = tuple(sorted([*_files(source), *extra]))
     in_the_way = tuple(folder / file for file in files if (folder / file).exists())
     blocked = tuple(
         parent

@@ -15,6 +15,7 @@ from rocminfra.planning.engine_command import (
     systemd_value,
     systemd_word,
 )
+from rocminfra.planning.gpus.gpu_selection import DRI
 from rocminfra.playbook_files import playbook_root
 from rocminfra.settings import Settings
 
@@ -52,12 +53,20 @@ def vllm_environment(settings: Settings) -> str:
     return render("vllm.env.j2", {"lines": environment_lines(container_environment(settings))})
 
 
-def vllm_unit(settings: Settings, *, image: str, group_ids: Sequence[int], config_hash: str) -> str:
+def vllm_unit(
+    settings: Settings,
+    *,
+    image: str,
+    group_ids: Sequence[int],
+    config_hash: str,
+    devices: Sequence[str] = (DRI,),
+) -> str:
     """The engine's unit.
 
     + image: pinned reference
     + group_ids: numeric ids of the groups that own the GPU's device nodes
     + config_hash: goes onto the container as a label
+    + devices: nodes of the GPUs that the container may use
     """
     engine = settings.engine
     preflight = [
@@ -81,7 +90,11 @@ def vllm_unit(settings: Settings, *, image: str, group_ids: Sequence[int], confi
             "stop_timeout_s": engine.stop_timeout_s + 30,
             "preflight": preflight,
             "docker_run": docker_run_arguments(
-                settings, image=image, group_ids=group_ids, config_hash=config_hash
+                settings,
+                image=image,
+                group_ids=group_ids,
+                config_hash=config_hash,
+                devices=devices,
             ),
         },
     )

@@ -4,25 +4,31 @@ from pyinfra import host
 
 from rocminfra.bench.job import make_job
 from rocminfra.host_paths import guidellm_environment
-from rocminfra.operations import bench, guidellm, host_files
+from rocminfra.operations import bench, guidellm, host_files, prerequisites
 from rocminfra.operations.host_settings import current
 
 settings = current()
 scenario = bench.scenario(settings.bench.scenario)
 run_id = bench.run_id(settings.bench.run)
+environment = {
+    "path": guidellm_environment(settings.bench.guidellm_version),
+    "version": settings.bench.guidellm_version,
+    "torch_version": settings.bench.torch_version,
+}
+
+prerequisites.tell_release()
+guidellm.gate(**environment)
 
 guidellm.environment(
-    name=f"GuideLLM {settings.bench.guidellm_version}",
-    path=guidellm_environment(settings.bench.guidellm_version),
-    version=settings.bench.guidellm_version,
-    torch_version=settings.bench.torch_version,
+    name=f"Install GuideLLM {settings.bench.guidellm_version}",
+    **environment,
     torch_index_url=settings.bench.torch_index_url,
 )
 
-host_files.present(name="Programs of a benchmark", files=bench.program_files())
+host_files.present(name="Install the benchmark programs", files=bench.program_files())
 
 bench.run(
-    name=f"Benchmark {scenario.name}, run {run_id}",
+    name=f"Run benchmark {scenario.name} as {run_id}",
     job=make_job(run_id, host.name, scenario, settings),
     results_dir=settings.bench.results_dir,
     resumes=settings.bench.run is not None,

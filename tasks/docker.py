@@ -2,17 +2,23 @@
 
 from rocminfra.host.programs import installed
 from rocminfra.host_paths import DOCKER_DROP_IN, SCRATCH_GUARD
-from rocminfra.operations import docker, host_files, prerequisites
+from rocminfra.operations import docker, prerequisites
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
 from rocminfra.rendering import render
 
 settings = current()
+prerequisites.tell_release()
 prerequisites.gate(mount_point=settings.storage.mount_point)
-docker.gate(data_root=settings.docker.data_root, leave_behind=settings.docker.leave_behind)
+docker.gate(
+    data_root=settings.docker.data_root,
+    leave_behind=settings.docker.leave_behind,
+    package=settings.docker.package,
+)
 
-host_files.present(
-    name="Docker waits for the scratch disk",
+docker.configured(
+    name="Configure Docker: data on the scratch disk, start after it",
+    data_root=settings.docker.data_root,
     files=[
         HostFile(SCRATCH_GUARD, installed(SCRATCH_GUARD)),
         HostFile(
@@ -20,19 +26,10 @@ host_files.present(
             render("docker-scratch.conf.j2", {"mount_point": settings.storage.mount_point}),
         ),
     ],
+    package=settings.docker.package,
 )
 
-docker.daemon_config(
-    name="Docker's data on the scratch disk",
-    values={
-        "data-root": settings.docker.data_root,
-        "log-driver": "local",
-        # Docker 29 keeps images below /var/lib/containerd, on the root disk, unless told not to.
-        "features": {"containerd-snapshotter": False},
-    },
-)
+docker.installed(name="Install Docker", package=settings.docker.package)
 
-docker.installed(name="Docker's package", package=settings.docker.package)
-
-docker.running(name="Docker runs", data_root=settings.docker.data_root)
+docker.running(name="Start Docker", data_root=settings.docker.data_root)
 prerequisites.provided(prerequisites.DOCKER)

@@ -10,19 +10,20 @@ from rocminfra.settings.hub_token import hub_token
 
 settings = current()
 environment = cache_environment(settings)
+prerequisites.tell_release()
 prerequisites.gate(mount_point=settings.storage.mount_point)
 if settings.model.is_local_folder:
     model_folder.gate(settings.model.source)
 
 host_files.directories(
-    name="Folders of the caches",
+    name="Create the cache folders",
     paths=sorted({*environment.values(), settings.caches_dir, settings.models_dir}),
     user=settings.storage.owner,
     group=settings.storage.owner,
 )
 
 host_files.present(
-    name="Caches for login shells and user services",
+    name="Set cache paths for login shells and user services",
     files=[
         HostFile(PROFILE, render("profile.sh.j2", {"environment": environment})),
         HostFile(
@@ -33,7 +34,7 @@ host_files.present(
 )
 
 system.service_environment(
-    name="Caches for system services",
+    name="Set cache paths for system services",
     environment=environment,
     file=HostFile(
         SYSTEMD_ENVIRONMENT,
@@ -43,13 +44,13 @@ system.service_environment(
 
 if settings.model.is_local_folder:
     model_folder.copied(
-        name=f"Model {settings.model.name}",
+        name=f"Copy model {settings.model.name}",
         source=settings.model.source,
         destination=settings.model_argument,
     )
 else:
     hub_model.fetched(
-        name=f"Model {settings.model.source}",
+        name=f"Download model {settings.model.source}",
         repository=settings.model.source,
         home=settings.huggingface.home,
         revision=settings.model.revision,

@@ -15,6 +15,7 @@ arguments = {
     "wipe": settings.wipe,
 }
 
+prerequisites.tell_release()
 disk.gate(**arguments)
-disk.scratch(name="Scratch disk", **arguments)
+disk.scratch(name="Prepare the scratch disk", **arguments)
 prerequisites.provided(prerequisites.SCRATCH)

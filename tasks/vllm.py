@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 
-from rocminfra.host.programs import installed
+from rocminfra.host.programs import installed, shared
 from rocminfra.host_paths import ENGINE_ENVIRONMENT, PREFLIGHT, READINESS, SCRATCH_GUARD
-from rocminfra.operations import capacity, engine, host_files, prerequisites
+from rocminfra.operations import capacity, engine, host_files, prerequisites, rocm
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
+from rocminfra.planning.engine_command import serve_arguments
 from rocminfra.rendering import vllm_environment, vllm_unit
 
 UNIT = "vllm.service"
 settings = current()
+prerequisites.tell_release()
 prerequisites.gate(mount_point=settings.storage.mount_point, docker=True)
 plan = capacity.gate(
     model=settings.model.planned_as or settings.model.source,
@@ -23,21 +25,32 @@ plan = capacity.gate(
     max_pixels=settings.vllm.max_pixels,
     tensor_parallel=settings.vllm.tensor_parallel_size,
     extra_args=settings.vllm.extra_args,
+    environment=settings.engine.environment,
+    revision=None if settings.model.planned_as else settings.model.revision,
 )
 
 
 def unit(image: str, group_ids: Sequence[int], config_hash: str) -> str:
     """The unit's text once image and groups are known, which is when the operation runs."""
-    return vllm_unit(settings, image=image, group_ids=group_ids, config_hash=config_hash)
+    return vllm_unit(
+        settings,
+        image=image,
+        group_ids=group_ids,
+        config_hash=config_hash,
+        devices=rocm.container_devices(),
+    )
 
 
 host_files.present(
-    name="Programs that run on the host",
-    files=[HostFile(path, installed(path)) for path in (SCRATCH_GUARD, PREFLIGHT, READINESS)],
+    name="Install the host programs",
+    files=[
+        *(HostFile(path, text) for path, text in shared().items()),
+        *(HostFile(path, installed(path)) for path in (SCRATCH_GUARD, PREFLIGHT, READINESS)),
+    ],
 )
 
 engine.image(
-    name=f"Image {settings.engine.image}",
+    name=f"Pull {settings.engine.image}",
     reference=settings.engine.image,
     archive=settings.engine.image_archive,
 )
@@ -49,10 +62,15 @@ service = engine.service(
     reference=settings.engine.image,
     environment_file=HostFile(ENGINE_ENVIRONMENT, vllm_environment(settings), mode=0o600),
     render=unit,
+    arguments=serve_arguments(settings),
+    port=settings.vllm.port,
+    address=settings.vllm.asked_at,
+    model=settings.model.name,
+    timeout_s=settings.engine.ready_timeout_s,
 )
 
 engine.ready(
-    name=f"{settings.model.name} answers",
+    name=f"Wait until {settings.model.name} answers",
     unit=UNIT,
     container=settings.engine.container_name,
     port=settings.vllm.port,
@@ -62,7 +80,7 @@ engine.ready(
 )
 
 capacity.compared(
-    name="KV cache as planned",
+    name="Compare the KV cache with the plan",
     plan=plan,
     port=settings.vllm.port,
     address=settings.vllm.asked_at,

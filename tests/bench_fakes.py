@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,8 @@ from rocminfra.bench.remote import Answer
 from rocminfra.bench.scenario import Scenario
 from rocminfra.host.programs import benchmark
 from rocminfra.host_paths import BENCH_PROGRAMS
+from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.records import AttemptRecord, PointRecord
 from rocminfra.settings import load_settings
 
 MODEL = "toy"
@@ -28,15 +31,29 @@ RUN = "20260513T101500Z"
 # Reads its mode from the file beside it, keyed by profile, so that a test can change it between
 # two attempts; notes every call.
 FAKE_GUIDELLM = """#!{python}
-import json, os, signal, subprocess, sys, time
+import faulthandler, json, os, signal, subprocess, sys, time, urllib.request
 from pathlib import Path
 home = Path(__file__).parent
 config = json.loads(Path(sys.argv[sys.argv.index("--config") + 1]).read_text())
 profile = config["spec"]["profile"]
 with (home / "calls").open("a") as calls:
-    calls.write(json.dumps({{"profile": profile, "cwd": os.getcwd(), "pid": os.getpid()}}) + "\\n")
+    call = {{"profile": profile, "cwd": os.getcwd(), "pid": os.getpid()}}
+    calls.write(json.dumps({{**call, "seed": config["spec"]["seed"]["value"]}}) + "\\n")
+number = (home / "calls").read_text().count(json.dumps(profile))
 modes = json.loads((home / "modes.json").read_text())
 mode = modes.get(profile["kind"], "ok")
+if mode.startswith(("served, then", "never begins")):
+    stacks = open("stacks.txt", "a")
+    faulthandler.register(signal.SIGUSR1, file=stacks)
+    served = mode.startswith("served, then")
+    if served:
+        urllib.request.urlopen(config["spec"]["backend"]["target"] + "/serve").read()
+    first = time.time() if served else None
+    launch = {{"guidellm": "0.8.1", "patched": True, "why": "", "first_request": first}}
+    Path("launch.json").write_text(json.dumps(launch))
+    print("the load begins" if served else "nothing yet", file=sys.stderr, flush=True)
+    if not mode.endswith("once") or number == 1:
+        time.sleep(600)
 if mode == "hang":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     time.sleep(600)
@@ -167,6 +184,9 @@ class FakeEngine:
         self.tokens = 0.0
         self.step = 100.0
         self.has_metrics = True
+        # By default every look at the counters finds them grown; quiet, only /serve makes them.
+        self.is_quiet = False
+        self.running = 0
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -188,12 +208,17 @@ class FakeEngine:
             return json.dumps({"data": [{"id": self.model}]})
         if path == "/version":
             return json.dumps({"version": "0.20.1+fake"})
-        if path == "/metrics" and self.has_metrics:
+        if path == "/v1/serve":
             self.tokens += self.step
+            return ""
+        if path == "/metrics" and self.has_metrics:
+            self.tokens += 0.0 if self.is_quiet else self.step
             return (
                 "# TYPE vllm:generation_tokens counter\n"
                 f'vllm:generation_tokens_total{{engine="0",model_name="toy"}} {self.tokens}\n'
                 'vllm:kv_cache_usage_perc{engine="0",model_name="toy"} 0.21\n'
+                f'vllm:num_requests_running{{engine="0",model_name="toy"}} {self.running}\n'
+                'vllm:num_requests_waiting{engine="0",model_name="toy"} 0\n'
             )
         return None
 
@@ -225,7 +250,9 @@ def job(folder: Path, program: Path, engine: FakeEngine, wanted: Scenario) -> Jo
     """A job whose runs are below ``folder`` and whose GuideLLM is ``program``."""
     settings = load_settings({"model.name": MODEL, "vllm.port": engine.port})
     made = make_job(RUN, "mi300x-1", wanted, settings)
-    return replace(made, runs_folder=str(folder), values={**made.values, "guidellm": str(program)})
+    return replace(
+        made, runs_folder=str(folder), record=replace(made.record, guidellm_python=str(program))
+    )
 
 
 class LocalHost:
@@ -286,3 +313,47 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def kill_group(pid: int) -> None:
+    """End a process and all that it started; fine when it has ended."""
+    try:
+        os.killpg(os.getpgid(pid), signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def attempt_record(**changes: Any) -> AttemptRecord:
+    """An attempt that went well."""
+    values: dict[str, Any] = {
+        "number": 1,
+        "seed": 42,
+        "verdict": "ended",
+        "why": None,
+        "started": 0.0,
+        "ended": 18.0,
+        "seconds": 18.0,
+        "start_seconds": 7.0,
+        "limit_seconds": 183.0,
+        "exit_code": 0,
+        "last_line": None,
+        "stacks": None,
+        "engine": None,
+        "launcher": None,
+    }
+    return AttemptRecord(**{**values, **changes})
+
+
+def point_record(point: Point, **changes: Any) -> PointRecord:
+    """A valid point without figures."""
+    values: dict[str, Any] = {
+        "label": point.label,
+        "outcome": "valid",
+        "reasons": (),
+        "figures": None,
+        "exit_code": 0,
+        "engine": {},
+        "started": 0.0,
+        "wall_seconds": 18.0,
+    }
+    return PointRecord(point=point, **{**values, **changes})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
 
 from rocminfra import host_paths
 from rocminfra.bench.scenario import Scenario
+from rocminfra.planning.bench.records import JobRecord, as_json
 from rocminfra.settings import Settings
 from rocminfra.settings.addresses import in_url
 
@@ -20,20 +20,20 @@ class Job:
     + run: id of the run, its UTC time
     + host: name of the host
     + scenario: what is measured
-    + values: the whole job as plain JSON values
+    + record: what the host is told
     + runs_folder: folder of all runs on the host
     """
 
     run: str
     host: str
     scenario: Scenario
-    values: dict[str, Any]
+    record: JobRecord
     runs_folder: str = host_paths.RUNS
 
     @property
     def text(self) -> str:
         """Contents of ``job.json``; the same job gives the same text."""
-        return json.dumps(self.values, indent=2, sort_keys=True) + "\n"
+        return json.dumps(as_json(self.record), indent=2, sort_keys=True) + "\n"
 
     @property
     def folder(self) -> str:
@@ -60,20 +60,19 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
         run=run,
         host=host,
         scenario=scenario,
-        values={
-            "version": 1,
-            "run": run,
-            "host": host,
-            "scenario": scenario.as_dict(),
-            "guidellm": f"{environment}/bin/guidellm",
-            "guidellm_version": settings.bench.guidellm_version,
-            "target": f"{base}/v1",
-            "metrics_url": f"{base}/metrics",
-            "model": settings.model.name,
-            "tokenizer": settings.model_argument,
-            "environment": _environment(scenario, settings),
-            "usd_per_hour": settings.cost.usd_per_hour,
-        },
+        record=JobRecord(
+            run=run,
+            host=host,
+            scenario=scenario.record,
+            guidellm_python=f"{environment}/bin/python",
+            guidellm_version=settings.bench.guidellm_version,
+            target=f"{base}/v1",
+            metrics_url=f"{base}/metrics",
+            model=settings.model.name,
+            tokenizer=settings.model_argument,
+            environment=_environment(scenario, settings),
+            usd_per_hour=settings.cost.usd_per_hour,
+        ),
     )
 
 

@@ -4,8 +4,8 @@
 
     results/<run>/MANIFEST.sha256          covers everything below, checked by sha256sum -c
     results/<run>/<host>/<point>/…
-    results/<run>/<host>/PARTIAL           only when something is missing; says what
-    results/.earlier/<run>-<host>-<n>/     what a later attempt replaced, or did not
+    results/<run>/<host>/PARTIAL           exists only when something is missing, and says what
+    results/.earlier/<run>-<host>-<n>/     results that were superseded
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _ATTEMPTS = 5
 
 @contextmanager
 def staging(results: Path, run: str, host: str) -> Iterator[Path]:
-    """A folder beside the results for what is not yet verified; gone afterwards.
+    """A temporary folder next to the results for files that are not verified yet.
 
-    + results: folder of all runs, made when it is missing
+    + results: folder of all runs, created if missing
     + run: id of the run
     + host: name of the host
     """
@@ -48,28 +48,28 @@ def staging(results: Path, run: str, host: str) -> Iterator[Path]:
             folder.mkdir(parents=True)
             break
         except FileNotFoundError:
-            # Another process took the folder above away in this moment, because it was empty.
+            # Another process has just removed the parent folder because it was empty.
             if not left:
                 raise
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # others stage there, or have taken it away already
+        with suppress(OSError):  # in use by another process, or already removed
             (results / INCOMING).rmdir()
 
 
 def publish(results: Path, run: str, host: str, staged: Path, missing: Sequence[str]) -> Path:
-    """Make a host's verified results appear in the run's folder, by one rename.
+    """Publish a host's verified results in the run's folder with one rename.
 
     + results: folder of all runs
     + run: id of the run
     + host: name of the host
-    + staged: folder with nothing but the host's verified files, on the same file system
-    + missing: why the results are partial, a line each; empty when they are complete
+    + staged: folder with only the host's verified files, on the same file system
+    + missing: why the results are partial, one reason per line; empty when they are complete
 
-    Returns where they are. What stood there before, from an earlier attempt, is kept aside in
-    ``.earlier``; but complete results stay, and partial ones go aside instead.
+    Returns the published path. Results of an earlier attempt move to ``.earlier``, unless they are
+    complete and the new ones are partial: then the new ones go to ``.earlier``.
     """
     if missing:
         (staged / PARTIAL).write_text("".join(f"{line}\n" for line in missing), encoding="utf-8")
@@ -79,7 +79,7 @@ def publish(results: Path, run: str, host: str, staged: Path, missing: Sequence[
         return _put_aside(results, run, name, staged)
     own = {f"{name}/{path}": digest for path, digest in digests_below(staged).items()}
     if not target.exists():
-        # The whole run at once, so that no run's folder is ever without its manifest.
+        # Publish the whole run at once: a run's folder never lacks its manifest.
         whole = staged.parent / f"{staged.name}.run"
         whole.mkdir()
         staged.rename(whole / name)
@@ -98,7 +98,7 @@ def publish(results: Path, run: str, host: str, staged: Path, missing: Sequence[
 
 
 def verify(run: Path) -> tuple[str, ...]:
-    """What is wrong with a run's folder, a line each; empty when it is complete and intact.
+    """Problems with a run's folder, one per line; empty when it is complete and intact.
 
     + run: such as ``results/20260513T101500Z``
     """
@@ -120,13 +120,13 @@ def verify(run: Path) -> tuple[str, ...]:
 
 
 def is_complete(results: Path, run: str, host: str, manifest_sha256: str | None) -> bool:
-    """Whether a host's results of a run are here, whole and intact.
+    """Whether a host's results of a run are here, complete and intact.
 
     + results: folder of all runs
     + run: id of the run
     + host: name of the host
-    + manifest_sha256: digest of the manifest on the host, so that the results of an earlier
-      attempt are not taken for those of a resumed one
+    + manifest_sha256: digest of the manifest on the host, which distinguishes the results of a
+      resumed run from those of an earlier attempt
     """
     name = folder_name(host)
     folder = results / run / name
@@ -144,16 +144,16 @@ def is_complete(results: Path, run: str, host: str, manifest_sha256: str | None)
 
 
 def holds_complete(results: Path, run: str, host: str) -> bool:
-    """Whether a host's results of a run are here and do not say that something is missing."""
+    """Whether a host's results of a run are here and not marked as partial."""
     folder = results / run / folder_name(host)
     return folder.is_dir() and not (folder / PARTIAL).exists()
 
 
 def folder_name(host: str) -> str:
-    """Folder of a host's results.
+    """Folder name for a host's results.
 
-    A host's name may hold what no folder should; where something is replaced, a digest of the
-    name keeps ``lab:1`` and ``lab_1`` apart.
+    Characters that a folder name should not contain are replaced; a digest of the host's name then
+    keeps ``lab:1`` and ``lab_1`` apart.
     """
     name = re.sub(r"[^A-Za-z0-9._-]", "_", host).lstrip(".")
     if name == host and name not in ("", MANIFEST):
@@ -162,7 +162,7 @@ def folder_name(host: str) -> str:
 
 
 def digests_below(folder: Path) -> dict[str, str]:
-    """SHA-256 by relative path of every file below ``folder``."""
+    """SHA-256 of every file below ``folder``, by relative path."""
     return {
         path.relative_to(folder).as_posix(): _sha256(path)
         for path in sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""Benchmark scenarios: what is asked of the engine, typed and checked before anything runs.
+"""Benchmark scenarios: the load for the engine, typed and validated before anything runs.
 
 A scenario is a YAML file in ``benchmarks/``::
 
@@ -20,16 +20,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage, planned_names
+from rocminfra.planning.bench.records import ScenarioRecord
+from rocminfra.planning.bench.retry import longest_seconds
 from rocminfra.settings import AbsolutePath, OneLine, Section
 from rocminfra.settings.located_yaml import Located, read_yaml
 from rocminfra.settings.problems import Problem, SettingsError
 
-# Data in benchmarks/ that is no scenario.
+# Data files in benchmarks/ that are not scenarios.
 NOT_SCENARIOS = ("reference",)
 
 
 class SyntheticText(Section):
-    """Prompts of random words, of a given length in the model's own tokens."""
+    """Prompts of random words with a given length in the model's tokens."""
 
     kind: Literal["synthetic_text"]
     prompt_tokens: int = Field(ge=1)
@@ -47,7 +49,7 @@ class DataFile(Section):
 
 
 class HubDataset(Section):
-    """A data set of the Hugging Face hub, or a folder of one on the host."""
+    """A dataset on the Hugging Face Hub, or a local copy in a folder on the host."""
 
     kind: Literal["huggingface"]
     source: OneLine
@@ -58,12 +60,12 @@ Data = Annotated[SyntheticText | DataFile | HubDataset, Field(discriminator="kin
 
 
 class ScenarioStage(Section):
-    """One load profile; a point for each of its streams, rates or steps."""
+    """One load profile, with a point for each of its streams, rates or steps."""
 
     profile: Literal["synchronous", "throughput", "concurrent", "constant", "poisson", "sweep"]
     streams: list[Annotated[int, Field(ge=1)]] = Field(default=[])
     rates: list[Annotated[float, Field(gt=0)]] = Field(default=[])
-    size: int = Field(default=10, ge=3, description="points of a sweep, the first two included")
+    size: int = Field(default=10, ge=3, description="points of a sweep, including the first two")
     max_concurrency: int = Field(default=MAX_CONCURRENCY, ge=1)
 
     @model_validator(mode="after")
@@ -74,15 +76,15 @@ class ScenarioStage(Section):
             if is_needed and not given:
                 raise ValueError(f"profile {self.profile} needs {name}")
             if given and not is_needed:
-                raise ValueError(f"profile {self.profile} has no {name}")
+                raise ValueError(f"profile {self.profile} does not take {name}")
             if len(set(given)) != len(given):
-                raise ValueError(f"{name} names one value twice")
+                raise ValueError(f"{name} lists a value twice")
         if self.profile != "sweep" and "size" in self.model_fields_set:
-            raise ValueError(f"profile {self.profile} has no size")
+            raise ValueError(f"profile {self.profile} does not take size")
         return self
 
     def plan(self) -> Stage:
-        """The same as the planner takes it."""
+        """The stage in the planner's form."""
         return Stage(
             kind=self.profile,
             streams=tuple(self.streams),
@@ -93,22 +95,26 @@ class ScenarioStage(Section):
 
 
 class Scenario(Section):
-    """One scenario; every default is here."""
+    """One scenario, with all defaults."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     description: OneLine = ""
     data: Data
     stages: list[ScenarioStage] = Field(min_length=1)
-    max_seconds: float = Field(gt=0, description="length of a point, warm-up included")
-    max_requests: int | None = Field(default=None, ge=1, description="ends a point earlier")
-    warmup_seconds: float = Field(default=0, ge=0, description="left out of the figures")
+    max_seconds: float = Field(gt=0, description="length of a point, including warm-up")
+    max_requests: int | None = Field(
+        default=None, ge=1, description="requests after which a point ends early"
+    )
+    warmup_seconds: float = Field(default=0, ge=0, description="excluded from the figures")
     overhead_seconds: float = Field(
         default=180,
         gt=0,
-        description="on top of max_seconds, for starting GuideLLM, making its data and writing "
-        "its report; a point that takes longer is killed",
+        description="time allowed on top of max_seconds for starting GuideLLM, generating its "
+        "data and writing its report; the first points of a run show how much is needed",
     )
-    min_completed: int = Field(default=1, ge=1, description="requests a point needs to count")
+    min_completed: int = Field(
+        default=1, ge=1, description="completed requests that a valid point needs"
+    )
     max_error_rate: float = Field(default=0.0, ge=0, le=1)
     worker_processes: int = Field(default=10, ge=1, description="GuideLLM's own default is 10")
     sample_size: int = Field(default=200, ge=1, description="request records kept in a report")
@@ -125,46 +131,49 @@ class Scenario(Section):
 
     @property
     def plan(self) -> tuple[Stage, ...]:
-        """Its stages as the planner takes them."""
+        """The stages in the planner's form."""
         return tuple(stage.plan() for stage in self.stages)
 
     @property
     def needs_hub(self) -> bool:
-        """Whether its data is fetched from the hub while it runs."""
+        """Whether its data is fetched from the Hugging Face Hub at run time."""
         return isinstance(self.data, HubDataset) and not self.data.source.startswith("/")
 
     @property
     def deadline_seconds(self) -> float:
-        """Longest time that all its points together may take."""
+        """Time limit for all points together, in seconds."""
         points = len(planned_names(self.plan))
-        return points * (self.max_seconds + self.overhead_seconds)
+        return points * longest_seconds(self.max_seconds, self.overhead_seconds)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, as the program on the host takes them."""
-        plain = self.model_dump(mode="json", exclude={"data"})
-        plain["stages"] = [
-            {
-                "kind": stage.profile,
-                "streams": stage.streams,
-                "rates": stage.rates,
-                "size": stage.size,
-                "max_concurrency": stage.max_concurrency,
-            }
-            for stage in self.stages
-        ]
-        # GuideLLM's own defaults stay its own.
-        plain["data"] = self.data.model_dump(mode="json", exclude_none=True)
-        return plain
+    @property
+    def record(self) -> ScenarioRecord:
+        """The scenario in the form that the program on the host reads."""
+        return ScenarioRecord(
+            name=self.name,
+            description=self.description,
+            stages=self.plan,
+            # Leave GuideLLM's defaults to GuideLLM.
+            data=self.data.model_dump(mode="json", exclude_none=True),
+            max_seconds=self.max_seconds,
+            max_requests=self.max_requests,
+            warmup_seconds=self.warmup_seconds,
+            overhead_seconds=self.overhead_seconds,
+            min_completed=self.min_completed,
+            max_error_rate=self.max_error_rate,
+            sample_size=self.sample_size,
+            seed=self.seed,
+            worker_processes=self.worker_processes,
+        )
 
 
 def load_scenario(name: str, folder: Path) -> Scenario:
-    """Read a scenario and check it.
+    """Read and validate a scenario.
 
-    + name: a file's name in ``folder`` without ``.yaml``, or a path to a file
+    + name: name of a file in ``folder`` without ``.yaml``, or a path
     + folder: ``benchmarks/`` of the playbook
 
-    Raises :class:`~rocminfra.settings.problems.SettingsError` with every problem found, each with
-    file, line and the nearest known key; also for a scenario that does not exist.
+    Raises :class:`~rocminfra.settings.problems.SettingsError` for a missing scenario, or with every
+    problem found, each with file, line and the nearest known key.
     """
     path = (
         Path(name) if "/" in name or name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
@@ -172,7 +181,7 @@ def load_scenario(name: str, folder: Path) -> Scenario:
     known = scenario_names(folder)
     if not path.is_file() or (path.parent == folder and path.stem in NOT_SCENARIOS):
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        what = f"no scenario {name!r}; there are {', '.join(known) or 'none'} in {folder}"
+        what = f"no scenario {name!r}; {folder} has {', '.join(known) or 'none'}"
         raise SettingsError([Problem("bench.scenario", what, close[0] if close else None)])
     located = read_yaml(path)
     try:
@@ -198,7 +207,7 @@ _DATA_KINDS: dict[str, type[Section]] = {
 
 
 def _problem(item: Any, located: Located) -> Problem:
-    # Pydantic puts the kind of the data between `data` and its key; it is no key of the file.
+    # Pydantic puts the kind of data between `data` and its key; the file has no such key.
     location: Sequence[Any] = item["loc"]
     path = [
         str(part)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rocminfra.bench import results
 from rocminfra.bench.job import Job
@@ -21,6 +20,7 @@ from rocminfra.failure import Again, Do, ExitCode, FailedError
 from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.planning.bench.manifest import PARTIAL
 from rocminfra.planning.bench.points import planned_names
+from rocminfra.planning.bench.records import PointSummary, Status, read
 
 # One question waits at most this long on the host, so that a lost connection is noticed.
 WAIT_SLICE_S = 15
@@ -74,14 +74,14 @@ class Session:
         if self._is_to_start(status):
             self._start(status)
         else:
-            self.say(f"run {self.job.run} is {status['state']} on the host: attached")
+            self.say(f"run {self.job.run} is {status.state} on the host: attached")
         status = self._follow(status)
         return self._bring_back(status)
 
-    def _is_to_start(self, status: dict[str, Any]) -> bool:
-        state = status["state"]
+    def _is_to_start(self, status: Status) -> bool:
+        state = status.state
         job = self.job
-        is_unknown = status["scenario"] is None and not (self.results_dir / job.run).exists()
+        is_unknown = status.scenario is None and not (self.results_dir / job.run).exists()
         if self.resumes and is_unknown:
             raise FailedError(
                 ExitCode.BENCHMARK,
@@ -96,7 +96,7 @@ class Session:
                 f"{self._folder}",
                 next=Again("begin a new run; those results stay", new_run=True),
             )
-        if status["scenario"] is not None and status["scenario"] != job.values["scenario"]:
+        if status.scenario is not None and status.scenario != job.record.scenario:
             raise FailedError(
                 ExitCode.BENCHMARK,
                 f"run {job.run} was made with another scenario than {job.scenario.name} is now",
@@ -104,26 +104,26 @@ class Session:
             )
         if state == "running":
             return False
-        busy_with = status["busy_with"]
+        busy_with = status.busy_with
         if busy_with is not None:
             raise FailedError(
                 ExitCode.LOCKED,
                 f"benchmark {busy_with} runs on this host",
                 next=Again("wait for it, or follow it", resume=busy_with),
             )
-        valid = [point for point in status["points"] if point["outcome"] == "valid"]
+        valid = [point for point in status.points if point.outcome == "valid"]
         return not (state == "finished" and len(valid) == len(planned_names(job.scenario.plan)))
 
-    def _is_forgotten(self, status: dict[str, Any]) -> bool:
+    def _is_forgotten(self, status: Status) -> bool:
         """Whether a start would measure anew, under the name of what is here and complete."""
         is_here = results.holds_complete(self.results_dir, self.job.run, self.job.host)
-        return status["scenario"] is None and is_here
+        return status.scenario is None and is_here
 
     @property
     def _folder(self) -> Path:
         return self.results_dir / self.job.run / results.folder_name(self.job.host)
 
-    def _start(self, status: dict[str, Any]) -> None:
+    def _start(self, status: Status) -> None:
         job = self.job
         folder, unit = shlex.quote(job.folder), shlex.quote(job.unit)
         limit = int(job.scenario.deadline_seconds + SLACK_S)
@@ -143,22 +143,22 @@ class Session:
             why = answer.stderr.splitlines()
             what = f"run {job.run} did not start"
             raise FailedError(ExitCode.BENCHMARK, what, why, Do(self._journal))
-        valid = sum(point["outcome"] == "valid" for point in status["points"])
+        valid = sum(point.outcome == "valid" for point in status.points)
         kept = f", {valid} valid points are kept" if valid else ""
         points = len(planned_names(job.scenario.plan))
         self.say(
             f"run {job.run}: {job.scenario.name}, {points} points, detached as {job.unit}{kept}"
         )
 
-    def _follow(self, status: dict[str, Any]) -> dict[str, Any]:
+    def _follow(self, status: Status) -> Status:
         deadline = self.clock() + self.job.scenario.deadline_seconds + 2 * SLACK_S
         started_by = self.clock() + START_S
         seen = -1
         while True:
             status = self._status(seen, WAIT_SLICE_S)
             self._tell(status)
-            seen = status["revision"]
-            state = status["state"]
+            seen = status.revision
+            state = status.state
             if state == "none" and self.clock() > started_by:
                 what = f"run {self.job.run} was started and left no sign of life"
                 raise FailedError(ExitCode.BENCHMARK, what, next=Do(self._journal))
@@ -168,22 +168,30 @@ class Session:
                 what = f"run {self.job.run} has not ended in time"
                 raise FailedError(ExitCode.BENCHMARK, what, next=self._again)
 
-    def _tell(self, status: dict[str, Any]) -> None:
-        for number, point in enumerate(status["points"], start=1):
-            if point["name"] in self._told:
+    def _tell(self, status: Status) -> None:
+        for repeat in status.repeats:
+            key = f"{repeat.name} {repeat.attempt}"
+            if key not in self._told:
+                self._told.add(key)
+                self.say(
+                    f"{repeat.label}: {repeat.why}; attempt {repeat.attempt} begins, "
+                    "in a new process and with another seed"
+                )
+        for number, point in enumerate(status.points, start=1):
+            if point.name in self._told:
                 continue
-            self._told.add(point["name"])
+            self._told.add(point.name)
             self.say(
-                f"{number}/{status['planned']} {point['label']}: {point['outcome']} "
-                f"({point['wall_seconds']:.0f} s)"
-                + "".join(f"; {reason}" for reason in point["reasons"])
+                f"{number}/{status.planned} {point.label}: {point.outcome} "
+                f"({point.wall_seconds:.0f} s{_attempts(point)})"
+                + "".join(f"; {reason}" for reason in point.reasons)
             )
 
-    def _bring_back(self, status: dict[str, Any]) -> Outcome:
+    def _bring_back(self, status: Status) -> Outcome:
         job = self.job
-        state = status["state"]
+        state = status.state
         if state == "finished" and results.is_complete(
-            self.results_dir, job.run, job.host, status["manifest_sha256"]
+            self.results_dir, job.run, job.host, status.manifest_sha256
         ):
             self.say(f"results of run {job.run} are here already")
         else:
@@ -236,11 +244,11 @@ class Session:
             raise self._lost(error) from None
         self._ask(f"rm -f {shlex.quote(remote)}", None, ANSWER_TIMEOUT_S)
 
-    def _status(self, seen: int, wait_s: int) -> dict[str, Any]:
+    def _status(self, seen: int, wait_s: int) -> Status:
         arguments = f"status {shlex.quote(self.job.folder)} --seen {seen} --wait {wait_s}"
         answer = self._ask(self._program(arguments), None, ANSWER_TIMEOUT_S)
         try:
-            status: dict[str, Any] = json.loads(answer.stdout)
+            status = read(Status, json.loads(answer.stdout), "the answer of the host")
         except ValueError:
             what = "the benchmark's program on the host does not answer"
             why = answer.stderr.splitlines()[-5:]
@@ -277,16 +285,21 @@ class Session:
         return f"on the host: journalctl -u {self.job.unit}"
 
 
-def _problems(status: dict[str, Any], folder: Path) -> tuple[str, ...]:
+def _attempts(point: PointSummary) -> str:
+    count = point.attempts
+    return f", {count} attempts" if count > 1 else ""
+
+
+def _problems(status: Status, folder: Path) -> tuple[str, ...]:
     problems = [
-        f"{point['label']} is {point['outcome']}: {reason}"
-        for point in status["points"]
-        if point["outcome"] != "valid"
-        for reason in point["reasons"]
+        f"{point.label} is {point.outcome}: {reason}"
+        for point in status.points
+        if point.outcome != "valid"
+        for reason in point.reasons
     ]
-    left = status["planned"] - len(status["points"])
+    left = status.planned - len(status.points)
     if left > 0:
-        problems.append(f"{left} of {status['planned']} points were never run")
+        problems.append(f"{left} of {status.planned} points were never run")
     partial = folder / PARTIAL
     if partial.exists():
         problems.extend(partial.read_text(encoding="utf-8").splitlines())

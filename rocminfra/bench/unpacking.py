@@ -1,4 +1,4 @@
-"""A run's archive from a host, unpacked and verified."""
+"""Unpack and verify a run's archive from a host."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from rocminfra.planning.bench.manifest import (
     parse_manifest,
 )
 
-# A long sweep's reports are some 100 MB. More than this, or more files, is no result of ours.
+# A long sweep's reports take about 100 MB. Anything larger, or with more files, is not a result.
 LIMIT_BYTES = 4 * 1024**3
 LIMIT_MEMBERS = 100_000
 
 _CHUNK = 1024 * 1024
-# Linux: NAME_MAX, and PATH_MAX (4096) less room for the folder that it is unpacked into.
+# Linux: NAME_MAX, and PATH_MAX (4096) minus room for the folder it is unpacked into.
 _NAME_BYTES = 255
 _PATH_BYTES = 2048
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What came out of an archive.
+    """The contents of an archive.
 
-    + digests: SHA-256 by path of the files that agree with the archive's manifest
-    + problems: everything that does not, a line each; empty when the archive is whole
+    + digests: SHA-256 by path of the files that match the archive's manifest
+    + problems: everything that does not match, one per line; empty when the archive is intact
     """
 
     digests: Mapping[str, str]
@@ -40,21 +40,21 @@ class Unpacked:
 
 
 def unpack(archive: Path, folder: Path, limit_bytes: int = LIMIT_BYTES) -> Unpacked:
-    """Unpack a run's archive and keep only what its manifest vouches for.
+    """Unpack a run's archive and keep only the files that match its manifest.
 
     + archive: gzip'd tar with the manifest as its first member
     + folder: empty folder to unpack into
-    + limit_bytes: no more than this is unpacked; what is larger is damaged
+    + limit_bytes: most that is unpacked; a larger archive counts as damaged
 
-    Nothing in the archive is trusted: members that are no plain files, or whose paths lead out of
-    ``folder`` or cannot be, are not written. An archive that is cut off gives what came before
-    the cut. Raises OSError when this machine's disk fails, and for nothing that the archive holds.
+    Nothing in the archive is trusted: members that are not regular files, or whose paths are
+    invalid or lead out of ``folder``, are not written. A truncated archive yields the files before
+    the cut. Raises OSError when the local disk fails, but never because of the archive's contents.
     """
     written, problems = _extracted(archive, folder, limit_bytes)
     manifest = folder / MANIFEST
     expected: dict[str, str] = {}
     if MANIFEST not in written:
-        problems.append(f"the archive holds no {MANIFEST}")
+        problems.append(f"the archive has no {MANIFEST}")
     else:
         try:
             expected = parse_manifest(manifest.read_text(encoding="utf-8"))
@@ -65,14 +65,14 @@ def unpack(archive: Path, folder: Path, limit_bytes: int = LIMIT_BYTES) -> Unpac
     good = {path: digest for path, digest in digests.items() if expected.get(path) == digest}
     kept = {folder / path for path in good} | {manifest}
     for path in folder.rglob("*"):
-        # Also what was being written when the archive ended.
+        # Includes the file that was being written when the archive ended.
         if path.is_file() and path not in kept:
             path.unlink()
     return Unpacked(good, tuple(problems))
 
 
 def _extracted(archive: Path, folder: Path, limit_bytes: int) -> tuple[dict[str, str], list[str]]:
-    """SHA-256 by path of what was written, and what was not."""
+    """SHA-256 by path of the written files, and problems with the others."""
     written: dict[str, str] = {}
     folders: set[str] = set()
     problems: list[str] = []
@@ -81,7 +81,7 @@ def _extracted(archive: Path, folder: Path, limit_bytes: int) -> tuple[dict[str,
         with tarfile.open(archive, "r:gz") as pack:
             for number, member in enumerate(pack, start=1):
                 if number > LIMIT_MEMBERS:
-                    problems.append(f"the archive holds more than {LIMIT_MEMBERS} files")
+                    problems.append(f"the archive has more than {LIMIT_MEMBERS} files")
                     break
                 problem = _refusal(member, written, folders)
                 if problem is not None:
@@ -97,9 +97,9 @@ def _extracted(archive: Path, folder: Path, limit_bytes: int) -> tuple[dict[str,
                 folders.update(_folders_of(member.name))
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            # Our own disk, not the archive's contents.
+            # The local disk failed, not the archive.
             raise
-        problems.append(f"the archive is cut off or damaged: {error}")
+        problems.append(f"the archive is truncated or damaged: {error}")
     return written, problems
 
 
@@ -108,19 +108,19 @@ def _refusal(member: tarfile.TarInfo, written: Mapping[str, str], folders: set[s
     try:
         encoded = name.encode()
     except UnicodeEncodeError:
-        return f"{name!r}: the name is no UTF-8"
+        return f"{name!r}: the name is not valid UTF-8"
     try:
         check_path(name)
     except ManifestError as error:
-        return f"the archive holds an {error}"
+        return f"the archive has an {error}"
     if len(encoded) > _PATH_BYTES or any(len(part) > _NAME_BYTES for part in encoded.split(b"/")):
         return f"{name[:60]}…: the name is too long"
     if not member.isreg():
-        return f"{name}: not a plain file"
+        return f"{name}: not a regular file"
     if name in written:
         return f"{name}: in the archive twice"
     if name in folders:
-        return f"{name}: a file and a folder"
+        return f"{name}: both a file and a folder"
     if any(above in written or above == MANIFEST for above in _folders_of(name)):
         return f"{name}: below a file"
     return None

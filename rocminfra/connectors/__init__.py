@@ -1,1 +1,1 @@
-"""Connector for pyinfra: SSH that fetches a host's facts in one exec (``@rocminfra/NAME``)."""
+"""pyinfra connector: SSH that fetches a host's facts in one exec (``@rocminfra/NAME``)."""

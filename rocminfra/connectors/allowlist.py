@@ -1,19 +1,19 @@
-"""Which facts a learned list may make a host run before the deploy asks for them.
+"""Which facts a learned list may run on a host before the deploy reads them.
 
 A learned list is a file, so it is not trusted. A fact in the list runs only when
 
 1. its class is a fact in :mod:`pyinfra.facts` or :mod:`rocminfra.facts`, or in a module that this
-   run has loaded for other reasons (nothing else is imported because a list names it), and is
-   where it says it is;
+   run has loaded for other reasons (a list never causes any other import), and is defined in the
+   module that the list names;
 2. each of its arguments is allowed below: the class quotes it for the shell, or it is a single
-   harmless word, and the command only reads with it. An argument at its default is the class's own
-   text and needs no permission. Never allowed are ``server.Command``, whose argument is shell text,
-   and arguments that name a program to run (a path for ``pip``), more options (``args`` of
-   ``files.FindFiles``), a repository (git runs what its configuration says) or a password;
-3. it runs as a user the list may name (:data:`IDENTITY`), in a plain shell. Everything else, the
-   environment above all, must come from the run itself.
+   harmless word, and the command stays read-only with it. An argument at its default value needs no
+   permission. Never allowed are ``server.Command``, whose argument is shell text, and arguments
+   that name a program to run (a path for ``pip``), extra options (``args`` of ``files.FindFiles``),
+   a repository (git runs what its configuration says) or a password;
+3. it runs in a plain shell, as a user that the list may name (:data:`IDENTITY`). Everything else,
+   above all the environment, must come from the run itself.
 
-A fact that is not allowed here is still a fact; it is read live.
+A fact that is not allowed here still works; it is read live.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from pyinfra.api import FactBase
 Fact = type[FactBase[Any]]
 Check = Callable[[object], bool]
 
-# Modules that a list may cause to be imported.
+# Modules that a list may import.
 _FACT_MODULE = re.compile(r"(pyinfra|rocminfra)\.facts\.[a-z_0-9]+")
 
-# One word that no shell expands, that is no option, and that no program takes for an assignment.
+# One word that no shell expands and that no program reads as an option or an assignment.
 _WORD = re.compile(r"[A-Za-z0-9_./:@%+,~][A-Za-z0-9_./:@%+,~-]*")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
-# A marker of files.block stands unquoted inside an awk pattern.
+# files.block uses its marker unquoted in an awk pattern.
 _MARKER = re.compile(r"[A-Za-z0-9 _{}#.,:-]+")
 
 SHELLS = frozenset(
@@ -45,16 +45,16 @@ SHELLS = frozenset(
 
 
 class ReadOnlyArguments:
-    """Mix this into your own fact class to let it be batched with its arguments.
+    """Mixin that lets your own fact class be batched with its arguments.
 
-    You promise two things about its ``command``: it quotes every text argument (``QuoteString``),
-    and it only reads, whatever the arguments are. Declare the arguments with types of
-    :data:`_DECLARED`. Facts without arguments need no promise.
+    By using it you promise that ``command`` quotes every text argument (``QuoteString``) and that
+    it is read-only for any arguments. Declare the arguments with types from :data:`_DECLARED`.
+    Facts without arguments do not need it.
     """
 
 
 def _text(value: object) -> bool:
-    # Not an option, even where the command has no `--`.
+    # Must not look like an option, even for commands that do not use `--`.
     return isinstance(value, str) and "\0" not in value and not value.startswith("-")
 
 
@@ -93,7 +93,7 @@ def _one_of(*values: str) -> Check:
     return lambda value: isinstance(value, str) and value in values
 
 
-# Parameter types allowed in our own facts and in those with ReadOnlyArguments.
+# Parameter types allowed in rocminfra's facts and in those with ReadOnlyArguments.
 _DECLARED: Mapping[str, Check] = {
     "str": _text,
     "int": _number,
@@ -121,8 +121,9 @@ _SYSTEMD: Mapping[str, Check] = {
     "services": _any_of(_text, _list_of(_text)),
 }
 
-# pyinfra's own facts: class (below pyinfra.facts) to arguments whose code was read and found to be
-# quoted, or limited to words, and read-only. A test tries hostile values in each.
+# pyinfra's own facts: class (below pyinfra.facts) to arguments. Their code was reviewed: each
+# argument is quoted, or limited to words, and the command is read-only. A test tries hostile values
+# in each.
 ARGUMENTS: Mapping[str, Mapping[str, Check]] = {
     "crontab.Crontab": {"user": _user},
     "deb.DebPackage": {"package": _text},
@@ -163,8 +164,8 @@ ARGUMENTS: Mapping[str, Mapping[str, Check]] = {
     "systemd.SystemdStatus": _SYSTEMD,
 }
 
-# Connector arguments that a list may name, and their allowed values. The others either do not
-# change the command (timeouts, retries) or never come from a list.
+# Connector arguments that a list may name, and their allowed values. The others do not change the
+# command (timeouts, retries) or never come from a list.
 IDENTITY: Mapping[str, Check] = {
     "_sudo": _flag,
     "_sudo_user": _user,
@@ -182,7 +183,7 @@ IDENTITY: Mapping[str, Check] = {
 
 
 def find_fact(name: object) -> Fact | None:
-    """The fact class with that dotted name, or None when a list may not name it (rule 1)."""
+    """The fact class with this dotted name, or None when a list may not name it (rule 1)."""
     if not isinstance(name, str):
         return None
     module_name, _, class_name = name.rpartition(".")
@@ -194,7 +195,7 @@ def find_fact(name: object) -> Fact | None:
             module = importlib.import_module(module_name)
         except ImportError:
             return None
-    # Not getattr: a module may run code for a name that it does not have.
+    # Not getattr: a module may run code for a missing name.
     found = vars(module).get(class_name)
     if not isinstance(found, type) or not issubclass(found, FactBase):
         return None
@@ -227,12 +228,12 @@ def arguments_allowed(fact: Fact, arguments: Mapping[str, object]) -> bool:
 
 
 def identity_allowed(identity: Mapping[str, object]) -> bool:
-    """Whether a list may have a fact run with this identity (rule 3)."""
+    """Whether a list may run a fact with this identity (rule 3)."""
     return all(key in IDENTITY and IDENTITY[key](value) for key, value in identity.items())
 
 
 def _fits(value: object, annotation: object) -> bool:
-    """Whether a value has its parameter's declared type; numbers are often not quoted."""
+    """Whether a value has its parameter's declared type: numbers are often not quoted."""
     declared = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     parts = [part.strip() for part in declared.split("|")]
     return any(part in _DECLARED and _DECLARED[part](value) for part in parts)

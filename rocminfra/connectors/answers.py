@@ -1,4 +1,4 @@
-"""A host's answers to a batch, read from the stream of the program that runs there."""
+"""A host's answers to a batch, parsed from the output of the batch program."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MOST_CHATTER = 1 << 16
 
 @dataclass(frozen=True)
 class Answer:
-    """Output of one command, byte for byte.
+    """The output of one command, byte for byte.
 
     + status: exit status; -1 after a signal, as SSH reports it
-    + stdout, stderr: its outputs
-    + seconds: how long it took on the host
+    + stdout, stderr: its output
+    + seconds: run time on the host
     """
 
     status: int
@@ -27,14 +27,14 @@ class Answer:
 
 
 class BrokenStreamError(Exception):
-    """The stream is not what the program writes; the message says why."""
+    """The stream does not have the program's format; the message says why."""
 
 
 class AnswerStream:
-    """Parser of the stream; feed it bytes as they arrive.
+    """Parser for the stream; feed it bytes as they arrive.
 
-    + nonce: of this batch's request, so that nothing else is taken for its answer
-    + most_bytes: limit for all answers together; a larger stream is broken
+    + nonce: this batch's nonce, so that no other output is taken for its answer
+    + most_bytes: limit for all answers together; a larger stream counts as broken
     """
 
     def __init__(self, nonce: str, most_bytes: int) -> None:
@@ -45,7 +45,7 @@ class AnswerStream:
         self.complete = False
 
     def feed(self, data: bytes) -> dict[int, Answer | None]:
-        """Newly answered commands by index; None for one that has no answer.
+        """Newly answered commands by index; None for a command without an answer.
 
         What a login shell prints before the stream is passed over. Raises
         :class:`BrokenStreamError`.

@@ -1,4 +1,4 @@
-"""A batch: many commands sent to a host in one exec, answers read as they arrive."""
+"""A batch: many commands sent to a host in one exec, with answers read as they arrive."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from rocminfra.host.programs import source
 
 @dataclass(frozen=True)
 class Limits:
-    """What one batch may cost.
+    """Limits of one batch.
 
-    + parallel: commands that run on the host at once
+    + parallel: commands that run on the host at the same time
     + fact_seconds: time limit for each command; a slower one is read live
     + batch_seconds: time limit for the whole batch, on the host and here
-    + most_each: bytes of output of one command; one that writes more is read live
-    + most_all: bytes of output of all commands; bounds the memory for each host
-    + most_text: bytes of the command line that carries a batch; Linux allows 128 KiB for one
-      argument (MAX_ARG_STRLEN), and the login shell's ``-c`` is one
+    + most_each: bytes of output per command; a command that writes more is read live
+    + most_all: bytes of output of all commands; bounds the memory per host
+    + most_text: bytes of a batch's command line; Linux allows 128 KiB for a single argument
+      (MAX_ARG_STRLEN), and the login shell's ``-c`` is one
     + fresh_seconds: age after which an answer is no longer used
     """
 
@@ -46,8 +46,8 @@ class Limits:
 class Batch:
     """Commands running on a host.
 
-    + transport: the SSH connection; the batch opens one channel on it
-    + commands: what to run, as text for the user's login shell
+    + transport: the SSH connection, on which the batch opens one channel
+    + commands: text for the user's login shell
     + name: the host's name, for debug messages
     """
 
@@ -67,7 +67,7 @@ class Batch:
         self._reader = gevent.spawn(self._run)
 
     def answer(self, command: str) -> Answer | None:
-        """Wait for the answer to ``command``; None when there is none or it is too old."""
+        """Wait for the answer to ``command``; None when it has none or it is too old."""
         event = self._waiting.get(command)
         if event is None:
             return None
@@ -77,16 +77,16 @@ class Batch:
         return None if self.old else found
 
     def knows(self, command: str) -> bool:
-        """Whether ``command`` is one of this batch, answered or not."""
+        """Whether this batch contains ``command``, answered or not."""
         return command in self._waiting
 
     @property
     def old(self) -> bool:
-        """Whether its answers are too old to use."""
+        """Whether the answers are too old to use."""
         return time.monotonic() - self.started > self._limits.fresh_seconds
 
     def cancel(self) -> None:
-        """Drop every answer and end what still runs on the host."""
+        """Drop every answer and stop the commands that still run on the host."""
         self._cancelled = True
         self._answers.clear()
         self._end()
@@ -100,8 +100,8 @@ class Batch:
         except (SSHException, OSError, EOFError, TimeoutError, BrokenStreamError) as error:
             self.error = str(error) or type(error).__name__
             logger.debug("[%s] Facts are read one by one: %s", self._name, self.error)
-            # Answers that arrived before the stream broke are complete, so they stay. There are
-            # none when the login shell printed something first.
+            # Answers that arrived before the stream broke are complete, so they stay. If the login
+            # shell printed something first, there are none.
         finally:
             self._end()
 
@@ -110,7 +110,7 @@ class Batch:
         limits = self._limits
         channel = self._transport.open_session(timeout=limits.batch_seconds)
         self._channel = channel
-        # A second limit, for when gevent has not patched the sockets and its own cannot work.
+        # A second limit: gevent's own does not work when it has not patched the sockets.
         channel.settimeout(limits.batch_seconds + 5.0)
         if self._cancelled:
             return
@@ -120,7 +120,7 @@ class Batch:
             data = channel.recv(65536)
             if not data:
                 said = channel.recv_stderr(200) if channel.recv_stderr_ready() else b""
-                raise BrokenStreamError(f"the host ended early, saying {said!r}")
+                raise BrokenStreamError(f"the host ended early and printed {said!r}")
             for index, answer in stream.feed(data).items():
                 self._take(index, answer)
 
@@ -142,9 +142,8 @@ class Batch:
 def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
     """The command line for the host's login shell: the program and its request.
 
-    One ``sh -c`` whose quoted text means the same to every login shell. The system's own Python
-    comes first, because a wrapper (pyenv's shim) would change the environment that the commands
-    see.
+    It is a single ``sh -c`` that every login shell quotes the same way. The system's Python comes
+    first, because a wrapper (pyenv's shim) would change the commands' environment.
     """
     return (
         "sh -c '_rocminfra=/usr/bin/python3; [ -x $_rocminfra ] || _rocminfra=python3; "
@@ -154,7 +153,7 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _packed(commands: tuple[str, ...], limits: Limits) -> str:
-    """Program and request as one word; the hosts of a deploy mostly share it."""
+    """Program and request as one word, which most hosts of a deploy share."""
     request = (
         [direct(command) or command for command in commands],
         limits.parallel,
@@ -163,20 +162,20 @@ def _packed(commands: tuple[str, ...], limits: Limits) -> str:
         limits.most_each,
         limits.most_all,
     )
-    # Only texts and numbers, so repr() is Python source and the host needs no parser.
+    # Only strings and numbers, so repr() is valid Python source and the host needs no parser.
     text = f"{_PROGRAM}\nmain(sys.argv[2], *{request!r})\n"
     return base64.b64encode(zlib.compress(text.encode("utf-8"))).decode("ascii")
 
 
 def direct(command: str) -> list[str] | None:
-    """The words of a command that a login shell would merely start, or None.
+    """The words of a command that needs no login shell, or None.
 
     pyinfra's commands are a program and quoted words (``sh -c '…'``, ``sudo -H -n sh -c '…'``).
-    When quoting the words again gives the same text, every shell reads it the same way, so the
-    host need not start one: a millisecond of CPU for each fact.
+    When quoting the words again gives the same text, every shell reads it the same way, so the host
+    can skip the shell. That saves a millisecond of CPU per fact.
     """
     if command.startswith("sh -c '") and command.endswith("'"):
-        # Most commands; shlex reads letter by letter and would be slow here.
+        # Covers most commands; shlex works character by character and would be slow here.
         script = command[7:-1].replace("'\"'\"'", "'")
         if f"sh -c {shlex.quote(script)}" == command:
             return ["sh", "-c", script]
@@ -189,7 +188,7 @@ def direct(command: str) -> list[str] | None:
     return words if shlex.join(words) == command else None
 
 
-# First words of pyinfra's commands; no shell has a builtin with one of these names.
+# First words of pyinfra's commands; none of them is a shell builtin.
 _PROGRAMS = frozenset({"sh", "bash", "dash", "sudo", "doas", "su"})
 
 _START = "import binascii,sys,zlib;exec(zlib.decompress(binascii.a2b_base64(sys.argv[1])))"

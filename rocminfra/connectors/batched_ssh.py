@@ -1,17 +1,17 @@
 """``@rocminfra/NAME``: pyinfra over SSH, with a host's facts fetched in one exec.
 
-pyinfra sends every fact in an SSH exec of its own. This connector remembers which facts a deploy
-reads (:mod:`.learned_facts`), sends all of them in one exec when it connects, and answers from
-there. It works for every pyinfra deploy: write ``@rocminfra/NAME`` in the inventory instead of
-``NAME``. pyinfra still calls the host ``NAME``, so ``--limit`` and group data stay as they are.
-:mod:`.allowlist` says what may run before the deploy asks for it, and why nothing else can;
-:mod:`.fact_watch` says how a fact is recognised.
+pyinfra sends every fact in a separate SSH exec. This connector remembers which facts a deploy reads
+(:mod:`.learned_facts`), sends all of them in one exec when it connects, and answers from there. It
+works with every pyinfra deploy: write ``@rocminfra/NAME`` in the inventory instead of ``NAME``.
+pyinfra still calls the host ``NAME``, so ``--limit`` and group data stay as they are.
+:mod:`.allowlist` explains what may run before the deploy reads it, and why nothing else can;
+:mod:`.fact_watch` explains how a fact is recognised.
 
-An answer serves only the exact text of its command, which holds arguments, environment and user.
-A host's answers are dropped at the first command that is not a fact's, at every file transfer and
-disconnect, when an operation has run anything (Python callbacks too), and after 30 seconds. When
-one operation reads the same fact again and again (a loop that waits), it is read live from the
-third time on.
+An answer is used only for the exact text of its command, which includes arguments, environment and
+user. A host's answers are dropped at the first command that does not belong to a fact, at every
+file transfer and disconnect, when an operation has run anything (including a Python callback), and
+after 30 seconds. When one operation reads the same fact again and again (a loop that waits), it is
+read live from the third time on.
 """
 
 from __future__ import annotations
@@ -59,19 +59,19 @@ if TYPE_CHECKING:
 else:
     _TextFile = BufferedFile
 
-# sshd drops connections without a banner when many arrive at once (MaxStartups, from ten on), so a
-# connection that got no banner is tried again.
+# sshd drops connections without a banner when many arrive at once (MaxStartups, from ten on), so
+# such a connection is retried.
 BANNER_TRIES = 6
 BANNER_SLOW_SECONDS = 5.0
 BANNER_WAIT_SECONDS = (0.1, 0.6)  # random between these, times the number of tries
 
-# Their argument is shell text, which may change anything.
+# Their argument is shell text, which can change anything.
 SHELL_TEXT_FACTS = (Command,)
 
 
 class BatchedSSHConnector(SSHConnector):
     """
-    SSH with a host's facts fetched in one exec: pyinfra's own connector in everything else.
+    SSH that fetches a host's facts in one exec; everything else is pyinfra's own connector.
 
     .. code:: python
 
@@ -89,13 +89,13 @@ class BatchedSSHConnector(SSHConnector):
 
     @staticmethod
     def make_names_data(name: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
-        """One host with that plain name."""
+        """One host, with its plain name."""
         if not name:
             raise InventoryError("@rocminfra needs a name: @rocminfra/my-host.net")
         yield name, {}, []
 
     def connect(self) -> None:
-        """Connect, and send every fact the deploy is known to read."""
+        """Connect, and send every fact that the deploy is known to read."""
         for tried in range(1, BANNER_TRIES + 1):
             started = time.monotonic()
             try:
@@ -113,7 +113,7 @@ class BatchedSSHConnector(SSHConnector):
             self.facts.connected(transport, self._address(transport))
 
     def disconnect(self) -> None:
-        """Disconnect, and write what was read to the deploy's list."""
+        """Disconnect, and record the facts that were read in the deploy's list."""
         self.facts.disconnected()
         super().disconnect()
 
@@ -124,7 +124,7 @@ class BatchedSSHConnector(SSHConnector):
         print_input: bool = False,
         **arguments: Unpack[ConnectorArguments],
     ) -> tuple[bool, CommandOutput]:
-        """Answer a fact's command from a batch, or run it; any other command is a change."""
+        """Answer a fact's command from a batch, or run it. Any other command is a change."""
         nothing_may_run()
         asked = asked_now(self.host)
         if asked is None or not asked.is_command(command) or asked.fact in SHELL_TEXT_FACTS:
@@ -226,7 +226,7 @@ class BatchedSSHConnector(SSHConnector):
         print_input: bool,
         arguments: ConnectorArguments,
     ) -> tuple[bool, CommandOutput]:
-        """Pass an answer through pyinfra's own reader of SSH channels, printing included."""
+        """Pass an answer through pyinfra's own reader for SSH channels, including its printing."""
         control = extract_control_arguments(arguments)
         if print_input:
             shown = make_unix_command_for_host(self.state, self.host, command, **arguments)
@@ -247,12 +247,12 @@ class BatchedSSHConnector(SSHConnector):
         try:
             return str(transport.getpeername()[0])
         except (AttributeError, OSError, TypeError, IndexError):
-            # Through a ProxyCommand there is no peer to see.
+            # A connection through a ProxyCommand has no peer.
             return str(self.data["ssh_hostname"] or self.host.name)
 
 
 class _Recorded(_TextFile):
-    """Recorded output, read as paramiko reads a channel: same lines, decoding and errors."""
+    """Recorded output that reads like a paramiko channel: same lines, decoding and errors."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__()
@@ -264,9 +264,9 @@ class _Recorded(_TextFile):
 
 
 def _read_at_once(answer: Answer) -> CommandOutput | None:
-    """The same as pyinfra's reader, without its two greenlets that wait for a channel.
+    """Read like pyinfra's reader, but without its two greenlets that wait for a channel.
 
-    None for output that is not UTF-8, which is left to that reader.
+    Returns None for output that is not UTF-8, which pyinfra's reader then handles.
     """
     lines: Queue[OutputLine] = Queue()
     try:

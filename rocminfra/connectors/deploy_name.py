@@ -1,4 +1,4 @@
-"""The name of a deploy, by which a run finds the list that the last one learned."""
+"""The name of a deploy, which identifies its learned list across runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pyinfra.api import State
 
 
 def deploy_name(state: State) -> str | None:
-    """Name of the deploy, the same in every run; None when there is nothing to learn.
+    """Name of the deploy, stable across runs; None when there is nothing to learn.
 
-    Under the ``pyinfra`` command it is made of the deploy files on the command line (a connector is
-    created before any of them is loaded). A run of one operation, one command or single facts is
-    not a deploy. A program that uses :mod:`pyinfra.api` is named after itself.
+    Under the ``pyinfra`` command, it consists of the deploy files on the command line (a connector
+    is created before any of them is loaded). A run of a single operation, command or fact is not a
+    deploy. A program that uses :mod:`pyinfra.api` goes by its own name.
     """
     context = click.get_current_context(silent=True)
     operations = context.params.get("operations") if context is not None else None

@@ -1,18 +1,18 @@
-"""How the connector knows that a command belongs to a fact.
+"""Recognise the commands that belong to a fact.
 
-pyinfra hands a connector only commands: ``run_shell_command`` looks the same for a fact and for a
-change. Deploys and operations read facts in one public way, ``host.get_fact``, and a connector
-knows its host; so it puts a :class:`FactWatch` in front of that one host's ``get_fact``. It touches
+pyinfra gives a connector only commands: ``run_shell_command`` looks the same for a fact and for a
+change. Deploys and operations read facts through one public method, ``host.get_fact``, and a
+connector knows its host. So it wraps that host's ``get_fact`` in a :class:`FactWatch`. It changes
 none of pyinfra's modules or classes, and no host of another connector in the same run.
 
-The watch only says "this fact is being read". Whether a command *is* this fact's is checked by
-building it again from the fact's class and arguments and comparing the text
-(:meth:`Asked.is_command`). A command that something else sends meanwhile (a fact class that runs
-commands of its own, pyinfra's sudo password helper) is therefore not taken for the fact. Facts read
-through ``pyinfra.api.facts.get_fact`` are not recognised either, which only costs time.
+The watch only knows which fact is being read. To decide whether a command belongs to this fact, the
+connector rebuilds the command from the fact's class and arguments and compares the text
+(:meth:`Asked.is_command`). A command from elsewhere (a fact class that runs its own commands,
+pyinfra's sudo password helper) is therefore not mistaken for the fact. Facts read through
+``pyinfra.api.facts.get_fact`` are not recognised either, which only costs time.
 
 Some facts read others before they know their own command (``server.Mounts`` reads the kernel's
-name). When such a command is built again, the others' earlier answers are used.
+name). Rebuilding such a command uses the others' earlier answers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Asked:
 
     @functools.cached_property
     def arguments(self) -> dict[str, Any]:
-        """Arguments of the fact's command, all defaults filled in."""
+        """Arguments of the fact's command, with all defaults filled in."""
         return bind(self.fact, self.args, self.kwargs)
 
     def is_command(self, command: StringCommand | str) -> bool:
@@ -72,7 +72,7 @@ class Asked:
 
 
 class FactWatch:
-    """Stands in front of a host's ``get_fact`` and notes which fact is being read."""
+    """Wraps a host's ``get_fact`` and notes which fact is being read."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -80,12 +80,12 @@ class FactWatch:
 
     @classmethod
     def over(cls, host: Host) -> FactWatch:
-        """Put a watch over ``host``, or return the one it has."""
+        """Wrap ``host``, or return its existing watch."""
         present = vars(host).get("get_fact")
         if isinstance(present, cls):
             return present
         watch = cls(host)
-        # The attribute of this one object, not of the class.
+        # Set on this one object, not on the class.
         vars(host)["get_fact"] = watch
         return watch
 
@@ -116,29 +116,31 @@ def asked_now(host: Host) -> Asked | None:
 def rebuilt(
     host: Host, fact: Fact, arguments: Mapping[str, Any], nested: Nested
 ) -> StringCommand | None:
-    """The command of a fact, or None when it cannot be built; sends nothing to the host.
+    """The command of a fact, or None when it cannot be built. Sends nothing to the host.
 
-    + nested: answers the facts that the fact reads to build its command
+    + nested: answers for the facts that the fact reads to build its command
     """
     with _rebuilding(nested), ctx_host.use(host):
         try:
             return command_of(fact, arguments)
         except Exception:
-            # A class may raise anything for arguments it was not written for. Such a command is
-            # not known to be the fact's.
+            # A class may raise anything for unexpected arguments. The command is then not
+            # attributed to the fact.
             return None
 
 
 def nothing_may_run() -> None:
-    """Raise :class:`NotKnownError` while a command is being built: nothing may reach a host."""
+    """Raise :class:`NotKnownError`: nothing may reach a host while a command is being built."""
     if _REBUILDING.get() is not None:
-        raise NotKnownError("a fact that runs commands to build its own cannot be built ahead")
+        raise NotKnownError(
+            "a fact that runs commands to build its own command cannot be built ahead of time"
+        )
 
 
 def guess(fact: Fact, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What most hosts answer, to build commands before anything was read from the host.
+    """The usual answers of a host, used to build commands before anything was read from it.
 
-    A wrong guess builds a command that nobody asks for; nothing is decided by it.
+    A wrong guess only builds a command that is never used; no decision depends on it.
     """
     if fact is Kernel:
         return "Linux"

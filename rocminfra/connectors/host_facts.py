@@ -1,4 +1,4 @@
-"""One host in one run: the questions it will be asked, and its answers."""
+"""One host in one run: its questions and its answers."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from rocminfra.connectors.questions import (
     unix_command,
 )
 
-# After a change, another batch reads everything again: once for free, then once for every so many
-# answers that batches have served. In a run that changes something at every step, a batch serves
-# only an answer or two, and reading facts live is faster.
+# After a change, another batch reads everything again: the first one unconditionally, later ones
+# only after batches have served this many answers. In a run that changes something at every step, a
+# batch serves only an answer or two, and reading facts live is faster.
 SERVED_FOR_ANOTHER = 4
 
-# A fact that took longer than this live is not learned: no batch should wait for it.
+# A fact that took longer than this when read live is not learned: no batch should wait for it.
 SLOW_SECONDS = 3.0
 
-# The same question this often in a row within one operation is a loop that waits.
+# The same question this many times in a row within one operation is a loop that waits.
 LOOP = 3
 
 
@@ -40,7 +40,7 @@ class HostFacts:
     """Facts of one host.
 
     + host: pyinfra's host
-    + learned: the deploy's list; with None, every fact is read live and nothing is learned
+    + learned: the deploy's list; None reads every fact live and learns nothing
     """
 
     def __init__(self, host: Host, learned: LearnedList | None, limits: Limits) -> None:
@@ -63,9 +63,9 @@ class HostFacts:
         self._asked: dict[str, Record] = {}
 
     def connected(self, transport: Transport, address: str) -> None:
-        """The host is connected: send what the list holds, without waiting for the answers.
+        """Handle a new connection: send the list's questions, without waiting for the answers.
 
-        + address: of the machine; hosts that share one lose their answers together
+        + address: the machine's address; a change drops the answers of all hosts that share it
         """
         again = self._transport is not None
         self._transport = transport
@@ -82,14 +82,14 @@ class HostFacts:
             self._supply(dict(base))
             self._send(self._commands())
         except Exception as error:
-            # Whatever a list contains, it must not stop a run.
+            # The contents of a list must never stop a run.
             self._questions.clear()
             logger.debug("[%s] The learned facts cannot be used: %s", self._host.name, error)
 
     def answer(self, command: str, arguments: Arguments) -> Answer | None:
-        """The answer to the question being asked, or None when it must be read live.
+        """The answer to the current question, or None when it must be read live.
 
-        + command: text of the fact's command as SSH would carry it
+        + command: text of the fact's command as sent over SSH
         + arguments: the connector's arguments for it
         """
         if self._operations_ran() or self._in_callback():
@@ -105,7 +105,7 @@ class HostFacts:
         return self._ask_again(command, arguments)
 
     def answered(self, asked: Asked, command: str, arguments: Arguments, seconds: float) -> None:
-        """A question was answered, from a batch (0 seconds) or live."""
+        """Record that a question was answered, from a batch (0 seconds) or live."""
         if self._learned is None or seconds > SLOW_SECONDS:
             return
         question = Question.asked(asked.fact, asked.arguments, arguments)
@@ -114,8 +114,8 @@ class HostFacts:
         record, fact = question.record(), question.allowed()
         if record is None or fact is None:
             return
-        # Learn only what the list alone can build again, to the letter. A fact that read no other
-        # fact was built that way just now, when it was recognised.
+        # Learn only questions whose exact command can be rebuilt from the list alone. Recognising a
+        # fact that read no other fact has just done that.
         if not asked.nested or self._built(fact, question, arguments) == command:
             self._asked[question.key] = record
             self._questions.setdefault(question.key, question)
@@ -123,13 +123,13 @@ class HostFacts:
             self._sent.add(command)
 
     def changed(self) -> None:
-        """Something other than a fact runs on the host: its answers are no longer true."""
+        """Drop the answers: something other than a fact runs on the host."""
         for facts in _hosts_of(self._host.state):
             if facts._address == self._address:
                 facts._forget()
 
     def disconnected(self) -> None:
-        """The run or the connection is over: drop the answers, remember the questions."""
+        """Handle the end of the connection: drop the answers, remember the questions."""
         self._forget()
         if self._learned is not None:
             self._learned.remember(self._host.name, self._asked.values())
@@ -147,10 +147,10 @@ class HostFacts:
         return self._batches
 
     def _ask_again(self, command: str, arguments: Arguments) -> Answer | None:
-        """Send this question together with others that are expected, if there are any.
+        """Send this question together with other expected ones, if any.
 
-        After a change those are all known questions. Before one they are those that could not be
-        sent yet: their class is loaded only now, or their environment known only now.
+        After a change, these are all known questions. Before one, they are those that could not be
+        sent earlier, because their class or environment was not known yet.
         """
         others = [text for text in self._commands() if self._forgotten or text not in self._sent]
         if len({*others, command}) < 2:
@@ -163,7 +163,7 @@ class HostFacts:
         fitting = _fitting(list(dict.fromkeys(commands)), self._limits)
         if not fitting or self._transport is None:
             return None
-        logger.debug("[%s] Asking %i facts at once", self._host.name, len(fitting))
+        logger.debug("[%s] Reading %i facts in one batch", self._host.name, len(fitting))
         batch = Batch(self._transport, fitting, self._host.name, self._limits)
         self._batches.append(batch)
         self._sent.update(fitting)
@@ -171,7 +171,7 @@ class HostFacts:
         return batch
 
     def _commands(self) -> list[str]:
-        """Text of every question that can be sent now."""
+        """Command of every question that can be sent now."""
         for key, question in self._questions.items():
             supplied = self._supplied.get(question.supplied)
             if key in self._texts or supplied is None:
@@ -214,22 +214,22 @@ class HostFacts:
         return self._repeats >= LOOP
 
     def _operations_ran(self) -> bool:
-        """Whether an operation has run anything since the last call, through us or not."""
+        """Whether any operation has run anything since the last call, by whatever connector."""
         operations = self._host.state.ops.get(self._host, {}).values()
         executed = sum(operation.operation_meta.executed for operation in operations)
         ran, self._executed = executed > self._executed, executed
         return ran
 
     def _in_callback(self) -> bool:
-        # pyinfra's python.call: anything may happen.
+        # pyinfra's python.call can change anything.
         host = self._host
         executing = host.executing_op_hash is not None and host.current_op_hash is not None
         return executing and not host.in_op
 
 
 def _fitting(commands: list[str], limits: Limits) -> list[str]:
-    """As many of the first commands as fit into one command line."""
-    # Compressed they are smaller than this, so there is mostly nothing to try.
+    """The first commands, as many as fit into one command line."""
+    # Compression makes them smaller than this, so the first attempt usually fits.
     if sum(len(ascii(command)) for command in commands) < limits.most_text // 4:
         return commands
     while commands and len(command_line(commands, "0" * 16, limits)) > limits.most_text:

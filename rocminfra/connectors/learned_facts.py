@@ -1,11 +1,11 @@
-"""The learned list: which facts a deploy read in its last runs, kept in the user's cache.
+"""The learned list: the facts that a deploy read in its last runs, kept in the user's cache.
 
-A list belongs to a deploy. It keeps facts for each host by name; a host that it has never seen
-starts with the facts of all others. It holds names of fact classes and their arguments as JSON
+A list belongs to a deploy. It stores facts per host name; a new host starts with the facts of all
+others. It contains names of fact classes and their arguments as JSON
 (:class:`~rocminfra.connectors.questions.Question`), never shell text and never an answer.
 
-A list only makes a run faster. One that cannot be read, has another format, or could have been
-written by another user is ignored, and the next run replaces it.
+A list only makes a run faster. A list that cannot be read, has another format, or is writable by
+other users is ignored, and the next run replaces it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LARGEST_LIST = 4 * 1024 * 1024  # bytes; 25 facts of a thousand hosts are about 
 MOST_QUESTIONS = 1000  # for each host
 
 # A fact that the deploy no longer reads is kept for this many complete runs, because many facts are
-# read only now and then (behind an `if`, or after a change).
+# read only occasionally (behind an `if`, or after a change).
 RUNS_UNASKED = 3
 
 Record = dict[str, Any]
@@ -37,7 +37,7 @@ class LearnedList:
     """The learned list of one deploy.
 
     + deploy: name of the deploy, such as its files' paths
-    + folder: where lists are kept; :func:`default_folder` by default
+    + folder: folder for lists; :func:`default_folder` by default
     """
 
     def __init__(self, deploy: str, folder: Path | None = None) -> None:
@@ -46,11 +46,11 @@ class LearnedList:
         self.path = (folder or default_folder()) / f"{name}.json"
 
     def for_host(self, name: str) -> list[Record]:
-        """Questions of host ``name`` in its last run; those of all hosts when it is new."""
+        """Questions for host ``name`` from its last run; those of all hosts when it is new."""
         hosts = self._read()
         if name in hosts:
             return [entry["question"] for entry in hosts[name]]
-        # A question that several hosts ask is one object here.
+        # Hosts share the object of an equal question.
         union = {
             id(entry["question"]): entry["question"]
             for entries in hosts.values()
@@ -59,10 +59,9 @@ class LearnedList:
         return list(union.values())[:MOST_QUESTIONS]
 
     def remember(self, name: str, asked: Iterable[Record]) -> None:
-        """Record what host ``name`` was asked in this run; an unchanged list is not written.
+        """Record this run's questions for host ``name``. An unchanged list is not written.
 
-        A run with fewer than half of the host's known questions was cut short, and says nothing
-        about the rest.
+        A run with fewer than half of the host's known questions was cut short, so the others stay.
         """
         hosts = self._read()
         before = {_text(entry["question"]): entry for entry in hosts.get(name, [])}
@@ -110,7 +109,7 @@ class LearnedList:
             return {}
 
     def _write(self, hosts: Mapping[str, list[Record]]) -> None:
-        # The hosts of a deploy mostly share their questions, so each is stored once.
+        # Most hosts of a deploy share their questions, so each question is stored once.
         questions: dict[str, Record] = {}
         numbered: dict[str, list[list[int]]] = {}
         numbers: dict[str, int] = {}
@@ -142,7 +141,7 @@ class LearnedList:
             logger.debug("Learned facts cannot be written to %s: %s", self.path, error)
 
 
-# Lists that were read, with the state of their file: a list is always replaced as a whole.
+# Lists already read, with the state of their file: a list is always replaced as a whole.
 _READ: dict[tuple[Path, str], tuple[tuple[int, ...], dict[str, list[Record]]]] = {}
 
 

@@ -1,4 +1,4 @@
-"""A question to a host: a fact class with its arguments, and the user it runs as."""
+"""A question to a host: a fact class, its arguments, and the user it runs as."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ Arguments = Mapping[str, Any]
 
 _GLOBAL_ARGUMENTS = frozenset(name for name, _ in all_global_arguments())
 
-# With one of these a command is more than its text, so it is never batched.
+# With any of these, a command is more than its text, so it is never batched.
 _NEVER = ("_sudo_password", "_su_password", "_get_pty", "_stdin")
 
 # These become part of the command. Only the run may supply them, never a list: an environment can
-# make any program run another (LD_PRELOAD, PATH), and may hold secrets.
+# make any program run another one (LD_PRELOAD, PATH), and may contain secrets.
 _SUPPLIED = ("_env", "_chdir", "_su_shell")
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question as a learned list holds it.
+    """One question as stored in a learned list.
 
     + fact: dotted name of the fact's class
-    + arguments: of its ``command``, with all defaults
-    + identity: connector arguments that say which user it runs as, without unset ones
+    + arguments: arguments of its ``command``, with all defaults
+    + identity: connector arguments that select the user it runs as, without unset ones
     + supplied: names of values that the run itself must supply, such as ``_env:HOME,LANG``
     """
 
@@ -52,7 +52,7 @@ class Question:
 
     @classmethod
     def asked(cls, fact: Fact, arguments: Arguments, connector_arguments: Arguments) -> Question:
-        """The question pyinfra is asking."""
+        """The question that pyinfra is asking."""
         identity = {
             key: value
             for key, value in connector_arguments.items()
@@ -63,7 +63,7 @@ class Question:
 
     @classmethod
     def read(cls, record: Record) -> Question | None:
-        """The question in a record of a learned list, or None when the record is not valid."""
+        """The question in a learned list's record, or None when the record is not valid."""
         fact, arguments = record.get("fact"), record.get("arguments")
         identity, supplied = record.get("identity"), record.get("supplied")
         if not (isinstance(fact, str) and isinstance(arguments, dict)):
@@ -74,7 +74,7 @@ class Question:
 
     @functools.cached_property
     def key(self) -> str:
-        """Equal for equal questions."""
+        """A key that is equal for equal questions."""
         return repr(
             (
                 self.fact,
@@ -85,7 +85,7 @@ class Question:
         )
 
     def record(self) -> Record | None:
-        """Its record for a list; None when it does not survive JSON."""
+        """Its record for a list; None when it cannot be represented in JSON."""
         record = {
             "fact": self.fact,
             "arguments": dict(self.arguments),
@@ -99,7 +99,7 @@ class Question:
         return record if same else None
 
     def allowed(self) -> Fact | None:
-        """The fact class, if a list may have this question run before the deploy asks it."""
+        """The fact class, if a list may run this question before the deploy asks it."""
         fact = find_fact(self.fact)
         if fact is None:
             return None
@@ -112,7 +112,7 @@ class Question:
         return fact
 
 
-# Questions already found to be allowed; the hosts of a deploy ask the same ones.
+# Questions already found to be allowed; the hosts of a deploy share them.
 _ALLOWED: dict[str, Fact] = {}
 _MOST_ALLOWED = 10_000
 
@@ -130,7 +130,7 @@ def supplied_names(connector_arguments: Arguments) -> tuple[str, ...]:
 
 
 def supplied_values(connector_arguments: Arguments) -> dict[str, Any]:
-    """The arguments that only the run supplies; they are kept in memory only."""
+    """The arguments that only the run supplies, kept only in memory."""
     return {key: connector_arguments[key] for key in _SUPPLIED if connector_arguments.get(key)}
 
 
@@ -158,7 +158,7 @@ def command_of(fact: Fact, arguments: Arguments) -> StringCommand:
 
 
 def unix_command(command: StringCommand | str, connector_arguments: Arguments) -> str | None:
-    """The text SSH would carry, or None when the command is more than its text."""
+    """The text sent over SSH, or None when the command is more than its text."""
     if any(connector_arguments.get(key) for key in _NEVER):
         return None
     parts = {

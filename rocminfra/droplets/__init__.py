@@ -1,1 +1,1 @@
-"""The AMD Developer Cloud: client, life cycle and ledger come here."""
+"""Paid droplets: made within limits, found again after a crash, destroyed and seen to be gone."""

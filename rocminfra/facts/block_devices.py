@@ -1,4 +1,4 @@
-"""Block devices: sysfs is the truth, lsblk has to agree with it."""
+"""Block devices: sysfs is authoritative, and lsblk must agree with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rocminfra.facts.signatures import blkid_look, partition_entry, wipefs_look
 from rocminfra.facts.tool_output import NotUnderstood, loads_tool
 from rocminfra.planning.disk.observation import INTERRUPTED, Device, Finding, Identity, Look
 
-_SECTOR = 512  # the unit of sysfs' "size", whatever the device's own
+_SECTOR = 512  # unit of "size" in sysfs, independent of the device's sector size
 _PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _SCSI = re.compile(r"\d+:\d+:\d+:\d+")
 _BY_ID = "/dev/disk/by-id/"
@@ -22,24 +22,24 @@ _CONTENT_KEYS = {"size", "read_only", "data_at", "exclusive", "users", "xfs_in_p
 def parse_devices(seen: Mapping[str, Any]) -> tuple[Device, ...]:
     """Every block device that the probe saw.
 
-    + seen: the document that ``host/sent/disk_probe.py`` printed
+    + seen: document printed by ``host/sent/disk_probe.py``
 
-    Raises :class:`NotUnderstood` when lsblk failed; what is wrong with one device only is in its
+    Raises :class:`NotUnderstood` when lsblk failed. Problems with a single device are in its
     ``problems``.
     """
     document = loads_tool(seen.get("lsblk"), "lsblk")
     listed = document.get("blockdevices") if isinstance(document, dict) else None
     if not isinstance(listed, list) or not all(isinstance(row, dict) for row in listed):
-        raise NotUnderstood("lsblk printed something unknown")
+        raise NotUnderstood("lsblk printed unexpected output")
     rows = {str(row.get("maj:min", "")).strip(): row for row in listed}
     raw = seen.get("devices")
     if not isinstance(raw, dict):
         raise NotUnderstood("no block devices were read from sysfs")
-    # Loop devices come and go; no other device may be missing from one of the two lists.
+    # Loop devices come and go; every other device must be in both lists.
     missing = [row for n, row in rows.items() if n not in raw and row.get("size")]
     unseen = [str(row.get("name")) for row in missing if row.get("type") != "loop"]
     if unseen:
-        raise NotUnderstood(f"lsblk lists {', '.join(unseen)}, which sysfs does not")
+        raise NotUnderstood(f"lsblk lists {', '.join(unseen)}, but sysfs does not")
     return tuple(_device(n, raw[n], rows.get(n), raw) for n in sorted(raw, key=_order))
 
 
@@ -59,12 +59,12 @@ def _device(
     if row is None:
         problems.append(f"sysfs lists {name}, which lsblk does not")
     elif row.get("size") != size:
-        problems.append(f"lsblk says {row.get('size')} bytes, sysfs {size}")
+        problems.append(f"lsblk reports {row.get('size')} bytes, sysfs {size}")
     content = _content(raw)
     if isinstance(content, dict) and content["size"] != size:
-        problems.append(f"the device itself says {content['size']} bytes, sysfs {size}")
+        problems.append(f"the device itself reports {content['size']} bytes, sysfs {size}")
     if raw.get("parent") is not None and raw["parent"] not in every:
-        problems.append(f"the disk that {path} is on is not known")
+        problems.append(f"the disk of {path} is unknown")
     kind = str(row.get("type")) if row is not None else "unknown"
     part = partition_entry(raw.get("blkid"))
     return Device(
@@ -92,13 +92,13 @@ def _device(
 def _family(
     number: str, raw: Mapping[str, Any], every: Mapping[str, Any]
 ) -> dict[str, Mapping[str, Any]]:
-    """What was read of a device, of the disk it is on, and of all partitions of that."""
+    """Everything read about a device, its disk, and all partitions of that disk."""
     disk = raw.get("parent") or number
     return {n: r for n, r in every.items() if n in (number, disk) or r.get("parent") == disk}
 
 
 def _content(raw: Mapping[str, Any]) -> dict[str, Any] | str | None:
-    """What ``host/sent/disk_content.py`` saw, why it saw nothing, or None when it was not asked."""
+    """What ``host/sent/disk_content.py`` saw, why it failed, or None when it did not run."""
     if "content" not in raw:
         return None
     try:
@@ -158,7 +158,7 @@ def _read_only(
 def _identity(
     raw: Mapping[str, Any], row: Mapping[str, Any] | None, every: Mapping[str, Any], size: int
 ) -> Identity:
-    # A partition is known by its disk; its own path and size tell it from its neighbours.
+    # A partition is identified by its disk; path and size distinguish it from its neighbours.
     disk = every.get(str(raw.get("parent")), raw)
     lsblk = row or {}
     serial = lsblk.get("serial") or disk.get("serial") or disk.get("device/serial")
@@ -176,7 +176,7 @@ def _address(disk: Mapping[str, Any]) -> str:
     sysfs = str(disk.get("sysfs", ""))
     found = _PCI.findall(sysfs)
     if not found:
-        # Buses without PCI (Xen, Hyper-V, ARM platforms); a virtual device has no address.
+        # Buses other than PCI (Xen, Hyper-V, ARM platforms); a virtual device has no address.
         place = re.fullmatch(r"/sys/devices/(?!virtual/)(.+)/block/.*", sysfs)
         return f"sysfs-{place.group(1)}" if place else ""
     address = f"pci-{found[-1]}"

@@ -18,10 +18,14 @@ class Image:
 
     + id: ``sha256:…`` of its configuration
     + repo_digests: ``name@sha256:…``, empty when it came from an archive
+    + entrypoint: words that come before the arguments of a container
+    + platform: operating system and architecture, such as ``linux/amd64``; empty if unknown
     """
 
     id: str
     repo_digests: tuple[str, ...]
+    entrypoint: tuple[str, ...] = ()
+    platform: str = ""
 
     @property
     def pinned(self) -> str:
@@ -96,17 +100,41 @@ class DockerContents(HostFact[tuple[str, ...]]):
         return tuple(output)
 
 
+class DockerContainerdStore(HostFact[bool]):
+    """Whether the daemon keeps images and containers in containerd's store."""
+
+    def command(self) -> str:
+        asked = "timeout 30 docker info --format '{{json .DriverStatus}}'"
+        return f"! command -v docker >/dev/null || {asked} 2>/dev/null || true"
+
+    def process(self, output: list[str]) -> bool:
+        return any("io.containerd.snapshotter" in line for line in output)
+
+
 class DockerImage(HostFact[Image | NoAnswer | None]):
     """An image by reference, or None when the host does not have it."""
 
     def command(self, reference: str) -> StringCommand:
-        return _inspect("image", reference, '{"id":{{json .Id}},"digests":{{json .RepoDigests}}}')
+        return _inspect(
+            "image",
+            reference,
+            '{"id":{{json .Id}},"digests":{{json .RepoDigests}},"os":{{json .Os}},'
+            '"architecture":{{json .Architecture}},"entrypoint":'
+            "{{if .Config}}{{json .Config.Entrypoint}}{{else}}null{{end}}}",
+        )
 
     def process(self, output: list[str]) -> Image | NoAnswer | None:
         if output[-1] == _UNANSWERED:
             return NoAnswer()
         found = _inspected(output)
-        return None if found is None else Image(found["id"], tuple(found["digests"] or ()))
+        if found is None:
+            return None
+        return Image(
+            found["id"],
+            tuple(found["digests"] or ()),
+            entrypoint=tuple(found["entrypoint"] or ()),
+            platform=f"{found['os']}/{found['architecture']}",
+        )
 
 
 class DockerContainer(HostFact[Container | NoAnswer | None]):

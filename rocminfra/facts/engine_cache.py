@@ -30,7 +30,10 @@ class EngineCache:
 
 
 class EngineCacheConfig(HostFact[EngineCache | None]):
-    """``vllm:cache_config_info`` of the engine's ``/metrics``; None when no engine answers."""
+    """``vllm:cache_config_info`` of the engine's ``/metrics``; None when no engine answers.
+
+    Of several data-parallel engines the first one's: each has a cache of its own.
+    """
 
     @staticmethod
     def default() -> EngineCache | None:
@@ -55,7 +58,10 @@ class EngineCacheConfig(HostFact[EngineCache | None]):
         for line in output:
             labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
             try:
-                return EngineCache(int(labels["num_gpu_blocks"]), int(labels["block_size"]))
+                cache = EngineCache(int(labels["num_gpu_blocks"]), int(labels["block_size"]))
             except (KeyError, ValueError):
                 continue
+            # Before the cache is there some versions say 0.
+            if cache.blocks > 0 and cache.block_size > 0:
+                return cache
         return None

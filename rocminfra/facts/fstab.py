@@ -11,11 +11,11 @@ from rocminfra.planning.disk.observation import FstabLine
 
 
 def parse_fstab(text: str, nodes: Mapping[str, str | None]) -> tuple[FstabLine, ...]:
-    """Entries of fstab(5), comments and empty lines left out.
+    """Entries of fstab(5), without comments and empty lines.
 
-    + nodes: numbers of the device paths that it names
+    + nodes: device numbers of the paths that it names
 
-    Raises :class:`NotUnderstood` for a line that mount(8) would not understand either.
+    Raises :class:`NotUnderstood` for a line that mount(8) would not accept either.
     """
     entries = []
     for line in text.split("\n"):
@@ -27,7 +27,7 @@ def parse_fstab(text: str, nodes: Mapping[str, str | None]) -> tuple[FstabLine, 
         source, target = unescape(fields[0]), unescape(fields[1])
         kind = fields[2] if len(fields) > 2 else "auto"
         options = tuple(unescape(fields[3]).split(",")) if len(fields) > 3 else ("defaults",)
-        # normpath(3) leaves two leading slashes alone; for Linux they are one.
+        # normpath() keeps two leading slashes; on Linux they mean one.
         folder = posixpath.normpath(f"/{target.lstrip('/')}") if target[0] == "/" else target
         entries.append(FstabLine(source, folder, kind, options, nodes.get(source)))
     return tuple(entries)
@@ -41,11 +41,11 @@ def unescape(field: str) -> str:
 
 
 def escape(field: str) -> str:
-    """Make ``field`` one field of fstab: blanks, tabs, backslashes and a leading # escaped."""
+    """Escape ``field`` for fstab: blanks, tabs, backslashes and a leading #."""
     escaped = re.sub(r"[\s\\]", lambda m: "".join(f"\\{b:03o}" for b in m.group().encode()), field)
     return re.sub(r"^#", r"\\043", escaped)
 
 
 def fstab_line(uuid: str, target: str, options: tuple[str, ...]) -> str:
-    """The line for a scratch file system; fsck.xfs(8) does nothing, so it is not asked for."""
+    """The fstab line for a scratch file system, without fsck: fsck.xfs(8) does nothing."""
     return f"UUID={uuid} {escape(target)} xfs {escape(','.join(options))} 0 0"

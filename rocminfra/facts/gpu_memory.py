@@ -9,33 +9,12 @@ from typing import Any
 
 from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
+from rocminfra.planning.gpus.gpu_selection import Gpu, Selection, memory_mib, select
 
-BYTES_PER_MIB = 1 << 20
+# A thousand times the largest GPU; what is not finite is no amount either.
+_MOST_MIB = 10**9
 
-
-@dataclass(frozen=True)
-class Gpu:
-    """The device behind a DRM render node, as sysfs describes it.
-
-    + node: name of the render node, such as ``renderD128``
-    + path: the device in sysfs, links resolved
-    + driver: kernel driver bound to it, such as ``amdgpu``; None without one
-    + vendor, device: PCI ids such as ``0x1002``; None when sysfs has none
-    + vram_bytes: total memory; None when the driver does not say (the node of a further partition,
-      another vendor's card)
-    + compute_partition: ``SPX`` (not partitioned), ``DPX``, ``QPX``, ``CPX``…; None when the GPU
-      cannot be partitioned; empty when the driver has such a file but does not say
-    + memory_partition: ``NPS1``, ``NPS4``…, likewise
-    """
-
-    node: str
-    path: str
-    driver: str | None
-    vendor: str | None
-    device: str | None
-    vram_bytes: int | None
-    compute_partition: str | None
-    memory_partition: str | None
+__all__ = ["Gpu", "GpuMemory", "GpuReport", "Gpus"]
 
 
 @dataclass(frozen=True)
@@ -43,19 +22,23 @@ class GpuReport:
     """What a host says of its GPUs.
 
     + gpus: every device that has a render node, usable or not
-    + amd_smi_mib: MiB of each GPU that ``amd-smi`` lists, asked only where sysfs does not give the
-      memory of every GPU; None when it was not asked
+    + amd_smi_mib: MiB of each row of ``amd-smi``, None where it says "N/A"; asked only where sysfs
+      does not give the memory of every GPU; None when it was not asked
     """
 
     gpus: tuple[Gpu, ...] = ()
-    amd_smi_mib: tuple[int, ...] | None = None
+    amd_smi_mib: tuple[int | None, ...] | None = None
+
+    @property
+    def selection(self) -> Selection:
+        """Which of them an engine may use."""
+        return select(self.gpus)
 
     @property
     def memory_mib(self) -> tuple[int, ...]:
-        """MiB of each GPU as ROCm counts them, partitions one by one; empty when unknown."""
-        if self.amd_smi_mib is not None:
-            return self.amd_smi_mib
-        return tuple(gpu.vram_bytes // BYTES_PER_MIB for gpu in self.gpus if gpu.vram_bytes)
+        """MiB of each GPU that an engine may use as ROCm counts them, partitions one by one; empty
+        when unknown."""
+        return memory_mib(self.gpus, self.amd_smi_mib)
 
 
 class Gpus(HostFact[GpuReport]):
@@ -80,7 +63,7 @@ class Gpus(HostFact[GpuReport]):
 
 
 class GpuMemory(HostFact[tuple[int, ...]]):
-    """MiB of each GPU as ROCm counts them; empty when nobody can say."""
+    """MiB of each GPU that an engine may use as ROCm counts them; empty when nobody can say."""
 
     @staticmethod
     def default() -> tuple[int, ...]:
@@ -115,8 +98,8 @@ def _text(file: Mapping[str, str] | None) -> str | None:
     return None if file is None else file.get("text", "")
 
 
-def _amd_smi_mib(run: Any) -> tuple[int, ...] | None:
-    """MiB of each GPU that ``amd-smi`` listed; empty when it did not run or made no sense.
+def _amd_smi_mib(run: Any) -> tuple[int | None, ...] | None:
+    """MiB of each row of ``amd-smi``; empty when it did not run or made no sense.
 
     Judged by what it printed: it may exit with 0 and a complaint.
     """
@@ -128,8 +111,7 @@ def _amd_smi_mib(run: Any) -> tuple[int, ...] | None:
         return ()
     # ROCm 6 prints a list, ROCm 7 an object.
     rows = document.get("gpu_data") if isinstance(document, dict) else document
-    found = [_total(row) for row in rows] if isinstance(rows, list) else []
-    return tuple(total for total in found if total is not None)
+    return tuple(_total(row) for row in rows) if isinstance(rows, list) else ()
 
 
 def _total(row: Any) -> int | None:
@@ -137,6 +119,6 @@ def _total(row: Any) -> int | None:
     usage = row.get("mem_usage") if isinstance(row, dict) else None
     leaf = usage.get("total_vram") if isinstance(usage, dict) else None
     value = leaf.get("value") if isinstance(leaf, dict) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value)
+    return int(value) if 0 < value < _MOST_MIB else None

@@ -1,4 +1,4 @@
-"""What is mounted: /proc/self/mountinfo is the truth, findmnt has to agree with it."""
+"""Mounts: /proc/self/mountinfo is authoritative, and findmnt must agree with it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rocminfra.planning.disk.observation import Mount
 def parse_mountinfo(
     text: str, devices: Set[str], nodes: Mapping[str, str | None]
 ) -> tuple[Mount, ...]:
-    """Lines of mountinfo (proc(5)).
+    """The mounts in mountinfo (proc(5)).
 
-    + devices: numbers of the block devices; a file system that is mounted under an anonymous
-      number (Btrfs) gets the number of its source
-    + nodes: numbers of the paths that are named as sources
+    + devices: numbers of the block devices; a file system mounted under an anonymous number (Btrfs)
+      gets the number of its source
+    + nodes: device numbers of the source paths
 
-    Raises :class:`NotUnderstood` for a line that is not one of mountinfo.
+    Raises :class:`NotUnderstood` for a line that is not valid mountinfo.
     """
     mounts = []
     for line in filter(None, text.split("\n")):
@@ -33,7 +33,7 @@ def parse_mountinfo(
         if number not in devices:
             number = nodes.get(unescape(source)) or number
         every = dict.fromkeys((*options.split(","), *super_options.split(",")))
-        # "ro" of the file system counts more than "rw" of the mount, and the other way round.
+        # "ro" wins, whether the file system or the mount has it.
         if "ro" in every:
             every.pop("rw", None)
         mounts.append(Mount(number, unescape(root), unescape(target), kind, tuple(every)))
@@ -45,7 +45,7 @@ def check_findmnt(run: Any, mounts: tuple[Mount, ...], devices: Set[str]) -> Non
     document = loads_tool(run, "findmnt")
     entries = document.get("filesystems") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise NotUnderstood("findmnt printed something unknown")
+        raise NotUnderstood("findmnt printed unexpected output")
     theirs = {str(entry.get("maj:min", "")).strip() for entry in entries} & devices
     ours = {mount.number for mount in mounts} & devices
     anonymous = {m.number for m in mounts if m.kind in ("btrfs", "bcachefs")}

@@ -1,9 +1,10 @@
-"""What blkid and wipefs say of a device.
+"""Parse what blkid and wipefs report about a device.
 
 "Blank" is said by one exact answer of each tool, and by nothing else: blkid's exit code 2 with
 nothing on either output (of a partition, exit code 0 with nothing but its line in the partition
 table), wipefs's exit code 0 with an empty list. blkid's code 2 also means "no
-such device" (blkid(8)), which is why it never counts alone.
+such device" (blkid(8)) and, with util-linux 2.41, "more than one signature", which is code 8 with
+older ones: it never counts alone.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ def blkid_look(run: Any) -> Look:
         if key in found
     )
     if set(found) - {"DEVNAME"} and all(k == "DEVNAME" or k.startswith(_ENTRY) for k in found):
-        # Of a partition blkid tells its line in the table, and with that it has an answer.
+        # For a partition, blkid prints its entry in the table and exits with 0.
         return Look("blkid", Finding.BLANK, "nothing recognised in the partition")
     if not signatures:
-        # DEVNAME alone, or keys of a newer blkid: something is there that we do not know.
+        # Only DEVNAME, or keys of a newer blkid: the device has contents that we cannot identify.
         return Look("blkid", Finding.DATA, f"unknown contents: {' '.join(sorted(found))}")
     return Look("blkid", Finding.DATA, _told(signatures), signatures)
 
 
 def partition_entry(run: Any) -> dict[str, str]:
-    """What the same answer tells of a partition's line in the table; empty for anything else."""
+    """The partition's table entry from blkid's output; empty for anything else."""
     try:
         check_run(run, "blkid")
         found = _export(run["out"])
@@ -60,7 +61,7 @@ def wipefs_look(run: Any) -> Look:
         document = loads_tool(run, "wipefs")
         entries = document.get("signatures") if isinstance(document, dict) else None
         if not isinstance(entries, list) or run["err"]:
-            raise NotUnderstood(f"wipefs printed something unknown: {run['out'][:80]!r}")
+            raise NotUnderstood(f"wipefs printed unexpected output: {run['out'][:80]!r}")
         signatures = tuple(dict.fromkeys(_signature(entry) for entry in entries))
     except NotUnderstood as error:
         return Look("wipefs", Finding.UNKNOWN, str(error))
@@ -74,7 +75,7 @@ def _export(text: str) -> dict[str, str]:
     for line in text.splitlines():
         key, equals, value = line.partition("=")
         if not equals or not re.fullmatch(r"[A-Z][A-Z0-9_]*", key):
-            raise NotUnderstood(f"blkid printed something unknown: {line[:80]!r}")
+            raise NotUnderstood(f"blkid printed unexpected output: {line[:80]!r}")
         found[key] = re.sub(r"\\(.)", r"\1", value)
     if not found:
         raise NotUnderstood("blkid succeeded and printed nothing")
@@ -83,7 +84,7 @@ def _export(text: str) -> dict[str, str]:
 
 def _signature(entry: Any) -> Signature:
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
-        raise NotUnderstood(f"wipefs printed something unknown: {entry!r}")
+        raise NotUnderstood(f"wipefs printed unexpected output: {entry!r}")
     return Signature(entry["type"], entry.get("uuid") or None, entry.get("label") or None)
 
 

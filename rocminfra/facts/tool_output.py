@@ -1,4 +1,4 @@
-"""Shapes of what the host programs hand back: a tool's run, a file's text."""
+"""Check the results of host programs: a tool's run, a file's text."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 
 class NotUnderstood(ValueError):
-    """A tool was missing, failed, or printed something that is not what it prints."""
+    """A tool is missing, failed, or printed output that it does not usually print."""
 
 
 def loads_tool(run: Any, name: str) -> Any:
-    """The JSON that a tool printed.
+    """The JSON printed by a tool.
 
-    + run: ``{"rc": …, "out": …, "err": …}`` as the host program made it
-    + name: of the tool, for messages
+    + run: ``{"rc": …, "out": …, "err": …}`` from the host program
+    + name: name of the tool, for messages
 
-    Raises :class:`NotUnderstood` when the tool did not succeed or did not print JSON.
+    Raises :class:`NotUnderstood` when the tool failed or did not print JSON.
     """
     check_run(run, name)
     if run["rc"] != 0:
@@ -29,9 +29,9 @@ def loads_tool(run: Any, name: str) -> Any:
 
 
 def check_run(run: Any, name: str) -> None:
-    """Raise :class:`NotUnderstood` unless ``run`` is the record of a tool's run."""
+    """Raise :class:`NotUnderstood` unless ``run`` records a tool's run."""
     if not isinstance(run, Mapping) or not {"rc", "out", "err"} <= set(run):
-        raise NotUnderstood(f"{name} was not run")
+        raise NotUnderstood(f"{name} did not run")
 
 
 def failure(run: Mapping[str, Any], name: str) -> str:
@@ -41,7 +41,7 @@ def failure(run: Mapping[str, Any], name: str) -> str:
 
 
 def text_of(file: Any, name: str) -> str:
-    """Text of a file as the host program read it; :class:`NotUnderstood` when it could not."""
+    """A file's text from the host program; raises :class:`NotUnderstood` if it was unreadable."""
     if not isinstance(file, Mapping) or not isinstance(file.get("text"), str):
         reason = file.get("error", "not read") if isinstance(file, Mapping) else "not read"
         raise NotUnderstood(f"{name}: {reason}")

@@ -1,1 +1,1 @@
-"""Programs that run on the host, a folder for each way they get there: standard library only."""
+"""Programs that run on the host, one folder per way of getting there. Standard library only."""

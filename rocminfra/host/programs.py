@@ -12,11 +12,13 @@ import functools
 import shlex
 from pathlib import Path
 
-from rocminfra.host_paths import BENCH_PROGRAMS, PROGRAMS
+from rocminfra.host_paths import BENCH_PROGRAMS, PROGRAMS, SHARED
 
 _PACKAGE = Path(__file__).parent.parent
 # What a benchmark needs there: whole folders of the package.
-_BENCH_FOLDERS = ("host/bench", "planning/bench")
+_BENCH_FOLDERS = ("host/bench", "planning/bench", "planning/gpus")
+# What the installed programs import of ours.
+_SHARED_FOLDERS = ("planning/gpus",)
 
 
 @functools.cache
@@ -28,8 +30,9 @@ def source(name: str) -> str:
 @functools.lru_cache(maxsize=64)
 def call(name: str, *arguments: str) -> str:
     """Shell command that runs a program that is sent along; each argument is quoted."""
-    # Isolated: no module in the home folder and no variable can take the place of its imports.
-    return shlex.join(("python3", "-I", "-c", source(name), *arguments))
+    # Isolated: no module in the home folder and no variable can take the place of its imports. And
+    # without site packages, which they do not use and which are a third of Python's start.
+    return shlex.join(("python3", "-I", "-S", "-c", source(name), *arguments))
 
 
 def installed(path: str) -> str:
@@ -40,16 +43,27 @@ def installed(path: str) -> str:
     return _text("host/installed", name.removesuffix(".py"))
 
 
+def shared() -> dict[str, str]:
+    """Text, by path on the host, of everything that installed programs import of ours."""
+    return _package(SHARED, _SHARED_FOLDERS)
+
+
 def benchmark() -> dict[str, str]:
     """Text, by path on the host, of everything that a benchmark runs there."""
+    return _package(BENCH_PROGRAMS, _BENCH_FOLDERS)
+
+
+def _package(path: str, folders: tuple[str, ...]) -> dict[str, str]:
+    """Part of this package below a Python path of the host."""
     texts = {
         f"{folder}/{file.name}": file.read_text(encoding="utf-8")
-        for folder in _BENCH_FOLDERS
+        for folder in folders
         for file in (_PACKAGE / folder).glob("*.py")
     }
     # Without these, a rocminfra that is installed on the host would win over this one.
-    texts.update(dict.fromkeys(("__init__.py", "host/__init__.py", "planning/__init__.py"), ""))
-    return {f"{BENCH_PROGRAMS}/rocminfra/{name}": texts[name] for name in sorted(texts)}
+    rooms = {f"{folder.partition('/')[0]}/__init__.py" for folder in folders}
+    texts.update(dict.fromkeys(("__init__.py", *rooms), ""))
+    return {f"{path}/rocminfra/{name}": texts[name] for name in sorted(texts)}
 
 
 def _text(folder: str, name: str) -> str:

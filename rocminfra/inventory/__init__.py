@@ -1,1 +1,1 @@
-"""Hosts from a file, the environment, ssh_config."""
+"""Hosts from a file, the environment and ssh_config."""

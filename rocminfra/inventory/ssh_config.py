@@ -53,17 +53,17 @@ class NotAcceptedError(ValueError):
 
 
 def configured_user(host: str, config_file: str | None = None) -> str | None:
-    """The ``User`` that ssh would log in as on ``host``, or None when nothing is said.
+    """The ``User`` configured for ``host``, or None.
 
-    + host: as it is named in the configuration
-    + config_file: instead of ``~/.ssh/config``
+    + host: name in the configuration
+    + config_file: used instead of ``~/.ssh/config``
 
-    A file that cannot be read or understood says nothing here; connecting will say more.
+    An unreadable or invalid file is ignored here; the error shows up when connecting.
     """
     path = Path(config_file or DEFAULT_FILE).expanduser()
     if not path.is_file():
         return None
-    # Imported late: most hosts files are read where there is no such file.
+    # Imported late: there is often no such file.
     from pyinfra.connectors.sshuserclient.config import SSHConfig
 
     config = SSHConfig()
@@ -71,7 +71,9 @@ def configured_user(host: str, config_file: str | None = None) -> str | None:
         with path.open(encoding="utf-8") as file:
             config.parse(file)  # type: ignore[no-untyped-call]
         user = config.lookup(host).get("user")
-    except Exception:  # paramiko's own errors, and a bare one for files that include each other
+    except (
+        Exception
+    ):  # paramiko's own errors, and a bare Exception for files that include each other
         return None
     return str(user) if user else None
 

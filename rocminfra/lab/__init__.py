@@ -1,1 +1,1 @@
-"""The practice droplet; nothing outside this package knows that it is not a real one."""
+"""The practice droplet. Nothing outside this package knows that it is not a real one."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from rocminfra.failure import Do, ExitCode, FailedError
-from rocminfra.lab import guest, machine, removal
+from rocminfra.lab import guest, machine, releases, removal
 from rocminfra.lab.lock import exclusive
 from rocminfra.lab.machine import Release
 from rocminfra.lab.paths import is_base
@@ -33,25 +33,26 @@ LOCK_WAIT_S = 1200
 NEEDED_BYTES = 2 * 1024**3
 
 
-def ensure(cache: Path, in_use: Collection[str], say: Say) -> Path:
+def ensure(cache: Path, in_use: Collection[str], say: Say, codename: str | None = None) -> Path:
     """The base root in ``cache``, built if it is not there.
 
     + cache: the lab's cache; the root is built beside its final place and renamed, so that a
       killed build leaves nothing that could be taken for a root
     + in_use: base roots of droplets that are up; other old ones make room for a new one
     + say: told what is being done
+    + codename: of the release; this machine's own unless given
 
     Raises :class:`FailedError`.
     """
-    release = machine.release()
-    files = base_files()
+    release = releases.chosen(codename)
+    files = base_files(release)
     final = cache / f"base-{release.codename}-{key(release, files)}"
     if final.is_dir():
         return final
     with exclusive("base", wait_s=LOCK_WAIT_S, folder=cache / ".locks"):
         if final.is_dir():  # another process has built it meanwhile
             return final
-        remove_old(cache, in_use)
+        remove_old(cache, in_use, release.codename)
         _check_space(cache)
         building = cache / f"{final.name}.building-{os.getpid()}"
         try:
@@ -62,12 +63,18 @@ def ensure(cache: Path, in_use: Collection[str], say: Say) -> Path:
     return final
 
 
-def remove_old(cache: Path, in_use: Collection[str]) -> None:
-    """Remove base roots of other keys, and what killed builds left; nothing else, whatever it is.
+def is_built(cache: Path, codename: str) -> bool:
+    """Whether ``cache`` has some base root of a release; it may be of another key."""
+    return any(cache.glob(f"base-{codename}-????????????"))
+
+
+def remove_old(cache: Path, in_use: Collection[str], codename: str) -> None:
+    """Remove a release's base roots of other keys, and what killed builds of it left.
 
     + in_use: base roots of droplets that are up; they stay
+    + codename: of the release; base roots of others stay, as does whatever is none
     """
-    for folder in cache.glob("base-*"):
+    for folder in cache.glob(f"base-{codename}-*"):
         if is_base(folder) and str(folder) not in in_use and not removal.mounts_below(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -85,10 +92,10 @@ def key(release: Release, files: Mapping[str, tuple[bytes, int]]) -> str:
     return digest.hexdigest()[:12]
 
 
-def base_files() -> dict[str, tuple[bytes, int]]:
-    """Files of this machine that the base root gets: path, and contents with mode."""
+def base_files(release: Release) -> dict[str, tuple[bytes, int]]:
+    """Files of this machine that a base root gets: path, and contents with mode."""
     files: dict[str, tuple[bytes, int]] = {}
-    for path, contents in {**machine.apt_files(), **machine.certificates()}.items():
+    for path, contents in {**releases.apt_files(release), **machine.certificates()}.items():
         files[path] = (contents, 0o644)
     files["/etc/apt/apt.conf.d/90machine"] = (machine.apt_acquire().encode(), 0o644)
     files["/etc/dpkg/dpkg.cfg.d/90lab"] = (b"force-unsafe-io\n", 0o644)
@@ -98,13 +105,13 @@ def base_files() -> dict[str, tuple[bytes, int]]:
 def _build(
     root: Path, release: Release, files: Mapping[str, tuple[bytes, int]], cache: Path, say: Say
 ) -> None:
-    mirror = machine.mirror(release.codename)
+    mirror = releases.mirror(release)
     if shutil.which("debootstrap") is None:
         raise FailedError(
             ExitCode.UNFIT, "debootstrap is not installed", next=Do("apt-get install debootstrap")
         )
     say(f"building the base root of {release.codename} with debootstrap (1 to 3 minutes, once)")
-    packages = cache / "debootstrap-debs"
+    packages = cache / "debootstrap-debs" / release.codename
     packages.mkdir(parents=True, exist_ok=True)
     _contained(
         [
@@ -117,7 +124,7 @@ def _build(
             str(root),
             mirror.uri,
         ],
-        "debootstrap could not build the base root",
+        f"debootstrap could not build the base root of {release.codename}",
     )
     say("base root: certificates, users, services, package index")
     for path, (contents, mode) in files.items():

@@ -64,9 +64,19 @@ def lab() -> None:
     show_default=True,
     help="Generation whose JSON shapes amd-smi prints.",
 )
+@click.option(
+    "--release",
+    metavar="CODENAME",
+    help="Release of the droplets, such as bullseye or trixie; this machine's own by default.",
+)
 @_reports_errors
 def up(
-    count: int | None, names: tuple[str, ...], disk_gib: int, time_scale: float, rocm: str
+    count: int | None,
+    names: tuple[str, ...],
+    disk_gib: int,
+    time_scale: float,
+    rocm: str,
+    release: str | None,
 ) -> None:
     """Make droplets and wait until their SSH answers."""
     paths = default_paths()
@@ -77,7 +87,8 @@ def up(
             next=Do("give one of the two"),
         )
     chosen = names or droplets.free_names(paths, count or 1)
-    made = droplets.up(paths, chosen, Wanted(disk_gib, time_scale, int(rocm)), _say)
+    wanted = Wanted(disk_gib, time_scale, int(rocm), release)
+    made = droplets.up(paths, chosen, wanted, _say)
     for droplet in made:
         click.echo(f"{droplet.name}\t{droplet.address}")
     _say(f"next: rocminfra lab ssh {made[0].name}, or: pyinfra -y inventory/lab.py deploy.py")

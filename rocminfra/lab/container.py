@@ -128,7 +128,9 @@ def _nspawn(paths: LabPaths, droplet: Droplet) -> list[str]:
     for here, there, writable in layer.binds(paths, droplet):
         option = "--bind" if writable else "--bind-ro"
         command.append(f"{option}={_escaped(str(here))}:{_escaped(there)}")
-    return command
+    # For the droplet's init, which in a container reads its arguments as a kernel's: systemd 256
+    # and newer run under control groups v1 only when told to.
+    return [*command, "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
 
 
 def _escaped(path: str) -> str:

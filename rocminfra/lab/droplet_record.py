@@ -30,6 +30,7 @@ class Droplet:
     + disk_gib: size of its scratch disk
     + time_scale: how much faster than the real ones the engine and the GPU are
     + rocm: generation whose JSON shapes its ``amd-smi`` prints, 6 or 7
+    + release: codename of its Debian or Ubuntu
     + base: its base root
     + cache: the lab's cache that it was made from
     + model: folder of the toy model, on this machine
@@ -42,6 +43,7 @@ class Droplet:
     disk_gib: int
     time_scale: float
     rocm: int
+    release: str
     base: str
     cache: str
     model: str

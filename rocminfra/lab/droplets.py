@@ -19,6 +19,7 @@ from rocminfra.lab import (
     loop_disk,
     network,
     processes,
+    releases,
     removal,
     requirements,
 )
@@ -42,11 +43,13 @@ class Wanted:
     + disk_gib: size of the scratch disk; it is sparse
     + time_scale: how much faster than real ones the engine and the GPU are
     + rocm: generation whose JSON shapes ``amd-smi`` prints, 6 or 7
+    + release: codename of their Debian or Ubuntu; this machine's own unless given
     """
 
     disk_gib: int = DISK_GIB
     time_scale: float = TIME_SCALE
     rocm: int = ROCM
+    release: str | None = None
 
 
 def up(paths: LabPaths, names: Sequence[str], wanted: Wanted, say: Say) -> tuple[Droplet, ...]:
@@ -59,21 +62,25 @@ def up(paths: LabPaths, names: Sequence[str], wanted: Wanted, say: Say) -> tuple
     for name in names:
         droplet_record.check_name(name)
     _refuse_taken(paths, names)
-    has_base = any(paths.cache.glob("base-*-????????????"))
-    requirements.check(paths.state, len(names), build=not has_base)
+    own = releases.chosen(None).codename
+    release = releases.chosen(wanted.release).codename
+    has_bases = all(base_root.is_built(paths.cache, item) for item in {own, release})
+    requirements.check(paths.state, len(names), build=not has_bases)
     # Asked for good further down; here before minutes go into a base root.
     network.free_number(network.subnet(), (), network.routed())
-    layer.make_caches(paths)
+    layer.make_caches(paths, release)
     in_use = {droplet.base for droplet in droplet_record.readable(paths)}
-    base = base_root.ensure(paths.cache, in_use, say)
-    assets.ensure(paths, base, say)
+    # The engine's image is one for droplets of every release, as vLLM's is, and needs a newer
+    # Python than some of them have.
+    assets.ensure(paths, base_root.ensure(paths.cache, in_use, say), say)
+    base = base_root.ensure(paths.cache, in_use, say, release)
     made: list[tuple[Droplet, subprocess.Popen[bytes]]] = []
     with exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
         _refuse_taken(paths, names)
         begun: list[str] = []
         try:
             for name in names:
-                droplet = _new(paths, name, wanted, base)
+                droplet = _new(paths, name, wanted, release, base)
                 say(f"{name}: disk, network and system at {droplet.address}")
                 begun.append(name)
                 made.append((droplet, _make(paths, droplet)))
@@ -169,7 +176,7 @@ done
 """
 
 
-def _new(paths: LabPaths, name: str, wanted: Wanted, base: Path) -> Droplet:
+def _new(paths: LabPaths, name: str, wanted: Wanted, release: str, base: Path) -> Droplet:
     half = network.subnet()
     taken = [droplet.number for droplet in droplet_record.readable(paths)]
     taken += [int(item.removeprefix(network.INTERFACE_PREFIX)) for item in network.interfaces()]
@@ -180,6 +187,7 @@ def _new(paths: LabPaths, name: str, wanted: Wanted, base: Path) -> Droplet:
         disk_gib=wanted.disk_gib,
         time_scale=wanted.time_scale,
         rocm=wanted.rocm,
+        release=release,
         base=str(base),
         cache=str(paths.cache),
         model=str(paths.model),

@@ -1,4 +1,4 @@
-"""Which shared libraries a program needs, read from its ELF header: nothing is run."""
+"""Find the shared libraries that a program needs from its ELF header, without running it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEEDED, _STRING_TABLE = 1, 5
 
 @dataclass(frozen=True)
 class Links:
-    """What a program is linked to.
+    """What a program is linked against.
 
     + interpreter: path of its loader, or None for a library
     + needed: names of its libraries
@@ -27,7 +27,7 @@ class Links:
 
 
 def read_links(path: Path) -> Links | None:
-    """What ``path`` is linked to; None if it is no 64-bit little-endian ELF file."""
+    """What ``path`` is linked against; None if it is not a 64-bit little-endian ELF file."""
     data = path.read_bytes()
     if not data.startswith(_MAGIC):
         return None
@@ -52,10 +52,10 @@ def read_links(path: Path) -> Links | None:
 
 
 def library_closure(root: Path, files: Iterable[Path]) -> set[Path]:
-    """Every library and loader that ``files`` need, and that those need, inside ``root``.
+    """Every library and loader that ``files`` need, directly or indirectly, inside ``root``.
 
-    Paths of links and of what they point to are both in it. A library that is not in the root's
-    standard folders is left out: it would not be found there at run time either.
+    It includes both links and their targets. A library outside the root's standard folders is
+    omitted: it would not be found at run time either.
     """
     index = _library_index(root)
     found: set[Path] = set()
@@ -96,7 +96,7 @@ def _text(data: bytes, start: int) -> str:
 
 
 def _library_index(root: Path) -> dict[str, Path]:
-    """Libraries of the loader's default folders, by name; the first folder wins."""
+    """Libraries in the loader's default folders, by name; the first folder wins."""
     index: dict[str, Path] = {}
     for folder in _library_folders(root):
         for path in sorted(folder.iterdir()):
@@ -106,7 +106,7 @@ def _library_index(root: Path) -> dict[str, Path]:
 
 
 def _library_folders(root: Path) -> Iterator[Path]:
-    # One multi-arch folder in a root of one architecture.
+    # A root of one architecture has one multi-arch folder.
     yield from sorted((root / "usr/lib").glob("*-linux-gnu"))
     for name in ("usr/lib64", "usr/lib"):
         if (root / name).is_dir():

@@ -51,7 +51,11 @@ def data(paths: LabPaths, droplet: Droplet) -> dict[str, Any]:
         **({} if user == "root" else {"_sudo": True}),
         "storage": {"expected_size_gib": float(droplet.disk_gib)},
         # The simulated engine has the memory and the speed of one that serves the real model.
-        "model": {"source": droplet.model, "planned_as": REFERENCE_NAME},
+        "model": {
+            "source": droplet.model,
+            "name": REFERENCE_NAME,
+            "planned_as": REFERENCE_NAME,
+        },
         "engine": {
             "image_source": "archive",
             "image_archive": f"/srv/rocminfra/{IMAGE}",

@@ -45,6 +45,23 @@ from rocminfra.lab.engine.serve import main
 
 sys.exit(main(sys.argv[1:], os.environ))
 """
+# What a program that imports vLLM finds in the image: its parser and its check of variables, under
+# the names that vLLM has for them.
+MODULES_FOLDER = "usr/lib/python3/dist-packages"
+MODULES = {
+    "vllm/__init__.py": f'import sys\n\nsys.path.insert(0, "/{APP_FOLDER}")\n',
+    "vllm/envs.py": """from rocminfra.lab.engine.environ import validate_environ
+""",
+    "vllm/utils/__init__.py": "",
+    "vllm/utils/argparse_utils.py": """\
+from rocminfra.lab.engine.arguments import FlexibleArgumentParser
+""",
+    "vllm/entrypoints/__init__.py": "",
+    "vllm/entrypoints/openai/__init__.py": "",
+    "vllm/entrypoints/openai/cli_args.py": """\
+from rocminfra.lab.engine.arguments import make_arg_parser
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -123,6 +140,8 @@ def _all(root: Path) -> Iterator[Entry]:
     yield Entry("etc/group", 0o644, data=_groups(root))
     for name, source in {**bindings, **sources()}.items():
         yield Entry(f"{APP_FOLDER}/{name}", 0o644, source=source)
+    for name, text in MODULES.items():
+        yield Entry(f"{MODULES_FOLDER}/{name}", 0o644, data=text.encode())
     yield Entry("usr/local/bin/vllm", 0o755, data=_LAUNCHER.encode())
 
 

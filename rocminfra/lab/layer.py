@@ -73,7 +73,7 @@ def make(paths: LabPaths, droplet: Droplet, disk: Loop) -> None:
     wanted = upper / "etc/systemd/system/sysinit.target.wants"
     wanted.mkdir(exist_ok=True)
     (wanted / _UNIT).symlink_to(f"../{_UNIT}")
-    _lend_packages(paths, upper, base)
+    _lend_packages(paths.debs(droplet.release), upper, base)
 
 
 def binds(paths: LabPaths, droplet: Droplet) -> tuple[tuple[Path, str, bool], ...]:
@@ -84,25 +84,28 @@ def binds(paths: LabPaths, droplet: Droplet) -> tuple[tuple[Path, str, bool], ..
         (folder / "docker", "/var/lib/docker", True),
         (folder / "containerd", "/var/lib/containerd", True),
         (paths.assets, "/srv/rocminfra", False),
-        (paths.debs, f"{DROPLET_CACHE}/debs", True),
+        (paths.debs(droplet.release), f"{DROPLET_CACHE}/debs", True),
         (paths.wheels, f"{DROPLET_CACHE}/pip", True),
     ]
     named = machine.local_paths(machine.pip_settings())
     return (*own, *((path, str(path), False) for path in named))
 
 
-def make_caches(paths: LabPaths) -> None:
-    """The cache's folders; root's only, so that nobody else can put a package there."""
-    for folder in (paths.assets, paths.debs, paths.wheels):
+def make_caches(paths: LabPaths, release: str) -> None:
+    """The cache's folders; root's only, so that nobody else can put a package there.
+
+    + release: codename of the droplets that use them
+    """
+    for folder in (paths.assets, paths.debs(release), paths.wheels):
         folder.mkdir(parents=True, exist_ok=True)
         os.chown(folder, 0, 0)
 
 
-def _lend_packages(paths: LabPaths, upper: Path, base: Path) -> None:
+def _lend_packages(debs: Path, upper: Path, base: Path) -> None:
     """Packages of earlier droplets where apt looks first; its own lock stays its own."""
     place = "/var/cache/apt/archives"
     install(upper, base, f"{place}/lock", b"", 0o640)
-    for deb in paths.debs.glob("*.deb"):
+    for deb in debs.glob("*.deb"):
         target = upper / place.lstrip("/") / deb.name
         with contextlib.suppress(FileNotFoundError):
             try:

@@ -21,7 +21,7 @@ from rocminfra.failure import Do, ExitCode, FailedError
 # Debian's names of architectures (dpkg-architecture(1)) for what uname says.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
 _COMPONENTS = ("main", "universe")
-_ORIGINS = ("Debian", "Ubuntu")
+ORIGINS = ("Debian", "Ubuntu")
 _DEBOOTSTRAP_TAKES = ("http://", "https://", "file:", "copy:")
 # `pip config list` prints the sources from weak to strong, but not in a fixed order.
 _PIP_SECTIONS = ("global", "install", "download", ":env:")
@@ -82,19 +82,31 @@ class Mirror:
     components: tuple[str, ...]
 
 
-def mirror(codename: str) -> Mirror:
-    """Where this machine's apt gets ``codename``.
+@dataclass(frozen=True)
+class Target:
+    """One part of an archive that this machine's apt knows.
 
-    Raises :class:`FailedError` when apt has no such source.
+    + uri: of the archive, without a slash at its end
+    + suite: such as ``bookworm-updates``
+    + component: such as ``main``
+    + origin: whose archive it says it is; empty until its index has been fetched
     """
+
+    uri: str
+    suite: str
+    component: str
+    origin: str
+
+
+def index_targets() -> str:
+    """What this machine's apt knows: lines of ``URI SUITE COMPONENT ORIGIN``.
+
+    Raises :class:`FailedError` where there is no apt.
+    """
+    form = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)"
     try:
-        listed = subprocess.run(
-            [
-                "apt-get",
-                "indextargets",
-                "--format",
-                "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)",
-            ],
+        return subprocess.run(
+            ["apt-get", "indextargets", "--format", form],
             check=False,
             capture_output=True,
             text=True,
@@ -104,25 +116,40 @@ def mirror(codename: str) -> Mirror:
         raise FailedError(
             ExitCode.UNFIT, "apt-get is not installed; the lab needs Debian or Ubuntu"
         ) from None
-    return parse_mirror(listed, codename)
+
+
+def parse_targets(listed: str) -> tuple[Target, ...]:
+    """The lines of :func:`index_targets` that debootstrap can use."""
+    lines = [line.split() for line in listed.splitlines()]
+    return tuple(
+        Target(words[0].rstrip("/"), words[1], words[2], words[3] if words[3:] else "")
+        for words in lines
+        if len(words) >= 3 and words[0].startswith(_DEBOOTSTRAP_TAKES)
+    )
+
+
+def mirror(codename: str) -> Mirror:
+    """Where this machine's apt gets ``codename``.
+
+    Raises :class:`FailedError` when apt has no such source.
+    """
+    return parse_mirror(index_targets(), codename)
 
 
 def parse_mirror(listed: str, codename: str) -> Mirror:
-    """The mirror in a list of ``URI RELEASE COMPONENT ORIGIN`` lines; see :func:`mirror`.
+    """The mirror in a list of ``URI SUITE COMPONENT ORIGIN`` lines; see :func:`mirror`.
 
     The origin is known once the index has been fetched; other people's archives have codenames of
     the distribution too, so that the distribution's own comes first.
     """
     components: dict[str, list[str]] = {}
     own: list[str] = []
-    for line in listed.splitlines():
-        words = line.split()
-        if len(words) < 3 or words[1] != codename or not words[0].startswith(_DEBOOTSTRAP_TAKES):
+    for target in parse_targets(listed):
+        if target.suite != codename:
             continue
-        uri = words[0].rstrip("/")
-        components.setdefault(uri, []).append(words[2])
-        if words[3:4] and words[3] in _ORIGINS:
-            own.append(uri)
+        components.setdefault(target.uri, []).append(target.component)
+        if target.origin in ORIGINS:
+            own.append(target.uri)
     for uri in (*own, *components):
         if "main" in components[uri]:
             return Mirror(uri, tuple(name for name in _COMPONENTS if name in components[uri]))

@@ -52,9 +52,9 @@ class LabPaths:
     def model(self) -> Path:
         return self.cache / "toy-qwen2-vl"
 
-    @property
-    def debs(self) -> Path:
-        return self.cache / "debs"
+    def debs(self, release: str) -> Path:
+        """Packages that droplets of one release have downloaded."""
+        return self.cache / "debs" / release
 
     @property
     def wheels(self) -> Path:

@@ -1,4 +1,4 @@
-"""Processes of droplets, found by what they were started with; nothing else is ever ended."""
+"""Processes of droplets, identified by their command lines. No other process is ever ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rocminfra.lab.paths import LabPaths
 
-# What the lab itself starts; anything else that happens to name these paths is somebody's own.
+# Programs that the lab starts. Other processes that mention these paths are not the lab's.
 _PROGRAMS = {"systemd-nspawn", "slirp4netns", "unshare", "sh", "systemd-run"}
 
 
@@ -31,12 +31,12 @@ class Process:
 
 
 def root_argument(paths: LabPaths, name: str) -> str:
-    """The argument by which a droplet's systemd-nspawn is known."""
+    """The argument that identifies a droplet's systemd-nspawn."""
     return f"--directory={paths.droplet(name) / 'root'}"
 
 
 def of_droplets(paths: LabPaths, proc: Path = Path("/proc")) -> tuple[Process, ...]:
-    """Processes that the lab started for its droplets."""
+    """Processes started by the lab for its droplets."""
     found = []
     for entry in proc.iterdir():
         if not entry.name.isdigit():
@@ -53,7 +53,7 @@ def of_droplets(paths: LabPaths, proc: Path = Path("/proc")) -> tuple[Process, .
 
 
 def droplet_of(words: Iterable[str], paths: LabPaths) -> str | None:
-    """Name of the droplet that a command line was started for, if it was for one."""
+    """Name of the droplet that a command line belongs to, or None."""
     before, after = root_argument(paths, "\0").split("\0")
     for word in words:
         if word.startswith(before) and word.endswith(after):
@@ -66,13 +66,13 @@ def droplet_of(words: Iterable[str], paths: LabPaths) -> str | None:
 
 
 def running(paths: LabPaths) -> frozenset[str]:
-    """Names of the droplets whose system runs."""
+    """Names of the droplets that are running."""
     found = of_droplets(paths)
     return frozenset(item.droplet for item in found if item.program == "systemd-nspawn")
 
 
 def end(pids: Iterable[int], timeout_s: float = 10.0) -> tuple[int, ...]:
-    """Kill processes and wait until they are gone; those that are still there are returned."""
+    """Kill processes and wait until they are gone. Returns those that remain."""
     left = set(pids)
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
@@ -82,7 +82,7 @@ def end(pids: Iterable[int], timeout_s: float = 10.0) -> tuple[int, ...]:
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Wait for ``condition``; False when it did not come true in time."""
+    """Wait for ``condition``. Returns False if it does not become true in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() >= deadline:
@@ -92,7 +92,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def _alive(pid: int) -> bool:
-    """Whether a process is there and not only waits for its parent to notice its end."""
+    """Whether a process exists and is not a zombie."""
     with contextlib.suppress(ChildProcessError, OSError):
         os.waitpid(pid, os.WNOHANG)
     try:

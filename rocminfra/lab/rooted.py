@@ -1,4 +1,4 @@
-"""Symbolic links of a root file system, followed inside of it."""
+"""Follow symbolic links inside a root file system."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _MOST_LINKS = 16
 
 
 def link_chain(root: Path, path: Path) -> list[Path]:
-    """``path`` and what it points to, link by link; the last one is no link.
+    """``path`` and its targets, link by link; the last one is not a link.
 
-    Absolute targets count from ``root``. Folders on the way are followed as well, so every path
-    is the one under which the root really has it. Raises OSError for a chain without an end.
+    Absolute targets are relative to ``root``. Links in parent folders are followed as well, so
+    every path is the real path inside the root. Raises OSError for a circular chain.
     """
     chain: list[Path] = []
     while True:

@@ -17,6 +17,7 @@ class DropletStatus:
     + name: its name
     + state: ``up``, ``booting`` (its system runs, no SSH answers) or ``dead`` (left over)
     + address: where SSH is; None when its record cannot be read
+    + release: codename of its Debian or Ubuntu
     + disk: its scratch disk and the size of it, GiB
     + time_scale: how much faster than real ones its engine and GPU are
     + created: UTC time, ISO 8601
@@ -25,6 +26,7 @@ class DropletStatus:
     name: str
     state: str
     address: str | None
+    release: str | None
     disk: str | None
     time_scale: float | None
     created: str | None
@@ -43,9 +45,17 @@ def _one(paths: LabPaths, name: str, runs: bool) -> DropletStatus:
     try:
         droplet = droplet_record.load(paths, name)
     except FailedError:
-        return DropletStatus(name, "dead", None, None, None, None)
+        return DropletStatus(name, "dead", None, None, None, None, None)
     state = "dead"
     if runs:
         state = "up" if container.answers(droplet.address) else "booting"
     disk = f"/dev/vdc ({droplet.disk_gib} GiB)"
-    return DropletStatus(name, state, droplet.address, disk, droplet.time_scale, droplet.created)
+    return DropletStatus(
+        name,
+        state,
+        droplet.address,
+        droplet.release,
+        disk,
+        droplet.time_scale,
+        droplet.created,
+    )

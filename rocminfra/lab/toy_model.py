@@ -1,7 +1,7 @@
-"""A model folder that is a few hundred kilobytes and shaped like Qwen2-VL.
+"""A model folder of a few hundred kilobytes, shaped like Qwen2-VL.
 
 The practice droplet serves it: the engine simulator and GuideLLM count tokens with its tokenizer.
-It computes nothing. Made the same, byte for byte, every time.
+It computes nothing. Every build is identical, byte for byte.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _CHAT_TEMPLATE = (
 
 
 def build(out: Path) -> Path:
-    """Make the folder at ``out``, complete or not at all, and return it.
+    """Create the folder at ``out`` atomically and return it.
 
-    A folder that is there is replaced.
+    An existing folder is replaced.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -201,9 +201,9 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-# Often enough that each becomes one token: the template then costs 19 tokens, as Qwen's does.
+# Repeated often enough that each becomes one token: the template then costs 19 tokens, like Qwen's.
 _TEMPLATE_WORDS = "You are a helpful assistant.\nsystem\nuser\nassistant\n"
-# What the tokenizer is trained on: enough different words for a vocabulary of plain ones.
+# The tokenizer's training text: enough different words for a vocabulary of plain words.
 _SENTENCES = (
     "The engine reads every weight once for each step, and the cache once for each sequence.",
     "A scheduler decides which requests run now, which of them wait, and which must give way.",

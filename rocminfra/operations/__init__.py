@@ -1,1 +1,1 @@
-"""pyinfra operations: facts in, planning decides, commands out."""
+"""pyinfra operations: they read facts, let planning decide, and yield commands."""

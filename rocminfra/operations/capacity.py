@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pyinfra import host, logger, state
 from pyinfra.api import operation
@@ -41,18 +41,22 @@ def gate(
     max_pixels: int | None = None,
     tensor_parallel: int = 1,
     extra_args: Sequence[str] = (),
+    revision: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Fit:
     """Take the host out of the run, before any change, when the model cannot fit its GPUs.
 
     + model: a folder on the operator's machine, or a repository; one that is neither built in nor
       in this machine's Hugging Face cache is not checked, and that is said
+    + revision: of a repository; None for its ``main``
+    + environment: of the engine's container; it may hide GPUs from the engine
     + the others: arguments of the engine
 
     For a task's top level, in the prepare stage. What is not known is no refusal: the engine may
     know better, and says so when it starts.
     """
     try:
-        spec = load_model(model, dtype)
+        spec = load_model(model, dtype, revision)
     except UnknownModelError as error:
         host.log(f"whether the model fits is not checked: {error}", logger.info)
         return NotChecked(str(error))
@@ -65,7 +69,7 @@ def gate(
         max_pixels=max_pixels,
     )
     memory_mib: tuple[int, ...] = host.get_fact(GpuMemory)
-    decision = decide_fit(spec, memory_mib, serving, tensor_parallel, extra_args)
+    decision = decide_fit(spec, memory_mib, serving, tensor_parallel, extra_args, environment)
     if isinstance(decision, DoesNotFit):
         exclude(state, host, _failure(decision))
     elif isinstance(decision, NotChecked):

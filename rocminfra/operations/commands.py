@@ -1,4 +1,4 @@
-"""Pieces of commands that several operations yield."""
+"""Commands shared by several operations."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TypeAlias
 from pyinfra.api import QuoteString, StringCommand
 from pyinfra.api.command import PyinfraCommand
 
-# What an operation's function returns.
+# Return type of an operation's function.
 Commands: TypeAlias = Generator[PyinfraCommand, None, None]
 
 
 def systemctl(verb: str, unit: str) -> StringCommand:
-    """``systemctl VERB UNIT``; when it fails, the unit's last log lines are part of the error.
+    """``systemctl VERB UNIT``. If it fails, the error includes the unit's last log lines.
 
     + verb: such as ``start`` or ``restart``
-    + unit: name of the unit
+    + unit: the unit's name
     """
     return StringCommand(
         *("systemctl", verb, QuoteString(unit)),

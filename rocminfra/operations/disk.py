@@ -22,16 +22,17 @@ from collections.abc import Generator, Sequence
 from pyinfra import host, state
 from pyinfra.api import operation
 from pyinfra.api.command import PyinfraCommand
-from pyinfra.operations import apt
 
 from rocminfra.facts.disk_preview import DiskPreview
 from rocminfra.facts.disks import Disks
 from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.operations import programs
 from rocminfra.operations.disk_commands import format_command, step_command
 from rocminfra.operations.host_failures import exclude, fail, name_failed_operations
 from rocminfra.planning.disk.decide import Decision, Format, Keep, Mount, Refuse, decide
 from rocminfra.planning.disk.observation import Desired, Observed
 from rocminfra.planning.disk.wipe import unused
+from rocminfra.planning.programs import XFS
 
 _KEY = "rocminfra.disks"
 
@@ -115,7 +116,7 @@ def scratch(
         for line in _preview(observed, decision):
             host.log(line)
         if "mkfs.xfs" not in observed.tools:
-            yield from apt.packages._inner(packages=["xfsprogs"], update=True, cache_time=3600)
+            yield from programs.ensure(XFS)
         yield format_command(decision, desired)
     for step in decision.steps:
         yield step_command(step, decision, observed, desired)

@@ -12,22 +12,22 @@ from rocminfra.planning.disk.decide import Format, Mount
 from rocminfra.planning.disk.mounting import Step, missing_options, mounts_at
 from rocminfra.planning.disk.observation import SENTINEL, Desired, Observed
 
-# Without udev there is nothing to wait for; with it, a mount right after mkfs can miss the UUID.
+# With udev, a mount right after mkfs can miss the UUID; without it, there is nothing to wait for.
 _SETTLE = "if [ -S /run/udev/control ]; then udevadm settle --timeout=60; fi"
-# A unit made from an older fstab can unmount what is mounted by hand (systemd-fstab-generator(8)).
+# A unit generated from an older fstab can unmount a manual mount (systemd-fstab-generator(8)).
 _RELOAD = "if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi"
 
 
 def format_command(decision: Format, desired: Desired) -> StringCommand:
-    """``mkfs.xfs`` behind a second look: it runs only if nothing about the disk has changed."""
+    """``mkfs.xfs`` behind a second probe: it runs only if the disk has not changed."""
     device = decision.device
     mkfs = ["mkfs.xfs", "-q", "-m", f"uuid={decision.uuid}", "-L", desired.label]
     if decision.token is None:
-        # Without -f, mkfs.xfs itself refuses a disk on which libblkid finds something.
+        # Without -f, mkfs.xfs itself refuses a disk on which libblkid finds a signature.
         command = [*mkfs, device.path]
     else:
-        # mkfs.xfs first says whether it would: nothing is wiped for a file system that cannot be
-        # made. Without --force, so that wipefs as well opens the disk exclusively.
+        # A dry run of mkfs.xfs comes first: nothing is wiped for a file system that cannot be
+        # created. wipefs runs without --force, so it opens the disk exclusively, too.
         script = 'disk=$1; shift; "$@" -N >/dev/null && wipefs --all "$disk" && exec "$@"'
         command = ["sh", "-c", script, "sh", device.path, *mkfs, "-f", device.path]
     looks = (source("disk_probe"), source("disk_content"))
@@ -49,8 +49,8 @@ def step_command(
     if step is Step.MOUNT_POINT:
         return _program("mount_point", desired.mount_point)
     if step is Step.BELOW:
-        # A bind mount without what is mounted in it shows the folder below; in a name space of its
-        # own nobody else sees that.
+        # A bind mount without its submounts shows the folder underneath; in a separate namespace it
+        # is invisible to others.
         script = 'mount --make-rprivate / && mount --bind "$1" "$1" && shift && exec "$@"'
         parent = posixpath.dirname(desired.mount_point)
         program = ("python3", "-I", "-c", source("mount_point"), "--below", desired.mount_point)
@@ -61,7 +61,7 @@ def step_command(
         arguments = ("/etc/fstab", desired.mount_point, line, observed.fstab_sha256)
         return StringCommand(_program("fstab_entry", *arguments), "&&", "{", _RELOAD + ";", "}")
     if step is Step.MOUNT:
-        # systemd may have mounted it by itself as soon as the file system appeared.
+        # systemd may have mounted it automatically as soon as the file system appeared.
         return StringCommand(
             *("findmnt --mountpoint", place, ">/dev/null || {"),
             *_if_same_file_system(decision),
@@ -89,7 +89,7 @@ def _owner(desired: Desired) -> QuoteString:
 
 
 def _if_same_file_system(decision: Mount | Format) -> tuple[str | QuoteString, ...]:
-    """The device may be another one by now: only the file system's own UUID tells."""
+    """Guard against a different device: only the file system's own UUID identifies it."""
     path = QuoteString(decision.device.path)
     return (
         *('test "$(blkid -p -s UUID -o value', path, ')" =', QuoteString(decision.uuid)),

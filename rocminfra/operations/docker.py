@@ -2,34 +2,60 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Sequence
 
 from pyinfra import host, state
-from pyinfra.api import StringCommand, operation
+from pyinfra.api import FunctionCommand, StringCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
-from rocminfra.facts.docker import DockerContents, DockerInstalled, DockerRoot, NoAnswer
-from rocminfra.facts.file_contents import FileContents
+from rocminfra.facts.docker import (
+    DockerContainerdStore,
+    DockerContents,
+    DockerInstalled,
+    DockerRoot,
+    NoAnswer,
+)
+from rocminfra.facts.docker_configuration import DockerConfiguration
+from rocminfra.facts.kept_files import KeptFiles
 from rocminfra.facts.paths import PathStates
+from rocminfra.facts.programs import KernelEnforcesAppArmor
 from rocminfra.facts.systemd_unit import SystemdUnit
-from rocminfra.failure import Again, Argument, Do, ExitCode, Failure
-from rocminfra.operations import host_files, packages
+from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.host.programs import call
+from rocminfra.host_paths import DOCKER_BEFORE
+from rocminfra.operations import host_files, kept_files, programs
 from rocminfra.operations.commands import Commands, systemctl
-from rocminfra.operations.host_failures import exclude, fail
+from rocminfra.operations.host_failures import exclude, fail, record
+from rocminfra.operations.run_now import run_now
+from rocminfra.planning.docker.configuration import (
+    DAEMON_JSON,
+    UNANSWERED,
+    Decision,
+    Refuse,
+    Write,
+    decide,
+    moving,
+)
+from rocminfra.planning.docker.observation import DockerSeen
+from rocminfra.planning.programs import docker as docker_need
 
-DAEMON_JSON = "/etc/docker/daemon.json"
-UNANSWERED = Failure(
-    ExitCode.UNFIT,
-    "Docker runs on this host and does not answer",
-    next=Do("on the host: journalctl -u docker.service, then systemctl restart docker.service"),
+UNIT = "docker.service"
+_PACKAGE = "docker.io"
+# Units that run and cannot without Docker.
+_NEEDING = (
+    f"for unit in $(systemctl show --property RequiredBy --value {UNIT}); do "
+    'if systemctl is-active --quiet "$unit"; then echo "$unit"; fi; done'
 )
 
 
-def gate(data_root: str, leave_behind: bool = False) -> None:
-    """Take the host out of the run when moving Docker's data would hide somebody's containers.
+def gate(data_root: str, leave_behind: bool = False, package: str = _PACKAGE) -> None:
+    """Take the host out of the run when its Docker is not one to configure, or holds something.
 
     + data_root: where the data should be
     + leave_behind: move it although containers or volumes stay behind
+    + package: what would be installed where no Docker is
 
     For a task's top level. Another data-root means a restart, and containers and volumes of the
     old one are out of sight and stopped from then on.
@@ -38,73 +64,76 @@ def gate(data_root: str, leave_behind: bool = False) -> None:
     if isinstance(now, NoAnswer):
         exclude(state, host, UNANSWERED)
         return
-    if now is None or now == data_root or leave_behind:
+    seen = host.get_fact(DockerConfiguration, data_root=data_root)
+    is_there = _is_there(seen, now, data_root)
+    decision = decide(seen, data_root, package, serves=is_there)
+    if isinstance(decision, Refuse):
+        exclude(state, host, decision.failure)
+    elif leave_behind or (is_there and _shows(decision)):
         return
-    contents = host.get_fact(DockerContents)
-    if not contents:
-        return
-    exclude(
-        state,
-        host,
-        Failure(
-            ExitCode.REFUSED,
-            f"Docker's data is in {now}, with containers or volumes that moving it to {data_root} "
-            "would stop and hide",
-            contents[:10],
-            Again(
-                "remove them on the host (docker rm -f NAME, docker volume rm NAME), or leave "
-                "them behind",
-                arguments=((Argument("docker", "leave_behind"), "true"),),
-            ),
-        ),
-    )
+    elif now is not None:
+        contents = host.get_fact(DockerContents)
+        if contents:
+            exclude(state, host, moving(now, data_root, contents))
+    elif seen.left and isinstance(decision, Write) and decision.moves:
+        # Of a Docker that is stopped: its containers would not be there when it starts again.
+        exclude(state, host, moving("another place", data_root, seen.left))
 
 
 @operation()
-def daemon_config(values: Mapping[str, object]) -> Commands:
-    """Ensure that ``/etc/docker/daemon.json`` holds these values; other keys in it stay.
+def configured(
+    data_root: str, files: Sequence[host_files.HostFile] = (), package: str = _PACKAGE
+) -> Commands:
+    """Ensure that Docker's configuration puts its data in ``data_root``; other keys in it stay.
 
-    + values: keys of daemon.json and what they should be; of an object, only the keys given
+    + data_root: absolute path
+    + files: what else belongs to the configuration, such as a drop-in of the unit
+    + package: what would be installed where no Docker is
 
-    A file that is not a JSON object is refused, because Docker would not start with it either.
+    What would keep Docker from starting is refused, and so is what Docker's own program refuses
+    when it is asked (since Docker 23). Of a Docker that runs, the files are kept as they were,
+    until :func:`running` has seen it run with the new ones.
     """
-    lines: list[str] = host.get_fact(FileContents, path=DAEMON_JSON)
-    text = "\n".join(lines).strip()
-    try:
-        current = json.loads(text) if text else {}
-    except ValueError as error:
-        current = error
-    if not isinstance(current, dict):
-        yield fail(
-            Failure(
-                ExitCode.UNFIT,
-                f"{DAEMON_JSON} is not a JSON object",
-                (str(current),),
-                Again(f"repair or remove {DAEMON_JSON} on the host, then"),
-            )
-        )
+    now = host.get_fact(DockerRoot)
+    if isinstance(now, NoAnswer):
+        yield fail(UNANSWERED)
         return
-    merged = {**current, **{key: _merged(current.get(key), values[key]) for key in values}}
-    if merged == current:
-        host.noop("Docker's configuration is as it should be")
+    seen = host.get_fact(DockerConfiguration, data_root=data_root)
+    decision = decide(seen, data_root, package, serves=_is_there(seen, now, data_root))
+    if isinstance(decision, Refuse):
+        yield fail(decision.failure)
         return
-    text = json.dumps(merged, indent=2, sort_keys=True) + "\n"
-    # Its mode stays: a proxy's password may be in it.
-    found = host.get_fact(PathStates, paths=[DAEMON_JSON]).get(DAEMON_JSON)
-    file = host_files.HostFile(DAEMON_JSON, text, mode=found.mode if found else 0o644)
-    yield from host_files.present._inner([file])
+    wanted = list(files)
+    if isinstance(decision, Write):
+        # Its mode stays: a proxy's password may be in it.
+        found = host.get_fact(PathStates, paths=[DAEMON_JSON]).get(DAEMON_JSON)
+        mode = found.mode if found else 0o644
+        wanted.append(host_files.HostFile(DAEMON_JSON, decision.text, mode=mode))
+    changes = list(host_files.present._inner(wanted))
+    if not changes:
+        return
+    if isinstance(decision, Write):
+        yield FunctionCommand(_accepted, (decision.text,), {})
+        if now is not None:
+            paths = [DAEMON_JSON, *(file.path for file in files)]
+            yield kept_files.keep(DOCKER_BEFORE, UNIT, paths)
+    yield from changes
 
 
 @operation()
-def installed(package: str = "docker.io") -> Commands:
+def installed(package: str = _PACKAGE) -> Commands:
     """Ensure that some Docker is installed; one that is there already is left alone.
 
     + package: what to install when there is none
+
+    Debian 13 has the ``docker`` program in a package that ``docker.io`` only recommends; what is
+    recommended and needed is installed with it.
     """
     if host.get_fact(DockerInstalled) is not None:
         host.noop("Docker is installed")
         return
-    yield from packages.present._inner([package])
+    apparmor = host.get_fact(KernelEnforcesAppArmor)
+    yield from programs.ensure(docker_need(package, apparmor))
 
 
 @operation()
@@ -112,28 +141,105 @@ def running(data_root: str) -> Commands:
     """Ensure that Docker runs with its data in ``data_root``; restarts it only when it does not.
 
     + data_root: absolute path, as in daemon.json
+
+    When it does not start, the files that :func:`configured` has kept come back, and Docker with
+    them; the host's run fails all the same.
     """
-    unit = host.get_fact(SystemdUnit, unit="docker.service")
+    unit = host.get_fact(SystemdUnit, unit=UNIT)
     if unit is not None and unit.needs_reload:
         yield StringCommand("systemctl daemon-reload")
     if unit is None or not unit.enabled:
-        yield StringCommand("systemctl enable docker.service")
+        yield StringCommand("systemctl enable", UNIT)
     if unit is not None and unit.active_state == "active":
         now = host.get_fact(DockerRoot)
         if isinstance(now, NoAnswer):
             yield fail(UNANSWERED)
             return
-        if now == data_root:
+        seen = host.get_fact(DockerConfiguration, data_root=data_root)
+        is_proven = host.get_fact(KeptFiles, folder=DOCKER_BEFORE) is None
+        if is_proven and _is_there(seen, now, data_root):
             host.noop(f"Docker runs with its data in {data_root}")
             return
-        yield systemctl("restart", "docker.service")
-        return
+    yield FunctionCommand(_restarted, (data_root,), {})
+
+
+def _is_there(seen: DockerSeen, now: str | NoAnswer | None, data_root: str) -> bool:
+    return isinstance(now, str) and seen.is_same_path(now, data_root)
+
+
+def _shows(decision: Decision) -> bool:
+    """Whether what Docker has now is still seen after the change."""
+    hides = isinstance(decision, Write) and decision.hides
+    return not (hides and host.get_fact(DockerContainerdStore))
+
+
+def _accepted(state: State, host: Host, text: str) -> bool:
+    """Ask Docker's own program about the new file; one that cannot say is no obstacle."""
+    command = f"{call('docker_look', 'validate')}; code=$?; test $code = 1 || exit 0; exit 1"
+    answer = run_now(host, command, "Docker is asked about its configuration", stdin=text)
+    if answer.succeeded:
+        return True
+    record(
+        host,
+        Failure(
+            ExitCode.UNFIT,
+            f"Docker would not start with {DAEMON_JSON} as it has to be; nothing was changed",
+            answer.err,
+            Again(f"mend what Docker says in {DAEMON_JSON} on the host, then"),
+        ),
+    )
+    return False
+
+
+def _restarted(state: State, host: Host, data_root: str) -> bool:
+    """Restart Docker and look where its data is; back to the kept files when that is not right."""
     # A unit that has used up its start limit does not start, whatever has been mended since.
-    yield StringCommand("systemctl reset-failed docker.service 2>/dev/null || true")
-    yield systemctl("start", "docker.service")
+    needing = run_now(host, _NEEDING, "Docker is restarted").out
+    started = run_now(
+        host,
+        StringCommand(
+            f"systemctl reset-failed {UNIT} 2>/dev/null;",
+            systemctl("restart", UNIT).get_raw_value(),
+        ),
+        "Docker starts",
+    )
+    why = started.err
+    if started.succeeded:
+        now = host.get_fact(DockerRoot)
+        seen = host.get_fact(DockerConfiguration, data_root=data_root)
+        if _is_there(seen, now, data_root):
+            return run_now(host, kept_files.drop(DOCKER_BEFORE), "Docker runs").succeeded
+        why = (f"its data is in {now}" if isinstance(now, str) else "it does not answer",)
+    record(host, _back(host, data_root, why, needing))
+    return False
 
 
-def _merged(current: object, wanted: object) -> object:
-    if isinstance(current, dict) and isinstance(wanted, dict):
-        return {**current, **wanted}
-    return wanted
+def _back(host: Host, data_root: str, why: tuple[str, ...], needing: tuple[str, ...]) -> Failure:
+    """Return to the kept files; what the run fails with.
+
+    + needing: units that a start of Docker that fails has taken down with it, such as an engine
+    """
+    failure = Failure(
+        ExitCode.UNFIT,
+        f"Docker does not run with its data in {data_root}",
+        why[-20:],
+        Do(f"on the host: journalctl -u {UNIT}; mend {DAEMON_JSON} or the unit, then run again"),
+    )
+    if host.get_fact(KeptFiles, folder=DOCKER_BEFORE) is None:
+        return failure
+    steps = (
+        kept_files.restore(DOCKER_BEFORE).get_raw_value(),
+        "systemctl daemon-reload",
+        f"{{ systemctl reset-failed {UNIT} 2>/dev/null || true; }}",
+        f"systemctl restart {UNIT}",
+        "timeout 30 docker version >/dev/null",
+        kept_files.drop(DOCKER_BEFORE).get_raw_value(),
+        # Docker runs, and that is what counts here: what fails to start says so itself.
+        *([f"{{ systemctl start --no-block {shlex.join(needing)} || true; }}"] if needing else []),
+    )
+    answer = run_now(host, " && ".join(steps), "Docker starts as it was before")
+    if answer.succeeded:
+        what = f"{failure.what}; its configuration from before is back, and it runs with that"
+        return Failure(failure.kind, what, failure.why, failure.next)
+    what = f"{failure.what}, and not with its configuration from before either"
+    return Failure(failure.kind, what, (*failure.why, *answer.err[-10:]), failure.next)

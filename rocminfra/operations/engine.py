@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
-import time
 from collections.abc import Callable, Sequence
 
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
+from pyinfra.facts.server import Arch
 
 from rocminfra.facts.docker import DockerContainer, DockerImage, Image, NoAnswer
-from rocminfra.facts.engine import EngineReadiness, EngineStatus
+from rocminfra.facts.engine import LOCAL, EngineReadiness
 from rocminfra.facts.gpu_nodes import GpuNodes, group_ids
+from rocminfra.facts.kept_files import KeptFiles
 from rocminfra.facts.systemd_unit import SystemdUnit
-from rocminfra.failure import Argument, Do, ExitCode, Failure
-from rocminfra.host_paths import UNITS
-from rocminfra.operations import host_files
-from rocminfra.operations.commands import Commands, systemctl
-from rocminfra.operations.docker import UNANSWERED
-from rocminfra.operations.host_failures import fail, record
+from rocminfra.failure import Failure
+from rocminfra.host_paths import ENGINE_BEFORE, ENGINE_QUESTION, UNITS
+from rocminfra.operations import engine_change, host_files, kept_files
+from rocminfra.operations.commands import Commands
+from rocminfra.operations.engine_readiness import Question, not_ready, wait
+from rocminfra.operations.host_failures import fail
+from rocminfra.operations.run_now import run_now
+from rocminfra.planning import engine_image
+from rocminfra.planning.docker.configuration import UNANSWERED
 from rocminfra.planning.engine_command import CONFIG_LABEL, HASH_PLACEHOLDER, config_hash
-
-# One question waits at most this long on the host, so that a lost connection is noticed.
-WAIT_SLICE_S = 15
 
 # Of a fetch of the image in the background, which a lost connection does not end.
 # One name for each image and source: what was begun for another one is not waited for.
@@ -105,6 +107,11 @@ def service(
     reference: str,
     environment_file: host_files.HostFile,
     render: Callable[[str, Sequence[int], str], str],
+    arguments: Sequence[str],
+    port: int,
+    model: str,
+    timeout_s: int = 1800,
+    address: str = LOCAL,
 ) -> Commands:
     """Ensure that the engine's unit is installed, enabled and runs what it declares.
 
@@ -114,10 +121,19 @@ def service(
     + environment_file: file that the unit hands to ``docker run --env-file``
     + render: makes the unit's text from pinned image, numeric group ids of the GPU's nodes and
       the hash to put on the container as label ``rocminfra.config``
+    + arguments: of ``vllm serve``, as they stand in the unit
+    + port: port on the host's loopback
+    + model: name under which it is served
+    + timeout_s: how long the engine from before may take to serve again, in seconds
+    + address: where it is asked, on the host itself
 
     What runs is judged by the label on the *running* container. It differs after a change, and
     also after a run that was killed between writing the unit and restarting: either way there is
     exactly one restart.
+
+    An engine that runs is stopped only when the image begins with ``vllm serve``, is made for this
+    machine, and takes the arguments. When the new one does not start, the one from before is back
+    and serves, and the host's run fails; :func:`ready` does the same when it does not get ready.
     """
     found = host.get_fact(DockerImage, reference=reference)
     running = host.get_fact(DockerContainer, container=container)
@@ -132,20 +148,51 @@ def service(
         image=pinned,
     )
     unit_file = host_files.HostFile(f"{UNITS}/{unit}", render(pinned, groups, wanted))
-    file_changes = list(host_files.present._inner([environment_file, unit_file]))
-    yield from file_changes
+    question = _question(unit, container, port, model, address)
+    question_file = host_files.HostFile(ENGINE_QUESTION, json.dumps(question, indent=2) + "\n")
     current = host.get_fact(SystemdUnit, unit=unit)
+    is_right = running is not None and running.label(CONFIG_LABEL) == wanted
+    is_up = current is not None and current.active_state in ("active", "activating")
+    if not (is_up and is_right):
+        refused = _implausible(reference, found)
+        if refused is not None:
+            yield fail(refused)
+            return
+        asked = (pinned, tuple(arguments), environment_file.content)
+        yield FunctionCommand(engine_change.arguments_taken, asked, {})
+        paths = [unit_file.path, environment_file.path]
+        yield from engine_change.keep_serving(host, question, running, paths)
+    file_changes = list(host_files.present._inner([environment_file, question_file, unit_file]))
+    yield from file_changes
     if file_changes or current is None or current.needs_reload:
         yield StringCommand("systemctl daemon-reload")
     if current is None or not current.enabled:
         yield StringCommand("systemctl enable", QuoteString(unit))
-    is_right = running is not None and running.label(CONFIG_LABEL) == wanted
-    if current is not None and current.active_state in ("active", "activating") and is_right:
+    if is_up and is_right:
         host.noop(f"{unit} runs what it should")
         return
-    # A unit that has used up its start limit does not start, whatever has been mended since.
-    yield StringCommand("systemctl reset-failed", QuoteString(unit), "2>/dev/null || true")
-    yield systemctl("restart", unit)
+    yield FunctionCommand(engine_change.started, (unit, timeout_s), {})
+
+
+def _question(unit: str, container: str, port: int, model: str, address: str) -> Question:
+    question: dict[str, str | int] = {
+        "unit": unit,
+        "container": container,
+        "port": port,
+        "model": model,
+    }
+    # A program of an earlier version may be installed, which knows no address.
+    if address != LOCAL:
+        question["address"] = address
+    return question
+
+
+def _implausible(reference: str, found: Image | None) -> Failure | None:
+    if found is None:  # in a plan; :func:`image` has fetched it by the time this runs
+        return None
+    return engine_image.problem(
+        reference, found.entrypoint, found.platform, host.get_fact(Arch) or ""
+    )
 
 
 @operation()
@@ -155,7 +202,7 @@ def ready(
     port: int,
     model: str,
     timeout_s: int,
-    address: str = "127.0.0.1",
+    address: str = LOCAL,
 ) -> Commands:
     """Wait until the engine serves the declared model, or say why it does not.
 
@@ -165,47 +212,22 @@ def ready(
     + timeout_s: deadline in seconds
     + address: where it is asked, on the host itself
 
-    Ends at once when the unit is dead or something else answers on the port.
+    Ends at once when the unit is dead or something else answers on the port. When the engine does
+    not get ready, the one that :func:`service` took its place from comes back.
     """
-    question = {"unit": unit, "container": container, "port": port, "model": model}
-    if address != "127.0.0.1":
-        question["address"] = address
-    if host.get_fact(EngineReadiness, **question).state == "ready":
+    question = _question(unit, container, port, model, address)
+    if host.get_fact(EngineReadiness, **question).state != "ready":
+        yield FunctionCommand(_wait_until_ready, (question, timeout_s), {})
+    elif host.get_fact(KeptFiles, folder=ENGINE_BEFORE) is not None:
+        yield kept_files.drop(ENGINE_BEFORE)  # it serves, so there is no way back any more
+    else:
         host.noop(f"{model} is served on port {port}")
-        return
-    yield FunctionCommand(_wait_until_ready, (question, timeout_s), {})
 
 
-def _wait_until_ready(
-    state: State, host: Host, question: dict[str, str | int], timeout_s: int
-) -> bool:
-    started = time.monotonic()
-    while True:
-        left = timeout_s - (time.monotonic() - started)
-        wait_s = max(0, min(WAIT_SLICE_S, int(left)))
-        status = host.get_fact(EngineReadiness, **question, wait_s=wait_s)
-        if status.state == "ready":
-            return True
-        elapsed = time.monotonic() - started
-        if status.state != "loading" or elapsed >= timeout_s:
-            record(host, _not_ready(question, status, elapsed, timeout_s))
-            return False
-        last = status.log[-1] if status.log else status.reason
-        host.log(f"still loading {elapsed:.0f} s of {timeout_s} s: {last}", logger.info)
-
-
-def _not_ready(
-    question: dict[str, str | int], status: EngineStatus, elapsed_s: float, timeout_s: int
-) -> Failure:
-    what = f"{question['unit']} does not serve {question['model']}: {status.reason}"
-    if status.state == "loading":
-        what = f"{what} (gave up after {elapsed_s:.0f} s of {timeout_s} s)"
-    return Failure(
-        ExitCode.NOT_READY,
-        what,
-        status.log,
-        Do(
-            f"on the host: journalctl -u {question['unit']}; where it only needs longer, raise ",
-            Argument("engine", "timeout_s"),
-        ),
-    )
+def _wait_until_ready(state: State, host: Host, question: Question, timeout_s: int) -> bool:
+    waited = wait(host, question, timeout_s)
+    if waited.status.state == "ready":
+        return run_now(host, kept_files.drop(ENGINE_BEFORE), "the engine serves").succeeded
+    failure = not_ready(question, waited, timeout_s)
+    engine_change.fail_and_go_back(host, str(question["unit"]), failure, timeout_s)
+    return False

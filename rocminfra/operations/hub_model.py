@@ -11,8 +11,10 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from rocminfra import host_paths
 from rocminfra.facts.paths import PathStates
-from rocminfra.operations import packages
+from rocminfra.facts.release import PythonVersion
+from rocminfra.operations import programs
 from rocminfra.operations.commands import Commands
+from rocminfra.planning.programs import virtual_environments
 
 HUB_VERSION = "2.4.0"
 ENVIRONMENT = host_paths.hub_environment(HUB_VERSION)
@@ -63,7 +65,7 @@ def fetched(
         return
     program = f"{ENVIRONMENT}/bin/hf"
     if program not in host.get_fact(PathStates, paths=[program]):
-        yield from packages.present._inner(["python3-venv"])
+        yield from programs.ensure(virtual_environments(host.get_fact(PythonVersion)))
         yield StringCommand(
             f"rm -rf {ENVIRONMENT} && python3 -m venv {ENVIRONMENT} &&",
             f"{ENVIRONMENT}/bin/pip install --quiet huggingface_hub=={HUB_VERSION}",

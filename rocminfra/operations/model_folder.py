@@ -12,6 +12,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from rocminfra.facts.model_folder import MANIFEST, CopiedFile, Folder, ModelFolder
 from rocminfra.failure import Argument, Do, ExitCode, FailedError, Failure
+from rocminfra.model_files import files_to_serve, folder_problem
 from rocminfra.operations import transfers
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import exclude, fail
@@ -23,14 +24,15 @@ _NEW = ".rocminfra-new"
 
 
 def gate(source: str) -> None:
-    """Take the host out of the run, before any change, when there is no model to copy.
+    """Take the host out of the run, before any change, when there is no whole model to copy.
 
     + source: folder on the operator's machine
 
     For a task's top level.
     """
-    if not _is_model(source):
-        exclude(state, host, _no_model(source))
+    problem = _problem(source)
+    if problem is not None:
+        exclude(state, host, problem)
 
 
 @operation()
@@ -41,10 +43,13 @@ def copied(source: str, destination: str) -> Commands:
     + destination: folder on the host
 
     Every file is verified on the host by SHA-256 before it gets its name; the manifest is written
-    last, so that a copy that was cut off goes on where it ended.
+    last, so that a copy that was cut off goes on where it ended. A checkout's own folders
+    (``.git``, ``.cache``) and weights in a second format (``original/``, ``consolidated*``) stay
+    behind. A folder that is not whole is refused.
     """
-    if not _is_model(source):
-        yield fail(_no_model(source))
+    problem = _problem(source)
+    if problem is not None:
+        yield fail(problem)
         return
     folder = Path(source)
     there = host.get_fact(ModelFolder, path=destination)
@@ -86,22 +91,29 @@ def copied(source: str, destination: str) -> Commands:
     yield from _upload(StringIO(text), posixpath.join(destination, MANIFEST), digest)
 
 
-def _is_model(source: str) -> bool:
-    return (Path(source) / "config.json").is_file()
-
-
-def _no_model(source: str) -> Failure:
+def _problem(source: str) -> Failure | None:
+    argument = Argument("model_folder", "source")
+    if not (Path(source) / "config.json").is_file():
+        return Failure(
+            ExitCode.SETTINGS,
+            f"{source} is not a model's folder: it holds no config.json",
+            next=Do(f"ls {source}; then set ", argument),
+        )
+    problem = folder_problem(Path(source))
+    if problem is None:
+        return None
     return Failure(
         ExitCode.SETTINGS,
-        f"{source} is not a model's folder: it holds no config.json",
-        next=Do(f"ls {source}; then set ", Argument("model_folder", "source")),
+        f"{source} is not whole, and an engine would not start with it",
+        (problem,),
+        Do("fetch its files again, or set ", argument),
     )
 
 
 def _local_files(folder: Path, there: Folder) -> list[CopiedFile]:
     known = {file.path: file for file in there.copied}
     files = []
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+    for path in files_to_serve(folder):
         name = path.relative_to(folder).as_posix()
         if name == MANIFEST:
             continue

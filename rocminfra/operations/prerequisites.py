@@ -9,13 +9,16 @@ from __future__ import annotations
 from pyinfra import host, state
 
 from rocminfra.facts.docker import DockerInstalled
+from rocminfra.facts.release import HostRelease
 from rocminfra.facts.scratch_mount import ScratchMountStatus
 from rocminfra.failure import Do, ExitCode, Failure
 from rocminfra.operations.host_failures import exclude
+from rocminfra.planning.releases import untried
 
 SCRATCH = "scratch"
 DOCKER = "docker"
 _KEY = "rocminfra.provided"
+_TOLD = "rocminfra.release"
 
 
 def provided(what: str) -> None:
@@ -26,6 +29,19 @@ def provided(what: str) -> None:
     For a task's top level. Should those operations fail, the host's run ends with them.
     """
     host.connector_data.setdefault(_KEY, set()).add(what)
+
+
+def tell_release() -> None:
+    """Say, once a run, that the host is of a release on which nobody has tried this.
+
+    For a task's top level. It is a notice: nothing is refused for it.
+    """
+    if host.connector_data.setdefault(_TOLD, False):
+        return
+    host.connector_data[_TOLD] = True
+    notice = untried(host.get_fact(HostRelease))
+    if notice is not None:
+        host.log(notice)
 
 
 def gate(mount_point: str, docker: bool = False) -> None:

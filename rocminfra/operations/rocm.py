@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from rocminfra.facts.gpu_memory import GpuReport, Gpus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.system import GroupExists, UserGroups
 from rocminfra.failure import Argument, Do, ExitCode, Failure
@@ -41,6 +42,16 @@ def gate(gpu_count: int = 1) -> None:
             ),
         ),
     )
+
+
+def container_devices() -> tuple[str, ...]:
+    """Paths of the GPUs' nodes that an engine's container needs.
+
+    ``/dev/dri`` as a whole, unless the host has other cards too: processors' own graphics, another
+    maker's, a small one for a display. For whoever renders an engine's unit.
+    """
+    report: GpuReport = host.get_fact(Gpus)
+    return report.selection.devices
 
 
 def missing_nodes(nodes: Sequence[GpuNode], gpu_count: int) -> str | None:

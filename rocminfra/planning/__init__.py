@@ -1,1 +1,1 @@
-"""Decisions as pure functions: standard library only, no I/O, no pyinfra."""
+"""Decisions as pure functions. Standard library only, no I/O, no pyinfra."""

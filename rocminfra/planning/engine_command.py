@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 
 from rocminfra.host_paths import ENGINE_ENVIRONMENT
+from rocminfra.planning.gpus.gpu_selection import DRI
 from rocminfra.settings import Settings
 
 CONFIG_LABEL = "rocminfra.config"
@@ -85,7 +86,12 @@ def serve_arguments(settings: Settings) -> list[str]:
 
 
 def docker_run_arguments(
-    settings: Settings, *, image: str, group_ids: Sequence[int], config_hash: str
+    settings: Settings,
+    *,
+    image: str,
+    group_ids: Sequence[int],
+    config_hash: str,
+    devices: Sequence[str] = (DRI,),
 ) -> list[str]:
     """Everything after ``docker run``.
 
@@ -93,6 +99,7 @@ def docker_run_arguments(
     + group_ids: numeric ids of the groups that own the GPU's device nodes; names would be
       resolved inside the image, where they mean something else or nothing
     + config_hash: hash of unit, environment and image, kept as a label on the container
+    + devices: the GPUs' nodes: all of them, unless the host has cards that are no GPU for an engine
     """
     vllm = settings.vllm
     arguments = [
@@ -104,7 +111,7 @@ def docker_run_arguments(
         "--log-driver=local",
         "--network=host",
         "--device=/dev/kfd",
-        "--device=/dev/dri",
+        *(f"--device={path}" for path in devices),
         *(f"--group-add={gid}" for gid in sorted(set(group_ids))),
         f"--env-file={ENGINE_ENVIRONMENT}",
         # Not the whole scratch disk, as was published: Docker's own data is on it, and who may

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rocminfra.failure import Do, ExitCode, FailedError
-from rocminfra.planning.bench.points import Point, point_from_dict
+from rocminfra.planning.bench.records import JobRecord, PointRecord, ScenarioRecord, read
 from rocminfra.planning.prediction.calibration import Measured
 from rocminfra.planning.prediction.predict import Timing
 
@@ -28,13 +26,12 @@ def read_measured(run: Path) -> list[Measured]:
     hosts = [run] if (run / "job.json").is_file() else sorted(run.glob("*/"))
     found: list[Measured] = []
     for host in hosts:
-        job = host / "job.json"
-        scenario = _json(job).get("scenario")
-        if not isinstance(scenario, Mapping):
+        job = _read(JobRecord, host / "job.json")
+        if job is None:
             continue
-        timing = _read(job, partial(_timing, scenario))
         for file in sorted(host.glob("*/point.json")):
-            measured = _read(file, partial(_measured, _json(file), timing))
+            record = _read(PointRecord, file)
+            measured = None if record is None else _checked(file, record, job.scenario)
             if measured is not None:
                 found.append(measured)
     if not found:
@@ -44,40 +41,47 @@ def read_measured(run: Path) -> list[Measured]:
     return found
 
 
-def _read(file: Path, read: Callable[[], _T]) -> _T:
-    """What ``read`` makes of a file, or :class:`FailedError` with the file's name."""
+def _read(kind: type[_T], file: Path) -> _T | None:
+    """A record; None when there is no file, :class:`FailedError` when it holds something else."""
     try:
-        return read()
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise FailedError(
-            ExitCode.SETTINGS,
-            f"{file} is not what a benchmark writes",
-            (f"{type(error).__name__}: {error}",),
-            _MEASURE,
-        ) from None
+        text = file.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    try:
+        return read(kind, json.loads(text), file.name)
+    except ValueError as error:
+        raise _unusable(file, error) from None
 
 
-def _timing(scenario: Mapping[str, Any]) -> Timing:
-    most = scenario.get("max_requests")
-    return Timing(
-        _positive(scenario["max_seconds"]),
-        float(scenario.get("warmup_seconds") or 0.0),
-        None if most is None else round(_positive(most)),
+def _checked(file: Path, record: PointRecord, scenario: ScenarioRecord) -> Measured | None:
+    try:
+        return _measured(record, scenario)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _unusable(file, error) from None
+
+
+def _unusable(file: Path, error: Exception) -> FailedError:
+    return FailedError(
+        ExitCode.SETTINGS,
+        f"{file} is not what a benchmark writes",
+        (f"{type(error).__name__}: {error}",),
+        _MEASURE,
     )
 
 
-def _measured(record: Mapping[str, Any], timing: Timing) -> Measured | None:
-    figures = record.get("figures")
-    if record.get("outcome") != "valid" or not isinstance(figures, Mapping):
+def _measured(record: PointRecord, scenario: ScenarioRecord) -> Measured | None:
+    figures = record.figures
+    if record.outcome != "valid" or figures is None:
         return None
     prompt, output = figures.get("prompt_tokens_p50"), figures.get("output_tokens_p50")
     if not prompt or not output:
         return None
     pixels = figures.get("image_pixels_mean")
-    point: Point = point_from_dict(record["point"])
     return Measured(
-        point=point,
-        timing=timing,
+        point=record.point,
+        timing=Timing(
+            _positive(scenario.max_seconds), scenario.warmup_seconds, scenario.max_requests
+        ),
         prompt_tokens=round(_positive(prompt)),
         output_tokens=round(_positive(output)),
         pixels=None if pixels is None else _positive(pixels),
@@ -98,11 +102,3 @@ def _seconds(milliseconds: Any) -> float | None:
     if milliseconds is None or milliseconds == 0:
         return None
     return _positive(milliseconds) / 1000
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""The table of a run, read from its result folder."""
+"""The table of a run, read from its results folder."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from rocminfra.planning.bench.manifest import PARTIAL
+from rocminfra.planning.bench.records import JobRecord, PointRecord, RunRecord, read
 from rocminfra.planning.cost import usd_per_million_tokens
 
 HEADINGS = (
@@ -20,7 +21,7 @@ _LEFT = (0, 1, len(HEADINGS) - 1)
 
 @dataclass(frozen=True)
 class Row:
-    """One point of one host; None where nothing was measured.
+    """One point of one host; None if nothing was measured.
 
     + host: folder of the host
     + point: GuideLLM's label, such as ``concurrent@64``
@@ -28,11 +29,13 @@ class Row:
     + reasons: why it is not valid
     + completed, errored, incomplete: requests
     + ttft_p50_ms, itl_p50_ms: medians of completed requests
-    + tokens_per_second_total: all tokens, unfinished requests' included
+    + tokens_per_second_total: all tokens, including those of unfinished requests
     + tokens_per_second_completed: tokens of completed requests
     + requests_per_second: completed requests
+    + attempts: number of attempts; more than one if GuideLLM hung
+    + repeated: why each attempt except the last was repeated
     + usd_per_million_tokens: from ``tokens_per_second_total``; None unless the point is valid,
-      because GuideLLM counts the tokens of failed requests as well
+      because GuideLLM also counts the tokens of failed requests
     """
 
     host: str
@@ -48,6 +51,8 @@ class Row:
     tokens_per_second_completed: float | None = None
     requests_per_second: float | None = None
     usd_per_million_tokens: float | None = None
+    attempts: int = 1
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,9 @@ class Table:
     """A run's figures.
 
     + run: folder of the run
-    + measured: what each host says it is, such as ``0.20.1 on AMD Instinct MI300X``
+    + measured: each host's engine and GPUs, such as ``0.20.1 on AMD Instinct MI300X``
     + rows: in the order in which the points ran, host by host
-    + partial: what each incomplete host folder says is missing
+    + partial: what is missing in each incomplete host folder
     """
 
     run: Path
@@ -71,7 +76,7 @@ def read_table(run: Path) -> Table:
 
     + run: such as ``results/20260513T101500Z``
 
-    A folder without figures gives a table without rows; nothing is checked against the manifest.
+    A folder without figures gives an empty table. Nothing is checked against the manifest.
     """
     rows: list[Row] = []
     partial: dict[str, tuple[str, ...]] = {}
@@ -79,26 +84,39 @@ def read_table(run: Path) -> Table:
     for host in sorted(path for path in run.iterdir() if path.is_dir()):
         if host.name.startswith("."):
             continue
-        record = _read(host / "run.json")
-        # Also there when the run was cut off.
-        price = _read(host / "job.json").get("usd_per_hour")
-        if "provenance" in record:
+        problems: list[str] = []
+        record = _read(RunRecord, host / "run.json", problems)
+        # Exists even when the run was cut off.
+        job = _read(JobRecord, host / "job.json", problems)
+        price = None if job is None else job.usd_per_hour
+        if record is not None:
             measured[host.name] = _measured(record)
-        points = [_read(path) for path in sorted(host.glob("*/point.json"))]
-        points.sort(key=lambda point: point.get("started", 0.0))
+        points = []
+        for file in sorted(host.glob("*/point.json")):
+            wrong: list[str] = []
+            point = _read(PointRecord, file, wrong)
+            if point is None:
+                rows.extend(_unreadable(host.name, file, problem) for problem in wrong)
+            else:
+                points.append(point)
+        points.sort(key=lambda point: point.started)
         rows.extend(_row(host.name, point, price) for point in points)
-        rows.extend(Row(host.name, name, "never run", ()) for name in record.get("never_run", ()))
+        if record is not None:
+            rows.extend(Row(host.name, name, "never run", ()) for name in record.never_run)
+        if problems:
+            partial[host.name] = tuple(problems)
         if (host / PARTIAL).exists():
             lines = (host / PARTIAL).read_text(encoding="utf-8").splitlines()
-            partial[host.name] = tuple(line for line in lines if line)
+            found = tuple(line for line in lines if line)
+            partial[host.name] = (*partial.get(host.name, ()), *found)
     return Table(run, measured, tuple(rows), partial)
 
 
 def lines(table: Table) -> list[str]:
-    """The table as text, a line each, with what is wrong below it."""
+    """The lines of the table, followed by its problems."""
     cells = [HEADINGS, *(_cells(row) for row in table.rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
-    # A run on one host needs no column for it.
+    # A run on one host needs no host column.
     shown = [
         column
         for column in range(len(HEADINGS))
@@ -116,40 +134,52 @@ def lines(table: Table) -> list[str]:
     text.extend(f"{host}: {what}" for host, what in table.measured.items())
     for row in table.rows:
         text.extend(f"{row.point} {row.outcome}: {reason}" for reason in row.reasons)
+        text.extend(
+            f"{row.point}: attempt {number} of {row.attempts} is invalid: {why}"
+            for number, why in enumerate(row.repeated, start=1)
+        )
     for host, reasons in table.partial.items():
         text.extend(f"{host} is incomplete: {reason}" for reason in reasons)
     return text
 
 
-def _read(path: Path) -> dict[str, Any]:
+_T = TypeVar("_T")
+
+
+def _read(kind: type[_T], path: Path, problems: list[str]) -> _T | None:
+    """A record of the run, or None with the error in ``problems``."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    try:
+        return read(kind, json.loads(text), path.name)
+    except ValueError as error:
+        problems.append(f"{path.parent.name}/{path.name}: {error}")
+        return None
 
 
-def _measured(record: Mapping[str, Any]) -> str:
-    provenance = record["provenance"]
-    names = [gpu.get("name") or "unknown GPU" for gpu in provenance.get("gpus", ())]
+def _measured(record: RunRecord) -> str:
+    provenance = record.provenance
+    names = [gpu.get("name") or "unknown GPU" for gpu in provenance.gpus]
     counted = [f"{names.count(name)} × {name}" for name in dict.fromkeys(names)]
     return (
-        f"{provenance.get('model')}, vLLM {provenance.get('engine') or 'unknown'} "
-        f"on {', '.join(counted) or 'unknown GPU'}, scenario {record.get('scenario')}"
+        f"{provenance.model}, vLLM {provenance.engine or 'unknown'} "
+        f"on {', '.join(counted) or 'unknown GPU'}, scenario {record.scenario}"
     )
 
 
-def _row(host: str, record: Mapping[str, Any], price: float | None) -> Row:
-    figures = record.get("figures") or {}
+def _row(host: str, record: PointRecord, price: float | None) -> Row:
+    figures = record.figures or {}
     total = figures.get("tokens_per_second_total")
     usd = None
-    if price is not None and total and record.get("outcome") == "valid":
+    if price is not None and total and record.outcome == "valid":
         usd = usd_per_million_tokens(price, total)
     return Row(
         host=host,
-        point=record.get("label", "?"),
-        outcome=record.get("outcome", "failed"),
-        reasons=tuple(record.get("reasons", ("its record cannot be read",))),
+        point=record.label,
+        outcome=record.outcome,
+        reasons=record.reasons,
         completed=figures.get("completed"),
         errored=figures.get("errored"),
         incomplete=figures.get("incomplete"),
@@ -159,7 +189,17 @@ def _row(host: str, record: Mapping[str, Any], price: float | None) -> Row:
         tokens_per_second_completed=figures.get("tokens_per_second_completed"),
         requests_per_second=figures.get("requests_per_second"),
         usd_per_million_tokens=usd,
+        attempts=max(1, len(record.attempts)),
+        repeated=tuple(
+            f"{attempt.why} (files in {attempt.folder}, seed {attempt.seed})"
+            for attempt in record.attempts
+            if attempt.folder
+        ),
     )
+
+
+def _unreadable(host: str, file: Path, problem: str) -> Row:
+    return Row(host, file.parent.name, "failed", (f"its record cannot be read: {problem}",))
 
 
 def _cells(row: Row) -> Sequence[str]:
@@ -173,8 +213,15 @@ def _cells(row: Row) -> Sequence[str]:
         _number(row.tokens_per_second_completed, 0),
         _number(row.requests_per_second, 2),
         _number(row.usd_per_million_tokens, 3),
-        "" if row.outcome == "valid" else row.outcome.upper(),
+        _remark(row),
     )
+
+
+def _remark(row: Row) -> str:
+    """The last column: anything unusual about a row."""
+    tries = f"{row.attempts} attempts" if row.attempts > 1 else ""
+    outcome = "" if row.outcome == "valid" else row.outcome.upper()
+    return ", ".join(part for part in (outcome, tries) if part)
 
 
 def _number(value: float | None, digits: int) -> str:

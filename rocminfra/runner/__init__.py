@@ -1,1 +1,1 @@
-"""The rocminfra command: runs the playbook in process; results are data."""
+"""The rocminfra command: runs the playbook in its own process and returns results as data."""

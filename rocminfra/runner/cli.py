@@ -30,6 +30,10 @@ VERBS = {
         "rocminfra.runner.verbs.predict:predict",
         "Say what a benchmark would measure, before a GPU is rented.",
     ),
+    "droplet": (
+        "rocminfra.runner.verbs.droplet:droplet",
+        "Droplets of the cloud: create, use, destroy; what they cost.",
+    ),
     "lab": ("rocminfra.lab.cli:lab", "Practice droplets on this machine, without hardware."),
 }
 

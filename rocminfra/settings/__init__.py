@@ -1,15 +1,7 @@
-"""Typed settings, where they are read from, and what is wrong with them."""
+"""Typed settings: their schema, sources and problems."""
 
 from __future__ import annotations
 
-from rocminfra.settings.kinds import (
-    AbsolutePath,
-    ContainerName,
-    EnvironmentName,
-    OneLine,
-    OneLineOrEmpty,
-    UserName,
-)
 from rocminfra.settings.load import known_keys, load_settings, nearest_key
 from rocminfra.settings.problems import Problem, SettingsError
 from rocminfra.settings.schema import (
@@ -25,6 +17,14 @@ from rocminfra.settings.schema import (
     Settings,
     Storage,
     Vllm,
+)
+from rocminfra.settings.value_types import (
+    AbsolutePath,
+    ContainerName,
+    EnvironmentName,
+    OneLine,
+    OneLineOrEmpty,
+    UserName,
 )
 
 __all__ = [

@@ -24,8 +24,9 @@ CONNECTOR = "ROCMINFRA_CONNECTOR"
 # Variables that say something else than a host's settings.
 _OWN = (HOSTS, HOSTS_FILE, CONNECTOR)
 
-# Read elsewhere, so nothing of ours to judge: the practice droplet and the engine simulator.
-FOREIGN_PREFIXES = ("ROCMINFRA_LAB_", "ROCMINFRA_SIM_")
+# Read elsewhere, so nothing of ours to judge: the practice droplet, the engine simulator, and how
+# the cloud is asked.
+FOREIGN_PREFIXES = ("ROCMINFRA_LAB_", "ROCMINFRA_SIM_", "ROCMINFRA_DROPLET_")
 
 
 def variable(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Secrets by reference: read when they are needed, from the operator's environment or a file."""
+"""Secrets by reference, read from the operator's environment or a file when they are needed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rocminfra.settings import HuggingFace
 
 
 def hub_token(settings: HuggingFace) -> str | None:
-    """The Hugging Face token of the operator, or None.
+    """The operator's Hugging Face token, or None.
 
-    + settings: names the environment variable, and the file, which wins
+    + settings: names the environment variable and the file, which takes precedence
 
-    Raises OSError when a file is named and cannot be read.
+    Raises OSError if a file is named but cannot be read.
     """
     if settings.token_file is not None:
         return Path(settings.token_file).read_text(encoding="utf-8").strip() or None

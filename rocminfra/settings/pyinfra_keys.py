@@ -1,15 +1,15 @@
-"""The keys of a host's data that belong to pyinfra and not to us.
+"""The keys in a host's data that belong to pyinfra, not to rocminfra.
 
-They are written out instead of read from pyinfra, because a misspelt one (``ssh_prot``) must be
-refused like any other key, and because settings stay quick to import. A test compares them with
-the installed pyinfra.
+They are listed here instead of read from pyinfra: a misspelt one (``ssh_prot``) must be refused
+like any other key, and settings must stay quick to import. A test compares the list with the
+installed pyinfra.
 """
 
 from __future__ import annotations
 
 import re
 
-# What the SSH connector reads (pyinfra.connectors.ssh.ConnectorData).
+# Data of the SSH connector (pyinfra.connectors.ssh.ConnectorData).
 SSH_KEYS = frozenset(
     {
         "ssh_hostname",
@@ -53,7 +53,7 @@ GLOBAL_ARGUMENT_KEYS = frozenset(
     }
 )
 
-# Data of pyinfra's other connectors, and the choice of ours.
+# Data of pyinfra's other connectors, and the choice of rocminfra's connector.
 _CONNECTOR_KEY = re.compile(
     r"^(docker_|dockerssh_|podman_|vagrant_|terraform_|chroot_|rocminfra_connector$)"
 )

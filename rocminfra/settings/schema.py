@@ -9,7 +9,7 @@ impossible values are errors; nothing is coerced and nothing is ignored (:mod:`.
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,46 +19,33 @@ from pydantic import (
     model_validator,
 )
 
+from rocminfra.settings import extra_args
 from rocminfra.settings.addresses import asked_at
-from rocminfra.settings.kinds import (
+from rocminfra.settings.problems import RuleBroken
+from rocminfra.settings.value_types import (
     AbsolutePath,
     Address,
     ContainerName,
     EnvironmentName,
     HomePath,
-    HubUrl,
     LocalPath,
     OneLine,
     OneLineOrEmpty,
     RepositoryOrFolder,
-    TokenVariable,
     UserName,
+    hub_url,
+    no_secret_variables,
+    no_token,
+    usable_arguments,
 )
-from rocminfra.settings.problems import RuleBroken
-from rocminfra.settings.secret_names import is_refused_variable, secret_flag
 
 
-def _no_secret_flags(arguments: list[str]) -> list[str]:
-    for argument in arguments:
-        flag = secret_flag(argument)
-        if flag is not None:
-            raise ValueError(
-                f"{flag} gives the engine a secret, which would stand in its unit for all to read; "
-                "leave it out: the engine listens on 127.0.0.1 and needs no key, and the hub's "
-                "token comes from huggingface.token_env"
-            )
-    return arguments
-
-
-def _no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
-    for name in environment:
-        if is_refused_variable(name):
-            raise ValueError(
-                f"the name {name} means a secret, and secrets belong in no settings; leave it out: "
-                "the engine listens on 127.0.0.1 and needs no key, and the hub's token comes from "
-                "huggingface.token_env"
-            )
-    return environment
+def _name_of_source(model: dict[str, Any]) -> str:
+    source = model.get("source")
+    if not isinstance(source, str):
+        # What is wrong with it is said elsewhere.
+        return ""
+    return PurePosixPath(source).name if source.startswith("/") else source
 
 
 class Section(BaseModel):
@@ -110,13 +97,16 @@ class Storage(Section):
 class Model(Section):
     """What is served."""
 
-    name: OneLine = Field(
-        default="Qwen/Qwen2-VL-72B-Instruct", description="name under which clients ask for it"
-    )
     source: RepositoryOrFolder = Field(
         default="Qwen/Qwen2-VL-72B-Instruct",
         description="a Hugging Face repository, or a folder on the operator's machine (it begins "
         "with /, ./, ../ or ~) that is copied to the host",
+    )
+    # After `source`, which it follows: a Llama must not be served under another model's name.
+    name: OneLine = Field(
+        default_factory=_name_of_source,
+        description="name under which clients ask for it; unless it is set, the repository of "
+        "'source', or the name of its folder",
     )
     revision: OneLine | None = Field(default=None, description="commit, tag or branch of the hub")
     planned_as: RepositoryOrFolder | None = Field(
@@ -135,13 +125,13 @@ class HuggingFace(Section):
     """Caches, and the token by reference."""
 
     home: AbsolutePath = "/mnt/models/huggingface"
-    token_env: TokenVariable = Field(
+    token_env: Annotated[EnvironmentName, AfterValidator(no_token)] = Field(
         default="HF_TOKEN", description="environment variable of the operator that holds the token"
     )
     token_file: LocalPath | None = Field(
         default=None, description="file on the operator's machine that holds the token"
     )
-    endpoint: HubUrl | None = Field(
+    endpoint: Annotated[OneLine, AfterValidator(hub_url)] | None = Field(
         default=None, description="a mirror of huggingface.co, over https"
     )
 
@@ -193,7 +183,7 @@ class Engine(Section):
     )
     vram_clean_timeout_s: int = Field(default=900, ge=0)
     environment: Annotated[
-        dict[EnvironmentName, OneLineOrEmpty], AfterValidator(_no_secret_variables)
+        dict[EnvironmentName, OneLineOrEmpty], AfterValidator(no_secret_variables)
     ] = Field(default={}, description="extra environment of the container; no secrets")
 
     @model_validator(mode="after")
@@ -242,8 +232,9 @@ class Vllm(Section):
     shm_size: str | None = Field(
         default=None, pattern=r"^[0-9]+[bkmg]?$", description="used when ipc_host is off"
     )
-    extra_args: Annotated[list[OneLine], AfterValidator(_no_secret_flags)] = Field(
-        default=[], description="further arguments, one an item; no secrets"
+    extra_args: Annotated[list[OneLine], AfterValidator(usable_arguments)] = Field(
+        default=[],
+        description="further arguments, one an item; none that a setting gives, and no secrets",
     )
 
     @property
@@ -270,6 +261,9 @@ class Vllm(Section):
                 "vllm.max_model_len",
                 "vllm.enable_chunked_prefill",
             )
+        together = extra_args.problems(self.extra_args, self.max_pixels)
+        if together:
+            raise RuleBroken("; ".join(together), "vllm.extra_args", "vllm.max_pixels")
         return self
 
 

@@ -1,7 +1,7 @@
-"""Names that mean a secret: in data, in an environment, and among an engine's arguments.
+"""Names that indicate a secret: in data, in an environment, and in an engine's arguments.
 
-Settings, plans, units and command lines are read by others, so secrets are kept out of them by
-name. Nothing here looks at values.
+Others can read settings, plans, units and command lines, so secrets are kept out of them by name.
+Nothing here inspects values.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import re
 # pyinfra's connector data and global arguments that hold a secret.
 SECRET_KEYS = ("ssh_password", "ssh_key_password", "_sudo_password", "_su_password")
 
-# What is refused as a variable of the engine: it would stand in the unit's environment file, in
-# plans and in the drift label's hash.
+# Refused as a variable of the engine: it would be in the unit's environment file, in plans and in
+# the drift label's hash.
 _REFUSED_VARIABLE = re.compile(r"(^|_)TOKEN$|(^|_)API_?KEY$|PASSWORD|PASSPHRASE|SECRET", re.I)
-# What is masked: more than is refused, because a key may also be one that is no secret.
+# Masked: more than what is refused, because a key is not always a secret.
 _MASKED_VARIABLE = re.compile(rf"{_REFUSED_VARIABLE.pattern}|(^|_)KEY$|CREDENTIAL", re.I)
 
-# `vllm serve` options whose value is a secret, with the shortest abbreviation that Python's
-# argparse takes for each (--api-server-count and --hf-config-path are others).
+# `vllm serve` options with a secret value, each with the shortest abbreviation that Python's
+# argparse accepts (--api-server-count and --hf-config-path are different options).
 _SECRET_FLAGS = (("--api-key", "--api-k"), ("--hf-token", "--hf-t"))
 
 # User information of a URL: https://user:password@host/.
@@ -32,14 +32,14 @@ def is_refused_variable(name: str) -> bool:
 
 
 def is_masked_variable(name: str) -> bool:
-    """Whether the value of an environment variable of this name is not shown."""
+    """Whether to mask the value of an environment variable of this name."""
     return _MASKED_VARIABLE.search(name) is not None
 
 
 def secret_flag(argument: str) -> str | None:
-    """The option of ``vllm serve`` that ``argument`` is, when its value is a secret.
+    """The option of ``vllm serve`` in ``argument``, if its value is a secret.
 
-    + argument: one argument, with or without ``=value``; vLLM takes ``_`` for ``-``
+    + argument: one argument, with or without ``=value``; vLLM accepts ``_`` for ``-``
     """
     words = re.split(r"[=\s]", argument.strip(), maxsplit=1)
     option = words[0].replace("_", "-")
@@ -50,7 +50,7 @@ def secret_flag(argument: str) -> str | None:
 
 
 def shown_item(item: str) -> str:
-    """A ``--data KEY=VALUE`` item as a command line may repeat it: without what is secret."""
+    """A ``--data KEY=VALUE`` item that is safe to repeat on a command line: without secrets."""
     key, separator, value = item.partition("=")
     if not separator:
         return item
@@ -62,5 +62,5 @@ def shown_item(item: str) -> str:
 def _is_secret_key(key: str) -> bool:
     if key == "ssh_key":  # a path
         return False
-    # What paramiko is told besides may be a password.
+    # paramiko's other arguments may include a password.
     return key == "ssh_paramiko_connect_kwargs" or is_masked_variable(key.rsplit(".", 1)[-1])

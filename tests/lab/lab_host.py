@@ -75,6 +75,11 @@ def down(name: str) -> None:
         droplets.down(PATHS, name, lambda _line: None)
 
 
+def reset_disk(name: str) -> None:
+    """Give a droplet a blank scratch disk."""
+    droplets.reset_disk(PATHS, name, lambda _line: None)
+
+
 def left(name: str) -> tuple[str, ...]:
     """What is there of a droplet."""
     return removal.look(PATHS, [name]).lines

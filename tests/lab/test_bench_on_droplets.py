@@ -57,10 +57,10 @@ def hosts() -> Iterator[tuple[LabHost, LabHost]]:
     for host in (first, second):
         put(host, "/opt/engine.py", ENGINE)
         host.ok("systemd-run --quiet --unit=stand-in-engine python3 /opt/engine.py")
-        put(host, f"{PLACE}/bin/guidellm", FAKE_GUIDELLM.format(python="/usr/bin/python3"))
+        put(host, f"{PLACE}/bin/python", FAKE_GUIDELLM.format(python="/usr/bin/python3"))
         put(host, f"{PLACE}/bin/report.json", json.dumps(report()))
         put(host, f"{PLACE}/.complete", "guidellm[vision]==0.8.1 torch==2.13.0\n")
-        host.ok(f"chmod 0755 {PLACE}/bin/guidellm")
+        host.ok(f"chmod 0755 {PLACE}/bin/python")
     yield first, second
     for host in (first, second):
         lab_host.down(host.name)
@@ -145,7 +145,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 def running(host: LabHost) -> list[str]:
     """What of a benchmark runs on the host: units, and processes of the stand-in."""
     units = "systemctl list-units --plain --no-legend 'rocminfra-bench-*' | cut -d' ' -f1"
-    return host.ok(f"{units}; pgrep --full {PLACE}/bin/[g]uidellm || true").split()
+    return host.ok(f"{units}; pgrep --full {PLACE}/bin/[p]ython || true").split()
 
 
 def run_id(output: str) -> str:

@@ -106,6 +106,12 @@ def with_arguments(**global_arguments: Any) -> list[Question]:
         ("rocminfra.facts.docker.DockerInstalled", {}),
         ("rocminfra.facts.docker.DockerRoot", {}),
         ("rocminfra.facts.docker.DockerContents", {}),
+        ("rocminfra.facts.docker.DockerContainerdStore", {}),
+        (
+            "rocminfra.facts.docker_configuration.DockerConfiguration",
+            {"data_root": "/mnt/models/docker"},
+        ),
+        ("rocminfra.facts.kept_files.KeptFiles", {"folder": "/var/lib/rocminfra/before/engine"}),
         ("rocminfra.facts.guidellm.GuidellmEnvironment", {"path": "/opt/rocminfra/guidellm-x"}),
         ("rocminfra.facts.gpu_memory.GpuMemory", {}),
         ("rocminfra.facts.gpu_memory.Gpus", {}),

@@ -28,7 +28,7 @@ def test_data_that_appears_between_plan_and_apply_is_not_overwritten(room: Room)
     before = disk.sha256()
     run = room.act(commands[0])
     assert run.returncode == 1
-    assert "is no longer what was decided on" in run.stderr
+    assert "has changed since the decision" in run.stderr
     assert "wipefs: was" in run.stderr
     assert disk.sha256() == before
 

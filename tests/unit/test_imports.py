@@ -20,7 +20,9 @@ PLANNING = {
     "planning/bench",
     "planning/capacity",
     "planning/disk",
+    "planning/docker",
     "planning/engine",
+    "planning/gpus",
     "planning/model",
     "planning/prediction",
 }
@@ -31,13 +33,15 @@ ALLOWED: dict[str, set[str]] = {
     "playbook_files": set(),
     "settings": {"failure"},
     "inventory": {"failure", "settings", "playbook_files"},
-    "planning": {"failure", "host_paths", "settings"},
+    "planning": {"failure", "host_paths", "planning/gpus", "settings"},
     # Carried by the simulator's image, and by the host: nothing but themselves.
     "planning/engine": set(),
     "planning/bench": set(),
+    "planning/gpus": set(),
     "planning/disk": {"failure"},
+    "planning/docker": {"failure"},
     "planning/model": {"failure", "planning/engine"},
-    "planning/capacity": {"failure", "planning/engine", "planning/model"},
+    "planning/capacity": {"failure", "planning/engine", "planning/gpus", "planning/model"},
     "planning/prediction": {
         "failure",
         "planning/bench",
@@ -45,12 +49,12 @@ ALLOWED: dict[str, set[str]] = {
         "planning/engine",
         "planning/model",
     },
-    "rendering": {"planning"} | BASE,
+    "rendering": {"planning", "planning/gpus"} | BASE,
     "model_files": {"failure", "planning/model"},
     "host": {"host_paths"},
     "host/sent": set(),
-    "host/installed": set(),
-    "host/bench": {"planning/bench"},
+    "host/installed": {"planning/gpus"},
+    "host/bench": {"planning/bench", "planning/gpus"},
     "facts": {"host"} | PLANNING | BASE,
     "operations": {"bench", "facts", "host", "model_files", "rendering", "report"}
     | PLANNING

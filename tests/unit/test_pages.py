@@ -17,7 +17,7 @@ def test_every_path_on_the_architecture_page_exists() -> None:
         r"`((?:rocminfra|tasks|templates|benchmarks|inventory)/[^`]*)`", ARCHITECTURE
     )
     assert len(named) > 40
-    # Made when the wheel is built.
+    # The wheel has it.
     named.remove("rocminfra/playbook/")
     assert [name for name in named if not (ROOT / name).exists()] == []
 
@@ -41,7 +41,7 @@ def test_the_picture_is_drawn_from_todays_imports() -> None:
 
 
 def test_the_example_resource_is_the_code_that_runs() -> None:
-    """Each block of "Add a resource" names its file in its first line, and stands there as shown."""
+    """Each block of "Add a resource" names its file in its first line and stands there."""
     section = CONTRIBUTING.partition("## Add a resource")[2].partition("\n## ")[0]
     blocks = re.findall(r"```python\n# (\S+)\n(.*?)```", section, flags=re.DOTALL)
     assert [Path(name).parts[0] for name, _ in blocks] == [

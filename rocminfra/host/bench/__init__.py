@@ -1,1 +1,1 @@
-"""Programs of a benchmark: a package on the host, standard library only."""
+"""Benchmark programs: a package on the host. Standard library only."""

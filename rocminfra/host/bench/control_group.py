@@ -1,8 +1,8 @@
-"""Processes that can be ended with everything they started.
+"""Processes that can be ended together with everything they started.
 
-GuideLLM's workers outlive it: after a SIGTERM a dozen of them go on sending requests. So each of
-its processes is a systemd scope, a control group of its own; where there is no systemd, a process
-group has to do.
+GuideLLM's workers outlive it: after a SIGTERM a dozen of them keep sending requests. So each
+GuideLLM process runs in its own systemd scope, a control group, or in a process group on machines
+without systemd.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -12,23 +12,29 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
-# Between asking and killing. GuideLLM writes nothing when it is asked to end, so there is little
-# to wait for.
+# Between SIGTERM and SIGKILL. GuideLLM writes nothing on SIGTERM, so there is little to wait for.
 GRACE_S = 3.0
+# For killed processes to disappear on a busy machine.
+KILLED_S = 10.0
 
 
 class Running(Protocol):
-    """A process and all that it started."""
+    """A process and everything it started."""
+
+    @property
+    def pid(self) -> int:
+        """PID of the process itself."""
 
     def wait(self, timeout: float) -> int | None:
-        """Exit code of the process, or None when it still runs after ``timeout`` seconds."""
+        """Exit code of the process, or None if it still runs after ``timeout`` seconds."""
 
     def end(self) -> None:
-        """End the process and everything that it started; returns when they are gone."""
+        """End the process and everything it started; returns when they are gone."""
 
 
 class Launcher(Protocol):
@@ -43,15 +49,20 @@ class Launcher(Protocol):
         stdout: IO[bytes],
         stderr: IO[bytes],
     ) -> Running:
-        """Start ``command`` in ``folder``; ``name`` is for people who list what runs."""
+        """Start ``command`` in ``folder``; ``name`` identifies it in process lists."""
 
 
 class ProcessGroup:
-    """A process group: everything but processes that make a session of their own."""
+    """A process group: covers everything except processes that start their own session."""
 
     def __init__(self, process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
         self._process = process
         self._grace_s = grace_s
+
+    @property
+    def pid(self) -> int:
+        """See :attr:`Running.pid`."""
+        return self._process.pid
 
     def wait(self, timeout: float) -> int | None:
         """See :meth:`Running.wait`."""
@@ -65,9 +76,14 @@ class ProcessGroup:
         if self._process.poll() is None:
             self._signal(signal.SIGTERM)
             self.wait(self._grace_s)
-        # Always: the process may be gone and its workers not.
+        # Always: workers may outlive the process.
         self._signal(signal.SIGKILL)
         self._process.wait()
+        # A killed process is gone once it has been scheduled again; processes of others cannot be
+        # waited for.
+        deadline = time.monotonic() + KILLED_S
+        while _is_alive(self._process.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def _signal(self, number: signal.Signals) -> None:
         try:
@@ -77,7 +93,10 @@ class ProcessGroup:
 
 
 class Scope(ProcessGroup):
-    """A systemd scope: a control group, which nothing in it can leave."""
+    """A systemd scope: a control group that its processes cannot leave.
+
+    ``systemd-run --scope`` execs the command, so the process is the command itself.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], unit: str) -> None:
         super().__init__(process)
@@ -85,7 +104,7 @@ class Scope(ProcessGroup):
 
     def end(self) -> None:
         """See :meth:`Running.end`."""
-        # Stopping sends SIGTERM to all of the group and SIGKILL after TimeoutStopSec, and waits.
+        # Stop sends SIGTERM to the whole group, SIGKILL after TimeoutStopSec, and waits.
         subprocess.run(
             ["systemctl", "stop", self._unit],
             stdin=subprocess.DEVNULL,
@@ -100,7 +119,7 @@ class Scope(ProcessGroup):
 class ProcessGroups:
     """Launcher for machines without systemd.
 
-    + grace_s: seconds between asking a process to end and killing it
+    + grace_s: seconds between SIGTERM and SIGKILL
     """
 
     def __init__(self, grace_s: float = GRACE_S) -> None:
@@ -122,8 +141,8 @@ class ProcessGroups:
 class Scopes:
     """Launcher that gives every process a systemd scope.
 
-    + owner: unit that the scopes end with, or None; without it, a killed owner would leave its
-      processes behind
+    + owner: unit whose end also ends the scopes, or None; without it, a killed owner would leave
+      its processes behind
     """
 
     def __init__(self, owner: str | None) -> None:
@@ -153,12 +172,25 @@ class Scopes:
 
 
 def launcher(owner: str | None) -> Launcher:
-    """The launcher that fits this machine.
+    """The launcher for this machine.
 
-    + owner: unit that this process runs in, or None
+    + owner: unit of this process, or None
     """
-    # The test that sd_booted(3) makes.
+    # The same test as sd_booted(3).
     return Scopes(owner) if Path("/run/systemd/system").is_dir() else ProcessGroups()
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process group has a process that is not a zombie."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # Fields after the name, which may contain spaces: state, parent, group (proc(5)).
+            state, _, found = entry.read_text(errors="replace").rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(found) == group and state not in ("Z", "X"):
+            return True
+    return False
 
 
 def _spawn(

@@ -14,16 +14,18 @@ from typing import Any
 
 from rocminfra.planning.bench.manifest import MANIFEST, format_manifest
 
-# The progress of a run that may still go on; never part of its results.
+# Progress of a possibly running benchmark; never part of its results.
 STATUS = "status.json"
 LOCK = "lock"
+# Earlier attempts at a point, in a resumed run.
+SUPERSEDED = "superseded"
 
 _CHUNK = 1024 * 1024
 _NOT_RESULTS = (MANIFEST, STATUS, LOCK)
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write ``text`` so that a reader finds the old contents or the new, never a part.
+    """Write ``text`` atomically: a reader sees the old contents or the new, never a part.
 
     + path: the file
     + text: its contents
@@ -37,12 +39,12 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON value atomically, readable and in a stable order."""
+    """Write a JSON value atomically, indented and in a stable order."""
     write_atomic(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in a file, or None when there is no such file or it holds no JSON."""
+    """The JSON value in a file, or None when the file is missing or not valid JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -59,7 +61,7 @@ def sha256(path: Path) -> str:
 
 
 def result_files(folder: Path) -> list[str]:
-    """Paths, relative to ``folder``, of the regular files that are results, sorted."""
+    """Sorted paths, relative to ``folder``, of the regular files that are results."""
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -71,19 +73,47 @@ def result_files(folder: Path) -> list[str]:
 
 
 def write_manifest(folder: Path) -> None:
-    """Write the manifest of all results below ``folder``."""
+    """Write the manifest for all results below ``folder``."""
     digests = {name: sha256(folder / name) for name in result_files(folder)}
     write_atomic(folder / MANIFEST, format_manifest(digests))
 
 
 def archive(folder: Path, target: Path) -> None:
-    """Pack the results of ``folder`` and their manifest into a gzip'd tar.
+    """Pack the results in ``folder`` and their manifest into a gzip'd tar.
 
     + folder: a run's folder
-    + target: the archive; appears when it is whole
+    + target: the archive; appears when it is complete
     """
     new = target.with_name(f".{target.name}.new")
     with tarfile.open(new, "w:gz", compresslevel=6) as pack:
         for name in (MANIFEST, *result_files(folder)):
             pack.add(folder / name, arcname=name, recursive=False)
     new.replace(target)
+
+
+def set_aside(folder: Path) -> None:
+    """Keep the files of an earlier run of a point, which may be the only evidence of a failure.
+
+    + folder: the point's folder; may be missing
+    """
+    if not folder.exists():
+        return
+    aside = folder.parent / SUPERSEDED
+    aside.mkdir(exist_ok=True)
+    number = 1
+    while (aside / f"{folder.name}-{number}").exists():
+        number += 1
+    folder.rename(aside / f"{folder.name}-{number}")
+
+
+def earlier_attempts(folder: Path) -> int:
+    """Attempts at a point that were set aside; their seeds must not be reused.
+
+    + folder: the point's folder
+    """
+    kept = [
+        path
+        for path in (folder.parent / SUPERSEDED).glob(f"{folder.name}-*")
+        if path.name.rpartition("-")[0] == folder.name
+    ]
+    return sum(1 + len(list(path.glob("attempt-*/"))) for path in kept)

@@ -1,4 +1,4 @@
-"""One benchmark at a time on a host: two would measure each other.
+"""One benchmark at a time on a host: two would distort each other's results.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -19,14 +19,14 @@ _PAUSE_S = 0.05
 
 
 class Busy(Exception):
-    """Another benchmark runs on this host."""
+    """Another benchmark is running on this host."""
 
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run and that of its host; the kernel lets go of both when we die.
+    """Hold the locks of a run and of its host. The kernel releases both when this process ends.
 
-    + folder: the run's folder, below the folder of all runs
+    + folder: the run's folder, inside the folder of all runs
 
     Raises :class:`Busy`, which names the run that holds them.
     """
@@ -34,7 +34,9 @@ def only_one(folder: Path) -> Iterator[None]:
         for lock in (shared, own):
             if not _acquire(lock):
                 lock.seek(0)
-                raise Busy(f"benchmark {lock.read().strip() or folder.name} runs here already")
+                raise Busy(
+                    f"benchmark {lock.read().strip() or folder.name} is already running here"
+                )
         shared.truncate(0)
         shared.write(folder.name)
         shared.flush()
@@ -42,7 +44,7 @@ def only_one(folder: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock that the file at ``path`` is."""
+    """Whether any process holds the lock file at ``path``."""
     try:
         with path.open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -54,7 +56,7 @@ def is_held(path: Path) -> bool:
 
 
 def _acquire(lock: IO[str]) -> bool:
-    # Whoever asks for the status holds it for a moment, to see whether anybody else does.
+    # A status query holds it for a moment, to see whether it is taken.
     for _ in range(_ATTEMPTS):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

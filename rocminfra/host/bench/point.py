@@ -1,4 +1,4 @@
-"""One point of a benchmark on the host: one GuideLLM process, watched and judged.
+"""One point of a benchmark on the host: GuideLLM, once more when it hung, and judged.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -6,21 +6,37 @@ Standard library only: this file is copied to the host as it is.
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rocminfra.host.bench.control_group import Launcher, Running
+from rocminfra.host.bench.attempt import (
+    Attempt,
+    folder_name,
+    keep_aside,
+    run_attempt,
+    wait_until_idle,
+)
+from rocminfra.host.bench.control_group import Launcher
 from rocminfra.host.bench.files import read_json, write_json
-from rocminfra.host.bench.telemetry import engine_sample, engine_sampler, fetch, gpu_sampler
-from rocminfra.planning.bench import guidellm_report, guidellm_spec
+from rocminfra.host.bench.sample_gate import impossible_samples
+from rocminfra.host.bench.telemetry import fetch
+from rocminfra.planning.bench import guidellm_report, retry
 from rocminfra.planning.bench.points import Finished, Outcome, Point
+from rocminfra.planning.bench.records import (
+    AttemptRecord,
+    JobRecord,
+    PointRecord,
+    RecordError,
+    ScenarioRecord,
+    as_json,
+    read,
+)
+from rocminfra.planning.bench.retry import Patience
 
 RECORD = "point.json"
-_LAST_LINES = 5
 
 
 @dataclass
@@ -49,64 +65,92 @@ class Findings:
 
 
 def run_point(
-    job: Mapping[str, Any], point: Point, folder: Path, launcher: Launcher
-) -> dict[str, Any]:
-    """Run one point, write its record and return it.
+    job: JobRecord,
+    point: Point,
+    folder: Path,
+    launcher: Launcher,
+    so_far: Sequence[PointRecord] = (),
+    earlier: int = 0,
+    patience: Patience | None = None,
+    repeating: Callable[[AttemptRecord], None] = lambda attempt: None,
+) -> PointRecord:
+    """Run one point, repeat it when GuideLLM hung, write its record and return it.
 
     + job: what was asked for (``rocminfra.bench.job``)
     + point: the point
     + folder: its folder, which exists and is empty
     + launcher: starts processes that can be ended with all that they started
+    + so_far: records of this run's finished points; they say how long this one may take
+    + earlier: attempts at this point before this one, of a run that is resumed
+    + patience: how long to wait before something is said to hang
+    + repeating: told of an attempt that is followed by another
 
     The record is written last and atomically: a folder without one is a point that was cut off.
     """
-    scenario = job["scenario"]
-    spec = guidellm_spec.spec(point, scenario, job["target"], job["model"], job["tokenizer"])
-    write_json(folder / "guidellm.json", spec)
+    patience = Patience() if patience is None else patience
+    scenario = job.scenario
     began = time.time()
     findings = Findings()
-    before = _snapshot(job["metrics_url"], folder / "metrics_before.prom")
-    problem = engine_problem(job["target"], job["model"])
-    if problem is not None:
-        findings.fail(problem)
-    else:
-        metrics = folder / "metrics.jsonl"
-        with engine_sampler(metrics, job["metrics_url"]), gpu_sampler(folder / "telemetry.jsonl"):
-            _run_process(job, point, folder, launcher, findings)
-        after = _snapshot(job["metrics_url"], folder / "metrics_after.prom")
-        _judge(scenario, folder, findings)
-        _compare_with_engine(before, after, findings)
-        findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
-    record = {
-        "point": point.as_dict(),
-        "label": point.label,
-        "outcome": findings.outcome,
-        "reasons": findings.reasons,
-        "figures": findings.figures,
-        "exit_code": findings.exit_code,
-        "engine": findings.engine,
-        "started": round(began, 3),
-        "wall_seconds": round(time.time() - began, 3),
-    }
-    write_json(folder / RECORD, record)
+    limits = retry.limits(
+        scenario.max_seconds,
+        scenario.overhead_seconds,
+        retry.seen_in(so_far, scenario.max_seconds),
+        patience.silence_s,
+    )
+    attempts: list[AttemptRecord] = []
+    while True:
+        problem = engine_problem(job.target, job.model)
+        if problem is not None:
+            findings.fail(problem)
+            break
+        number = len(attempts) + 1
+        seed = retry.seed(scenario.seed, earlier + len(attempts))
+        attempt = run_attempt(job, point, folder, launcher, number, seed, limits, patience)
+        attempts.append(attempt.record)
+        if not retry.is_repeated([one.verdict for one in attempts]):
+            _conclude(scenario, folder, attempt, attempts, findings)
+            break
+        keep_aside(folder, number)
+        attempts[-1] = replace(attempt.record, folder=folder_name(number))
+        repeating(attempts[-1])
+        problem = wait_until_idle(job.metrics_url, patience.idle_s)
+        if problem is not None:
+            findings.fail(f"{attempt.record.why}; it could not be repeated: {problem}")
+            break
+    record = PointRecord(
+        point=point,
+        label=point.label,
+        outcome=findings.outcome,
+        reasons=tuple(findings.reasons),
+        figures=findings.figures,
+        exit_code=findings.exit_code,
+        engine=findings.engine,
+        attempts=tuple(attempts),
+        started=round(began, 3),
+        wall_seconds=round(time.time() - began, 3),
+    )
+    write_json(folder / RECORD, as_json(record))
     return record
 
 
-def finished_point(folder: Path) -> Finished | None:
-    """What an earlier attempt left in a point's folder, or None when it was not finished."""
-    record = read_json(folder / RECORD)
-    if not isinstance(record, dict):
+def read_point(folder: Path) -> PointRecord | None:
+    """What an earlier attempt left in a point's folder, or None when it was not finished.
+
+    A record of another version, or a damaged one, counts as not finished: the point runs again.
+    """
+    value = read_json(folder / RECORD)
+    try:
+        return None if value is None else read(PointRecord, value, RECORD)
+    except RecordError:
         return None
-    return finished(record)
 
 
-def finished(record: Mapping[str, Any]) -> Finished:
+def finished(record: PointRecord) -> Finished:
     """The part of a point's record that decides what comes next."""
-    figures = record["figures"] or {}
     return Finished(
-        name=record["point"]["name"],
-        outcome=record["outcome"],
-        requests_per_second=figures.get("requests_per_second"),
+        name=record.point.name,
+        outcome=record.outcome,
+        requests_per_second=(record.figures or {}).get("requests_per_second"),
     )
 
 
@@ -138,45 +182,27 @@ def peaks(path: Path) -> dict[str, float]:
     return highest
 
 
-def timeout_seconds(scenario: Mapping[str, Any]) -> float:
-    """Hard limit of one point's process, from start to exit."""
-    return float(scenario["max_seconds"] + scenario["overhead_seconds"])
-
-
-def _run_process(
-    job: Mapping[str, Any], point: Point, folder: Path, launcher: Launcher, findings: Findings
+def _conclude(
+    scenario: ScenarioRecord,
+    folder: Path,
+    attempt: Attempt,
+    attempts: Sequence[AttemptRecord],
+    findings: Findings,
 ) -> None:
-    command: Sequence[str] = guidellm_spec.command(job["guidellm"])
-    limit = timeout_seconds(job["scenario"])
-    name = f"rocminfra-bench-{job['run']}-{point.name}"
-    environment = {**os.environ, **job["environment"]}
-    with (folder / "stdout.log").open("wb") as out, (folder / "stderr.log").open("wb") as err:
-        try:
-            running = launcher.start(name, command, folder, environment, out, err)
-        except OSError as error:
-            findings.fail(f"GuideLLM did not start: {error}")
-            return
-        try:
-            findings.exit_code = running.wait(limit)
-        finally:
-            # After a normal end too: workers may be left.
-            _end(running)
-    if findings.exit_code is None:
-        findings.fail(f"GuideLLM did not end within {limit:g} s and was killed")
-    elif findings.exit_code != 0:
-        findings.fail(f"GuideLLM exited with {findings.exit_code}: {_last_words(folder)}")
+    """Judge the last attempt at a point."""
+    findings.exit_code = attempt.record.exit_code
+    if attempt.record.why is not None:
+        findings.fail(attempt.record.why)
+    if findings.outcome != "valid" and len(attempts) > 1:
+        findings.reasons.append(f"the attempt before it: {attempts[-2].why}")
+    _judge(scenario, folder, findings)
+    _compare_with_engine(attempt.before, attempt.after, findings)
+    findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
+    for reason in impossible_samples(folder):
+        findings.doubt(reason)
 
 
-def _end(running: Running) -> None:
-    try:
-        running.end()
-    except BaseException:
-        # This program was told to stop while it did that; it is told only once.
-        running.end()
-        raise
-
-
-def _judge(scenario: Mapping[str, Any], folder: Path, findings: Findings) -> None:
+def _judge(scenario: ScenarioRecord, folder: Path, findings: Findings) -> None:
     if findings.outcome != "valid":
         return
     path = folder / "report.json"
@@ -195,26 +221,17 @@ def _judge(scenario: Mapping[str, Any], folder: Path, findings: Findings) -> Non
         return
     findings.figures = found.as_dict()
     measured = None
-    if scenario["max_requests"] is None:
-        measured = scenario["max_seconds"] - scenario["warmup_seconds"]
+    if scenario.max_requests is None:
+        measured = scenario.max_seconds - scenario.warmup_seconds
     limits = guidellm_report.Limits(
-        min_completed=scenario["min_completed"],
-        max_error_rate=scenario["max_error_rate"],
+        min_completed=scenario.min_completed,
+        max_error_rate=scenario.max_error_rate,
         measured_seconds=measured,
     )
     for reason in guidellm_report.doubts(found, limits):
         findings.doubt(reason)
     if findings.reasons and first_error is not None:
         findings.reasons.append(f"first error: {first_error}")
-
-
-def _snapshot(url: str, path: Path) -> dict[str, float] | None:
-    try:
-        page = fetch(url)
-    except OSError:
-        return None
-    path.write_text(page, encoding="utf-8")
-    return engine_sample(page)
 
 
 def _compare_with_engine(
@@ -234,9 +251,3 @@ def _compare_with_engine(
     completed = (findings.figures or {}).get("completed", 0)
     if completed and counted.get("generation_tokens") == 0:
         findings.doubt("the engine counted no token: something else answered the requests")
-
-
-def _last_words(folder: Path) -> str:
-    text = (folder / "stderr.log").read_text(encoding="utf-8", errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " | ".join(lines[-_LAST_LINES:])[-600:] or "it said nothing"

@@ -1,11 +1,11 @@
-"""Run a benchmark on the host, detached from whoever asked for it.
+"""Run a benchmark on the host, detached from the client that started it.
 
-    bench_runner.py run FOLDER                 run FOLDER/job.json to its end
-    bench_runner.py status FOLDER [--wait 15]  progress as one JSON object
-    bench_runner.py archive FOLDER TARGET      pack what there is, whatever happened
+    runner.py run FOLDER                 run FOLDER/job.json to its end
+    runner.py status FOLDER [--wait 15]  progress as one JSON object
+    runner.py archive FOLDER TARGET      pack all results so far, even after a failure
 
-A run's folder holds ``job.json``, a folder a point, and at the end ``run.json`` and
-``MANIFEST.sha256``. Whatever happens, the manifest is written. A valid point is never run again.
+A run's folder contains ``job.json``, one folder per point, and at the end ``run.json`` and
+``MANIFEST.sha256``. The manifest is always written. A valid point never runs again.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -19,15 +19,14 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rocminfra.host.bench import files
 from rocminfra.host.bench.control_group import Launcher, launcher
 from rocminfra.host.bench.lock import Busy, is_held, only_one
-from rocminfra.host.bench.point import finished, finished_point, run_point
+from rocminfra.host.bench.point import finished, read_point, run_point
 from rocminfra.host.bench.telemetry import fetch, gpu_models
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.points import (
@@ -36,78 +35,92 @@ from rocminfra.planning.bench.points import (
     never_run,
     next_points,
     planned_names,
-    stage_from_dict,
 )
+from rocminfra.planning.bench.records import (
+    AttemptRecord,
+    JobRecord,
+    PointRecord,
+    PointSummary,
+    Progress,
+    Provenance,
+    Repeat,
+    RunRecord,
+    Status,
+    as_json,
+    read,
+)
+from rocminfra.planning.bench.retry import Patience
 
-RECORD_VERSION = 1
-SUPERSEDED = "superseded"
+JOB = "job.json"
 _POLL_S = 0.2
 
 
 class Stopped(Exception):
-    """Somebody asked this program to end."""
+    """This program received a signal to stop."""
 
 
-def run(folder: Path, launch: Launcher) -> dict[str, Any]:
-    """Run what ``job.json`` asks for and return the record that ``run.json`` then holds.
+def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> RunRecord:
+    """Run ``job.json`` and return the record that is written to ``run.json``.
 
     + folder: the run's folder
     + launch: starts GuideLLM
+    + patience: how long to wait before something counts as hung
 
-    Raises :class:`Busy` when another benchmark runs on this host.
+    Raises :class:`Busy` when another benchmark runs on this host, and
+    :class:`~rocminfra.planning.bench.records.RecordError` for a job of another version.
     """
-    job = files.read_json(folder / "job.json")
-    stages = [stage_from_dict(stage) for stage in job["scenario"]["stages"]]
+    job = read(JobRecord, files.read_json(folder / JOB), JOB)
+    stages = job.scenario.stages
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
-        done = _valid_points(folder, planned_names(stages))
+        valid = _valid_points(folder, planned_names(stages))
+        done = {record.point.name: finished(record) for record in valid}
         (folder / MANIFEST).unlink(missing_ok=True)
         state = "finished"
         try:
-            for name in done:
-                progress.add(files.read_json(folder / name / "point.json"))
+            for record in valid:
+                progress.add(record)
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(job, todo[0], folder, launch, progress)
+                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience)
         except Stopped:
             state = "stopped"
-        record = {
-            "version": RECORD_VERSION,
-            "run": job["run"],
-            "host": job["host"],
-            "state": state,
-            "scenario": job["scenario"]["name"],
-            "points": progress.records,
-            "never_run": list(never_run(stages, done)),
-            "usd_per_hour": job["usd_per_hour"],
-            "guidellm": job["guidellm_version"],
-            "provenance": _provenance(job),
-            "started": progress.started,
-            "ended": round(time.time(), 3),
-        }
-        files.write_json(folder / "run.json", record)
+        ended = RunRecord(
+            run=job.run,
+            host=job.host,
+            state=state,
+            scenario=job.scenario.name,
+            points=tuple(progress.records),
+            never_run=never_run(stages, done),
+            usd_per_hour=job.usd_per_hour,
+            guidellm=job.guidellm_version,
+            provenance=_provenance(job),
+            started=progress.started,
+            ended=round(time.time(), 3),
+        )
+        files.write_json(folder / "run.json", as_json(ended))
         files.write_manifest(folder)
         progress.end(state)
-    return record
+    return ended
 
 
-def status(folder: Path, seen: int, wait_s: float) -> dict[str, Any]:
-    """Progress of a run; ``state`` is ``none``, ``running``, ``finished``, ``stopped`` or ``died``.
+def status(folder: Path, seen: int, wait_s: float) -> Status:
+    """The status of a run.
 
     + folder: the run's folder
-    + seen: revision that the caller knows; a newer one is told at once
-    + wait_s: seconds to wait for something new
+    + seen: revision that the caller has; a newer one is returned at once
+    + wait_s: seconds to wait for a newer one
     """
     deadline = time.monotonic() + wait_s
     while True:
         answer = _status_now(folder)
-        is_news = answer["state"] not in ("none", "running") or answer["revision"] > seen
+        is_news = answer.state not in ("none", "running") or answer.revision > seen
         if is_news or time.monotonic() >= deadline:
             return answer
         time.sleep(_POLL_S)
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description="benchmark runner")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("run", "status", "archive"):
@@ -118,7 +131,8 @@ def main(arguments: list[str]) -> int:
     verbs.choices["archive"].add_argument("target", type=Path)
     options = parser.parse_args(arguments)
     if options.verb == "status":
-        print(json.dumps(status(options.folder, options.seen, options.wait), sort_keys=True))
+        answer = status(options.folder, options.seen, options.wait)
+        print(json.dumps(as_json(answer), sort_keys=True))
         return 0
     if options.verb == "archive":
         if not (options.folder / MANIFEST).exists():
@@ -132,25 +146,35 @@ def main(arguments: list[str]) -> int:
     except Busy as error:
         print(error, file=sys.stderr)
         return 9
-    return 0 if record["state"] == "finished" else 1
+    return 0 if record.state == "finished" else 1
 
 
 class _Progress:
     """Keeps ``status.json`` up to date."""
 
-    def __init__(self, folder: Path, job: Mapping[str, Any], planned: int) -> None:
+    def __init__(self, folder: Path, job: JobRecord, planned: int) -> None:
         self.started = round(time.time(), 3)
-        self.records: list[dict[str, Any]] = []
+        self.records: list[PointRecord] = []
         self._folder = folder
-        self._run = job["run"]
+        self._run = job.run
         self._planned = planned
         self._revision = 0
+        self._point: Point | None = None
+        self._repeats: list[Repeat] = []
         self._write("running", None)
 
     def begin(self, point: Point) -> None:
+        self._point = point
         self._write("running", point.label)
 
-    def add(self, record: dict[str, Any]) -> None:
+    def repeat(self, attempt: AttemptRecord) -> None:
+        """Record that the current point is attempted again."""
+        assert self._point is not None
+        point = self._point
+        self._repeats.append(Repeat(point.name, point.label, attempt.number + 1, attempt.why or ""))
+        self._write("running", point.label)
+
+    def add(self, record: PointRecord) -> None:
         self.records.append(record)
         self._write("running", None)
 
@@ -159,99 +183,109 @@ class _Progress:
 
     def _write(self, state: str, current: str | None) -> None:
         self._revision += 1
-        files.write_json(
-            self._folder / files.STATUS,
-            {
-                "run": self._run,
-                "pid": os.getpid(),
-                "state": state,
-                "revision": self._revision,
-                "current": current,
-                "planned": self._planned,
-                "points": [_short(record) for record in self.records],
-            },
+        progress = Progress(
+            run=self._run,
+            pid=os.getpid(),
+            state=state,
+            revision=self._revision,
+            current=current,
+            planned=self._planned,
+            points=tuple(_short(record) for record in self.records),
+            # Includes points that are running.
+            repeats=tuple(self._repeats),
         )
+        files.write_json(self._folder / files.STATUS, as_json(progress))
 
 
-def _short(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": record["point"]["name"],
-        "label": record["label"],
-        "outcome": record["outcome"],
-        "reasons": record["reasons"],
-        "wall_seconds": record["wall_seconds"],
-    }
+def _short(record: PointRecord) -> PointSummary:
+    return PointSummary(
+        name=record.point.name,
+        label=record.label,
+        outcome=record.outcome,
+        reasons=record.reasons,
+        wall_seconds=record.wall_seconds,
+        attempts=max(1, len(record.attempts)),
+    )
 
 
 def _one(
-    job: Mapping[str, Any], point: Point, folder: Path, launch: Launcher, progress: _Progress
+    job: JobRecord,
+    point: Point,
+    folder: Path,
+    launch: Launcher,
+    progress: _Progress,
+    patience: Patience | None,
 ) -> Finished:
     target = folder / point.name
-    _set_aside(target)
+    files.set_aside(target)
     target.mkdir()
     progress.begin(point)
-    record = run_point(job, point, target, launch)
+    record = run_point(
+        job,
+        point,
+        target,
+        launch,
+        so_far=progress.records,
+        earlier=files.earlier_attempts(target),
+        patience=patience,
+        repeating=progress.repeat,
+    )
     progress.add(record)
     return finished(record)
 
 
-def _valid_points(folder: Path, names: tuple[str, ...]) -> dict[str, Finished]:
-    found = {name: finished_point(folder / name) for name in names}
-    return {
-        name: point
-        for name, point in found.items()
-        if point is not None and point.outcome == "valid"
-    }
+def _valid_points(folder: Path, names: Sequence[str]) -> list[PointRecord]:
+    found = [read_point(folder / name) for name in names]
+    return [record for record in found if record is not None and record.outcome == "valid"]
 
 
-def _set_aside(folder: Path) -> None:
-    """Keep what an earlier attempt left: it may be the only evidence of what went wrong."""
-    if not folder.exists():
-        return
-    aside = folder.parent / SUPERSEDED
-    aside.mkdir(exist_ok=True)
-    number = 1
-    while (aside / f"{folder.name}-{number}").exists():
-        number += 1
-    folder.rename(aside / f"{folder.name}-{number}")
-
-
-def _status_now(folder: Path) -> dict[str, Any]:
-    found = files.read_json(folder / files.STATUS)
-    answer: dict[str, Any] = found if isinstance(found, dict) else {}
-    if not answer:
-        answer = {"state": "none", "revision": -1, "current": None, "planned": 0, "points": []}
-    if answer["state"] == "running" and not is_held(folder / files.LOCK):
-        # Read again: it may have ended between the two looks.
-        again = files.read_json(folder / files.STATUS)
-        answer = {**again, "state": "died"} if again["state"] == "running" else again
-    job = files.read_json(folder / "job.json")
-    answer["scenario"] = job["scenario"] if isinstance(job, dict) else None
+def _status_now(folder: Path) -> Status:
+    progress = _progress(folder)
+    state = "none" if progress is None else progress.state
+    if state == "running" and not is_held(folder / files.LOCK):
+        # Read again: it may have ended between the two checks.
+        progress = _progress(folder)
+        if progress is not None:
+            state = "died" if progress.state == "running" else progress.state
+    job = files.read_json(folder / JOB)
     manifest = folder / MANIFEST
-    answer["manifest_sha256"] = files.sha256(manifest) if manifest.exists() else None
     shared = folder.parent / files.LOCK
-    answer["busy_with"] = shared.read_text().strip() if is_held(shared) else None
-    return answer
+    return Status(
+        state=state,
+        revision=-1 if progress is None else progress.revision,
+        current=None if progress is None else progress.current,
+        planned=0 if progress is None else progress.planned,
+        points=() if progress is None else progress.points,
+        repeats=() if progress is None else progress.repeats,
+        scenario=None if job is None else read(JobRecord, job, JOB).scenario,
+        manifest_sha256=files.sha256(manifest) if manifest.exists() else None,
+        busy_with=shared.read_text().strip() if is_held(shared) else None,
+    )
 
 
-def _provenance(job: Mapping[str, Any]) -> dict[str, Any]:
-    base = job["target"].rpartition("/v1")[0] or job["target"]
+def _progress(folder: Path) -> Progress | None:
+    value = files.read_json(folder / files.STATUS)
+    return None if value is None else read(Progress, value, files.STATUS)
+
+
+def _provenance(job: JobRecord) -> Provenance:
+    base = job.target.rpartition("/v1")[0] or job.target
     try:
         engine = json.loads(fetch(f"{base}/version")).get("version")
     except (OSError, ValueError, AttributeError):
         engine = None
-    return {
-        "engine": engine,
-        "gpus": gpu_models(),
-        "model": job["model"],
-        "kernel": platform.release(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-    }
+    return Provenance(
+        engine=engine,
+        gpus=tuple(gpu_models()),
+        model=job.model,
+        kernel=platform.release(),
+        machine=platform.machine(),
+        cores=os.cpu_count(),
+    )
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # Only once: what follows must not be cut off as well.
+    # Only once: the cleanup must not be interrupted as well.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise Stopped

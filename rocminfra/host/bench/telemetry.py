@@ -16,8 +16,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rocminfra.planning.bench.possible import engine_problem, gpu_problems
+from rocminfra.planning.gpus.gpu_selection import engine_rows, parse_environment
+
 # Newer ROCm is found here and not on PATH; an older one may be in both.
 AMD_SMI = "/opt/rocm/bin/amd-smi"
+ENGINE_ENVIRONMENT = Path("/etc/rocminfra/vllm.env")
 # A wedged driver hangs amd-smi for good.
 AMD_SMI_TIMEOUT_S = 10.0
 METRICS_TIMEOUT_S = 5.0
@@ -32,6 +36,9 @@ ENGINE_SERIES = {
     "generation_tokens": "vllm:generation_tokens_total",
     "requests": "vllm:request_success_total",
 }
+# Parts of a whole, of which each data-parallel engine has its own: the fullest one's counts, for
+# requests wait as soon as one engine is full.
+SHARES = {"kv_cache_usage"}
 
 _GPU_LEAVES = {
     "gfx_activity_percent": ("usage", "gfx_activity"),
@@ -46,28 +53,17 @@ _GPU_LEAVES = {
 
 
 def engine_sample(text: str) -> dict[str, float]:
-    """The interesting series of a Prometheus page, each summed over its labels.
+    """The interesting series of a Prometheus page: summed over engines and other labels, and of
+    shares the highest.
 
-    + text: the page; a series that is not in it is not in the answer
+    + text: the page; a series that is not in it, or that cannot be, is not in the answer
     """
-    sums: dict[str, float] = {}
-    names = {series: name for name, series in ENGINE_SERIES.items()}
-    for line in text.splitlines():
-        if line.startswith("#"):
-            continue
-        series, _, rest = line.partition("{")
-        if not rest:
-            series, _, value = line.partition(" ")
-        else:
-            value = rest.rpartition("}")[2]
-        name = names.get(series)
-        if name is None:
-            continue
-        try:
-            sums[name] = sums.get(name, 0.0) + float(value.split()[0])
-        except (ValueError, IndexError):
-            continue
-    return sums
+    return _read_engine(text)[0]
+
+
+def engine_reasons(text: str) -> list[str]:
+    """What of the interesting series of a Prometheus page cannot be, a reason each."""
+    return _read_engine(text)[1]
 
 
 def gpu_samples(text: str) -> list[dict[str, Any]]:
@@ -85,15 +81,20 @@ def gpu_samples(text: str) -> list[dict[str, Any]]:
 
 
 def gpu_models() -> list[dict[str, Any]]:
-    """What the GPUs say they are: name and driver of each; empty where nobody can say."""
+    """What the engine's GPUs say they are: name and driver; empty where nobody can say."""
     try:
         rows = _gpu_rows(_amd_smi("static"))
     except (OSError, ValueError, subprocess.SubprocessError):
         return []
-    return [
-        {"name": _text(row, ("asic", "market_name")), "driver": _text(row, ("driver", "version"))}
+    models = [
+        {
+            "name": _text(row, ("asic", "market_name")),
+            "driver": _text(row, ("driver", "version")),
+            "memory": _leaf(row, ("vram", "size")),
+        }
         for row in rows
     ]
+    return [{"name": row["name"], "driver": row["driver"]} for row in _of_engine(models, "memory")]
 
 
 def fetch(url: str) -> str:
@@ -109,6 +110,8 @@ class Sampler:
     + path: file that the lines are appended to
     + sample: makes one sample; an OSError or ValueError of it becomes a line with ``error``
     + period_s: time between the beginnings of two samples
+
+    ``latest`` is the newest sample.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class Sampler:
         self._path = path
         self._sample = sample
         self._period_s = period_s
+        self.latest: Mapping[str, Any] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=path.stem, daemon=True)
 
@@ -132,19 +136,92 @@ class Sampler:
         with self._path.open("a", encoding="utf-8") as stream:
             while not self._stop.is_set():
                 began = time.monotonic()
-                stream.write(json.dumps(_stamped(self._sample), sort_keys=True) + "\n")
+                self.latest = _stamped(self._sample)
+                stream.write(json.dumps(self.latest, sort_keys=True) + "\n")
                 stream.flush()
                 self._stop.wait(max(0.0, self._period_s - (time.monotonic() - began)))
 
 
 def engine_sampler(path: Path, url: str, period_s: float = 1.0) -> Sampler:
     """Sampler of the engine's ``/metrics``."""
-    return Sampler(path, lambda: {"engine": engine_sample(fetch(url))}, period_s)
+
+    def sample() -> dict[str, Any]:
+        figures, reasons = _read_engine(fetch(url))
+        return {"engine": figures, **_impossible(reasons)}
+
+    return Sampler(path, sample, period_s)
 
 
 def gpu_sampler(path: Path, period_s: float = 2.0) -> Sampler:
     """Sampler of ``amd-smi metric``; one call costs 40 to 60 ms of a core."""
-    return Sampler(path, lambda: {"gpus": gpu_samples(_amd_smi("metric"))}, period_s)
+
+    def sample() -> dict[str, Any]:
+        gpus = _of_engine(gpu_samples(_amd_smi("metric")), "vram_total_mib")
+        reasons = [reason for gpu in gpus for reason in gpu_problems(gpu)]
+        return {"gpus": [_possible(gpu) for gpu in gpus], **_impossible(reasons)}
+
+    return Sampler(path, sample, period_s)
+
+
+def _read_engine(text: str) -> tuple[dict[str, float], list[str]]:
+    """Figures, and reasons why others cannot be."""
+    figures: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    names = {series: name for name, series in ENGINE_SERIES.items()}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        series, _, rest = line.partition("{")
+        if not rest:
+            series, _, value = line.partition(" ")
+        else:
+            value = rest.rpartition("}")[2]
+        name = names.get(series)
+        if name is None:
+            continue
+        try:
+            number = float(value.split()[0])
+        except (ValueError, IndexError):
+            continue
+        problem = engine_problem(series, number, name in SHARES)
+        if problem is not None:
+            reasons[name] = problem
+        elif name in SHARES:
+            figures[name] = max(figures.get(name, 0.0), number)
+        else:
+            figures[name] = figures.get(name, 0.0) + number
+    return {name: figures[name] for name in figures if name not in reasons}, list(reasons.values())
+
+
+def _of_engine(rows: list[dict[str, Any]], memory: str) -> list[dict[str, Any]]:
+    """Rows of the GPUs that the engine may use; all of them where amd-smi says no memory.
+
+    + memory: key of their memory in MiB
+    """
+    totals = [row[memory] for row in rows]
+    if all(total is None for total in totals):
+        return rows
+    return [rows[row] for row, _ in engine_rows(totals, _environment())]
+
+
+def _environment() -> dict[str, str]:
+    """The engine's, which may hide GPUs from it."""
+    try:
+        return parse_environment(ENGINE_ENVIRONMENT.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return {}
+
+
+def _impossible(reasons: list[str]) -> dict[str, Any]:
+    return {"impossible": reasons} if reasons else {}
+
+
+def _possible(gpu: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that can be: JSON has no NaN."""
+    return {
+        name: None if gpu_problems({"gpu": None, name: value}) else value
+        for name, value in gpu.items()
+    }
 
 
 def _stamped(sample: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Programs that are installed on the host, each a single file: standard library only."""
+"""Programs that are installed on the host, each a single file. Standard library only."""

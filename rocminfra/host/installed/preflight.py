@@ -9,7 +9,8 @@ Each failed check is a line on stderr with the next command; the exit code is 1 
 A start that would fail minutes later, or that would share a port silently (vLLM listens with
 SO_REUSEPORT), fails here at once.
 
-Standard library only: this file is copied to the host as it is.
+Standard library only: this file is copied to the host as it is, and what it imports of ours to the
+folder ``shared`` beside it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,17 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+if not __package__:  # on the host, where it is started as a file
+    sys.dont_write_bytecode = True  # or a folder of ours would hold what we did not put there
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "shared"))
+
+from rocminfra.planning.gpus.gpu_selection import engine_rows, parse_environment
+
+ENVIRONMENT = "/etc/rocminfra/vllm.env"
+MOST_MIB = 1e9
 LISTEN = "0A"  # state of a listening socket in /proc/net/tcp (include/net/tcp_states.h)
 
 
@@ -40,22 +49,22 @@ def listening_inodes(table: str, port: int) -> list[str]:
     return inodes
 
 
-def vram_percent(document: object) -> float | None:
-    """Highest VRAM use of any GPU, in percent, from ``amd-smi metric --json``; None if unknown.
+def vram_percent(document: object, environment: Mapping[str, str] | None = None) -> float | None:
+    """Highest VRAM use of any GPU that the engine may use, in percent; None if unknown.
 
-    ROCm 6 prints a list, ROCm 7 an object with ``gpu_data``; each leaf is an object with
-    ``value``, or the text "N/A".
+    + document: of ``amd-smi metric --json``. ROCm 6 prints a list, ROCm 7 an object with
+      ``gpu_data``; each leaf is an object with ``value``, or the text "N/A"
+    + environment: the engine's, which may hide GPUs from it
     """
     gpus = document.get("gpu_data") if isinstance(document, dict) else document
     if not isinstance(gpus, list):
         return None
+    readings = [_vram_mib(gpu) for gpu in gpus]
     shares = []
-    for gpu in gpus:
-        memory = gpu.get("mem_usage") if isinstance(gpu, dict) else None
-        if not isinstance(memory, dict):
-            continue
-        used, total = _value(memory.get("used_vram")), _value(memory.get("total_vram"))
-        if used is not None and total:
+    for _, row in engine_rows([total for _, total in readings], environment):
+        used, total = readings[row]
+        # More than there is, is no reading.
+        if used is not None and total and used <= total:
             shares.append(100.0 * used / total)
     return max(shares) if shares else None
 
@@ -126,11 +135,20 @@ def main(arguments: list[str]) -> int:
     return 1 if problems else 0
 
 
+def _vram_mib(gpu: Any) -> tuple[float | None, float | None]:
+    """Used and total VRAM of a row."""
+    memory = gpu.get("mem_usage") if isinstance(gpu, dict) else None
+    if not isinstance(memory, dict):
+        return None, None
+    return _value(memory.get("used_vram")), _value(memory.get("total_vram"))
+
+
 def _value(leaf: Any) -> float | None:
     value = leaf.get("value") if isinstance(leaf, dict) else leaf
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    # What is not finite or negative is no reading either.
+    return float(value) if 0 <= value < MOST_MIB else None
 
 
 def _leftover(container: str | None, stop_timeout_s: int) -> Iterable[str]:
@@ -200,9 +218,17 @@ def _read_vram() -> float | None:
         return None
     try:
         result = _run([found, "metric", "--mem-usage", "--json"], 30.0)
-        return vram_percent(json.loads(result.stdout))
+        return vram_percent(json.loads(result.stdout), _environment())
     except (subprocess.TimeoutExpired, ValueError, OSError):
         return None
+
+
+def _environment() -> dict[str, str]:
+    try:
+        with open(ENVIRONMENT, encoding="utf-8", errors="replace") as file:
+            return parse_environment(file.read())
+    except OSError:
+        return {}
 
 
 def _vram(limit_percent: float, timeout_s: float) -> Iterable[str]:

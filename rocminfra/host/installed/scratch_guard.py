@@ -3,9 +3,9 @@
     python3 scratch_guard.py MOUNT_POINT
 
 Runs before Docker and before the engine. ``RequiresMountsFor=`` alone is not enough: it trusts
-whatever is mounted, and without a ``.mount`` unit it protects nothing. The sentinel that the
-storage operation wrote into the file system names the file system it belongs to, so a wrong disk
-and a missing mount are both found.
+whatever is mounted, and without a ``.mount`` unit it protects nothing. The storage operation writes
+a sentinel with the file system's UUID into the file system, so this check detects both a wrong disk
+and a missing mount.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -37,16 +37,18 @@ def mounted_device(mountinfo: str, mount_point: str) -> str | None:
 
 
 def problem(mount_point: str, device: str | None, sentinel: str | None, uuid: str | None) -> str:
-    """What is wrong, or an empty text.
+    """What is wrong, or an empty string.
 
-    + device: what is mounted there, or None
-    + sentinel: text of the sentinel file, or None
-    + uuid: the mounted file system's own UUID, or None where it cannot be read
+    + device: device mounted there, or None
+    + sentinel: contents of the sentinel file, or None
+    + uuid: UUID of the mounted file system, or None if it cannot be read
     """
     if device is None:
         return f"{mount_point} is not mounted: the scratch disk is missing or was never mounted"
     if sentinel is None:
-        return f"{mount_point}/{SENTINEL} is missing: what is mounted there is not the scratch disk"
+        return (
+            f"{mount_point}/{SENTINEL} is missing: the mounted file system is not the scratch disk"
+        )
     if uuid is None:
         return f"the UUID of the file system on {mount_point} (device {device}) cannot be read"
     if uuid != sentinel:
@@ -55,7 +57,7 @@ def problem(mount_point: str, device: str | None, sentinel: str | None, uuid: st
 
 
 def main(arguments: list[str]) -> int:
-    """Run the check; exit code 0 when the scratch is mounted, 1 when not, 2 for bad usage."""
+    """Run the check; exit code 0 if the scratch disk is mounted, 1 if not, 2 for bad usage."""
     if len(arguments) != 1:
         print("usage: scratch_guard.py MOUNT_POINT", file=sys.stderr)
         return 2

@@ -1,1 +1,1 @@
-"""Programs that go along with a command, each a single text: standard library only."""
+"""Programs that are sent along with a command, each a single file. Standard library only."""

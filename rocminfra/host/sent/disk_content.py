@@ -1,10 +1,10 @@
-"""Look into one block device that nothing is known to use, and print what was seen as JSON.
+"""Inspect one block device that has no known users, and print the result as JSON.
 
     python3 disk_content.py /dev/vdc 252:32
 
-Size, write protection, whether samples of the contents are zero, whether an XFS on it was
-finished, whether the kernel lets it be opened exclusively, and which processes, name spaces and
-loop devices use it. Reads only; an exclusive open for reading changes nothing.
+The result has its size, write protection, whether samples of the contents are zero, whether an XFS
+on it is complete, whether the kernel grants an exclusive open, and which processes, namespaces and
+loop devices use it. It only reads; an exclusive open for reading changes nothing.
 
 Standard library only, and no single quote in it: this file is sent to the host as it is.
 """
@@ -26,7 +26,7 @@ BLKROGET = 0x125E  # linux/fs.h
 
 
 def look_into(path: str, number: str) -> dict[str, Any]:
-    """Everything that can be seen of the device at ``path``, which has to be ``number``."""
+    """Everything about the device at ``path``, which must have ``number``."""
     seen: dict[str, Any] = {"users": users(number)}
     descriptor = os.open(path, os.O_RDONLY)
     if number_of(f"/proc/self/fd/{descriptor}") != number:
@@ -51,8 +51,8 @@ def look_into(path: str, number: str) -> dict[str, Any]:
 def first_data(descriptor: int, size: int) -> int | None:
     """Offset of the first non-zero byte of the samples, or None.
 
-    The first and the last 4 MiB and 64 samples of 64 KiB between them, always the same ones; all
-    of a device that is smaller than these together.
+    Samples are the first and the last 4 MiB and 64 samples of 64 KiB between them, always at the
+    same offsets. A device smaller than all of them together is read completely.
     """
     for start, length in spans(size):
         position = start
@@ -78,7 +78,7 @@ def spans(size: int) -> list[tuple[int, int]]:
 
 
 def number_of(path: str) -> str | None:
-    """``MAJOR:MINOR`` of the block device at ``path``, links followed."""
+    """``MAJOR:MINOR`` of the block device at ``path``, following links."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -89,10 +89,10 @@ def number_of(path: str) -> str | None:
 
 
 def users(number: str) -> list[str]:
-    """Who uses the device: open files, other mount name spaces, loop devices on top of it.
+    """Who uses the device: open files, other mount namespaces, loop devices on top of it.
 
-    Raises OSError when a process does not show its files. That a name space cannot be read is no
-    matter: a mount anywhere is what the exclusive open finds, and here it only gets a name.
+    Raises OSError when the files of a process cannot be listed. An unreadable namespace does not
+    matter: the exclusive open detects every mount, and this only names the user.
     """
     found = set()
     spaces = {os.readlink("/proc/self/ns/mnt")}
@@ -105,7 +105,7 @@ def users(number: str) -> list[str]:
             if any(number_of(file) == number for file in files):
                 found.add(f"opened by {who}")
             if is_mounted(pid, number, spaces):
-                found.add(f"mounted in the mount name space of {who}")
+                found.add(f"mounted in the mount namespace of {who}")
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
     for name in os.listdir("/sys/block"):
@@ -116,7 +116,7 @@ def users(number: str) -> list[str]:
 
 
 def is_mounted(pid: str, number: str, spaces: set[str]) -> bool:
-    """Whether a process of a name space that is not in ``spaces`` yet has the device mounted."""
+    """Whether a process in a namespace not yet in ``spaces`` has the device mounted."""
     try:
         space = os.readlink(f"/proc/{pid}/ns/mnt")
         if space in spaces:
@@ -129,13 +129,13 @@ def is_mounted(pid: str, number: str, spaces: set[str]) -> bool:
 
 
 def text(path: str) -> str:
-    """Contents of a small file, without its newline."""
+    """Contents of a small file, without the trailing newline."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         return file.read().rstrip("\n")
 
 
 def main(arguments: list[str]) -> int:
-    """Print the document; a failed look is one as well."""
+    """Print the document, even for a failed inspection."""
     if len(arguments) != 2:
         print("usage: disk_content.py DEVICE MAJOR:MINOR", file=sys.stderr)
         return 2

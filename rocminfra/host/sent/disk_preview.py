@@ -1,9 +1,9 @@
-"""Tell what would be lost if a disk were wiped: used bytes and the newest files, as JSON.
+"""Print what wiping a disk would destroy: used bytes and the newest files, as JSON.
 
     unshare --mount python3 disk_preview.py /dev/vdc ext4 [/dev/vdd1 xfs …]
 
-The file system is mounted read-only and without replaying its journal, in a mount name space of
-its own: nothing is written, and nothing stays mounted, not even when this is killed.
+The file system is mounted read-only and without replaying its journal, in a separate mount
+namespace: nothing is written, and nothing stays mounted, even if this program is killed.
 
 Standard library only: this file is sent to the host as it is.
 """
@@ -18,9 +18,9 @@ import sys
 import time
 from typing import Any
 
-# Options that keep the kernel from writing, even from replaying a journal (xfs(5), ext4(5)…). A
-# mount that is only read-only still finishes deletions on ext4 (ext4_orphan_cleanup), so those go
-# through a loop device that cannot be written; the kernel frees it with the mount.
+# Options that keep the kernel from writing, including from replaying a journal (xfs(5), ext4(5)…).
+# A read-only mount of ext4 still finishes deletions (ext4_orphan_cleanup), so ext4 goes through a
+# read-only loop device, which the kernel frees with the mount.
 OPTIONS = {
     "xfs": "ro,norecovery,nouuid",
     "ext4": "ro,noload,loop",
@@ -30,7 +30,7 @@ OPTIONS = {
     "vfat": "ro,loop",
     "iso9660": "ro",
 }
-# A folder that every system has. Only the name space of this process sees the mount on it.
+# A folder that every system has. Only this process's namespace sees the mount on it.
 PLACE = "/mnt"
 NEWEST = 5
 MOST_ENTRIES = 50_000
@@ -38,10 +38,10 @@ DEADLINE_S = 10
 
 
 def preview(device: str, kind: str) -> dict[str, Any]:
-    """What is on ``device``; ``problem`` says why it cannot be told."""
+    """The contents of ``device``; ``problem`` says why they are unknown."""
     seen: dict[str, Any] = {"device": device, "used": None, "newest": [], "problem": None}
     if kind not in OPTIONS:
-        seen["problem"] = f"what {kind} holds cannot be looked into"
+        seen["problem"] = f"the contents of {kind} cannot be listed"
         return seen
     options = f"{OPTIONS[kind]},nodev,nosuid,noexec"
     command = ["mount", "-t", kind, "-o", options, device, PLACE]
@@ -60,7 +60,7 @@ def preview(device: str, kind: str) -> dict[str, Any]:
 
 
 def newest(top: str) -> list[str]:
-    """Names of the newest files, of as many as can be looked at in a few seconds."""
+    """Names of the newest files among those that can be checked in a few seconds."""
     found: list[tuple[float, str]] = []
     deadline = time.monotonic() + DEADLINE_S
     left = MOST_ENTRIES
@@ -80,7 +80,7 @@ def newest(top: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print a list of previews, one for each pair of device and kind."""
+    """Print a list of previews, one per pair of device and kind."""
     pairs = zip(arguments[::2], arguments[1::2])
     print(json.dumps([preview(device, kind) for device, kind in pairs]))
     return 0

@@ -1,12 +1,12 @@
-"""Look at the block devices of this machine and print what was seen, as one line of JSON.
+"""Probe the block devices of this machine and print the result as one line of JSON.
 
     python3 disk_probe.py '{"device": "auto", "mount_point": "/mnt/models"}' CONTENT
 
-CONTENT is the text of disk_content.py, which is run for every device that could be the one.
+CONTENT is the text of disk_content.py, which runs for every candidate device.
 
-Reads only. Every tool's exit code, output and standard error are passed on as they are: what they
-mean is decided elsewhere, and a look that failed must stay visible as such. Nothing here waits
-without a deadline, because a sick disk can block a read for ever.
+It only reads. Exit code, output and standard error of every tool are passed on unchanged: they are
+interpreted elsewhere, and a failed probe must stay visible as such. Nothing here waits without a
+deadline, because a faulty disk can block a read forever.
 
 Standard library only, and hardly a single quote in it: this file is sent to the host as it is.
 """
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import threading
 
-# What these take to import is a tenth of the whole look, and a run asks this of every host.
+# Importing these takes a tenth of the time of a probe, and a run probes every host.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -37,22 +37,24 @@ SENTINEL = ".rocminfra-scratch"
 LSBLK_COLUMNS = "NAME,KNAME,PATH,MAJ:MIN,TYPE,SIZE,RO,RM,PKNAME,SERIAL,WWN"
 TEXTS = ("ro", "removable", "size", "partition", "diskseq", "serial", "wwid", "nsid")
 MORE_TEXTS = ("device/serial", "device/wwid", "dm/name", "dm/uuid", "md/uuid", "loop/backing_file")
-# Never scratch disks, unless one is asked for by its path.
+# Never scratch disks, unless requested by path.
 PASSED_OVER = ("loop", "zram", "ram", "sr", "fd", "nbd", "rbd", "drbd")
 
 
 def observe(request: dict[str, Any], content: str) -> dict[str, Any]:
-    """Everything that the choice of a scratch disk is decided on.
+    """Everything that the choice of a scratch disk depends on.
 
-    + request: ``device`` and ``mount_point``; or ``only``, the path of one device, to repeat the
-      look at that one, the disk it is on, and the partitions of that
-    + content: text of the program that looks into a device
+    + request: ``device`` and ``mount_point``; or ``only``, the path of one device, to probe only
+      that device, its disk, and the partitions of that disk
+    + content: text of the program that inspects a device
     """
     wanted = request.get("only", request.get("device", "auto"))
     mount_point = request.get("mount_point")
     seen: dict[str, Any] = {"euid": os.geteuid()}
     seen["tools"] = {name: tool_path(name) for name in ("mkfs.xfs",)}
-    if os.path.exists("/run/udev/control"):  # or a device that udev still looks at seems in use
+    if os.path.exists(
+        "/run/udev/control"
+    ):  # otherwise a device that udev still probes seems in use
         run("udevadm", "settle", "--timeout=10")
     seen["lsblk"] = run("lsblk", "-J", "-b", "-l", "-o", LSBLK_COLUMNS)
     seen["mountinfo"] = read("/proc/self/mountinfo")
@@ -85,17 +87,18 @@ def observe(request: dict[str, Any], content: str) -> dict[str, Any]:
             possible = asked_for or target is None
             if possible and not (settled or device["mounted"] or device["swap"]):
                 device["content"] = run(
-                    sys.executable, "-I", "-c", content, path, number, deadline=CONTENT_DEADLINE_S
+                    *(sys.executable, "-I", "-S", "-c", content, path, number),
+                    deadline=CONTENT_DEADLINE_S,
                 )
         seen["devices"][number] = device
     return seen
 
 
 def take_turn(deadline: float = CONTENT_DEADLINE_S) -> int:
-    """Wait until no other look is under way; the descriptor that holds the turn until it ends.
+    """Wait until no other probe is running. Returns the descriptor that holds the turn.
 
-    Two looks at once would each see the other as a user of the disk. After the deadline this one
-    goes on: a disk that seems in use is refused, never formatted.
+    Two simultaneous probes would each see the other as a user of the disk. After the deadline this
+    one continues: a disk that seems in use is refused, never formatted.
 
     + deadline: seconds
     """
@@ -110,7 +113,7 @@ def take_turn(deadline: float = CONTENT_DEADLINE_S) -> int:
 
 
 def run(*command: str, deadline: int = TOOL_DEADLINE_S) -> dict[str, Any]:
-    """Exit code (None: missing or out of time), output and standard error of a tool."""
+    """Exit code (None: missing or timed out), output and standard error of a tool."""
     tool = tool_path(command[0])
     if tool is None:
         return {"rc": None, "out": "", "err": "not installed"}
@@ -127,7 +130,7 @@ def run(*command: str, deadline: int = TOOL_DEADLINE_S) -> dict[str, Any]:
     try:
         out, err = process.communicate(timeout=deadline)
     except subprocess.TimeoutExpired:
-        process.kill()  # and not waited for: it may be stuck in the kernel
+        process.kill()  # do not wait for it: it may be stuck in the kernel
         return {"rc": None, "out": "", "err": f"no answer within {deadline} s"}
     return {
         "rc": process.returncode,
@@ -137,7 +140,7 @@ def run(*command: str, deadline: int = TOOL_DEADLINE_S) -> dict[str, Any]:
 
 
 def tool_path(name: str) -> str | None:
-    """Where a tool is, or None."""
+    """Path of a tool, or None."""
     for folder in filter(None, search_path().split(":")):
         path = os.path.join(folder, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
@@ -146,12 +149,12 @@ def tool_path(name: str) -> str | None:
 
 
 def search_path() -> str:
-    """PATH with the folders behind it that a login without root may lack."""
+    """PATH, followed by folders that may be missing from it for users other than root."""
     return os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin:/bin"
 
 
 def read(path: str, missing: str | None = None) -> dict[str, Any]:
-    """Text of a file, or why not; ``missing`` is the text of a file that need not exist."""
+    """Text of a file, or the error; ``missing`` replaces the text of an optional file."""
     try:
         with open(path, "rb") as file:
             return {"text": file.read().decode("utf-8", "surrogateescape")}
@@ -162,7 +165,7 @@ def read(path: str, missing: str | None = None) -> dict[str, Any]:
 
 
 def number_of(path: str) -> str | None:
-    """``MAJOR:MINOR`` of the block device at ``path``, links followed."""
+    """``MAJOR:MINOR`` of the block device at ``path``, following links."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -173,7 +176,7 @@ def number_of(path: str) -> str | None:
 
 
 def dev_paths(*sources: dict[str, Any]) -> list[str]:
-    """Every word that starts with /dev/ in mountinfo, swaps or fstab, escapes undone."""
+    """Every word that starts with /dev/ in mountinfo, swaps or fstab, unescaped."""
     words = [w for source in sources for w in re.findall(r"[^ \t\n]+", source.get("text", ""))]
     return [unescape(word) for word in words if word.startswith("/dev/")]
 
@@ -186,7 +189,7 @@ def unescape(field: str) -> str:
 
 
 def links() -> dict[str, str | None]:
-    """Stable names that udev made; empty where there is no udev."""
+    """Stable names from udev; empty where there is no udev."""
     found = {}
     for folder in ("/dev/disk/by-id", "/dev/disk/by-path"):
         if os.path.isdir(folder):
@@ -196,7 +199,7 @@ def links() -> dict[str, str | None]:
 
 
 def devices(names: dict[str, str | None]) -> dict[str, dict[str, Any]]:
-    """Every block device of sysfs by number; those without a size are left out."""
+    """Every block device in sysfs, by number; devices without a size are omitted."""
     table: dict[str, dict[str, Any]] = {}
     for number in sorted(os.listdir("/sys/dev/block")):
         base = os.path.realpath(f"/sys/dev/block/{number}")
@@ -223,12 +226,12 @@ def devices(names: dict[str, str | None]) -> dict[str, dict[str, Any]]:
 
 
 def in_use(seen: dict[str, Any], table: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Mounts by device number, and numbers of swap areas."""
+    """Mounts by device number, and device numbers of swap areas."""
     mounts = []
     for line in filter(None, seen["mountinfo"].get("text", "").split("\n")):
         fields = line.split(" ")
         source = unescape(fields[fields.index("-", 6) + 2])
-        # Btrfs and others mount under an anonymous number; the source names the device.
+        # Btrfs and others mount under an anonymous number; their source names the device.
         number = fields[2] if fields[2] in table else seen["nodes"].get(source) or fields[2]
         mounts.append({"number": number, "target": unescape(fields[4])})
     lines = seen["swaps"].get("text", "").split("\n")[1:]
@@ -237,7 +240,7 @@ def in_use(seen: dict[str, Any], table: dict[str, dict[str, Any]]) -> dict[str, 
 
 
 def in_time(path: str) -> dict[str, Any]:
-    """What :func:`place` sees, unless a dead file system keeps it waiting."""
+    """What :func:`place` sees, unless a dead file system blocks it."""
     seen: dict[str, Any] = {"error": f"no answer within {TOOL_DEADLINE_S} s"}
 
     def look() -> None:
@@ -255,7 +258,7 @@ def in_time(path: str) -> dict[str, Any]:
 
 
 def place(path: str) -> dict[str, Any]:
-    """What is at the mount point, mounted or not."""
+    """The state of the mount point, mounted or not."""
     seen: dict[str, Any] = {"exists": os.path.lexists(path), "real": os.path.realpath(path)}
     if not seen["exists"]:
         return seen
@@ -287,4 +290,4 @@ def place(path: str) -> dict[str, Any]:
 if __name__ == "__main__":
     turn = take_turn()
     print(json.dumps(observe(json.loads(sys.argv[1]), sys.argv[2]), sort_keys=True), flush=True)
-    os._exit(0)  # without waiting for a look that is stuck
+    os._exit(0)  # do not wait for a probe that is stuck

@@ -1,17 +1,17 @@
-"""Runs on the host: answers many read-only commands in one SSH exec.
+"""Run many read-only commands on the host in one SSH exec.
 
-The connector sends this file's text inside the command line. It therefore imports little, because
-on a fast host imports are most of its time. It writes nothing on the host: outputs travel through
-pipes and leave, compressed, on standard output.
+The connector sends this file's text inside the command line. It imports little, because on a fast
+host imports take most of its time. It writes nothing on the host: outputs travel through pipes and
+leave, compressed, on standard output.
 
 Output: the line ``MAGIC + nonce``, then one zlib stream of frames. A frame is a :data:`HEADER`
 (index, kind, exit status, milliseconds, length of stdout, length of stderr) followed by the two
 outputs. The last frame is of kind :data:`END`; without it the answer is incomplete.
 
-Every command starts as sshd starts it: in the user's login shell with ``-c``, in a session of its
-own, with nothing on standard input. A command given as a list of words needs no login shell and
-starts without one. The environment is the one sshd gave this program, read from /proc because
-Python changes its own (it sets LC_CTYPE when no locale is set).
+Every command starts as sshd would start it: in the user's login shell with ``-c``, in its own
+session, with empty standard input. A command given as a list of words starts without a login shell.
+The environment is the one that sshd gave this program, read from /proc because Python changes its
+own (it sets LC_CTYPE when no locale is set).
 
 Standard library only: this file is sent to the host as it is.
 """
@@ -31,16 +31,16 @@ HEADER = struct.Struct(">IBiIII")
 
 ANSWERED, SLOW, TOO_LARGE, FAILED, END = range(5)
 
-TYPE_CHECKING = False  # importing typing would take a host longer than all of this
+TYPE_CHECKING = False  # importing typing would take longer than everything else here
 if TYPE_CHECKING:
-    # Text for the login shell, or words to start without one.
+    # Text for the login shell, or words of a command that starts without one.
     Command = str | list[str]
 
-# These end this program and everything it started. Nothing can be done about SIGKILL.
+# These end this program and everything it started. SIGKILL cannot be handled.
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 KILLED_BY_SIGNAL = -1  # the exit status an SSH client sees for such a command
 
-# How often to look at a process that has closed its outputs but not ended: soon at first, because
+# How often to check a process that has closed its outputs but not ended: soon at first, because
 # most close them by ending, then less and less often.
 FIRST_TICK_SECONDS = 0.001
 TICK_SECONDS = 0.02
@@ -57,12 +57,12 @@ def main(
 ) -> None:
     """Run the commands and write their outputs, in the order in which they end.
 
-    + nonce: written first, so that nothing else is taken for our output
-    + commands: each text for the login shell, or a list of words
-    + parallel: how many run at once
+    + nonce: written first, so that other output is not mistaken for the answer
+    + commands: each one text for the login shell, or a list of words
+    + parallel: number of commands that run at the same time
     + seconds: time limit for each command
-    + deadline: seconds for all of them
-    + most_each, most_all: bytes of output of one command, and of all
+    + deadline: time limit for all of them, in seconds
+    + most_each, most_all: limits of output in bytes, per command and in total
     """
     run = _Run(nonce, commands, seconds, deadline, most_each, most_all)
     for number in ENDING:
@@ -83,7 +83,7 @@ def main(
 
 
 class _Process:
-    """A command that runs."""
+    """A running command."""
 
     def __init__(self, index: int, pid: int, outputs: tuple[int, int]) -> None:
         self.index = index
@@ -113,7 +113,7 @@ class _Run:
         self.running: list[_Process] = []
         self.by_output: dict[int, _Process] = {}
         self.poll = select.poll()
-        # The client keeps our standard input open for as long as it wants answers.
+        # The client keeps standard input open for as long as it wants answers.
         self.poll.register(0, select.POLLIN)
         self.zlib = zlib.compressobj(6)
         self.shell = pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
@@ -121,7 +121,7 @@ class _Run:
         self.write(MAGIC + nonce.encode("ascii") + b"\n")
 
     def start(self, index: int) -> None:
-        """Start a command; one that cannot start is answered as such."""
+        """Start a command, or report that it cannot start."""
         pipes: list[int] = []
         try:
             pipes += os.pipe()
@@ -162,7 +162,7 @@ class _Run:
         )
 
     def step(self) -> None:
-        """Wait until something happens, then handle it."""
+        """Wait for an event, then handle it."""
         for fd, _ in self.poll.poll(self.patience() * 1000):
             if fd == 0:
                 if not os.read(0, 4096):
@@ -179,7 +179,7 @@ class _Run:
                 self.give_up(process, SLOW)
 
     def patience(self) -> float:
-        """Seconds until a process needs a look even if it writes nothing."""
+        """Seconds until a process must be checked even if it writes nothing."""
         closed = [process.closed for process in self.running if not process.open]
         if closed:
             return max(FIRST_TICK_SECONDS, min(time.monotonic() - max(closed), TICK_SECONDS))
@@ -187,7 +187,7 @@ class _Run:
         return max(0.0, min(ends) - time.monotonic())
 
     def end_of(self, process: _Process) -> float:
-        """When a process runs out of time."""
+        """When a process times out."""
         return min(process.started + self.seconds, self.deadline)
 
     def read(self, process: _Process, fd: int) -> None:
@@ -212,7 +212,7 @@ class _Run:
         return True
 
     def give_up(self, process: _Process, kind: int) -> None:
-        # Not waited for: a process that became another user cannot be killed.
+        # Do not wait for it: a process that switched to another user cannot be killed.
         _kill(process.pid)
         for fd in list(process.open):
             self.close(process, fd)
@@ -229,7 +229,9 @@ class _Run:
     def frame(
         self, index: int, kind: int, status: int, seconds: float, out: bytes, err: bytes
     ) -> None:
-        if len(out) + len(err) > max(0, self.left):  # other commands have used it up meanwhile
+        if len(out) + len(err) > max(
+            0, self.left
+        ):  # other commands have used up the limit meanwhile
             kind, status, out, err = TOO_LARGE, 0, b"", b""
         self.left -= len(out) + len(err)
         header = HEADER.pack(index, kind, status, int(seconds * 1000), len(out), len(err))
@@ -249,9 +251,9 @@ class _Run:
 
 
 def _kill(pid: int) -> None:
-    """Kill a command with its children, which share its session.
+    """Kill a command and its children, which share its session.
 
-    A command that became another user through sudo cannot be killed.
+    A command that switched to another user with sudo cannot be killed.
     """
     try:
         os.killpg(pid, signal.SIGKILL)
@@ -263,7 +265,7 @@ def _environment() -> dict[bytes, bytes]:
     with open("/proc/self/environ", "rb") as file:
         pairs = [item.partition(b"=") for item in file.read().split(b"\0") if b"=" in item]
     environment = {name: value for name, _, value in pairs}
-    # Bash under sshd reads ~/.bashrc when it thinks it is the outermost shell. The shell around
-    # this program has done that already, and we hand its environment on.
+    # Bash under sshd reads ~/.bashrc when it is the outermost shell. The shell around this program
+    # has already done that, and its environment is passed on.
     environment[b"SHLVL"] = b"1"
     return environment

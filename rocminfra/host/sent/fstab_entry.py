@@ -1,9 +1,9 @@
-"""Make one line the only one of its mount point in fstab; every other byte stays.
+"""Make one line the only entry of its mount point in fstab. Every other byte stays.
 
     python3 fstab_entry.py FILE MOUNT_POINT LINE SHA256
 
-SHA256 is that of the file when the change was decided on; a file that has changed since is left
-alone. The new file takes the place of the old one by a rename, so that a crash leaves one of them.
+SHA256 is the hash of the file at the time of the decision; a file that has changed since is left
+alone. The new file replaces the old one with a rename, so a crash leaves one or the other.
 
 Standard library only: this file is sent to the host as it is.
 """
@@ -18,7 +18,7 @@ import sys
 
 
 def with_line(text: bytes, target: bytes, line: bytes) -> bytes:
-    """``text`` with ``line`` in place of the first entry of ``target``, and no other of them.
+    """``text`` with ``line`` in place of the first entry of ``target``, and without its others.
 
     + text: contents of fstab
     + target: mount point, without escapes
@@ -48,7 +48,7 @@ def _is_for(line: bytes, target: bytes) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 when the line is in place, 1 when the file has changed, 2 for bad usage."""
+    """Return 0 when the line is in place, 1 when the file has changed, 2 for bad usage."""
     if len(arguments) != 4:
         print("usage: fstab_entry.py FILE MOUNT_POINT LINE SHA256", file=sys.stderr)
         return 2
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
         with open(path, "rb") as file:
             old = file.read()
     if hashlib.sha256(old).hexdigest() != arguments[3]:
-        print(f"{path} has changed since this was decided; it is left as it is", file=sys.stderr)
+        print(f"{path} has changed since the decision; it was left unchanged", file=sys.stderr)
         print("next: run this again", file=sys.stderr)
         return 1
     _replace(path, with_line(old, target, line))

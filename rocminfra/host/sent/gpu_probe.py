@@ -1,13 +1,13 @@
-"""Look at the GPUs of this machine and print what the driver says, as one line of JSON.
+"""Print what the driver reports about this machine's GPUs, as one line of JSON.
 
     python3 gpu_probe.py
 
-``gpus`` has one entry for each DRM render node: its name (``node``), the resolved path of its
-device in sysfs (``path``), its ``driver``, and the FILES of that device. A file is ``{"text": …}``,
-``{"error": …}`` when it exists but cannot be read, or null when there is none. ``amd_smi`` is the
-run of ``amd-smi metric --json`` as ``{"rc": …, "out": …, "err": …}``, or null when it was not
-needed: where sysfs gives the memory of every GPU, asking ``amd-smi`` as well would only cost the
-time that Python and the ROCm libraries take to load, and a wedged driver makes it hang.
+``gpus`` has one entry per DRM render node: its name (``node``), the resolved path of its device in
+sysfs (``path``), its ``driver``, and the FILES of that device. A file is ``{"text": …}``,
+``{"error": …}`` when it exists but cannot be read, or null when it does not exist. ``amd_smi`` is
+the run of ``amd-smi metric --json`` as ``{"rc": …, "out": …, "err": …}``, or null when it was not
+needed. Where sysfs has the memory of every GPU, ``amd-smi`` would only cost the time to load Python
+and the ROCm libraries, and it hangs when the driver is wedged.
 
 Standard library only, Python 3.8: this file is sent to the host as it is.
 """
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 DRM = "/sys/class/drm"
-# What amd-smi itself reads for the total (rocm_smi_lib: kDevMemTotVRAM), in bytes. The render
-# nodes of further partitions of a GPU have no such file.
+# The file from which amd-smi itself reads the total (rocm_smi_lib: kDevMemTotVRAM), in bytes.
+# Render nodes of a GPU's additional partitions do not have it.
 TOTAL = "mem_info_vram_total"
-# SPX: not partitioned. A GPU without this file cannot be.
+# SPX means not partitioned. A GPU without this file cannot be partitioned.
 COMPUTE_PARTITION = "current_compute_partition"
 FILES = ("vendor", "device", TOTAL, COMPUTE_PARTITION, "current_memory_partition")
 
@@ -35,7 +35,7 @@ AMD_SMI_DEADLINE_S = 20
 
 
 def observe() -> dict[str, Any]:
-    """Every GPU that has a render node, and ``amd-smi``'s answer where sysfs is not enough."""
+    """Every GPU with a render node, and ``amd-smi``'s answer where sysfs is not sufficient."""
     gpus = [gpu(node) for node in render_nodes()]
     return {"gpus": gpus, "amd_smi": None if is_enough(gpus) else amd_smi()}
 
@@ -49,7 +49,7 @@ def render_nodes() -> list[str]:
 
 
 def gpu(node: str) -> dict[str, Any]:
-    """What sysfs says of the device behind a render node."""
+    """What sysfs reports about the device behind a render node."""
     device = f"{DRM}/{node}/device"
     driver = f"{device}/driver"
     seen: dict[str, Any] = {"node": node, "path": os.path.realpath(device)}
@@ -59,7 +59,7 @@ def gpu(node: str) -> dict[str, Any]:
 
 
 def read(path: str) -> dict[str, str] | None:
-    """Text of a file without the line's end, or why it cannot be read; None: there is none."""
+    """Text of a file without its newline, or the error; None if it does not exist."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
             return {"text": file.read().strip()}
@@ -70,10 +70,10 @@ def read(path: str) -> dict[str, str] | None:
 
 
 def is_enough(gpus: list[dict[str, Any]]) -> bool:
-    """Whether sysfs gives the memory of every GPU.
+    """Whether sysfs has the memory of every GPU.
 
-    Not where there is no driver, and not where a GPU is partitioned: ROCm counts each partition as
-    a GPU, and only ``amd-smi`` divides the memory among them.
+    It does not without a driver, nor when a GPU is partitioned: ROCm counts each partition as a
+    GPU, and only ``amd-smi`` divides the memory among them.
     """
     totals = [each for each in gpus if each[TOTAL] is not None]
     for each in totals:
@@ -86,8 +86,8 @@ def is_enough(gpus: list[dict[str, Any]]) -> bool:
 
 
 def amd_smi() -> dict[str, Any]:
-    """Exit code (None: missing or out of time), output and standard error of ``amd-smi``."""
-    import subprocess  # rarely needed, and a quarter of this program's time
+    """Exit code (None: missing or timed out), output and standard error of ``amd-smi``."""
+    import subprocess  # rarely needed, and importing it takes a quarter of this program's time
 
     tool = AMD_SMI if os.access(AMD_SMI, os.X_OK) else "amd-smi"
     try:
@@ -102,7 +102,7 @@ def amd_smi() -> dict[str, Any]:
     try:
         out, err = process.communicate(timeout=AMD_SMI_DEADLINE_S)
     except subprocess.TimeoutExpired:
-        process.kill()  # and not waited for: it may be stuck in the kernel
+        process.kill()  # do not wait for it: it may be stuck in the kernel
         return {"rc": None, "out": "", "err": f"no answer within {AMD_SMI_DEADLINE_S} s"}
     return {
         "rc": process.returncode,

@@ -1,11 +1,11 @@
-"""Make a mount point that nothing can be written into while nothing is mounted on it.
+"""Create a mount point that is not writable while nothing is mounted on it.
 
     python3 mount_point.py [--below] DIRECTORY
 
-With --below the directory may hold files: something has been mounted over them already.
+With --below the directory may contain files: something is already mounted over them.
 
-Mode 0555, and immutable where the file system below has that flag: else a service that starts
-without its disk fills the root disk.
+It gets mode 0555 and, where the underlying file system supports it, the immutable flag. Otherwise,
+a service that starts without its disk would fill the root disk.
 
 Standard library only: this file is sent to the host as it is.
 """
@@ -21,25 +21,25 @@ import sys
 FS_IOC_GETFLAGS = 0x80086601
 FS_IOC_SETFLAGS = 0x40086602
 FS_IMMUTABLE_FL = 0x10
-# What file systems without the flag answer: tmpfs, overlayfs, NFS…
+# Errors of file systems without the flag: tmpfs, overlayfs, NFS…
 NO_FLAG = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 def protect(path: str, files: bool = False) -> None:
-    """Make ``path`` an unwritable directory; raises OSError when it cannot be.
+    """Make ``path`` an unwritable directory; raises OSError on failure.
 
-    + files: whether it may hold any
+    + files: whether it may contain files
     """
     os.makedirs(path, mode=0o755, exist_ok=True)
     if os.path.realpath(path) != path:
-        raise OSError(f"{path} lies behind a symbolic link")
+        raise OSError(f"{path} is behind a symbolic link")
     if os.path.ismount(path):
-        raise OSError(f"something is mounted at {path} by now")
+        raise OSError(f"something is now mounted at {path}")
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         names = os.listdir(descriptor)
         if names and not files:
-            raise OSError(f"{path} holds files by now: {', '.join(sorted(names)[:5])}")
+            raise OSError(f"{path} now contains files: {', '.join(sorted(names)[:5])}")
         _immutable(descriptor, False)
         os.fchmod(descriptor, 0o555)
         _immutable(descriptor, True)
@@ -60,7 +60,7 @@ def _immutable(descriptor: int, wanted: bool) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 when it is so, 1 when it cannot be, 2 for bad usage."""
+    """Return 0 on success, 1 on failure, 2 for bad usage."""
     below = arguments[:1] == ["--below"]
     if len(arguments) != 1 + below:
         print("usage: mount_point.py [--below] DIRECTORY", file=sys.stderr)

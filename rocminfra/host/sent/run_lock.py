@@ -1,16 +1,16 @@
-"""One run at a time on a host, as one JSON object on stdout.
+"""Allow one run at a time on a host. Prints one JSON object on stdout.
 
     echo '{"token": "T", "owner": "alice@laptop", "command": "rocminfra apply"}' |
         python3 run_lock.py take FILE
     echo '{"token": "T"}' | python3 run_lock.py free FILE
 
-Who takes it and for what comes on stdin and not as arguments, which every user of the host may
-read and sudo logs; the file is for its owner alone.
+The record is read from stdin: arguments are visible to every user of the host, and sudo logs them.
+Only its owner can read the lock file.
 
-The lock names the process that holds it: the SSH connection's sshd, found among our own parents.
-When that process is gone the lock is stale, whoever took it and from wherever, so that a run that
-was killed blocks nobody. The file stays, empty while the lock is free, and is guarded by flock(2)
-while it is read and written.
+The lock records the process that holds it: the SSH connection's sshd, found among this program's
+ancestors. When that process is gone, the lock is stale, no matter who took it and from where, so a
+killed run does not block others. The file always exists; it is empty while the lock is free, and
+flock(2) guards every read and write.
 
 Standard library only: this file is copied to the host as it is, or piped into python3.
 """
@@ -29,23 +29,23 @@ from typing import Any
 
 Record = dict[str, Any]
 
-# Runs this file, and leaves the rest of stdin to it: python3 -c LAUNCHER LENGTH_IN_BYTES take FILE
+# Runs this file, with the rest of stdin as its input: python3 -c LAUNCHER LENGTH_IN_BYTES take FILE
 LAUNCHER = "import sys; exec(sys.stdin.buffer.read(int(sys.argv.pop(1))))"
 
 
 def take(path: Path, record: Record, running: Callable[[Record], bool]) -> Record:
-    """Take the lock, also when whoever held it is gone.
+    """Take the lock if it is free or its holder is gone.
 
-    + path: the lock file; its folder is made
-    + record: who takes it; ``token`` tells holders apart
-    + running: says whether a holder still runs
+    + path: the lock file; its folder is created
+    + record: who takes it; ``token`` identifies the holder
+    + running: tells whether a holder is still running
 
-    Returns ``{"taken": bool, "holder": record or None}``; the holder is who has the lock, or,
-    when it was taken from somebody who is gone, who had it.
+    Returns ``{"taken": bool, "holder": record or None}``. The holder is the one that has the lock
+    or, if a stale lock was taken over, the previous one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8", opener=_private) as file:
-        # A file of an earlier version may be there for all to read.
+        # Earlier versions may have created a world-readable file.
         os.fchmod(file.fileno(), 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         holder = _read(file)
@@ -56,7 +56,7 @@ def take(path: Path, record: Record, running: Callable[[Record], bool]) -> Recor
 
 
 def free(path: Path, token: str) -> Record:
-    """Give the lock back; somebody else's is left alone."""
+    """Release the lock, unless another run holds it."""
     if not path.exists():
         return {"freed": False}
     with open(path, "a+", encoding="utf-8") as file:
@@ -69,15 +69,15 @@ def free(path: Path, token: str) -> Record:
 
 
 def is_running(holder: Record) -> bool:
-    """Whether the process that a record names still runs, and is the same one."""
+    """Whether a record's process still runs and is the same process."""
     pid, start, boot = holder.get("pid"), holder.get("start"), holder.get("boot")
     return isinstance(pid, int) and boot == boot_id() and start_time(pid) == start
 
 
 def holding_process(pid: int) -> int:
-    """The process that lives as long as the connection: the nearest sshd above ``pid``.
+    """The process that lives as long as the connection: the nearest sshd ancestor of ``pid``.
 
-    Without one (another way in than SSH) the topmost process below init.
+    Without one (no SSH connection), it is the topmost process below init.
     """
     topmost = pid
     while pid > 1:
@@ -92,13 +92,13 @@ def holding_process(pid: int) -> int:
 
 
 def start_time(pid: int) -> str | None:
-    """When a process began, in clock ticks since boot (proc(5), stat, field 22); None: no such."""
+    """Start of a process in clock ticks since boot (proc(5), stat, field 22), or None."""
     status = _status(pid)
     return None if status is None else status[20]
 
 
 def boot_id() -> str:
-    """Differs after every boot, so that a process id of before means nothing."""
+    """Id of this boot: PIDs from before a reboot are meaningless."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -106,7 +106,7 @@ def boot_id() -> str:
 
 
 def _status(pid: int) -> list[str] | None:
-    """Name and the fields after it of /proc/PID/stat; the name may hold spaces and brackets."""
+    """Name and later fields of /proc/PID/stat; the name may contain spaces and parentheses."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -124,7 +124,7 @@ def _read(file: Any) -> Record | None:
     try:
         record = json.loads(file.read())
     except ValueError:
-        # Empty: free. Anything else was cut off while it was written, so its writer is gone.
+        # Empty means free. Anything else was cut off during a write, so its writer is gone.
         return None
     return record if isinstance(record, dict) else None
 

@@ -1,1 +1,1 @@
-"""The engine simulator: speaks and behaves like vLLM, with modelled times."""
+"""The engine simulator: vLLM's API and behaviour, with modelled times."""

@@ -1,4 +1,4 @@
-"""Answers in OpenAI's form, streamed or whole; what stays the same is made into JSON once."""
+"""Answers in OpenAI's format, streamed or whole. Constant parts are serialised once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rocminfra.lab.engine.prompts import Prompt, Sampling
 class AnswerKind:
     """How chats and completions differ.
 
-    + id_prefix: of an answer's id
+    + id_prefix: prefix of an answer's id
     + whole, chunk: names of the objects
     """
 
@@ -60,7 +60,7 @@ class Answer:
         ).encode()
 
     def opening(self) -> bytes:
-        """What a streamed answer begins with: a chat's role."""
+        """The start of a streamed answer: a chat's role."""
         if self._kind is not CHAT:
             return b""
         choice = (
@@ -70,7 +70,7 @@ class Answer:
         return self._event(choice, self._sampling.continuous_usage)
 
     def piece(self, count: int, finish_reason: str | None) -> bytes:
-        """``count`` more tokens as one event, as vLLM merges what has piled up."""
+        """``count`` more tokens as one event, because vLLM merges queued tokens."""
         text = self._text(count)
         self.generated += count
         reason = b"null" if finish_reason is None else b'"%b"' % finish_reason.encode()
@@ -87,12 +87,12 @@ class Answer:
         return self._event(choice, self._sampling.continuous_usage)
 
     def ending(self) -> bytes:
-        """What a streamed answer ends with: the usage if asked for, and the end mark."""
+        """The end of a streamed answer: the usage if requested, and the end marker."""
         usage = self._event(b"", True) if self._sampling.include_usage else b""
         return usage + b"data: [DONE]\n\n"
 
     def whole(self, count: int, finish_reason: str) -> bytes:
-        """The answer of ``count`` tokens in one piece."""
+        """The complete answer of ``count`` tokens."""
         text = json.loads(b'"%b"' % self._text(count))
         self.generated = count
         choice: dict[str, object]

@@ -1,4 +1,4 @@
-"""The HTTP surface: which path does what."""
+"""The HTTP API: a handler per path."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from rocminfra.lab.engine.prompts import (
 from rocminfra.lab.engine.tokenizer import ServedTokenizer
 from rocminfra.planning.engine.request import Request
 
-# Tokens of a completion that sets no limit (OpenAI's default, and vLLM's).
+# Tokens of a completion without a limit (the default of OpenAI and vLLM).
 _COMPLETION_TOKENS = 16
 
 
 class App:
     """Answers requests.
 
-    + model: what is served
+    + model: the served model
     + root: ``root`` of ``/v1/models``, the argument of ``vllm serve``
     + tokenizer: the model's
     + engine: the modelled engine
-    + metrics: what ``/metrics`` shows
+    + metrics: metrics for ``/metrics``
     + failures: which requests fail on purpose
-    + api_keys: keys of which a request for ``/v1`` needs one; none if empty
-    + output_tokens: median length of an answer that nobody limits
+    + api_keys: keys, one of which a request to ``/v1`` must have; empty means no key is needed
+    + output_tokens: median length of an answer without a limit
     + tracks_load: whether ``/load`` counts
     """
 
@@ -85,7 +85,7 @@ class App:
         }
 
     async def handle(self, exchange: Exchange) -> None:
-        """Answer one request; ApiError becomes an answer where this is called."""
+        """Answer one request. The caller turns ApiError into an answer."""
         request = exchange.request
         method = "GET" if request.method == "HEAD" else request.method
         if self._api_keys and request.path.startswith("/v1") and method != "OPTIONS":
@@ -190,7 +190,7 @@ class App:
 
 
 class _Reply:
-    """Waits for a request's end and sends what comes."""
+    """Waits for a request to end and sends its tokens."""
 
     def __init__(self, exchange: Exchange, answer: Answer) -> None:
         self.exchange = exchange
@@ -209,7 +209,7 @@ class _Reply:
         await self._ended
 
     def begin(self) -> None:
-        """What is sent before the first token."""
+        """Send what comes before the first token."""
 
     def _tokens(self, count: int, finish_reason: str | None) -> None:
         if finish_reason == "abort":
@@ -225,7 +225,7 @@ class _Reply:
 
 
 class _Stream(_Reply):
-    """Sends events as tokens come."""
+    """Sends events as tokens arrive."""
 
     def begin(self) -> None:
         self.exchange.start_stream()
@@ -254,7 +254,7 @@ class _Whole(_Reply):
 
 
 async def _until_gone(exchange: Exchange) -> None:
-    """Never answer; return when the client has given up."""
+    """Never answer; return when the client has disconnected."""
     gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def tell() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ def parse(argv: Sequence[str]) -> ServeArguments:
     Exits as argparse does for ``--help`` and ``--version`` (0) and for arguments it does not
     know (2). Raises :class:`ArgumentsError` for values that vLLM's configuration refuses.
     """
-    namespace = _parser().parse_args([_dashes(word) for word in _join_dotted(argv)])
+    namespace = _parser().parse_args(argv)
     if namespace.command != "serve":
         raise ArgumentsError("the simulator is for `vllm serve` only")
     model: str = namespace.model_tag or namespace.model or "Qwen/Qwen3-0.6B"
@@ -126,16 +127,31 @@ def check_length(arguments: ServeArguments, max_model_len: int, model_maximum: i
         )
 
 
+class FlexibleArgumentParser(argparse.ArgumentParser):
+    """As vLLM's of this name: underscores in options, and JSON with dots."""
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Parse ``args``, or the process's own."""
+        words = _join_dotted(sys.argv[1:] if args is None else args)
+        return super().parse_args([_dashes(word) for word in words], namespace)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vllm", description="vLLM CLI", allow_abbrev=False)
+    parser = FlexibleArgumentParser(prog="vllm", description="vLLM CLI")
     parser.add_argument("-v", "--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True, metavar=_COMMANDS)
-    serve = commands.add_parser(
-        "serve",
-        usage="vllm serve [model_tag] [options]",
-        description="Launch a local OpenAI-compatible API server (simulated).",
-        allow_abbrev=False,
+    make_arg_parser(
+        commands.add_parser(
+            "serve",
+            usage="vllm serve [model_tag] [options]",
+            description="Launch a local OpenAI-compatible API server (simulated).",
+        )
     )
+    return parser
+
+
+def make_arg_parser(serve: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the arguments of ``vllm serve``, as vLLM's function of this name does."""
     add = serve.add_argument
     add("model_tag", nargs="?")
     add("--model")
@@ -168,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in IGNORED_SWITCHES:
         switch = argparse.BooleanOptionalAction if name.startswith("--") else "store_true"
         add(name, action=switch, default=False, help=argparse.SUPPRESS)
-    return parser
+    return serve
 
 
 def _dashes(word: str) -> str:

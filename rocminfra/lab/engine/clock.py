@@ -1,4 +1,4 @@
-"""The clock that paces the engine: the real one, scaled, or one that a test turns by hand."""
+"""The clock that paces the engine: scaled real time, or a clock that a test advances."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds of the modelled GPU."""
+    """A clock in modelled GPU seconds."""
 
     scale: float
 
     def now(self) -> float:
-        """Modelled seconds since the engine began."""
+        """Modelled seconds since the engine started."""
         ...
 
     async def sleep_until(self, at: float) -> None:
@@ -29,16 +29,16 @@ class ScaledClock:
         self._start = time.monotonic()
 
     def now(self) -> float:
-        """Modelled seconds since the clock was made."""
+        """Modelled seconds since the clock was created."""
         return (time.monotonic() - self._start) * self.scale
 
     async def sleep_until(self, at: float) -> None:
-        """Sleep the real time that is left until ``at``."""
+        """Sleep for the real time remaining until ``at``."""
         await asyncio.sleep(max(0.0, (at - self.now()) / self.scale))
 
 
 class InstantClock:
-    """A clock that waits for nobody: sleeping turns it forward."""
+    """A clock that never waits: sleeping advances it."""
 
     def __init__(self) -> None:
         self.scale = 1.0
@@ -49,6 +49,6 @@ class InstantClock:
         return self._now
 
     async def sleep_until(self, at: float) -> None:
-        """Turn the clock to ``at``, and let others run once."""
+        """Advance the clock to ``at``, and let other tasks run once."""
         self._now = max(self._now, at)
         await asyncio.sleep(0)

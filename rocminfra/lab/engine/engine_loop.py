@@ -1,4 +1,4 @@
-"""Runs the modelled engine at the clock's pace and hands its tokens to whoever asked for them."""
+"""Run the modelled engine at the clock's pace and deliver its tokens to the clients."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from rocminfra.lab.engine.metrics import EngineMetrics
 from rocminfra.planning.engine.core import EngineCore, RunningStep
 from rocminfra.planning.engine.request import Request
 
-# Steps that end within this real time of now are not slept for one by one: timers are not finer.
+# Steps that end within this much real time are not slept for one by one: timers are too coarse.
 _QUANTUM_S = 0.001
-# Further behind than this, in real time, the engine stops catching up: the machine is too slow.
+# If the engine is further behind than this in real time, it stops catching up: the machine is too
+# slow.
 _MOST_LAG_S = 0.25
 
-# Called with the number of new tokens and the reason of the end ("stop", "length", "abort") or
-# None while it goes on.
+# Called with the number of new tokens and the finish reason ("stop", "length", "abort"), or None
+# while the request continues.
 TokenSink = Callable[[int, str | None], None]
 
 
 @dataclass
 class _Active:
-    """A request on its way, with its times on the modelled clock."""
+    """An active request, with its times on the modelled clock."""
 
     request: Request
     sink: TokenSink
@@ -40,8 +41,8 @@ class EngineLoop:
     """The modelled engine under a clock.
 
     + core: scheduler and latency
-    + clock: paces it
-    + metrics: what it counts into
+    + clock: clock that paces it
+    + metrics: metrics that it updates
     """
 
     def __init__(self, core: EngineCore, clock: Clock, metrics: EngineMetrics) -> None:
@@ -60,10 +61,10 @@ class EngineLoop:
         return len(self._active)
 
     def submit(self, request: Request, finish_reason: str, sink: TokenSink) -> None:
-        """Put ``request`` in the queue; raises ValueError if it can never be served.
+        """Queue ``request``. Raises ValueError if it can never be served.
 
         + finish_reason: why it will end, ``stop`` or ``length``
-        + sink: gets its tokens
+        + sink: receives its tokens
         """
         self.core.submit(request)
         self._active[request.id] = _Active(request, sink, finish_reason, self._clock.now())
@@ -71,7 +72,7 @@ class EngineLoop:
         self._arrived.set()
 
     def abort(self, request_id: str) -> None:
-        """Drop a request whose client has gone, or that the server gives up."""
+        """Drop a request whose client has disconnected, or that the server aborts."""
         active = self._active.pop(request_id, None)
         if active is None:
             return
@@ -179,7 +180,7 @@ class EngineLoop:
         metrics.request_n.observe(1)
 
     def _flush(self) -> None:
-        """Hand over the tokens of the steps that have ended."""
+        """Deliver the tokens of finished steps."""
         unsent, self._unsent = self._unsent, []
         for active in unsent:
             if active.unsent:

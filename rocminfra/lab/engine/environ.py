@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 # Those of vllm/envs.py 0.20.1 that an operator of a single node may meet. A name that vLLM knows
@@ -64,3 +65,13 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 def unknown_message(name: str) -> str:
     """What vLLM says of it, as a warning or as an error."""
     return f"Unknown vLLM environment variable detected: {name}"
+
+
+def validate_environ(hard_fail: bool) -> None:
+    """vLLM's function of this name, for programs that import it.
+
+    + hard_fail: raise EnvironError for a variable that is not known, instead of saying nothing
+    """
+    unknown = unknown_variables(os.environ)
+    if unknown and hard_fail:
+        raise EnvironError(unknown_message(unknown[0]))

@@ -9,7 +9,7 @@ from rocminfra.lab.engine.simulation import FailureMode, Simulation
 
 
 class Verdict(Enum):
-    """What becomes of a request."""
+    """The fate of a request."""
 
     SERVE = "serve"
     ERROR = "error"
@@ -17,10 +17,10 @@ class Verdict(Enum):
 
 
 class RequestFailures:
-    """Decides for each request in turn, always the same for the same mode.
+    """Decides for each request in turn; deterministic for a given mode.
 
     + simulation: mode and amount
-    + die: called when the engine is to die
+    + die: called when the engine must die
     """
 
     def __init__(self, simulation: Simulation, die: Callable[[], None]) -> None:
@@ -31,7 +31,7 @@ class RequestFailures:
         self._owed = 0.0
 
     def next_request(self) -> Verdict:
-        """What becomes of the next request."""
+        """The fate of the next request."""
         self._requests += 1
         if self._mode is FailureMode.HUNG:
             return Verdict.HANG

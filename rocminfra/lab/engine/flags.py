@@ -1,7 +1,7 @@
-"""Flags of ``vllm serve`` 0.20.1 that the simulator takes and does not act on.
+"""Flags of ``vllm serve`` 0.20.1 that the simulator accepts and ignores.
 
-A flag that is in no table is unknown, and ends the start as in vLLM. ``--swap-space`` and
-``--disable-log-requests`` are absent on purpose: vLLM removed them.
+A flag that is not in any table is unknown and makes the start fail, as in vLLM. ``--swap-space``
+and ``--disable-log-requests`` are deliberately absent: vLLM removed them.
 """
 
 from __future__ import annotations

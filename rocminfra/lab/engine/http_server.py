@@ -1,6 +1,6 @@
 """A small HTTP/1.1 server on asyncio: keep-alive, bodies with a length or in chunks, streaming.
 
-Not a general server: no TLS, no compression, one request of a connection at a time.
+Not a general-purpose server: no TLS, no compression, one request per connection at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request that has arrived whole; header names are in lower case."""
+    """A complete request; header names are in lower case."""
 
     method: str
     path: str
@@ -30,7 +30,7 @@ class HttpRequest:
 
 
 class BadHttp(Exception):
-    """Bytes that are no HTTP, or too many of them.
+    """Bytes that are not valid HTTP, or too many of them.
 
     + status: what to answer before the connection is closed
     """
@@ -41,10 +41,10 @@ class BadHttp(Exception):
 
 
 class Exchange:
-    """One request and the way to answer it.
+    """One request and its answer.
 
-    + closed: whether the client has gone
-    + on_disconnect: called once when the client goes before the answer has ended
+    + closed: whether the client has disconnected
+    + on_disconnect: called once if the client disconnects before the answer has ended
     + status: status of the answer, 0 before there is one
     """
 
@@ -57,16 +57,16 @@ class Exchange:
         self._streaming = False
 
     def send(self, status: int, body: bytes = b"", content_type: str = "application/json") -> None:
-        """Answer at once."""
+        """Send a complete answer."""
         self._head(status, content_type, f"content-length: {len(body)}\r\n", body)
 
     def start_stream(self, content_type: str = "text/event-stream; charset=utf-8") -> None:
-        """Begin an answer whose length is not known."""
+        """Begin an answer of unknown length."""
         self._streaming = True
         self._head(200, content_type, "transfer-encoding: chunked\r\n", b"")
 
     def write(self, data: bytes) -> None:
-        """A piece of a streamed answer."""
+        """Send a piece of a streamed answer."""
         if not self.closed and data:
             self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
@@ -76,7 +76,7 @@ class Exchange:
             self._transport.write(b"0\r\n\r\n")
 
     def cut(self) -> None:
-        """Drop the connection, as a server that dies does."""
+        """Drop the connection, like a server that dies."""
         self._transport.abort()
 
     def _head(self, status: int, content_type: str, framing: str, body: bytes) -> None:
@@ -137,14 +137,14 @@ class Connection(asyncio.Protocol):
             exchange.on_disconnect()
 
     def close(self) -> None:
-        """Close the connection when what was written is out, and stop answering."""
+        """Stop answering, and close the connection when everything has been sent."""
         if self._task is not None:
             self._task.cancel()
         if self._transport is not None:
             self._transport.close()
 
     def _next(self) -> None:
-        """Answer the next request of the buffer, if it is there whole."""
+        """Answer the next request in the buffer, if it is complete."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -170,7 +170,7 @@ class Connection(asyncio.Protocol):
         except ApiError as error:
             exchange.send(error.status, error.body())
         except Exception as error:
-            # A fault of ours must look like a server's fault, and must not hang the client.
+            # A bug in the simulator must look like a server error, and must not hang the client.
             if exchange.status == 0:
                 exchange.send(500, internal_error(f"{type(error).__name__}: {error}").body())
             else:
@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
         )
 
     def _body(self, headers: dict[str, str], start: int) -> tuple[bytes, int] | None:
-        """The body and where it ends; None while it is still arriving."""
+        """The body and its end; None while it is incomplete."""
         if headers.get("transfer-encoding", "").lower() == "chunked":
             return self._chunked_body(start)
         length_text = headers.get("content-length", "0")

@@ -1,4 +1,4 @@
-"""Log lines in vLLM's form, on standard output as in its container."""
+"""Log lines in vLLM's format, on standard output as in its container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EngineLog:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
         self._api = f"(APIServer pid={os.getpid()})"
-        # vLLM's engine is a process of its own; here it has a number of its own.
+        # vLLM's engine is a separate process; here it only has a separate number.
         self._core = f"(EngineCore_DP0 pid={os.getpid() + 1})"
 
     def api(self, source: str, message: str, level: str = "INFO") -> None:
@@ -29,11 +29,11 @@ class EngineLog:
         self._line(self._core, level, source, message)
 
     def uvicorn(self, message: str) -> None:
-        """A line of the web server, which has a form of its own."""
+        """A line of the web server, which has its own format."""
         self._write(f"{self._api} INFO:     {message}")
 
     def raw(self, text: str) -> None:
-        """Text as it is, such as a traceback."""
+        """Unformatted text, such as a traceback."""
         self._write(text)
 
     def _line(self, process: str, level: str, source: str, message: str) -> None:

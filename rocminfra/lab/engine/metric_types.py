@@ -28,7 +28,7 @@ def number_text(value: float) -> str:
 
 
 class Metric:
-    """Something with a name, a text and samples.
+    """A metric: name, help text and samples.
 
     + name: with its prefix; a counter's without ``_total``
     + documentation: help text
@@ -61,7 +61,7 @@ class Metric:
 
 
 class Gauge(Metric):
-    """A value; one for each value of ``split`` if there is one."""
+    """A value, or one per value of ``split``."""
 
     kind = "gauge"
 
@@ -96,7 +96,7 @@ class Gauge(Metric):
 
 
 class Counter(Gauge):
-    """A value that only grows."""
+    """A value that only increases."""
 
     kind = "counter"
 
@@ -107,7 +107,7 @@ class Counter(Gauge):
 
 
 class Histogram(Metric):
-    """How often which values were seen.
+    """The distribution of observed values.
 
     + buckets: upper bounds, ascending, without infinity
     """
@@ -132,7 +132,7 @@ class Histogram(Metric):
         return sum(self._counts)
 
     def observe(self, value: float, times: int = 1) -> None:
-        """Enter ``value``, ``times`` times."""
+        """Record ``value``, ``times`` times."""
         self._counts[bisect_left(self._bounds, value)] += times
         self.sum += value * times
 

@@ -15,7 +15,8 @@ from rocminfra.lab.engine.arguments import ServeArguments
 from rocminfra.lab.engine.simulation import Simulation, SimulationError
 from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.engine.kv_cache import BLOCK_SIZE, available_bytes
-from rocminfra.planning.engine.latency import LatencyConstants, LatencyModel
+from rocminfra.planning.engine.latency import LatencyModel
+from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.engine.model_shape import QWEN2_VL_72B, ModelShape
 from rocminfra.planning.engine.scheduler import SchedulerConfig
 
@@ -80,7 +81,7 @@ def modelled(arguments: ServeArguments, simulation: Simulation, max_model_len: i
             encoder_tokens=_encoder_tokens(arguments, model),
             enable_chunked_prefill=arguments.enable_chunked_prefill,
         ),
-        latency=LatencyModel(model, gpu, _constants(simulation), tensor_parallel),
+        latency=LatencyModel(model, gpu, _constants(simulation, gpu), tensor_parallel),
         weights_bytes=weights,
         kv_bytes=available,
     )
@@ -116,7 +117,7 @@ def _encoder_tokens(arguments: ServeArguments, model: ModelShape) -> int:
     return max(arguments.max_num_batched_tokens, largest)
 
 
-def _constants(simulation: Simulation) -> LatencyConstants:
+def _constants(simulation: Simulation, gpu: Gpu) -> LatencyConstants:
     given = {
         "bandwidth_fraction": simulation.bandwidth_fraction,
         "compute_fraction": simulation.compute_fraction,
@@ -126,4 +127,5 @@ def _constants(simulation: Simulation) -> LatencyConstants:
         if simulation.step_overhead_ms is None
         else simulation.step_overhead_ms / 1000,
     }
-    return LatencyConstants(**{name: value for name, value in given.items() if value is not None})
+    changed = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(constants_of(gpu).constants, **changed)

@@ -1,4 +1,4 @@
-"""From a request's JSON body to what the engine needs to know of it: counts."""
+"""Reduce a request's JSON body to the counts that the engine needs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Prompt:
     """A prompt as counts.
 
     + tokens: all of them, images included
-    + images: where its images are
-    + digest: of the text, decides how long an answer is that nobody limits
+    + images: positions of its images
+    + digest: digest of the text, which determines the length of an answer without a limit
     """
 
     tokens: int
@@ -33,11 +33,11 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an answer is to be given.
+    """Options of an answer.
 
     + max_tokens: tokens after which it ends
     + is_limited: whether the client set that number
-    + ignore_eos: go on to ``max_tokens`` whatever the model would do
+    + ignore_eos: always continue to ``max_tokens``
     """
 
     max_tokens: int
@@ -50,7 +50,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What prompts are checked against.
+    """The served model, against which prompts are checked.
 
     + names: the model's, as clients may ask for it
     + max_model_len: tokens of prompt and answer together
@@ -67,7 +67,7 @@ class ServedModel:
 
 
 def load_body(body: bytes) -> dict[str, Any]:
-    """The JSON object in ``body``; raises ApiError (400) as vLLM does for anything else."""
+    """The JSON object in ``body``; raises ApiError (400) like vLLM for anything else."""
     try:
         value = json.loads(body)
     except UnicodeDecodeError as error:
@@ -138,10 +138,10 @@ def text_prompt(body: dict[str, Any], model: ServedModel) -> Prompt:
 
 
 def sampling(body: dict[str, Any], prompt: Prompt, model: ServedModel, default: int) -> Sampling:
-    """How long the answer may be, and how it is sent.
+    """The answer's length limit and options.
 
-    + default: tokens when the request sets no limit; 16 for completions, what is left of the
-      model's length for chats
+    + default: tokens if the request sets no limit; 16 for completions, the rest of the model's
+      length for chats
     """
     if _integer(body, "n", 1) != 1:
         raise bad_request("The simulated engine gives one answer a request (n=1)", "n")
@@ -178,9 +178,9 @@ def sampling(body: dict[str, Any], prompt: Prompt, model: ServedModel, default: 
 
 
 def answer_length(prompt: Prompt, how: Sampling, median: int) -> tuple[int, str]:
-    """Tokens of the answer, and why it ends there: ``length`` or ``stop``.
+    """Tokens of the answer, and its finish reason: ``length`` or ``stop``.
 
-    A model left alone stops by itself; this one does so after half to one and a half times
+    A model without a limit stops on its own; this one stops after half to one and a half times
     ``median`` tokens, always the same for the same prompt.
     """
     if how.ignore_eos:
@@ -191,7 +191,7 @@ def answer_length(prompt: Prompt, how: Sampling, median: int) -> tuple[int, str]
 
 
 class _Builder:
-    """Counts a prompt together, piece by piece."""
+    """Accumulates a prompt's counts, piece by piece."""
 
     def __init__(self, model: ServedModel) -> None:
         self._model = model

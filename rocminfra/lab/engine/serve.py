@@ -1,4 +1,4 @@
-"""``vllm serve``: from arguments to a server that listens, and back."""
+"""``vllm serve``: parse arguments, run the server, return its exit code."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def bind(arguments: ServeArguments) -> socket.socket:
-    """The server's socket, bound and not listening yet.
+    """The server's socket, bound but not listening yet.
 
-    Bound before the load and with SO_REUSEPORT, as vLLM does: until it listens a client is
-    refused, and two servers can have one port without an error.
+    It is bound before the load and with SO_REUSEPORT, as in vLLM: clients are refused until it
+    listens, and two servers can share a port without an error.
     """
     if arguments.uds is not None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -67,9 +67,9 @@ def bind(arguments: ServeArguments) -> socket.socket:
 
 
 def served_length(arguments: ServeArguments) -> int:
-    """Tokens that a request may have: the flag's, or what the model's config.json says.
+    """Maximum tokens per request, from the flag or the model's config.json.
 
-    Raises OSError when there is no config.json, and ArgumentsError when the flag is beyond it.
+    Raises OSError without a config.json, and ArgumentsError if the flag exceeds its value.
     """
     path = Path(arguments.model) / "config.json"
     if not path.is_file():

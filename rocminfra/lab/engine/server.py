@@ -1,4 +1,4 @@
-"""The server: loads the model, listens, and stops as it is told to."""
+"""The server: loads the model, listens, and stops on request."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from rocminfra.lab.engine.stats import StatsLog
 from rocminfra.lab.engine.tokenizer import ServedTokenizer
 from rocminfra.planning.engine.core import EngineCore
 
-# Real seconds that clients have to take the last bytes of their answers.
+# Real seconds for clients to receive the last bytes of their answers.
 _FLUSH_S = 2.0
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """What serves, once the model is loaded."""
+    """The server's parts once the model is loaded."""
 
     app: App
     engine: EngineLoop
@@ -72,7 +72,7 @@ class Server:
         self.ready: asyncio.Event = asyncio.Event()
 
     async def run(self) -> int:
-        """Serve until a signal comes or the engine dies; returns the exit code."""
+        """Serve until a signal arrives or the engine dies. Returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -157,7 +157,7 @@ class Server:
         await asyncio.gather(*tasks, return_exceptions=True)
         for connection in list(connections):
             connection.close()
-        # What has been written is on its way out; the loop must live until it is.
+        # Written data is still being sent; the loop must run until it is out.
         deadline = time.monotonic() + _FLUSH_S
         while connections and time.monotonic() < deadline:
             await asyncio.sleep(0.005)
@@ -168,7 +168,7 @@ class Server:
         return 0
 
     async def _drain(self, engine: EngineLoop) -> None:
-        """Let requests in flight end, for as long as ``--shutdown-timeout`` says."""
+        """Wait for requests in flight, up to ``--shutdown-timeout``."""
         self._log.uvicorn("Shutting down")
         deadline = time.monotonic() + self._load.arguments.shutdown_timeout
         while engine.in_flight and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""What is simulated, from ``ROCMINFRA_SIM_*`` variables; the engine's own flags are elsewhere.
+"""The simulation's settings, from ``ROCMINFRA_SIM_*`` variables. Engine flags are elsewhere.
 
 The names do not begin with ``VLLM_``, because vLLM checks those.
 """
@@ -14,7 +14,7 @@ PREFIX = "ROCMINFRA_SIM_"
 
 
 class FailureMode(Enum):
-    """Ways to fail on demand; the value is what ``ROCMINFRA_SIM_FAIL`` begins with."""
+    """Failure modes; the value is the start of ``ROCMINFRA_SIM_FAIL``."""
 
     NONE = ""
     SLOW_LOAD = "slow-load"
@@ -26,7 +26,7 @@ class FailureMode(Enum):
     DIES_MID_RUN = "dies-mid-run"
 
 
-# Argument of a mode when none is given: seconds, share of requests, requests.
+# Default argument per mode: seconds, share of requests, requests.
 _DEFAULT_AMOUNTS = {
     FailureMode.SLOW_LOAD: 600.0,
     FailureMode.ERRORS: 0.5,
@@ -35,15 +35,15 @@ _DEFAULT_AMOUNTS = {
 
 
 class SimulationError(ValueError):
-    """A variable of the simulator that cannot be used."""
+    """A simulator variable is not valid."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What the simulator pretends.
+    """The simulated system.
 
     + time_scale: how many times faster than the real GPU
-    + failure: the way it fails, if any
+    + failure: failure mode, if any
     + failure_amount: real seconds of ``slow-load``, share of requests that ``errors`` answers
       with 500, requests after which ``dies-mid-run`` dies
     + load_seconds: modelled seconds from start to ready
@@ -72,7 +72,7 @@ class Simulation:
 def simulation_from(environ: Mapping[str, str]) -> Simulation:
     """Read the simulator's variables.
 
-    Raises :class:`SimulationError` for an unknown variable, and for a value that is not usable.
+    Raises :class:`SimulationError` for an unknown variable or an invalid value.
     """
     values: dict[str, str] = {
         name[len(PREFIX) :].lower(): value
@@ -88,7 +88,7 @@ def simulation_from(environ: Mapping[str, str]) -> Simulation:
     return Simulation(failure=failure, failure_amount=amount, **fields)
 
 
-# Zero is a length of time; it is no scale, share or count.
+# Zero is a valid duration, but not a valid scale, share or count.
 _MAY_BE_ZERO = {"load_seconds", "step_overhead_ms"}
 
 

@@ -1,4 +1,4 @@
-"""What vLLM says while it loads, at the pace of the scaled clock, and the ways to fail at it."""
+"""vLLM's messages while it loads, paced by the scaled clock, and its failures at load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CAPTURE = 0.2
 
 
 class LoadFailure(Exception):
-    """The engine's process ends while it loads; its text is the traceback's last line."""
+    """The engine's process ends while loading; the message is the traceback's last line."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def announce(load: Load, log: EngineLog) -> None:
 
 
 async def load_model(load: Load, log: EngineLog) -> None:
-    """Take the time that a load takes, and say what vLLM says.
+    """Take as long as a real load, and log vLLM's messages.
 
     Raises :class:`LoadFailure` in the modes that end it.
     """
@@ -115,7 +115,7 @@ async def load_model(load: Load, log: EngineLog) -> None:
 
 
 def failure_report(error: LoadFailure | ValueError, log: EngineLog) -> None:
-    """What vLLM prints when its engine cannot start; the reason first, the summary last."""
+    """What vLLM prints if its engine cannot start: the reason first, the summary last."""
     log.core("core.py:1108", "EngineCore failed to start.", "ERROR")
     log.core("core.py:1108", "Traceback (most recent call last):", "ERROR")
     reason = str(error) if isinstance(error, LoadFailure) else f"ValueError: {error}"

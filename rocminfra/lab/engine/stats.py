@@ -1,4 +1,4 @@
-"""vLLM's line of statistics, every ten seconds while there is something to say."""
+"""vLLM's statistics line, every ten seconds while there is activity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rocminfra.lab.engine.logs import EngineLog
 
 
 class StatsLog:
-    """Says how busy the engine is.
+    """Logs the engine's load.
 
     + engine: which one
     + log: where
@@ -28,13 +28,13 @@ class StatsLog:
         self._was_busy = False
 
     async def run(self) -> None:
-        """Say it until cancelled."""
+        """Log until cancelled."""
         while True:
             await asyncio.sleep(self._interval)
             self.say()
 
     def say(self) -> None:
-        """One line for the time since the last one; none on an idle engine, as vLLM."""
+        """Log one line for the time since the last one; none on an idle engine, as in vLLM."""
         now = time.monotonic()
         elapsed = max(now - self._since, 1e-9)
         engine = self._engine

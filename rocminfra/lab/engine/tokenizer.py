@@ -1,4 +1,4 @@
-"""Counts tokens with the served model's own tokenizer, and gives answers made of its tokens."""
+"""Count tokens with the served model's tokenizer, and build answers from its tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-# What an answer is made of, when the vocabulary has no plain words.
+# Text of an answer if the vocabulary has no plain words.
 _FALLBACK_WORDS = (" the", " a", " of", " to")
 _MAX_WORDS = 512
 
@@ -18,7 +18,7 @@ class ServedTokenizer:
 
     + folder: the model's
 
-    Raises OSError with vLLM's words when there is no tokenizer in it.
+    Raises OSError with vLLM's message if it has no tokenizer.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,7 +31,7 @@ class ServedTokenizer:
                 "directory containing all relevant files for a Qwen2TokenizerFast tokenizer."
             )
         self._tokenizer = Tokenizer.from_file(str(path))
-        # As JSON strings without their quotes: they are pasted into answers a token at a time.
+        # JSON strings without quotes: they are inserted into answers one token at a time.
         self.json_words = tuple(
             json.dumps(word)[1:-1].encode() for word in _plain_words(self._tokenizer)
         )
@@ -52,7 +52,7 @@ class ServedTokenizer:
 
 
 def _plain_words(tokenizer: Tokenizer) -> tuple[str, ...]:
-    """Tokens that are a space and lower-case letters, in the vocabulary's order."""
+    """Tokens that consist of a space and lower-case letters, in the vocabulary's order."""
     vocabulary: dict[str, int] = tokenizer.get_vocab()
     # Byte-level BPE writes a leading space as U+0120.
     found = sorted(

@@ -1,4 +1,4 @@
-"""Files that the lab puts into a droplet; none of them is imported here."""
+"""Files that the lab copies into a droplet; none of them is imported here."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from importlib.resources import files
 
 
 def text(name: str) -> str:
-    """Text of the file ``name`` of this folder."""
+    """Text of the file ``name`` in this folder."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8")

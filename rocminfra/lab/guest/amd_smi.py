@@ -1,14 +1,14 @@
 #!/usr/bin/python3 -IS
-"""Stand-in for amd-smi: the real JSON shapes of both generations, and figures that move.
+"""Simulated amd-smi: the real JSON shapes of both generations, with changing figures.
 
     amd-smi list|static|metric|process|monitor|version [options] [--json|--csv]
 
 ROCm 6 prints a bare list for static and metric, ROCm 7 an object with ``gpu_data``; ``process`` is
-a list in both. /etc/rocminfra-lab/gpu.json says which, AMD_SMI_ROCM=6 or 7 overrides it. VRAM is in
-use while something listens on the engine's port, as nothing else here can have any.
+a list in both. /etc/rocminfra-lab/gpu.json selects the generation, AMD_SMI_ROCM=6 or 7 overrides
+it. VRAM is in use while a process listens on the engine's port: nothing else here can use any.
 
-Standard library only. ``-w SECONDS`` and ``-i TIMES`` repeat, other options are passed over.
-Started once a run for every host, and for every sample of a benchmark, it imports what it needs.
+Standard library only. ``-w SECONDS`` and ``-i TIMES`` repeat; other options are ignored. It starts
+once per run and host, and for every sample of a benchmark, so it imports modules only when needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CONFIG = "/etc/rocminfra-lab/gpu.json"
 COUNTER = "/run/rocminfra-lab-energy.json"
 LISTEN = "0A"  # state of a listening socket in /proc/net/tcp (include/net/tcp_states.h)
-# A real idle MI300X VF reports a few hundred MiB in use: the driver's own.
+# A real idle MI300X VF reports a few hundred MiB in use, by the driver.
 IDLE_VRAM_MIB = 285
 BUSY_W, IDLE_W = 612, 141
 DEFAULTS: dict[str, Any] = {
@@ -41,7 +41,7 @@ COMMANDS = ("list", "static", "metric", "process", "monitor", "version")
 
 
 def main(arguments: list[str]) -> int:
-    """Print what the subcommand asks for; 0, or 2 for an unknown one."""
+    """Print the subcommand's output. Returns 0, or 2 for an unknown subcommand."""
     words = [word for word in arguments if not word.startswith("-")]
     command = "version" if "--version" in arguments else (words[0] if words else "")
     if command not in COMMANDS:
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 
 def answer(command: str, config: dict[str, Any], busy: bool) -> list[dict[str, Any]]:
-    """Rows of ``command``, one a GPU (``version`` has one)."""
+    """Rows of ``command``, one per GPU (``version`` has a single row)."""
     if command == "version":
         tool, rocm = ("26.2.2", "7.2.1") if config["rocm"] >= 7 else ("24.6.3", "6.2.4")
         return [{"tool": "AMDSMI Tool", "version": f"{tool}+sim", "rocm_version": rocm}]
@@ -76,7 +76,7 @@ def answer(command: str, config: dict[str, Any], busy: bool) -> list[dict[str, A
 
 
 def listening(port: int) -> bool:
-    """Whether anything listens on ``port`` of this machine."""
+    """Whether any process listens on ``port`` of this machine."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(table, encoding="ascii") as file:
@@ -90,12 +90,12 @@ def listening(port: int) -> bool:
 
 
 def name(config: dict[str, Any]) -> str:
-    """The GPU's name; nobody can take it for a real one."""
+    """The GPU's name, which cannot be mistaken for a real one."""
     return f"MI300X simulated ×{config['time_scale']:g}"
 
 
 def print_csv(rows: list[dict[str, Any]]) -> None:
-    """Rows as CSV, each leaf under its own name, as amd-smi does."""
+    """Print rows as CSV with a column per leaf, like amd-smi."""
     import csv
 
     flat = [_flat(row) for row in rows]
@@ -180,7 +180,7 @@ def _static(gpu: int, config: dict[str, Any], _busy: bool) -> dict[str, Any]:
             "vendor": "N/A",
             "size": _value(config["vram_mib"], "MB"),
             "bit_width": 8192,
-            # The bandwidth scales along with the time, so that derived figures stay consistent.
+            # Bandwidth scales with time to keep derived figures consistent.
             "max_bandwidth": _value(round(5300 * config["time_scale"]), "GB/s"),
         },
         "limit": {"max_power": _value(750, "W"), "socket_power": _value(750, "W")},
@@ -235,7 +235,7 @@ def _metric(gpu: int, config: dict[str, Any], busy: bool) -> dict[str, Any]:
 
 
 def _energy_j(busy: bool) -> float:
-    """The energy counter, which only rises: power by the time since the last look, added up."""
+    """The energy counter, which only rises: the sum of power times elapsed time per reading."""
     with open("/proc/uptime", encoding="ascii") as file:
         now = float(file.read().split()[0])
     try:
@@ -249,7 +249,7 @@ def _energy_j(busy: bool) -> float:
         with open(draft, "w", encoding="ascii") as file:
             json.dump([joules, now], file)
         os.replace(draft, COUNTER)
-    except OSError:  # not root: it sees the counter, and does not advance it
+    except OSError:  # not root: can read the counter, but not advance it
         pass
     return round(joules, 3)
 

@@ -1,1 +1,1 @@
-"""Benchmark points, GuideLLM's configuration and report. Also runs on the host."""
+"""Benchmark points, GuideLLM's configuration and report. Also used on the host."""

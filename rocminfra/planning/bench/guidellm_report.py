@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rocminfra.planning.bench.possible import number_problem, report_problems
+
 REPORT_VERSION = 2
 # A point that ends before this part of its time was cut short by something.
 SHORTEST_PART = 0.5
@@ -56,6 +58,7 @@ class Figures:
     + ended_by: what made it stop, such as ``max_duration``, or ``requests_exhausted`` for data
       that ran out
     + warnings: GuideLLM's own doubts
+    + impossible: why figures of the report cannot be; such a figure is None here
     """
 
     completed: int
@@ -75,10 +78,13 @@ class Figures:
     image_pixels_mean: float | None
     ended_by: str | None
     warnings: tuple[str, ...]
+    impossible: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {**asdict(self), "warnings": list(self.warnings)}
+        """Plain JSON values; what is impossible is among a point's reasons."""
+        values = {**asdict(self), "warnings": list(self.warnings)}
+        del values["impossible"]
+        return values
 
 
 def figures(report: Mapping[str, Any]) -> Figures:
@@ -112,6 +118,7 @@ def figures(report: Mapping[str, Any]) -> Figures:
         image_pixels_mean=_image_pixels(metrics),
         ended_by=_ended_by(benchmark),
         warnings=_warnings(benchmark),
+        impossible=report_problems(benchmark),
     )
 
 
@@ -121,7 +128,7 @@ def doubts(found: Figures, limits: Limits) -> tuple[str, ...]:
     + found: what its report says
     + limits: what it needs
     """
-    reasons: list[str] = []
+    reasons: list[str] = list(found.impossible)
     if found.completed < limits.min_completed:
         reasons.append(
             f"{found.completed} requests completed, at least {limits.min_completed} needed"
@@ -132,7 +139,7 @@ def doubts(found: Figures, limits: Limits) -> tuple[str, ...]:
             f"{found.errored} of {ended} finished requests failed "
             f"({found.errored / ended:.1%}, at most {limits.max_error_rate:.1%} allowed)"
         )
-    if found.completed:
+    if found.completed and not found.impossible:
         reasons.extend(_empty_figures(found))
     if (
         limits.measured_seconds is not None
@@ -190,7 +197,7 @@ def _count(totals: Mapping[str, Any], population: str) -> int:
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    return float(value) if number_problem(value) is None else None
 
 
 def _population(

@@ -1,31 +1,33 @@
-"""What GuideLLM is told to do for one point.
+"""GuideLLM's configuration for one point.
 
-A configuration file and not ``kind=…,key=value`` options: those are split at commas and read as
-YAML, so a model called ``yes`` or a path with a comma would arrive as something else.
+It is a configuration file instead of ``kind=…,key=value`` options: GuideLLM splits those at commas
+and reads them as YAML, so a model called ``yes`` or a path with a comma would be misread.
 
-Written against GuideLLM 0.8.1. Standard library only: this module also runs on the host.
+Written for GuideLLM 0.8.1. Standard library only: this module also runs on the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.records import ScenarioRecord
 
 
 def spec(
-    point: Point, scenario: Mapping[str, Any], target: str, model: str, tokenizer: str
+    point: Point, scenario: ScenarioRecord, target: str, model: str, tokenizer: str, seed: int
 ) -> dict[str, Any]:
-    """Configuration of ``guidellm run --config`` for one point, as JSON values.
+    """Configuration for ``guidellm run --config`` for one attempt at a point, as JSON values.
 
     + point: the point
-    + scenario: the scenario, as plain values
+    + scenario: the scenario
     + target: base address of the engine, such as ``http://127.0.0.1:8000/v1``
     + model: name under which the engine serves the model
-    + tokenizer: folder or repository of its tokenizer
+    + tokenizer: its tokenizer's folder or repository
+    + seed: seed of the attempt, which determines its prompts
 
-    Outputs are relative to the folder in which GuideLLM is started.
+    Outputs are relative to GuideLLM's working folder.
     """
     profile: dict[str, Any] = {"kind": point.kind}
     if point.streams is not None:
@@ -34,35 +36,36 @@ def spec(
         profile["rate"] = [point.rate]
     if point.max_concurrency is not None:
         profile["max_concurrency"] = point.max_concurrency
-    if scenario["warmup_seconds"]:
-        # `mode` matters: a bare number below 1 is read as a part of the whole.
-        profile["warmup"] = {"value": scenario["warmup_seconds"], "mode": "duration"}
-    constraints: list[dict[str, Any]] = [
-        {"kind": "max_duration", "seconds": scenario["max_seconds"]}
-    ]
-    if scenario["max_requests"] is not None:
-        constraints.append({"kind": "max_requests", "count": scenario["max_requests"]})
+    if scenario.warmup_seconds:
+        # `mode` matters: GuideLLM reads a bare number below 1 as a fraction.
+        profile["warmup"] = {"value": scenario.warmup_seconds, "mode": "duration"}
+    constraints: list[dict[str, Any]] = [{"kind": "max_duration", "seconds": scenario.max_seconds}]
+    if scenario.max_requests is not None:
+        constraints.append({"kind": "max_requests", "count": scenario.max_requests})
     return {
         "spec": {
             "backend": {"kind": "openai_http", "target": target, "model": model},
             "profile": profile,
             "constraints": constraints,
             "tokenizer": {"kind": "hf_auto", "model": tokenizer},
-            "data": [dict(scenario["data"])],
-            "seed": {"kind": "static", "value": scenario["seed"]},
-            "metrics": {"kind": "generative", "sample_size": scenario["sample_size"]},
+            "data": [dict(scenario.data)],
+            "seed": {"kind": "static", "value": seed},
+            "metrics": {"kind": "generative", "sample_size": scenario.sample_size},
             "outputs": [
                 {"kind": "json", "path": "report.json"},
                 {"kind": "html", "path": "report.html"},
             ],
         },
-        "metadata": {"labels": {"point": point.name, "scenario": scenario["name"]}},
+        "metadata": {"labels": {"point": point.name, "scenario": scenario.name}},
     }
 
 
-def command(executable: str) -> Sequence[str]:
-    """Arguments of the process of one point, started in the point's folder.
+def command(python: str, launcher: str) -> Sequence[str]:
+    """Command line of one attempt, to be started in the point's folder.
 
-    + executable: path of ``guidellm``
+    + python: the Python of GuideLLM's environment
+    + launcher: path of ``guidellm_launcher.py``
     """
-    return (executable, "run", "--config", "guidellm.json", "--disable-console")
+    # Isolated, unlike GuideLLM's own script: it ignores the user's environment and site packages.
+    run = ("run", "--config", "guidellm.json", "--disable-console")
+    return (python, "-I", launcher, *run)

@@ -1,7 +1,7 @@
-"""Manifests of result folders, in sha256sum's format.
+"""Manifests of result folders in sha256sum's format.
 
-``sha256sum -c MANIFEST.sha256`` checks one by hand. Standard library only: this module also runs
-on the host.
+Check one by hand with ``sha256sum -c MANIFEST.sha256``. Standard library only: this module also
+runs on the host.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 MANIFEST = "MANIFEST.sha256"
-# Beside a host's results that are not complete: what is missing, a line each.
+# Marks a host's results as incomplete; lists what is missing, one item per line.
 PARTIAL = "PARTIAL"
 
 _LINE = re.compile(r"^([0-9a-f]{64}) [ *](.+)$")
@@ -24,10 +24,10 @@ class ManifestError(ValueError):
 def format_manifest(digests: Mapping[str, str]) -> str:
     """Text of a manifest, sorted by path.
 
-    + digests: SHA-256 in hexadecimal by path relative to the manifest's folder
+    + digests: SHA-256 in hexadecimal, by path relative to the manifest's folder
 
-    Raises :class:`ManifestError` for a path that could lead out of the folder, or that sha256sum
-    would write with escapes.
+    Raises :class:`ManifestError` for a path that could lead out of the folder or that sha256sum
+    would escape.
     """
     for path in digests:
         check_path(path)
@@ -35,19 +35,21 @@ def format_manifest(digests: Mapping[str, str]) -> str:
 
 
 def parse_manifest(text: str) -> dict[str, str]:
-    """Digests by path, the inverse of :func:`format_manifest`.
+    """Digests by path; the inverse of :func:`format_manifest`.
 
-    Raises :class:`ManifestError` for a malformed line, an unsafe path or a path that comes twice.
+    Raises :class:`ManifestError` for a malformed line, an unsafe path or a duplicate path.
     """
     digests: dict[str, str] = {}
-    # Not splitlines(): it also splits at characters that a path may hold.
+    # Not splitlines(): it also splits at characters that a path may contain.
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, start=1):
         match = _LINE.match(line)
         if match is None:
-            raise ManifestError(f"line {number} of the manifest is not sha256sum's: {line!r}")
+            raise ManifestError(
+                f"line {number} of the manifest is not in sha256sum's format: {line!r}"
+            )
         digest, path = match.groups()
         check_path(path)
         if path in digests:
@@ -57,7 +59,7 @@ def parse_manifest(text: str) -> dict[str, str]:
 
 
 def check_path(path: str) -> str:
-    """Return ``path`` if it stays below the folder that it is relative to.
+    """Return ``path`` if it stays inside the folder that it is relative to.
 
     Raises :class:`ManifestError` for anything else: absolute, with ``..``, not normalised, or
     with control characters or backslashes.
@@ -72,10 +74,10 @@ def check_path(path: str) -> str:
 
 
 def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> tuple[str, ...]:
-    """What distinguishes a folder from its manifest, a line each; empty when nothing does.
+    """Differences between a folder and its manifest, one per line; empty if there are none.
 
-    + expected: digests by path that the manifest names
-    + found: digests by path of the files that are there, the manifest itself left out
+    + expected: digests in the manifest, by path
+    + found: digests of the existing files except the manifest, by path
     """
     problems: list[str] = []
     for path in sorted(set(expected) | set(found)):

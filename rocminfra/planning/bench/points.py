@@ -1,8 +1,8 @@
-"""Which benchmark points a scenario consists of, and which of them can run next.
+"""The benchmark points of a scenario, and which of them can run next.
 
-One point is one GuideLLM process. A sweep's later points depend on what its first two measured,
-so a scenario is expanded in steps: run what :func:`next_points` returns, add the outcomes to
-``finished``, ask again.
+One point is one GuideLLM process. A sweep's later points depend on the results of its first two, so
+a scenario is expanded in steps: run what :func:`next_points` returns, add the outcomes to
+``finished``, and call it again.
 
 Standard library only: this module also runs on the host.
 """
@@ -10,13 +10,13 @@ Standard library only: this module also runs on the host.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal
 
 StageKind = Literal["synchronous", "throughput", "concurrent", "constant", "poisson", "sweep"]
 Outcome = Literal["valid", "invalid", "failed"]
 
-# GuideLLM's own default for the throughput point and the rates of a sweep
+# GuideLLM's default for the throughput point and the rates of a sweep
 # (schemas/benchmark/profiles/sweep.py in 0.8.1).
 MAX_CONCURRENCY = 512
 
@@ -26,9 +26,9 @@ class Stage:
     """One load profile of a scenario.
 
     + kind: GuideLLM's profile
-    + streams: for ``concurrent``, how many requests are kept in flight; a point each
-    + rates: for ``constant`` and ``poisson``, requests per second; a point each
-    + size: for ``sweep``, how many points it has, synchronous and throughput included
+    + streams: for ``concurrent``, requests kept in flight; one point each
+    + rates: for ``constant`` and ``poisson``, requests per second; one point each
+    + size: for ``sweep``, number of points, including synchronous and throughput
     + max_concurrency: most requests in flight for ``throughput``, rates and ``sweep``
     """
 
@@ -43,11 +43,11 @@ class Stage:
 class Point:
     """One GuideLLM process.
 
-    + name: unique in its scenario, usable as a folder's name, the same whatever was measured
+    + name: unique in its scenario, valid as a folder name, independent of results
     + kind: GuideLLM's profile, never ``sweep``
     + streams: requests kept in flight, for ``concurrent``
     + rate: requests per second, for ``constant`` and ``poisson``
-    + max_concurrency: most requests in flight, for the kinds that take one
+    + max_concurrency: most requests in flight, for the kinds that have a limit
     """
 
     name: str
@@ -58,24 +58,20 @@ class Point:
 
     @property
     def label(self) -> str:
-        """How GuideLLM's console names it: ``concurrent@64``, ``constant@0.84``."""
+        """Its name on GuideLLM's console: ``concurrent@64``, ``constant@0.84``."""
         if self.streams is not None:
             return f"{self.kind}@{self.streams}"
         if self.rate is not None:
             return f"{self.kind}@{self.rate:.2f}"
         return self.kind
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; the inverse of :func:`point_from_dict`."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Finished:
-    """What became of a point.
+    """The outcome of a point.
 
     + name: name of the point
-    + outcome: only a ``valid`` point counts as measured
+    + outcome: only a ``valid`` point has a measurement
     + requests_per_second: mean rate of successful requests, None when nothing was measured
     """
 
@@ -85,7 +81,7 @@ class Finished:
 
 
 def planned_names(stages: Sequence[Stage]) -> tuple[str, ...]:
-    """Names of all points, in the order in which they run; known before anything is measured."""
+    """Names of all points in the order in which they run, known before the first run."""
     names: list[str] = []
     for number, stage in enumerate(stages, start=1):
         if stage.kind == "sweep":
@@ -96,15 +92,15 @@ def planned_names(stages: Sequence[Stage]) -> tuple[str, ...]:
 
 
 def next_points(stages: Sequence[Stage], finished: Mapping[str, Finished]) -> tuple[Point, ...]:
-    """The points that can run now, in order; empty when nothing is left that could.
+    """The points that can run now, in order; empty if there are none.
 
     + stages: the scenario's load profiles
-    + finished: outcomes so far by name of the point
+    + finished: outcomes so far, by point name
 
     A sweep follows GuideLLM's own rule (benchmark/profiles/sweep.py in 0.8.1): synchronous, then
     throughput, then constant rates spaced evenly above the synchronous rate up to the throughput
-    rate, which is the last one. Without a valid synchronous and a valid throughput point there are
-    no rates to choose, so the rest of that sweep never runs.
+    rate, which is the last one. Without valid synchronous and throughput points there are no rates,
+    so the rest of that sweep never runs.
     """
     for number, stage in enumerate(stages, start=1):
         if stage.kind == "sweep":
@@ -118,19 +114,19 @@ def next_points(stages: Sequence[Stage], finished: Mapping[str, Finished]) -> tu
 
 
 def never_run(stages: Sequence[Stage], finished: Mapping[str, Finished]) -> tuple[str, ...]:
-    """Names of planned points that have no outcome; after the end, those that could not run."""
+    """Names of planned points without an outcome; at the end, those that could not run."""
     return tuple(name for name in planned_names(stages) if name not in finished)
 
 
 def sweep_rates(synchronous: float, throughput: float, size: int) -> tuple[float, ...]:
-    """Rates of a sweep's points after the first two, in requests per second.
+    """Rates of a sweep after its first two points, in requests per second.
 
     + synchronous: measured rate with one request at a time
-    + throughput: measured rate with as many as the engine takes
-    + size: points of the whole sweep, the first two included
+    + throughput: measured rate with as many requests as the engine accepts
+    + size: number of points in the sweep, including the first two
 
-    ``numpy.linspace(synchronous, throughput, size - 1)[1:]``, as GuideLLM has it; rates that are
-    not positive end the sweep there too.
+    ``numpy.linspace(synchronous, throughput, size - 1)[1:]``, as in GuideLLM, where rates that are
+    not positive end the sweep, too.
     """
     steps = size - 2
     rates = [
@@ -142,27 +138,6 @@ def sweep_rates(synchronous: float, throughput: float, size: int) -> tuple[float
             break
         positive.append(rate)
     return tuple(positive)
-
-
-def stage_from_dict(value: Mapping[str, Any]) -> Stage:
-    """A stage from plain JSON values.
-
-    Raises ValueError for an unknown kind; other mistakes are for the scenario's schema to find.
-    """
-    if value["kind"] not in get_args(StageKind):
-        raise ValueError(f"unknown profile {value['kind']!r}")
-    return Stage(
-        kind=value["kind"],
-        streams=tuple(value["streams"]),
-        rates=tuple(value["rates"]),
-        size=value["size"],
-        max_concurrency=value["max_concurrency"],
-    )
-
-
-def point_from_dict(value: Mapping[str, Any]) -> Point:
-    """A point from the values of :meth:`Point.as_dict`."""
-    return Point(**value)
 
 
 def _plain_points(number: int, stage: Stage) -> tuple[Point, ...]:

@@ -1,1 +1,1 @@
-"""Whether a model fits, how many tokens it keeps, and what would make it fit."""
+"""Whether a model fits, how many tokens its KV cache holds, and what would make it fit."""

@@ -20,9 +20,9 @@ class Alternative:
     """Two cards, tensor parallel.
 
     + capacity: as planned
-    + nominal_left_bytes: sold memory (decimal GB) less the weights: for everything but weights
-    + real_left_bytes: the driver's memory x utilization less the weights: for the same
-    + usd_per_hour: published price of the node, from and to
+    + nominal_left_bytes: memory as sold (decimal GB) minus the weights
+    + real_left_bytes: memory as the driver reports it x utilization, minus the weights
+    + usd_per_hour: published price range of the node
     """
 
     capacity: Capacity
@@ -37,22 +37,22 @@ class Alternative:
 
     @property
     def why(self) -> str:
-        """Why nominal and real differ."""
+        """Why nominal and real memory differ."""
         count, gpu = self.capacity.tensor_parallel, self.capacity.gpu
         whole = count * gpu.memory_bytes
         share = self.capacity.serving.utilization
         over = self.capacity.overhead
         return (
             f"sold as {count * gpu.nominal_memory_gb} GB; the driver reports {count} x "
-            f"{gpu.memory_mib:,} MiB = {whole / GB:.1f} GB, because 80 on the label are nearly "
+            f"{gpu.memory_mib:,} MiB = {whole / GB:.1f} GB, because a nominal 80 GB is nearly "
             f"80 GiB; the engine uses {share:.0%} of it, {whole * share / GB:.1f} GB. And "
-            f"{count} x {over.low / GIB:.1f} to {over.high / GIB:.1f} GiB of what is left go to "
-            "activations, graphs and the vision encoder, before a single token is kept"
+            f"{count} x {over.low / GIB:.1f} to {over.high / GIB:.1f} GiB of the rest go to "
+            "activations, graphs and the vision encoder before a single token is cached"
         )
 
 
 def alternatives(spec: ModelSpec, serving: Serving) -> tuple[Alternative, ...]:
-    """The two nodes of the published comparison (3 to 4 and 6 to 8 $ a card and hour)."""
+    """The two nodes of the published comparison ($3 to $4 and $6 to $8 per card and hour)."""
     return (
         _alternative(spec, serving, capacity(spec, A100_80, serving, 2), (6.0, 8.0)),
         _alternative(spec, serving, capacity(spec, H100_80, serving, 2), (12.0, 16.0)),

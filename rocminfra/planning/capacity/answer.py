@@ -1,4 +1,4 @@
-"""What ``rocminfra capacity`` answers, put together from the planning modules."""
+"""The answer of ``rocminfra capacity``, assembled from the planning modules."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PAGE_ANSWER_TOKENS = 19
 class Pages:
     """Questions about scanned pages.
 
-    + width, height: of a page, pixels
-    + image_tokens: tokens it becomes
-    + request_tokens: with question, chat template and answer
-    + wanted: streams that are asked for
-    + fit: streams whose requests run at once
+    + width, height: size of a page in pixels
+    + image_tokens: tokens of a page
+    + request_tokens: tokens including question, chat template and answer
+    + wanted: requested streams
+    + fit: streams whose requests can run at the same time
     + docvqa_fit: the same for the published median request of DocVQA (4,996 tokens and 19 more);
-      None with capped pixels, and for models that cut images in another way
+      None with capped pixels, and for models that split images differently
     """
 
     width: int
@@ -45,10 +45,10 @@ class Pages:
 class CapacityPlan:
     """All answers.
 
-    + chosen: for the number of GPUs that was asked for
-    + sizes: for 1, 2, 4 and 8 of them
+    + chosen: for the requested number of GPUs
+    + sizes: for 1, 2, 4 and 8 GPUs
     + pages: None for a model without images
-    + remedies: what would make it fit, empty when it does
+    + remedies: changes that would make it fit; empty if it fits
     + alternatives: the nodes of the published comparison, for the reference model
     """
 
@@ -67,11 +67,11 @@ def plan_capacity(
     page: tuple[int, int],
     streams: int,
 ) -> CapacityPlan:
-    """Every answer; raises ValueError for impossible values.
+    """Compute every answer. Raises ValueError for impossible values.
 
     + count: GPUs of one engine (tensor parallelism)
-    + page: width and height of a page, pixels
-    + streams: requests that are wanted at once
+    + page: width and height of a page in pixels
+    + streams: requested simultaneous requests
     """
     chosen = capacity(spec, gpu, serving, count)
     is_reference = spec.name == REFERENCE_NAME

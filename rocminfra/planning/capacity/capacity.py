@@ -7,7 +7,7 @@ Memory is what the driver reports (MiB), never the nominal GB. Standard library 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rocminfra.planning.capacity import overhead as overheads
 from rocminfra.planning.capacity.overhead import Overhead
@@ -23,9 +23,11 @@ TENSOR_PARALLEL_SIZES = (1, 2, 4, 8)
 class Serving:
     """How the engine is started; names and defaults are those of the reference run.
 
-    + kv_dtype_bytes: 2, or 1 for an fp8 KV cache
+    + kv_dtype_bytes: 1 for an fp8 KV cache; 2 leaves it to ``auto``, which is fp8 for a model whose
+      own quantization says so
     + max_pixels: cap of an image's pixels, None for the model's own
     + overhead: what is neither weights nor KV; None takes what is expected of the model
+    + block_size: tokens of a block of the KV cache
     """
 
     utilization: float = 0.92
@@ -35,17 +37,19 @@ class Serving:
     kv_dtype_bytes: int = 2
     max_pixels: int | None = None
     overhead: Overhead | None = None
+    block_size: int = BLOCK_SIZE
 
 
 @dataclass(frozen=True)
 class Capacity:
     """A model on ``tensor_parallel`` GPUs of a kind. Bytes are of one GPU unless they say so.
 
-    + budget_bytes: memory x utilization
+    + budget_bytes: memory as the engine sees it x utilization
     + weights_bytes: of the weights on one GPU
     + kv_bytes: left for the KV cache if the overhead is at its most; may be negative
     + kv_bytes_at_best: the same if the overhead is at its least
-    + block_bytes: of one block of 16 tokens
+    + kv_bytes_expected: the same at the overhead that engines like it showed
+    + block_bytes: of one block
     + needed_bytes: KV cache that one request of full length takes
     + refused: why the engine would not start whatever the memory, or None
     """
@@ -59,6 +63,7 @@ class Capacity:
     weights_bytes: int
     kv_bytes: int
     kv_bytes_at_best: int
+    kv_bytes_expected: int
     layout: KvLayout
     block_bytes: int
     needed_bytes: int
@@ -80,11 +85,17 @@ class Capacity:
         return self._tokens(self.kv_bytes_at_best)
 
     @property
+    def kv_cache_tokens_expected(self) -> int:
+        """The same at the overhead that engines like it showed."""
+        return self._tokens(self.kv_bytes_expected)
+
+    @property
     def kv_slots(self) -> tuple[int, int]:
         """Least and most tokens that all blocks together have room for, as ``num_gpu_blocks`` x
         ``block_size`` of the engine counts: the same as the tokens unless groups of layers share
         the blocks."""
-        return self.kv_blocks * BLOCK_SIZE, self._blocks(self.kv_bytes_at_best) * BLOCK_SIZE
+        size = self.serving.block_size
+        return self.kv_blocks * size, self._blocks(self.kv_bytes_at_best) * size
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -131,7 +142,8 @@ class Capacity:
         return min(self.serving.max_num_seqs, usable // self._blocks_of(tokens))
 
     def _blocks_of(self, tokens: int) -> int:
-        return self.layout.blocks(tokens, self.serving.max_num_batched_tokens)
+        serving = self.serving
+        return self.layout.blocks(tokens, serving.max_num_batched_tokens, serving.block_size)
 
     def _blocks(self, kv_bytes: int) -> int:
         return max(0, kv_bytes) // self.block_bytes
@@ -139,7 +151,7 @@ class Capacity:
     def _tokens(self, kv_bytes: int) -> int:
         blocks = self._blocks(kv_bytes)
         if len(self.layout.groups) == 1 and self.spec.kinds != (LayerKind.SLIDING,):
-            return blocks * BLOCK_SIZE
+            return blocks * self.serving.block_size
         length = self.serving.max_model_len
         return int(blocks / self._blocks_of(length) * length)
 
@@ -157,7 +169,14 @@ def capacity(
     how = Serving() if serving is None else serving
     if not 0 < how.utilization <= 1:
         raise ValueError(f"utilization lies in (0, 1], not {how.utilization}")
-    if min(how.max_model_len, how.max_num_seqs, how.max_num_batched_tokens, tensor_parallel) < 1:
+    counts = (
+        how.max_model_len,
+        how.max_num_seqs,
+        how.max_num_batched_tokens,
+        how.block_size,
+        tensor_parallel,
+    )
+    if min(counts) < 1:
         raise ValueError(f"lengths and counts must be positive: {how}, {tensor_parallel} GPUs")
     if how.max_num_batched_tokens < how.max_num_seqs:
         raise ValueError(
@@ -166,32 +185,39 @@ def capacity(
         )
     if spec.prescribes_kv_type and how.kv_dtype_bytes != 1:
         raise ValueError(
-            f"{spec.name}: its quantization_config prescribes the type of the KV cache, which the "
-            "engine's 'auto' follows for some formats only: ask with kv-cache-dtype fp8"
+            f"{spec.name}: its quantization prescribes the type of the KV cache in a way that the "
+            "engine's 'auto' is not known to follow: ask with kv-cache-dtype fp8"
         )
+    how = replace(how, kv_dtype_bytes=spec.kept_kv_bytes(how.kv_dtype_bytes))
     if how.overhead is None and _is_raised(spec, how.max_pixels):
         raise ValueError(
             f"{spec.name}: max-pixels {how.max_pixels:,} is more than its own limit, and what the "
             "vision encoder then needs is not known: measure it, and give it as overhead-gib"
         )
     over = how.overhead or overheads.expected(
-        spec, how.max_pixels, tensor_parallel, how.max_num_batched_tokens
+        spec, how.max_pixels, tensor_parallel, how.max_num_batched_tokens, how.max_num_seqs, gpu
     )
     weights = -(-spec.weights_bytes // tensor_parallel)
     shared = layout(spec.layers)
-    block_bytes = shared.block_bytes(how.kv_dtype_bytes, tensor_parallel)
+    block_bytes = shared.block_bytes(how.kv_dtype_bytes, tensor_parallel, how.block_size)
     # One block more: the engine keeps one back.
-    needed = (shared.blocks(how.max_model_len, how.max_num_batched_tokens) + 1) * block_bytes
+    longest = shared.blocks(how.max_model_len, how.max_num_batched_tokens, how.block_size)
+    needed = (longest + 1) * block_bytes
+
+    def left(overhead_bytes: int) -> int:
+        return available_bytes(gpu.engine_bytes, how.utilization, weights, overhead_bytes)
+
     return Capacity(
         spec=spec,
         gpu=gpu,
         serving=how,
         tensor_parallel=tensor_parallel,
         overhead=over,
-        budget_bytes=int(gpu.memory_bytes * how.utilization),
+        budget_bytes=int(gpu.engine_bytes * how.utilization),
         weights_bytes=weights,
-        kv_bytes=available_bytes(gpu.memory_bytes, how.utilization, weights, over.high),
-        kv_bytes_at_best=available_bytes(gpu.memory_bytes, how.utilization, weights, over.low),
+        kv_bytes=left(over.high),
+        kv_bytes_at_best=left(over.low),
+        kv_bytes_expected=left(over.expected),
         layout=shared,
         block_bytes=block_bytes,
         needed_bytes=needed,

@@ -5,12 +5,13 @@ Standard library only, no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rocminfra.planning.capacity.capacity import Capacity, Serving, capacity
 from rocminfra.planning.capacity.remedies import Remedy, remedies
 from rocminfra.planning.engine.gpus import GPUS, Gpu
+from rocminfra.planning.gpus.gpu_selection import hiding_variables, visible
 from rocminfra.planning.model.spec import ModelSpec
 
 GIB = 1024**3
@@ -92,11 +93,14 @@ def decide_fit(
     serving: Serving,
     tensor_parallel: int = 1,
     extra_args: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Fit:
     """Whether the engine would start.
 
-    + memory_mib: of each of the host's GPUs, as the driver reports it; empty if unknown
+    + memory_mib: of each of the host's GPUs that an engine may use, as the driver reports it; empty
+      if unknown
     + extra_args: further arguments of the engine
+    + environment: of the engine; it may hide GPUs from it
     """
     names = [arg.split("=")[0].split(" ")[0].replace("_", "-") for arg in extra_args]
     unmodelled = [name for name in names if name in _UNMODELLED]
@@ -104,14 +108,11 @@ def decide_fit(
         return NotChecked(f"what {unmodelled[0]} among the extra arguments does is not modelled")
     if not memory_mib:
         return NotChecked("the GPU's memory is not known (no answer from amd-smi)")
-    if tensor_parallel > len(memory_mib):
-        return DoesNotFit(
-            f"tensor_parallel_size is {tensor_parallel} and the host has {len(memory_mib)} GPUs",
-            (),
-            Remedy("as many as there are", "tensor_parallel", f"{len(memory_mib)}"),
-        )
+    seen = _visible_memory(memory_mib, environment or {})
+    if tensor_parallel > len(seen):
+        return _too_few(tensor_parallel, len(seen), len(memory_mib), environment or {})
     try:
-        planned = capacity(spec, gpu_of(min(memory_mib)), serving, tensor_parallel)
+        planned = capacity(spec, gpu_of(min(seen)), serving, tensor_parallel)
     except ValueError as error:
         return NotChecked(str(error))
     if planned.fits:
@@ -121,6 +122,23 @@ def decide_fit(
             planned, f"it fits only if {_range(planned)} of overhead turn out to be at the low end"
         )
     return _does_not_fit(planned)
+
+
+def _visible_memory(memory_mib: Sequence[int], environment: Mapping[str, str]) -> tuple[int, ...]:
+    positions = visible(len(memory_mib), environment)
+    if positions is None:
+        # Named by their UUIDs: at the most all of them.
+        return tuple(memory_mib)
+    return tuple(memory_mib[index] for index in positions)
+
+
+def _too_few(wanted: int, seen: int, there: int, environment: Mapping[str, str]) -> DoesNotFit:
+    what = f"tensor_parallel_size is {wanted} and the host has {there} GPUs"
+    if seen < there:
+        hiding = ", ".join(f"{key}={value}" for key, value in hiding_variables(environment).items())
+        what += f", of which the engine sees {seen} ({hiding} in engine.environment)"
+    remedy = Remedy("as many as there are", "tensor_parallel", f"{seen}")
+    return DoesNotFit(what, (), remedy if seen else None)
 
 
 def gpu_of(memory_mib: int) -> Gpu:

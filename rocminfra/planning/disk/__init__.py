@@ -1,1 +1,1 @@
-"""What to do with the scratch disk. The only place that may lead to mkfs."""
+"""Decide what to do with the scratch disk. Only these decisions can lead to mkfs."""

@@ -1,7 +1,7 @@
-"""How the scratch file system ought to be mounted, and what is missing for that.
+"""How the scratch file system must be mounted, and the steps to get there.
 
-The live mount is compared as a whole record: device number, root, path, type and options. fstab
-is right when exactly one line names the mount point, by UUID, with the options.
+The live mount is compared as a whole record: device number, root, path, type and options. fstab is
+correct when exactly one line has the mount point, with the UUID and the options.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rocminfra.planning.disk.observation import (
     Observed,
 )
 
-# Options that only fstab's readers know; the kernel never shows them (mount(8), systemd.mount(5)).
+# Options for the readers of fstab; the kernel never shows them (mount(8), systemd.mount(5)).
 _FSTAB_ONLY = frozenset(
     ("auto", "noauto", "defaults", "nofail", "_netdev", "user", "nouser", "users", "owner", "group")
 )
@@ -36,14 +36,14 @@ _SHOWN_AS_ABSENCE = {
     "nodiscard": "discard",
     "noquota": "usrquota",
 }
-# Options that nobody asked for and that would break what runs on the disk.
+# Options that break programs on the disk unless explicitly requested.
 _UNWANTED = {"ro": "rw", "noexec": "exec", "nosuid": "suid", "nodev": "dev", "sync": "async"}
-# Options that bring some of those along (mount(8)).
+# Options that imply some of those (mount(8)).
 _IMPLYING = frozenset(("user", "users", "owner", "group"))
 
 
 class Step(Enum):
-    """One thing to do, in this order."""
+    """One step, in this order."""
 
     MOUNT_POINT = "make the mount point, unwritable while nothing is mounted on it"
     BELOW = "make the folder below the mount unwritable"
@@ -60,7 +60,7 @@ MOUNT_STEPS = (Step.MOUNT_POINT, Step.FSTAB, Step.MOUNT, Step.OWNER, Step.SENTIN
 def missing_steps(
     observed: Observed, desired: Desired, device: Device, uuid: str
 ) -> tuple[Step, ...]:
-    """What has to be done until ``device``, which holds file system ``uuid``, is right."""
+    """The steps until ``device``, which has file system ``uuid``, is mounted correctly."""
     place = observed.mount_point
     live = mounts_at(observed, desired.mount_point)
     steps: list[Step] = []
@@ -73,7 +73,7 @@ def missing_steps(
         return tuple(steps)
     if missing_options(live[-1].options, desired.mount_options):
         steps.append(Step.REMOUNT)
-    # Whoever mounted it before us did not do that. The sentinel comes last, so it says who did.
+    # A mount by someone else lacks this. The sentinel is written last, so it shows that we did it.
     if (place.sentinel or "").strip() != uuid:
         steps.insert(0, Step.BELOW)
     if place.owner != desired.owner:
@@ -84,12 +84,12 @@ def missing_steps(
 
 
 def mounts_at(observed: Observed, target: str) -> tuple[Mount, ...]:
-    """What is mounted at ``target``; the last one is visible."""
+    """Mounts at ``target``; the last one is visible."""
     return tuple(m for m in observed.mounts if m.target == target)
 
 
 def is_protected(place: MountPoint) -> bool:
-    """Whether nothing can land in the empty mount point; ``immutable`` None is not supported."""
+    """Whether the empty mount point is unwritable; ``immutable`` is None if not supported."""
     return place.exists and place.mode == 0o555 and place.immutable is not False
 
 
@@ -99,7 +99,7 @@ def fstab_lines(fstab: tuple[FstabLine, ...], target: str) -> tuple[FstabLine, .
 
 
 def fstab_is_right(fstab: tuple[FstabLine, ...], desired: Desired, uuid: str) -> bool:
-    """Whether exactly one line is there, and it is ours."""
+    """Whether there is exactly one line, and it is correct."""
     lines = fstab_lines(fstab, desired.mount_point)
     return (
         len(lines) == 1
@@ -110,7 +110,7 @@ def fstab_is_right(fstab: tuple[FstabLine, ...], desired: Desired, uuid: str) ->
 
 
 def replaced_lines(observed: Observed, desired: Desired, uuid: str) -> tuple[str, ...]:
-    """What the line for ``uuid`` takes the place of in fstab, as reasons of a plan."""
+    """The lines that the line for ``uuid`` replaces in fstab, as reasons for a plan."""
     if fstab_is_right(observed.fstab, desired, uuid):
         return ()
     return tuple(
@@ -120,7 +120,7 @@ def replaced_lines(observed: Observed, desired: Desired, uuid: str) -> tuple[str
 
 
 def fstab_uuid(observed: Observed, target: str) -> str | None:
-    """The UUID of the XFS that fstab expects at ``target``; None for none or more than one."""
+    """The UUID of the XFS that fstab expects at ``target``; None unless there is exactly one."""
     uuids = {
         line.source.removeprefix("UUID=").strip('"').lower()
         for line in fstab_lines(observed.fstab, target)
@@ -130,10 +130,10 @@ def fstab_uuid(observed: Observed, target: str) -> str | None:
 
 
 def missing_options(live: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """The options that the live mount lacks: wanted ones, and the opposite of unwanted ones.
+    """Options to add to the live mount: missing ones, and the opposites of unwanted ones.
 
-    + live: options of the mount and of its file system, as mountinfo shows them
-    + wanted: options as in fstab
+    + live: options of the mount and of its file system from mountinfo
+    + wanted: options in fstab's form
     """
     shown = {_plain(option) for option in live}
     missing = [option for option in wanted if not _has(shown, option)]
@@ -155,7 +155,7 @@ def _has(shown: set[str], option: str) -> bool:
 
 
 def _plain(option: str) -> str:
-    """``allocsize=64m`` and ``allocsize=65536k`` are the same."""
+    """Normalise sizes: ``allocsize=64m`` and ``allocsize=65536k`` are equal."""
     key, equals, value = option.partition("=")
     factor = {"k": 1024, "m": 1024**2, "g": 1024**3}.get(value[-1:].lower())
     if not equals or factor is None or not value[:-1].isdigit():

@@ -1,7 +1,7 @@
-"""What was seen of a host's disks, as data.
+"""Observations of a host's disks, as data.
 
-Records only: facts fill them in, decisions read them. A look that failed is part of the record
-(:attr:`Finding.UNKNOWN`), because "not seen" must never read as "nothing there".
+These are only records: facts fill them in, decisions read them. A failed probe is part of the
+record (:attr:`Finding.UNKNOWN`), because "not seen" must never be read as "nothing there".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PROBES = ("partitions", "blkid", "wipefs", "content", "exclusive open", "users")
 
 
 class Finding(Enum):
-    """Outcome of one look at a device."""
+    """Outcome of one probe of a device."""
 
     BLANK = "blank"
     DATA = "data"
@@ -29,7 +29,7 @@ class Finding(Enum):
 class Signature:
     """A file system, partition table or member signature.
 
-    + kind: libblkid's name of it (``xfs``, ``gpt``, ``LVM2_member``, ``crypto_LUKS``…)
+    + kind: libblkid's name for it (``xfs``, ``gpt``, ``LVM2_member``, ``crypto_LUKS``…)
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Look:
     """One probe's outcome.
 
     + probe: one of :data:`PROBES`
-    + evidence: what it said, for people
+    + evidence: what it found, in words
     + signatures: what it recognised
     """
 
@@ -54,9 +54,9 @@ class Look:
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells one disk from another; its kernel name does not.
+    """What identifies a disk; its kernel name does not.
 
-    + address: PCI path, with the SCSI address behind it; empty where there is none
+    + address: PCI path followed by the SCSI address; empty if there is none
     + size: bytes
     """
 
@@ -77,17 +77,17 @@ class Identity:
 class Device:
     """A block device.
 
-    + number: ``MAJOR:MINOR``, by which everything is matched
+    + number: ``MAJOR:MINOR``, the key for all matching
     + kind: ``disk``, ``part``, ``loop``, ``rom``, ``crypt``, ``lvm``, ``raid1``…
     + size: bytes
-    + parent: number of the disk that a partition is on
-    + slaves, holders: kernel names of what it is made of, and of what is made of it
-    + by_id: stable paths that udev made
-    + looks: what the probes said; empty when nobody looked
-    + problems: disagreements and failures in listing it
-    + part_uuid, part_label: of a partition, as the partition table has them
-    + record: everything that was read of it, of the disk that it is on and of all partitions of
-      that, as canonical JSON by number, to be compared right before ``mkfs``
+    + parent: number of a partition's disk
+    + slaves, holders: kernel names of the devices below it and on top of it
+    + by_id: stable paths from udev
+    + looks: results of the probes; empty if none ran
+    + problems: contradictions and failures while listing it
+    + part_uuid, part_label: a partition's values from the partition table
+    + record: everything read about it, its disk and all partitions of that disk, as canonical JSON
+      by number, for comparison right before ``mkfs``
     """
 
     number: str
@@ -110,15 +110,15 @@ class Device:
     record: str = "{}"
 
     def look(self, probe: str) -> Look:
-        """What ``probe`` said; a probe that nobody made is unknown."""
+        """The result of ``probe``; unknown if it did not run."""
         for look in self.looks:
             if look.probe == probe:
                 return look
-        return Look(probe, Finding.UNKNOWN, "not looked at")
+        return Look(probe, Finding.UNKNOWN, "not probed")
 
     @property
     def signatures(self) -> tuple[Signature, ...]:
-        """What any probe recognised, each once."""
+        """Everything that any probe recognised, without duplicates."""
         return tuple(dict.fromkeys(s for look in self.looks for s in look.signatures))
 
 
@@ -126,8 +126,8 @@ class Device:
 class Mount:
     """One line of mountinfo.
 
-    + root: what of the file system is mounted; ``/`` is all of it
-    + options: of the mount and of the file system
+    + root: which part of the file system is mounted; ``/`` is all of it
+    + options: options of the mount and of the file system
     """
 
     number: str
@@ -139,9 +139,9 @@ class Mount:
 
 @dataclass(frozen=True)
 class FstabLine:
-    """One entry of /etc/fstab, escapes undone.
+    """One entry of /etc/fstab, unescaped.
 
-    + device: number of the device when ``source`` is a path that exists
+    + device: number of the device if ``source`` is an existing path
     """
 
     source: str
@@ -153,12 +153,12 @@ class FstabLine:
 
 @dataclass(frozen=True)
 class MountPoint:
-    """What lies at the mount point.
+    """The state of the mount point.
 
-    + real: path with every link followed
-    + names: its first entries; ``count`` says how many there are
-    + mode, uid: of the directory, or of the mounted file system's root
-    + immutable: None where the file system has no such flag
+    + real: path with all links resolved
+    + names: its first entries; ``count`` is their total number
+    + mode, uid: those of the directory, or of the mounted file system's root
+    + immutable: None if the file system does not support the flag
     + sentinel: text of the sentinel file
     """
 
@@ -175,11 +175,11 @@ class MountPoint:
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything that the decision rests on.
+    """Everything that the decision is based on.
 
-    + problems: why it cannot be trusted; with any of these nothing is decided but a refusal
-    + nodes: number of each path that was asked for or is named in fstab
-    + fstab_sha256: of the file as it was read
+    + problems: why it cannot be trusted; any of these leads to a refusal
+    + nodes: number of each path that was requested or is in fstab
+    + fstab_sha256: hash of the file as it was read
     """
 
     devices: tuple[Device, ...]
@@ -197,11 +197,11 @@ class Observed:
         return next((d for d in self.devices if d.number == number), None)
 
     def named(self, path: str) -> Device | None:
-        """The device at ``path``, whatever link that is."""
+        """The device at ``path``, through any link."""
         return self.device(dict(self.nodes).get(path))
 
     def disk_of(self, device: Device) -> Device:
-        """The disk that a partition is on; any other device is its own."""
+        """The disk of a partition; for any other device, the device itself."""
         return self.device(device.parent) or device
 
     def partitions(self, disk: Device) -> tuple[Device, ...]:
@@ -211,12 +211,12 @@ class Observed:
 
 @dataclass(frozen=True)
 class Desired:
-    """The scratch disk that is asked for.
+    """The requested scratch disk.
 
-    + host: name in the inventory, which wipe tokens carry
+    + host: name in the inventory, which is part of wipe tokens
     + device: ``auto`` or a path
-    + expected_size: bytes, or None when it is not known
-    + wipe: wipe tokens, those of other hosts among them
+    + expected_size: bytes, or None if unknown
+    + wipe: wipe tokens, including those for other hosts
     """
 
     host: str

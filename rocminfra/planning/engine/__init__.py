@@ -1,1 +1,1 @@
-"""Scheduler, caches and latency of the engine. The simulator carries this folder."""
+"""Scheduler, caches and latency of the engine. The simulator's image contains this folder."""

@@ -1,8 +1,8 @@
 """The vision encoder's cache: embeddings wait there until the decoder has computed their tokens.
 
 Source: ``vllm/v1/core/encoder_cache_manager.py`` and ``_try_schedule_encoder_inputs`` of vLLM's
-scheduler. vLLM shares the embeddings of equal images; here every image counts.
-Standard library only: the engine simulator's image carries this file.
+scheduler. vLLM shares the embeddings of equal images; here each image takes its own room. Standard
+library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class EncoderCache:
         self.free = size
 
     def limit(self, sequence: Sequence, want: int, budget: int) -> int:
-        """How many of ``want`` tokens can be computed next: up to the first image for which
-        there is no room, or no budget left in this step."""
+        """How many of ``want`` tokens can be computed next: up to the first image that exceeds the
+        room or the step's budget."""
         room = min(self.free, budget)
         start = sequence.computed
         for index, image in enumerate(sequence.images):
@@ -34,7 +34,7 @@ class EncoderCache:
         return want
 
     def encode(self, sequence: Sequence, want: int) -> list[ImageSpan]:
-        """Take room for the images that the next ``want`` tokens reach, and name them."""
+        """Reserve room for the images that the next ``want`` tokens reach, and return them."""
         taken: list[ImageSpan] = []
         start = sequence.computed
         for index, image in enumerate(sequence.images):
@@ -56,7 +56,7 @@ class EncoderCache:
                 self.free += image.tokens
 
     def release(self, sequence: Sequence) -> None:
-        """Free everything that ``sequence`` has."""
+        """Free everything that ``sequence`` holds."""
         for index in sequence.encoded:
             self.free += sequence.images[index].tokens
         sequence.encoded.clear()

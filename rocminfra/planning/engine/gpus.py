@@ -1,7 +1,7 @@
-"""The accelerators that capacity and prediction know, with the source of every figure.
+"""The accelerators that capacity and prediction support, with the source of every figure.
 
-Memory is what the driver reports, in MiB, and not the marketing GB; bandwidth and peak are the
-vendor's published figures. Standard library only: the engine simulator's image carries this file.
+Memory is the MiB that the driver reports, not the marketing GB; bandwidth and peak are the vendor's
+published figures. Standard library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from dataclasses import dataclass
 class Gpu:
     """One accelerator.
 
-    + key: name as the command line takes it
+    + key: name on the command line
     + name: the product's name
     + memory_mib: memory as the driver reports it, MiB
     + nominal_memory_gb: memory as sold, decimal GB
     + bandwidth_bytes_per_s: published peak memory bandwidth
     + bf16_flops: published dense bf16 peak, FLOP/s, without sparsity
     + source: where the figures come from
+    + link_bytes_per_s_each_way: published bandwidth between GPUs, one direction: of each link where
+      every two GPUs share one (AMD's Infinity Fabric), of all together behind a switch (NVLink)
+    + is_meshed: whether every two GPUs share a link of their own
+    + visible_mib: memory that the engine is shown, MiB, where that is less than the driver reports
     """
 
     key: str
@@ -29,11 +33,24 @@ class Gpu:
     bandwidth_bytes_per_s: float
     bf16_flops: float
     source: str
+    link_bytes_per_s_each_way: float = 64e9
+    is_meshed: bool = True
+    visible_mib: int | None = None
 
     @property
     def memory_bytes(self) -> int:
         """Memory as the driver reports it, bytes."""
         return self.memory_mib * 1024**2
+
+    @property
+    def engine_bytes(self) -> int:
+        """Memory as the engine sees it, bytes: what its utilization is a share of."""
+        return (self.visible_mib or self.memory_mib) * 1024**2
+
+    def link_bytes_per_s(self, gpus: int) -> float:
+        """Bandwidth out of one of ``gpus`` GPUs to the others together, one direction."""
+        links = gpus - 1 if self.is_meshed else 1
+        return links * self.link_bytes_per_s_each_way
 
 
 MI300X = Gpu(
@@ -63,6 +80,7 @@ MI350X = Gpu(
     bandwidth_bytes_per_s=8.0e12,
     bf16_flops=2309.6e12,
     source="AMD MI350X data sheet; memory is 288 GiB less the 16 MiB that MI300X reserves too",
+    link_bytes_per_s_each_way=76.8e9,
 )
 MI355X = Gpu(
     key="mi355x",
@@ -72,6 +90,7 @@ MI355X = Gpu(
     bandwidth_bytes_per_s=8.0e12,
     bf16_flops=2516.6e12,
     source="AMD MI355X data sheet; memory is 288 GiB less the 16 MiB that MI300X reserves too",
+    link_bytes_per_s_each_way=76.8e9,
 )
 A100_80 = Gpu(
     key="a100-80",
@@ -81,6 +100,9 @@ A100_80 = Gpu(
     bandwidth_bytes_per_s=2.039e12,
     bf16_flops=312e12,
     source="NVIDIA A100 data sheet; memory as nvidia-smi reports it",
+    link_bytes_per_s_each_way=300e9,
+    is_meshed=False,
+    visible_mib=81_049,
 )
 H100_80 = Gpu(
     key="h100-80",
@@ -90,6 +112,9 @@ H100_80 = Gpu(
     bandwidth_bytes_per_s=3.35e12,
     bf16_flops=989.4e12,
     source="NVIDIA H100 data sheet; memory as nvidia-smi reports it",
+    link_bytes_per_s_each_way=450e9,
+    is_meshed=False,
+    visible_mib=80_998,
 )
 H200 = Gpu(
     key="h200",
@@ -99,6 +124,9 @@ H200 = Gpu(
     bandwidth_bytes_per_s=4.8e12,
     bf16_flops=989.4e12,
     source="NVIDIA H200 data sheet; memory as nvidia-smi reports it",
+    link_bytes_per_s_each_way=450e9,
+    is_meshed=False,
+    visible_mib=143_063,
 )
 B200 = Gpu(
     key="b200",
@@ -108,6 +136,9 @@ B200 = Gpu(
     bandwidth_bytes_per_s=8.0e12,
     bf16_flops=2250e12,
     source="NVIDIA B200 data sheet (some boards: 7.7 TB/s); memory as nvidia-smi reports it",
+    link_bytes_per_s_each_way=900e9,
+    is_meshed=False,
+    visible_mib=182_630,
 )
 
 GPUS: dict[str, Gpu] = {

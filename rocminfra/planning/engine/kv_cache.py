@@ -1,6 +1,6 @@
-"""KV cache: its blocks, who holds how many, and how many fit on the reference GPU.
+"""KV cache: its blocks, their holders, and how many fit on the reference GPU.
 
-Standard library only: the engine simulator's image carries this file.
+Standard library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 BLOCK_SIZE = 16
 REFERENCE_BLOCKS = 6_590
 REFERENCE_TOKENS = REFERENCE_BLOCKS * BLOCK_SIZE
-# What is neither weights nor KV in the reference run: activations, graphs, the encoder's cache,
-# buffers outside of torch. Calibrated, not derived: 196,288 MiB x 0.92 less 136.73 GiB of weights
-# less the 6,590 blocks that the engine reported, which is anything from 7.4414 to 7.4463 GiB.
+# Memory besides weights and KV in the reference run: activations, graphs, the encoder's cache,
+# buffers outside of torch. Calibrated, not derived: 196,288 MiB x 0.92 minus 136.73 GiB of weights
+# minus the 6,590 blocks that the engine reported gives 7.4414 to 7.4463 GiB.
 REFERENCE_OVERHEAD_BYTES = int(7.4445 * 1024**3)
 
 
 def blocks_for(tokens: int, block_size: int = BLOCK_SIZE) -> int:
-    """Blocks that ``tokens`` tokens of one sequence need."""
+    """Blocks needed for ``tokens`` tokens of one sequence."""
     return -(-tokens // block_size)
 
 
@@ -26,24 +26,24 @@ def available_bytes(
     weights_bytes: int,
     overhead_bytes: int = REFERENCE_OVERHEAD_BYTES,
 ) -> int:
-    """Bytes a GPU has for its KV cache; negative when the weights do not fit.
+    """Bytes on a GPU for its KV cache; negative if the weights do not fit.
 
-    + memory_bytes: of the GPU, as its driver reports it
+    + memory_bytes: memory of the GPU as its driver reports it
     + utilization: share of it that the engine may use (``--gpu-memory-utilization``)
-    + weights_bytes: of the weights on this GPU
+    + weights_bytes: size of the weights on this GPU
     + overhead_bytes: everything that is neither weights nor KV
     """
     return int(memory_bytes * utilization) - weights_bytes - overhead_bytes
 
 
 class BlockPool:
-    """Blocks of a KV cache, counted by holder; never hands out more than there are.
+    """The blocks of a KV cache, counted per holder. It never hands out more than exist.
 
-    vLLM keeps one block back as the "null block", and so does this: of 6,590 blocks 6,589 can be
-    used, and the usage is a share of those.
+    Like vLLM, it reserves one block as the "null block": of 6,590 blocks 6,589 are usable, and the
+    usage is a share of those.
 
-    + num_blocks: blocks of the cache, the null block included; at least 2
-    + block_size: tokens a block
+    + num_blocks: blocks of the cache, including the null block; at least 2
+    + block_size: tokens per block
     """
 
     def __init__(self, num_blocks: int, block_size: int = BLOCK_SIZE) -> None:
@@ -59,21 +59,21 @@ class BlockPool:
 
     @property
     def used(self) -> int:
-        """Blocks in somebody's hands."""
+        """Blocks in use."""
         return self.usable - self.free
 
     @property
     def usage(self) -> float:
-        """Share of the usable blocks that is used, 0 to 1 (``vllm:kv_cache_usage_perc``)."""
+        """Share of the usable blocks in use, 0 to 1 (``vllm:kv_cache_usage_perc``)."""
         return self.used / self.usable
 
     def held_by(self, holder: str) -> int:
-        """Blocks that ``holder`` has."""
+        """Number of blocks that ``holder`` has."""
         return self._held.get(holder, 0)
 
     def grow(self, holder: str, tokens: int) -> bool:
-        """Give ``holder`` what it lacks to keep ``tokens`` tokens; False, and nothing, if it
-        cannot be had."""
+        """Give ``holder`` enough blocks for ``tokens`` tokens. Returns False and changes nothing if
+        there are too few."""
         held = self._held.get(holder, 0)
         lacking = -(-tokens // self.block_size) - held
         if lacking <= 0:
@@ -85,7 +85,7 @@ class BlockPool:
         return True
 
     def release(self, holder: str) -> int:
-        """Take back everything that ``holder`` has, and say how much it was."""
+        """Take back all blocks of ``holder`` and return their number."""
         blocks = self._held.pop(holder, 0)
         self.free += blocks
         return blocks

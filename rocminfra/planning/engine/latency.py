@@ -1,7 +1,8 @@
-"""How long one step of the engine takes: bytes over bandwidth, FLOPs over peak, an overhead.
+"""How long one step of the engine takes: bytes over bandwidth, FLOPs over peak, and overheads.
 
-Every term is physical; the fractions say how much of the published peaks kernels reach. Standard
-library only: the engine simulator's image carries this file.
+Every term is physical; ``latency_constants.py`` says how much of the published peaks kernels reach
+and what layers, sequences and the exchange between GPUs cost. Standard library only: the engine
+simulator's image carries this file.
 """
 
 from __future__ import annotations
@@ -9,55 +10,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rocminfra.planning.engine.gpus import MI300X, Gpu
+from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.engine.model_shape import QWEN2_VL_72B, ModelShape
 from rocminfra.planning.engine.steps import Step
 
-
-@dataclass(frozen=True)
-class LatencyConstants:
-    """What is reached of the peaks.
-
-    + bandwidth_fraction: share of the published memory bandwidth. 3.76 of 5.3 TB/s is the
-      copy-type ceiling measured on an MI300X guest.
-    + compute_fraction: share of the dense bf16 peak in large matrix products. Calibrated on the
-      published time between tokens of DocVQA (1,879 ms); published GEMM measurements on MI300X
-      lie between 0.4 and 0.55 of 1,307 TFLOP/s.
-    + attention_fraction: share of the peak in attention over a prompt. Published forward figures
-      of flash attention on MI300X lie between 0.2 and 0.35.
-    + vision_fraction: share of the peak in the vision encoder, whose matrices are small
-      (hidden size 1,280) and whose attention is not causal.
-    + step_overhead_s: scheduling, sampling and launches that the GPU waits for, a step. Calibrated
-      on the published time between tokens of one stream (39.6 ms): what is left of it when the
-      bytes are taken off.
-    """
-
-    bandwidth_fraction: float = 0.71
-    compute_fraction: float = 0.40
-    attention_fraction: float = 0.25
-    vision_fraction: float = 0.20
-    step_overhead_s: float = 0.8e-3
-
-    def __post_init__(self) -> None:
-        fractions = (
-            self.bandwidth_fraction,
-            self.compute_fraction,
-            self.attention_fraction,
-            self.vision_fraction,
-        )
-        if not all(0 < fraction <= 1 for fraction in fractions) or self.step_overhead_s < 0:
-            raise ValueError(f"fractions lie in (0, 1] and an overhead is not negative: {self}")
+# Bytes and FLOPs of a step overlap partly: the longer of the two is too optimistic where they are
+# near each other, their sum too pessimistic. The norm of this order lies between.
+_OVERLAP = 3.0
+# Values that GPUs exchange are bf16, whatever the weights are.
+_EXCHANGED_BYTES = 2
+_ALL_REDUCES_A_LAYER = 2
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """Where the time of a step goes, in seconds.
+    """The parts of a step's time, in seconds.
 
-    + matrices: the decoder's matrix products; reading the weights once, or the FLOPs of all
-      tokens, whichever takes longer
+    + matrices: the decoder's matrix products: reading the weights once and the FLOPs of all
+      tokens, which overlap partly
     + kv_read: reading the live keys and values
     + attention: FLOPs of attention over prompts
     + vision: FLOPs of the vision encoder
-    + overhead: fixed, a step
+    + overhead: a step's, its layers' and its sequences'
+    + exchange: all-reduces between GPUs
     """
 
     matrices: float
@@ -65,19 +40,27 @@ class StepTime:
     attention: float
     vision: float
     overhead: float
+    exchange: float = 0.0
 
     @property
     def total(self) -> float:
         """Seconds of the step."""
-        return self.matrices + self.kv_read + self.attention + self.vision + self.overhead
+        return (
+            self.matrices
+            + self.kv_read
+            + self.attention
+            + self.vision
+            + self.overhead
+            + self.exchange
+        )
 
 
 class LatencyModel:
-    """Seconds a step, for a model on a GPU.
+    """Seconds per step for a model on a GPU.
 
     + model, gpu: what runs where; the reference run's by default
-    + constants: what is reached of the peaks
-    + tensor_parallel: GPUs that share every step; their exchange is not modelled
+    + constants: what is reached of the peaks; those of the GPU by default
+    + tensor_parallel: GPUs that share every step
     """
 
     def __init__(
@@ -89,23 +72,43 @@ class LatencyModel:
     ) -> None:
         self.model = model
         self.gpu = gpu
-        self.constants = LatencyConstants() if constants is None else constants
-        bandwidth = gpu.bandwidth_bytes_per_s * tensor_parallel * self.constants.bandwidth_fraction
+        reached = constants_of(gpu).constants if constants is None else constants
+        self.constants = reached
+        bandwidth = gpu.bandwidth_bytes_per_s * tensor_parallel * reached.bandwidth_fraction
         peak = gpu.bf16_flops * tensor_parallel
+        is_fp8 = model.dtype_bytes == 1
+        reached_flops = peak * reached.compute_fraction * (reached.fp8_pace if is_fp8 else 1.0)
         shared = model.decoder_parameters - model.expert_parameters
         self._weights_s = shared * model.dtype_bytes / bandwidth
-        self._experts_s = model.expert_parameters * model.dtype_bytes / bandwidth
+        self._experts_s = (
+            model.expert_parameters * model.dtype_bytes / (bandwidth * reached.expert_fraction)
+        )
         self._kv_token_s = model.kv_bytes_per_token / bandwidth
-        reached_flops = peak * self.constants.compute_fraction
-        self._token_s = 2 * model.active_parameters / reached_flops
+        passed = model.active_parameters - model.active_expert_parameters
+        slow = model.active_expert_parameters / reached.expert_fraction
+        self._token_s = 2 * (passed + slow) / reached_flops
         self._sample_s = 2 * model.head_parameters / reached_flops
         # Two products (scores, values) of 2 FLOPs a pair, head dimension and head.
         pair_flops = 4 * model.layers * model.heads * model.head_dim
-        self._pair_s = pair_flops / (peak * self.constants.attention_fraction)
-        self._vision_flops = peak * self.constants.vision_fraction
+        self._pair_s = pair_flops / (peak * reached.attention_fraction)
+        self._vision_flops = peak * reached.vision_fraction
+        a_layer = reached.layer_overhead_s
+        if model.experts is not None:
+            a_layer += reached.expert_layer_s
+        if is_fp8:
+            a_layer += reached.fp8_layer_s
+        self._step_s = reached.step_overhead_s + model.layers * a_layer
+        self._exchange_s = self._exchange_token_s = 0.0
+        if tensor_parallel > 1:
+            times = _ALL_REDUCES_A_LAYER * model.layers
+            self._exchange_s = times * reached.exchange_s
+            # Each GPU sends and receives this share of what is reduced, twice.
+            moved = 2 * (tensor_parallel - 1) / tensor_parallel
+            link = gpu.link_bytes_per_s(tensor_parallel) * reached.link_fraction
+            self._exchange_token_s = times * moved * model.hidden * _EXCHANGED_BYTES / link
 
     def step_time(self, step: Step) -> StepTime:
-        """Where the time of ``step`` goes."""
+        """The parts of the time of ``step``."""
         tokens = 0
         context = 0
         pairs = 0
@@ -115,7 +118,8 @@ class LatencyModel:
             context += chunk.context
             sampled += chunk.samples
             if chunk.tokens > 1:
-                # Causal: a token sees what was computed before, and on average half its chunk.
+                # Causal: a token attends to everything computed before it, and on average half of
+                # its chunk.
                 pairs += chunk.tokens * chunk.context + chunk.tokens * (chunk.tokens + 1) // 2
         vision = 0.0
         for patches in step.encoded_patches:
@@ -123,12 +127,14 @@ class LatencyModel:
         weights = self._weights_s
         if self.model.experts is not None:
             weights += self._experts_s * self.model.experts.touched(tokens)
+        compute = tokens * self._token_s + sampled * self._sample_s
         return StepTime(
-            matrices=max(weights, tokens * self._token_s + sampled * self._sample_s),
+            matrices=_overlapped(weights, compute),
             kv_read=context * self._kv_token_s,
             attention=pairs * self._pair_s,
             vision=vision,
-            overhead=self.constants.step_overhead_s,
+            overhead=self._step_s + sampled * self.constants.sequence_overhead_s,
+            exchange=self._exchange_s + tokens * self._exchange_token_s,
         )
 
     def _encode_s(self, patches: int) -> float:
@@ -140,5 +146,12 @@ class LatencyModel:
         return (vision.weights_flops(patches) + attention) / self._vision_flops
 
     def seconds(self, step: Step) -> float:
-        """Seconds of ``step``."""
+        """Duration of ``step`` in seconds."""
         return self.step_time(step).total
+
+
+def _overlapped(one: float, other: float) -> float:
+    longer, shorter = max(one, other), min(one, other)
+    if longer == 0:
+        return 0.0
+    return float(longer * (1.0 + (shorter / longer) ** _OVERLAP) ** (1.0 / _OVERLAP))

@@ -1,6 +1,6 @@
-"""What the latency and capacity models need to know of a model, and how images become tokens.
+"""What the latency and capacity models need to know about a model, and how images become tokens.
 
-Standard library only: the engine simulator's image carries this file.
+Standard library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ class VisionShape:
     """A vision encoder that turns patches into image tokens.
 
     + parameters: weights of encoder and merger
-    + merger_parameters: those of the merger, which works on tokens and not on patches
-    + layers, hidden: of the encoder
-    + patch: side of a patch, pixels
-    + merge: patches that become one token, along each side
-    + min_pixels, max_pixels: what an image is resized to fit between
+    + merger_parameters: weights of the merger, which works on tokens instead of patches
+    + layers, hidden: the encoder's layers and hidden size
+    + patch: side of a patch in pixels
+    + merge: patches per token along each side
+    + min_pixels, max_pixels: limits to which an image is resized
     + window_patches: patches that attend to each other in layers with windows; None without them
     + full_layers: layers without a window, where there are windows
     """
@@ -35,7 +35,7 @@ class VisionShape:
     merger_parameters: int = 0
 
     def weights_flops(self, patches: int) -> int:
-        """FLOPs of all products with weights for an image of so many patches."""
+        """FLOPs of all products with weights for an image of this many patches."""
         merged = patches // self.merge**2
         encoder = self.parameters - self.merger_parameters
         return 2 * (patches * encoder + merged * self.merger_parameters)
@@ -50,10 +50,10 @@ class VisionShape:
 
 @dataclass(frozen=True)
 class Experts:
-    """Routed experts of a mixture, all layers together.
+    """Routed experts of a mixture, over all layers.
 
-    + count: experts a layer
-    + per_token: experts that a token passes, a layer
+    + count: experts per layer
+    + per_token: experts per token and layer
     + parameters: weights of all of them in all layers
     """
 
@@ -62,8 +62,8 @@ class Experts:
     parameters: int
 
     def touched(self, tokens: int) -> float:
-        """Share of the experts' weights that a step of ``tokens`` tokens reads, if they choose
-        evenly and independently: 1 - (1 - k/E)^tokens."""
+        """Share of the experts' weights that a step of ``tokens`` tokens reads, assuming uniform
+        and independent routing: 1 - (1 - k/E)^tokens."""
         return 1.0 - (1.0 - self.per_token / self.count) ** tokens
 
 
@@ -72,15 +72,16 @@ class ModelShape:
     """A decoder with full attention, and its vision encoder if it has one.
 
     + name: repository it describes
-    + parameters: all of them, vision included
+    + parameters: all parameters, including vision
     + embedding_parameters: the input embedding, of which a step reads a few rows only
-    + layers, heads, kv_heads, head_dim: of the decoder
+    + layers, heads, kv_heads, head_dim: the decoder's
     + dtype_bytes, kv_dtype_bytes: bytes of one weight and of one KV value
     + vision: the encoder, or None
     + experts: routed experts, or None for a dense model
-    + head_parameters: the output head, which only sampled tokens pass
+    + head_parameters: the output head, which only sampled tokens use
     + kv_values: values that a token keeps in all layers, on all GPUs together; None for
       grouped-query attention, whose number follows from heads and layers
+    + residual: size of the residual stream, which GPUs exchange; None where it is heads x head_dim
     """
 
     name: str
@@ -96,6 +97,7 @@ class ModelShape:
     experts: Experts | None = None
     head_parameters: int = 0
     kv_values: int | None = None
+    residual: int | None = None
 
     @property
     def weights_bytes(self) -> int:
@@ -114,13 +116,24 @@ class ModelShape:
         return 0 if self.experts is None else self.experts.parameters
 
     @property
+    def hidden(self) -> int:
+        """Size of the residual stream."""
+        return self.heads * self.head_dim if self.residual is None else self.residual
+
+    @property
+    def active_expert_parameters(self) -> int:
+        """Weights of the routed experts that one token passes."""
+        if self.experts is None:
+            return 0
+        return self.experts.parameters * self.experts.per_token // self.experts.count
+
+    @property
     def active_parameters(self) -> int:
-        """Decoder weights that every token is multiplied with, whether it is sampled or not."""
+        """Decoder weights that every token is multiplied with, sampled or not."""
         body = self.decoder_parameters - self.head_parameters
         if self.experts is None:
             return body
-        passed = self.experts.parameters * self.experts.per_token // self.experts.count
-        return body - self.experts.parameters + passed
+        return body - self.experts.parameters + self.active_expert_parameters
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -158,9 +171,9 @@ class ImageGrid:
 def image_grid(
     width: int, height: int, vision: VisionShape, max_pixels: int | None = None
 ) -> ImageGrid:
-    """How many patches and tokens an image of ``width`` x ``height`` pixels becomes.
+    """The patches and tokens of an image of ``width`` x ``height`` pixels.
 
-    + max_pixels: cap instead of the model's own (``--mm-processor-kwargs``)
+    + max_pixels: cap that replaces the model's own (``--mm-processor-kwargs``)
 
     The rule is ``smart_resize`` of Qwen2-VL's image processor: both sides are rounded to a
     multiple of patch x merge (28), and scaled down or up to stay between the two limits.

@@ -1,6 +1,6 @@
-"""What a client asks of an engine, as the scheduler sees it: counts, no text.
+"""A client's request as the scheduler sees it: counts, no text.
 
-Standard library only: the engine simulator's image carries this file.
+Standard library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class ImageSpan:
 
     + offset: tokens of the prompt before it
     + tokens: tokens it takes in the prompt, and entries in the encoder's cache
-    + patches: patches the vision encoder works on
+    + patches: patches for the vision encoder
     """
 
     offset: int
@@ -30,22 +30,30 @@ class ImageSpan:
 class Request:
     """One request.
 
-    + id: unique among the requests that an engine has at a time
-    + prompt_tokens: tokens of the prompt, those of its images included; at least 1
+    + id: unique among the requests in an engine
+    + prompt_tokens: tokens of the prompt, including its images; at least 1
     + output_tokens: tokens after which it ends; at least 1
     + images: images in the order of the prompt, not overlapping
+    + cached_tokens: first tokens of the prompt whose keys and values the prefix cache holds; fewer
+      than the prompt has, because the last one is computed in any case
     """
 
     id: str
     prompt_tokens: int
     output_tokens: int
     images: tuple[ImageSpan, ...] = ()
+    cached_tokens: int = 0
 
     def __post_init__(self) -> None:
         if self.prompt_tokens < 1 or self.output_tokens < 1:
             raise ValueError(
-                f"request {self.id}: prompt and output need a token each, not "
+                f"request {self.id}: prompt and output need at least one token each, not "
                 f"{self.prompt_tokens} and {self.output_tokens}"
+            )
+        if not 0 <= self.cached_tokens < self.prompt_tokens:
+            raise ValueError(
+                f"request {self.id}: {self.cached_tokens} tokens of a prompt of "
+                f"{self.prompt_tokens} cannot be cached"
             )
         end = 0
         for image in self.images:

@@ -1,20 +1,21 @@
-"""vLLM's V1 scheduler in virtual time: who computes how many tokens in the next step.
+"""vLLM's V1 scheduler in virtual time: how many tokens each sequence computes in the next step.
 
-It keeps the rules that shape latency and leaves everything else out:
+It implements the rules that affect latency and omits everything else:
 
 - first come, first served; running sequences before waiting ones;
-- one budget of tokens a step (``max-num-batched-tokens``) for prefill chunks and decodes alike;
-- KV blocks are handed out as tokens are computed; when they run out, the last sequence that was
-  admitted is preempted: it loses its blocks, goes back to the head of the queue and is computed
-  again, its output included;
+- one token budget per step (``max-num-batched-tokens``) for prefill chunks and decodes alike;
+- KV blocks are allocated as tokens are computed; when they run out, the last admitted sequence is
+  preempted: it loses its blocks, returns to the head of the queue and is computed again, including
+  its output;
 - a waiting sequence is admitted only if all of its tokens fit the free blocks
   (``scheduler_reserve_full_isl``), and none in a step that preempted;
-- an image is encoded as a whole before the first token of it is computed, within a budget a step
-  and a cache of bounded size.
+- an image is encoded as a whole before its first token is computed, within a budget per step and a
+  cache of bounded size.
 
-Prefix caching is not modelled: benchmark prompts differ, and a report says so.
+Prefix caching is an input: a request says how many of its first tokens are cached, and those are
+not computed. Their blocks are counted for every sequence, as if none were shared: a lower bound.
 Source: ``vllm/v1/core/sched/scheduler.py`` and ``kv_cache_manager.py`` of vLLM 0.20.
-Standard library only: the engine simulator's image carries this file.
+Standard library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from rocminfra.planning.engine.steps import Chunk, Completion, Step
 class SchedulerConfig:
     """Limits of the scheduler; names are vLLM's.
 
-    + num_gpu_blocks: KV blocks, the null block included
-    + block_size: tokens a block
-    + max_num_seqs: sequences that run at once
-    + max_num_batched_tokens: tokens a step
+    + num_gpu_blocks: KV blocks, including the null block
+    + block_size: tokens per block
+    + max_num_seqs: sequences that run at the same time
+    + max_num_batched_tokens: tokens per step
     + max_model_len: tokens of prompt and output together
-    + encoder_tokens: image tokens encoded a step, and size of the encoder's cache; vLLM takes
+    + encoder_tokens: image tokens encoded per step, and size of the encoder's cache; vLLM takes
       the larger of the step's budget and the largest image (16,384 for Qwen2-VL)
     + enable_chunked_prefill: without it a prompt is computed in one step or not at all
     + reserve_full_prompt: admit a sequence only if all of its tokens fit the free blocks
@@ -55,19 +56,19 @@ class SchedulerConfig:
 
     def __post_init__(self) -> None:
         if min(self.max_num_seqs, self.max_num_batched_tokens, self.max_model_len) < 1:
-            raise ValueError(f"limits of a scheduler must be positive: {self}")
+            raise ValueError(f"scheduler limits must be positive: {self}")
         if self.max_num_batched_tokens < self.max_num_seqs:
             raise ValueError("max_num_batched_tokens must not be below max_num_seqs")
 
     @property
     def most_tokens(self) -> int:
-        """Tokens of the largest request that can ever end: bounded by length and by blocks."""
+        """Tokens of the largest request that can finish, limited by length and blocks."""
         return min(self.max_model_len, (self.num_gpu_blocks - 1) * self.block_size)
 
 
 @dataclass
 class _Draft:
-    """A step in the making."""
+    """A step under construction."""
 
     budget: int
     encoder_budget: int
@@ -78,7 +79,7 @@ class _Draft:
 
 
 class Scheduler:
-    """Running and waiting sequences over one pool of blocks; see the module."""
+    """Running and waiting sequences over one pool of blocks; see the module's docstring."""
 
     def __init__(self, config: SchedulerConfig | None = None) -> None:
         self.config = SchedulerConfig() if config is None else config
@@ -91,34 +92,33 @@ class Scheduler:
 
     @property
     def running(self) -> int:
-        """Sequences that run."""
+        """Number of running sequences."""
         return len(self._running)
 
     @property
     def waiting(self) -> int:
-        """Sequences in the queue, preempted ones included."""
+        """Number of queued sequences, including preempted ones."""
         return len(self._waiting)
 
     def has(self, request_id: str) -> bool:
-        """Whether ``request_id`` waits or runs."""
+        """Whether ``request_id`` is waiting or running."""
         return request_id in self._sequences
 
     def add(self, request: Request) -> None:
         """Put ``request`` at the end of the queue.
 
-        Raises ValueError for an id that is taken, and for a request that could never end: longer
-        than the model's length or the whole KV cache, or with an image larger than the encoder's
-        cache.
+        Raises ValueError for a duplicate id, and for a request that could never finish: longer than
+        the model's length or the whole KV cache, or with an image larger than the encoder's cache.
         """
         if request.id in self._sequences:
-            raise ValueError(f"request {request.id} is already there")
+            raise ValueError(f"request {request.id} already exists")
         self._check_can_end(request)
         sequence = Sequence(request)
         self._sequences[request.id] = sequence
         self._waiting.append(sequence)
 
     def abort(self, request_id: str) -> bool:
-        """Drop a request and free what it holds; False if there is none of that id."""
+        """Drop a request and free its resources. Returns False if the id is unknown."""
         sequence = self._sequences.pop(request_id, None)
         if sequence is None:
             return False
@@ -130,7 +130,7 @@ class Scheduler:
         return True
 
     def schedule(self) -> Step | None:
-        """Choose the next step and take its blocks; None when nothing can be computed."""
+        """Choose the next step and allocate its blocks; None if nothing can be computed."""
         draft = _Draft(self.config.max_num_batched_tokens, self.config.encoder_tokens)
         self._schedule_running(draft)
         if not draft.preempted:
@@ -145,14 +145,14 @@ class Scheduler:
             return step
         if not draft.preempted:
             return None
-        # Only preemptions: the sequences that are left have the room now.
+        # Only preemptions happened: the remaining sequences have room now.
         following = self.schedule()
         if following is None:
             return None
         return replace(following, preempted=step.preempted + following.preempted)
 
     def complete(self, step: Step) -> Completion:
-        """Enter what ``step`` computed; requests aborted meanwhile are passed over."""
+        """Record the results of ``step``, ignoring requests that were aborted meanwhile."""
         tokens: list[str] = []
         finished: list[str] = []
         for chunk in step.chunks:
@@ -178,13 +178,13 @@ class Scheduler:
     def _check_can_end(self, request: Request) -> None:
         if request.total_tokens > self.config.most_tokens:
             raise ValueError(
-                f"request {request.id}: {request.total_tokens} tokens are more than the "
-                f"{self.config.most_tokens} that length and KV cache allow"
+                f"request {request.id}: {request.total_tokens} tokens are more than "
+                f"{self._most_words()}"
             )
         largest = max((image.tokens for image in request.images), default=0)
         if largest > self.config.encoder_tokens:
             raise ValueError(
-                f"request {request.id}: an image of {largest} tokens is more than the encoder's "
+                f"request {request.id}: an image of {largest} tokens exceeds the encoder's "
                 f"cache of {self.config.encoder_tokens}"
             )
         if (
@@ -195,6 +195,16 @@ class Scheduler:
                 f"request {request.id}: {request.total_tokens} tokens do not fit a step of "
                 f"{self.config.max_num_batched_tokens}, and prefill is not chunked"
             )
+
+    def _most_words(self) -> str:
+        """What bounds a request: a setting's name, or the cache."""
+        config = self.config
+        if config.most_tokens == config.max_model_len:
+            return f"--max-model-len {config.max_model_len}"
+        return (
+            f"the {config.most_tokens} that the KV cache keeps (--max-model-len "
+            f"{config.max_model_len})"
+        )
 
     def _schedule_running(self, draft: _Draft) -> None:
         index = 0
@@ -208,7 +218,7 @@ class Scheduler:
                 self._take(sequence, want, draft)
 
     def _make_room(self, sequence: Sequence, want: int, draft: _Draft) -> bool:
-        """Blocks for ``want`` more tokens, at the cost of the sequences admitted last."""
+        """Find blocks for ``want`` more tokens, preempting the last admitted sequences."""
         while not self.pool.grow(sequence.request.id, sequence.computed + want):
             victim = self._running.pop()
             self._free(victim)
@@ -226,14 +236,16 @@ class Scheduler:
                 return
             sequence = self._waiting[0]
             request_id = sequence.request.id
-            if not self.config.enable_chunked_prefill and sequence.total > draft.budget:
+            left = sequence.total - sequence.computed
+            if not self.config.enable_chunked_prefill and left > draft.budget:
                 return
-            want = min(sequence.total, draft.budget)
+            want = min(left, draft.budget)
             if sequence.images:
                 want = self.encoder_cache.limit(sequence, want, draft.encoder_budget)
-            must_fit = sequence.total if self.config.reserve_full_prompt else want
+            reached = sequence.computed + want
+            must_fit = sequence.total if self.config.reserve_full_prompt else reached
             lacking = blocks_for(must_fit, self.config.block_size)
-            if want == 0 or lacking > self.pool.free or not self.pool.grow(request_id, want):
+            if want == 0 or lacking > self.pool.free or not self.pool.grow(request_id, reached):
                 return
             self._waiting.popleft()
             self._running.append(sequence)

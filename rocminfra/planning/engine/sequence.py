@@ -1,6 +1,6 @@
-"""A request on its way through the scheduler.
+"""A request in the scheduler.
 
-Standard library only: the engine simulator's image carries this file.
+Standard library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from rocminfra.planning.engine.request import ImageSpan, Request
 
 
 class Sequence:
-    """What the scheduler keeps of a request.
+    """The scheduler's state of a request.
 
-    + request: what was asked
-    + images: the request's
-    + total: tokens there are, prompt and generated
+    + request: the request
+    + images: the request's images
+    + total: number of tokens, prompt and generated
     + computed: tokens whose KV is in the cache
-    + generated: tokens it has given
+    + generated: tokens generated so far
     + encoded: indices of images whose embeddings are in the encoder's cache
     """
 
@@ -25,10 +25,10 @@ class Sequence:
         self.request = request
         self.images: tuple[ImageSpan, ...] = request.images
         self.total = request.prompt_tokens
-        self.computed = 0
+        self.computed = request.cached_tokens
         self.generated = 0
         self.encoded: set[int] = set()
 
     def preempt(self) -> None:
         """Forget what was computed; what was generated stays, and is computed again."""
-        self.computed = 0
+        self.computed = self.request.cached_tokens

@@ -1,6 +1,6 @@
-"""One step of the engine: what it computes, and what came of it.
+"""One step of the engine: what it computes, and its results.
 
-Standard library only: the engine simulator's image carries this file.
+Standard library only: the engine simulator's image contains this file.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 class Chunk:
     """Tokens of one sequence in one step.
 
-    + request_id: whose
-    + tokens: how many are computed
-    + context: how many it had computed before
-    + samples: whether the step ends with a new token of it
+    + request_id: id of the request
+    + tokens: number of tokens computed
+    + context: number of tokens computed before
+    + samples: whether the step yields a new token for it
     """
 
     request_id: str
@@ -29,9 +29,9 @@ class Step:
     """One step of the engine.
 
     + chunks: what is computed, running sequences first
-    + encoded_patches: patches of each image that the vision encoder works on in it
-    + preempted: sequences that lost their blocks for it
-    + admitted: sequences that came out of the queue for it
+    + encoded_patches: patches of each image that the vision encoder processes
+    + preempted: sequences that lost their blocks
+    + admitted: sequences admitted from the queue
     """
 
     chunks: tuple[Chunk, ...]
@@ -41,16 +41,16 @@ class Step:
 
     @property
     def tokens(self) -> int:
-        """Tokens computed in it."""
+        """Number of tokens computed."""
         return sum(chunk.tokens for chunk in self.chunks)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a step gave.
+    """The results of a step.
 
-    + tokens: ids of requests with a new token, a token each
-    + finished: those of them that ended with it
+    + tokens: ids of requests with a new token, one token each
+    + finished: those that finished
     """
 
     tokens: tuple[str, ...]

@@ -1,1 +1,1 @@
-"""What a model's configuration says."""
+"""Interpret a model's configuration."""

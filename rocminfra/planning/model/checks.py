@@ -64,17 +64,6 @@ def check_known_cache(name: str, config: Mapping[str, Any]) -> None:
         )
 
 
-def prescribes_kv_type(config: Mapping[str, Any]) -> bool:
-    """Whether a quantized model's configuration says how its keys and values are quantized.
-
-    Compressed-tensors and ModelOpt write it, and vLLM's ``auto`` then follows it for some formats.
-    """
-    quantization = config.get("quantization_config")
-    if not isinstance(quantization, Mapping):
-        return False
-    return any(quantization.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo"))
-
-
 def check_weights(
     name: str, weights_bytes: int, parameters: int, own_bytes: int, is_quantized: bool
 ) -> None:

@@ -13,12 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rocminfra.planning.model.checks import (
-    check_known_cache,
-    check_weights,
-    hybrid_traits,
-    prescribes_kv_type,
-)
+from rocminfra.planning.model.checkpoint import Checkpoint, read_checkpoint
+from rocminfra.planning.model.checks import check_known_cache, check_weights, hybrid_traits
 from rocminfra.planning.model.decoders import (
     Decoder,
     deepseek,
@@ -31,13 +27,20 @@ from rocminfra.planning.model.decoders import (
     qwen3_moe,
 )
 from rocminfra.planning.model.spec import ModelSpec, UnknownModelError
-from rocminfra.planning.model.vision_encoders import Vision, gemma3_vision, qwen2_5_vl, qwen2_vl
+from rocminfra.planning.model.vision_encoders import (
+    Vision,
+    gemma3_vision,
+    mistral3_vision,
+    qwen2_5_vl,
+    qwen2_vl,
+)
 
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 _DECODERS: dict[str, Callable[[Mapping[str, Any]], Decoder]] = {
     "llama": llama,
     "mistral": llama,
+    "mistral3": llama,
     "mixtral": mixtral,
     "qwen2": qwen2,
     "qwen2_vl": qwen2,
@@ -54,6 +57,7 @@ _VISION: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Vision]] = {
     "qwen2_vl": qwen2_vl,
     "qwen2_5_vl": qwen2_5_vl,
     "gemma3": gemma3_vision,
+    "mistral3": mistral3_vision,
 }
 # A hundred times the largest published model.
 _MOST_PARAMETERS = 10**14
@@ -68,6 +72,8 @@ def read_model(
     weights_bytes: int | None = None,
     dtype: str = "auto",
     processor: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
+    stored_types: Mapping[str, int] | None = None,
 ) -> ModelSpec:
     """A model's figures.
 
@@ -77,24 +83,27 @@ def read_model(
       without it the bytes follow from the configuration
     + dtype: as ``--dtype``: what weights are converted to while loading; ``auto`` keeps theirs
     + processor: its ``preprocessor_config.json``, which bounds an image's pixels
+    + beside: other files beside it that may say how it is quantized, by name
+    + stored_types: bytes of its tensors by their type, as the safetensors headers have it
 
     Raises :class:`UnknownModelError` for a family that is not known, a kind of layer that is not,
-    a quantized model without ``weights_bytes``, files that cannot be this model's, and a
-    configuration that lacks something.
+    a quantization that is not, a quantized model without ``weights_bytes``, files that cannot be
+    this model's, and a configuration that lacks something.
     """
-    model_type = str(config.get("model_type", ""))
-    text = _text_config(config)
+    checkpoint = read_checkpoint(
+        config, name, processor=processor, beside=beside, stored_types=stored_types
+    )
+    model_type, text = checkpoint.model_type, checkpoint.text
     if model_type not in _DECODERS:
         raise UnknownModelError(_unknown(name, model_type, {**config, **text}))
     check_known_cache(name, {**config, **text})
-    if model_type not in _VISION and "vision_config" in config:
+    if model_type not in _VISION and checkpoint.vision is not None:
         raise UnknownModelError(f"{name}: a {model_type} with a vision_config is not known")
     try:
         decoder = _DECODERS[model_type](text)
         vision = Vision()
         if model_type in _VISION:
-            other = {**config, **text, **(processor or {})}
-            vision = _VISION[model_type](config["vision_config"], other)
+            vision = _VISION[model_type](_encoder(checkpoint), checkpoint.other)
         position = _max_position(model_type, text)
     except KeyError as error:
         raise UnknownModelError(f"{name}: its configuration has no {error.args[0]}") from None
@@ -104,8 +113,9 @@ def read_model(
         raise UnknownModelError(f"{name}: its configuration cannot be read: {error}") from None
     _check_sane(name, decoder, vision, position)
     parameters = decoder.parameters + vision.parameters
-    own_bytes = _own_dtype_bytes(config, text, name)
-    loaded, basis, dtype_bytes = _weights(name, config, parameters, own_bytes, weights_bytes, dtype)
+    loaded, basis, dtype_bytes = _weights(name, checkpoint, parameters, weights_bytes, dtype)
+    quantization = checkpoint.quantization
+    auto_kv_bytes = 2 if quantization is None else quantization.kv_bytes
     return ModelSpec(
         name=name,
         model_type=model_type,
@@ -125,7 +135,8 @@ def read_model(
         vision=vision.shape,
         vision_parameters=vision.parameters,
         image_tokens=vision.image_tokens,
-        prescribes_kv_type=prescribes_kv_type(config),
+        prescribes_kv_type=auto_kv_bytes is None,
+        auto_kv_bytes=2 if auto_kv_bytes is None else auto_kv_bytes,
     )
 
 
@@ -182,13 +193,10 @@ def _rotary(text: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return parts or [found]
 
 
-def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    # Families with an image encoder keep the decoder's part under a key of its own.
-    for key in ("text_config", "llm_config"):
-        nested = config.get(key)
-        if isinstance(nested, Mapping):
-            return nested
-    return config
+def _encoder(checkpoint: Checkpoint) -> Any:
+    if checkpoint.vision is None:
+        raise KeyError("vision_config")
+    return checkpoint.vision
 
 
 def _unknown(name: str, model_type: str, config: Mapping[str, Any]) -> str:
@@ -206,39 +214,32 @@ def _unknown(name: str, model_type: str, config: Mapping[str, Any]) -> str:
     )
 
 
-def _own_dtype_bytes(config: Mapping[str, Any], text: Mapping[str, Any], name: str) -> int:
-    for source in (config, text):
-        dtype = source.get("torch_dtype", source.get("dtype"))
-        if dtype is not None:
-            if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
-                raise UnknownModelError(f"{name}: its weights have the unknown type {dtype!r}")
-            return DTYPE_BYTES[dtype]
-    return DTYPE_BYTES["bfloat16"]
+def _own_dtype_bytes(dtype: Any, name: str) -> int:
+    if dtype is None:
+        return DTYPE_BYTES["bfloat16"]
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
+        raise UnknownModelError(f"{name}: its weights have the unknown type {dtype!r}")
+    return DTYPE_BYTES[dtype]
 
 
 def _weights(
-    name: str,
-    config: Mapping[str, Any],
-    parameters: int,
-    own_bytes: int,
-    weights_bytes: int | None,
-    dtype: str,
+    name: str, checkpoint: Checkpoint, parameters: int, weights_bytes: int | None, dtype: str
 ) -> tuple[int, str, int]:
     """Bytes as loaded, where they come from, and bytes of one weight."""
+    own_bytes = _own_dtype_bytes(checkpoint.dtype, name)
     if dtype != "auto" and dtype not in DTYPE_BYTES:
         raise UnknownModelError(f"{name}: dtype {dtype!r} is none of {', '.join(DTYPE_BYTES)}")
     # Like vLLM, which loads float32 checkpoints as bfloat16 unless told otherwise.
     wanted = min(own_bytes, 2) if dtype == "auto" else DTYPE_BYTES[dtype]
-    quantization = config.get("quantization_config")
+    quantization = checkpoint.quantization
     if weights_bytes is not None:
         check_weights(name, weights_bytes, parameters, own_bytes, quantization is not None)
     if quantization is not None:
         if weights_bytes is None:
-            is_described = isinstance(quantization, Mapping)
-            method = quantization.get("quant_method", "?") if is_described else "?"
             raise UnknownModelError(
-                f"{name} is quantized ({method}): the size of its weights stands in its "
-                "safetensors files or their index only, and neither is there"
+                f"{name} is quantized ({quantization.method}), as its {quantization.place} says: "
+                "the size of its weights stands in its safetensors files or their index only, and "
+                "neither is there"
             )
         return weights_bytes, "safetensors", max(1, round(weights_bytes / parameters))
     if weights_bytes is None:

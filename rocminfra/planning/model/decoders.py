@@ -1,4 +1,4 @@
-"""Decoders of the known families: layers of the cache, and weights counted tensor by tensor.
+"""Decoders of the known families: cache layers, and weights counted tensor by tensor.
 
 Every function takes the text part of a ``config.json``. KeyError means that a key is missing.
 Sources: the modelling classes of Hugging Face transformers. Standard library only.
@@ -15,8 +15,8 @@ from rocminfra.planning.model.kv_layers import KvLayer, LayerKind
 from rocminfra.planning.model.spec import UnknownModelError
 
 Config = Mapping[str, Any]
-# Ten times the deepest published model. Each layer becomes an object, so a slip of the keyboard
-# must not become ten million of them.
+# Ten times the deepest published model. Each layer becomes an object, so a typo must not create ten
+# million of them.
 _MOST_LAYERS = 2_000
 
 
@@ -36,7 +36,7 @@ class Decoder:
 
 
 def layer_count(config: Config) -> int:
-    """Layers of a decoder; ValueError for a number that no model has."""
+    """Number of layers; raises ValueError for an implausible number."""
     count = int(config["num_hidden_layers"])
     if not 0 < count <= _MOST_LAYERS:
         raise ValueError(f"num_hidden_layers is {count}")
@@ -44,7 +44,7 @@ def layer_count(config: Config) -> int:
 
 
 def _window(config: Config) -> int | None:
-    """Tokens that a layer looks back, or None for all of them."""
+    """Tokens that a layer attends to, or None for all of them."""
     window = config.get("sliding_window")
     return None if window is None else int(window)
 
@@ -61,7 +61,7 @@ def qwen2(config: Config) -> Decoder:
 
 
 def qwen3(config: Config) -> Decoder:
-    """Qwen3: no biases, a norm on the heads of queries and keys."""
+    """Qwen3: no biases, and a norm on the heads of queries and keys."""
     bias = bool(config.get("attention_bias", False))
     return _grouped(config, _qwen_windows(config), qkv_bias=bias, head_norms=True)
 
@@ -69,7 +69,9 @@ def qwen3(config: Config) -> Decoder:
 def qwen3_moe(config: Config) -> Decoder:
     """Qwen3 with routed experts in every layer."""
     if config.get("decoder_sparse_step", 1) != 1 or config.get("mlp_only_layers"):
-        raise UnknownModelError("dense layers among the experts' (mlp_only_layers) are not known")
+        raise UnknownModelError(
+            "dense layers among the expert layers (mlp_only_layers) are not supported"
+        )
     hidden, layers = int(config["hidden_size"]), layer_count(config)
     count = int(config["num_experts"])
     expert = 3 * hidden * int(config["moe_intermediate_size"])
@@ -85,7 +87,7 @@ def qwen3_moe(config: Config) -> Decoder:
 
 
 def mixtral(config: Config) -> Decoder:
-    """Mixtral: eight experts, two of them for a token."""
+    """Mixtral: eight experts, two per token."""
     hidden, layers = int(config["hidden_size"]), layer_count(config)
     count = int(config["num_local_experts"])
     expert = 3 * hidden * int(config["intermediate_size"])
@@ -100,7 +102,7 @@ def mixtral(config: Config) -> Decoder:
 
 
 def gemma2(config: Config) -> Decoder:
-    """Gemma 2: every other layer with a window, four norms a layer, tied embeddings."""
+    """Gemma 2: a window in every other layer, four norms per layer, tied embeddings."""
     layers = layer_count(config)
     window = int(config["sliding_window"])
     windows = _typed(config) or [window if index % 2 == 0 else None for index in range(layers)]
@@ -108,9 +110,9 @@ def gemma2(config: Config) -> Decoder:
 
 
 def gemma3(config: Config) -> Decoder:
-    """Gemma 3: five layers with a window to one without, head norms, tied embeddings.
+    """Gemma 3: five layers with a window for each one without, head norms, tied embeddings.
 
-    Defaults are those of ``Gemma3TextConfig``, because published files leave them out.
+    Defaults are those of ``Gemma3TextConfig``, because published files omit them.
     """
     full = {
         "vocab_size": 262_208,
@@ -131,7 +133,7 @@ def gemma3(config: Config) -> Decoder:
 def deepseek(config: Config) -> Decoder:
     """DeepSeek V2 and V3: latent attention, shared and routed experts after a few dense layers."""
     if config.get("moe_layer_freq", 1) != 1:
-        raise UnknownModelError(f"moe_layer_freq {config['moe_layer_freq']} is not known")
+        raise UnknownModelError(f"moe_layer_freq {config['moe_layer_freq']} is not supported")
     hidden, count = int(config["hidden_size"]), layer_count(config)
     heads, latent = int(config["num_attention_heads"]), int(config["kv_lora_rank"])
     rope, nope = int(config["qk_rope_head_dim"]), int(config["qk_nope_head_dim"])
@@ -188,7 +190,7 @@ def _grouped(
     tied_by_default: bool = False,
     experts: Experts | None = None,
 ) -> Decoder:
-    """A decoder with grouped-query attention and, unless told otherwise, a gated feed-forward."""
+    """A decoder with grouped-query attention and, by default, a gated feed-forward network."""
     hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
     kv_heads = int(config.get("num_key_value_heads") or heads)
     head_dim = int(config.get("head_dim") or hidden // heads)
@@ -230,7 +232,7 @@ def _grouped(
 def _embeddings(config: Config, tied_by_default: bool) -> tuple[int, int]:
     """Weights of the input embedding, and of the output head unless it is the same matrix.
 
-    A tied matrix is read whole in every step as the head, so nothing of it counts as embedding.
+    Every step reads a tied matrix completely as the head, so none of it counts as embedding.
     """
     table = int(config["vocab_size"]) * int(config["hidden_size"])
     if config.get("tie_word_embeddings", tied_by_default):
@@ -239,10 +241,10 @@ def _embeddings(config: Config, tied_by_default: bool) -> tuple[int, int]:
 
 
 def _alive(hidden: int, inner: int, experts: int = 1) -> int:
-    """Numbers of a token that are in memory at once in a gated feed-forward: the residual and its
-    norm, gate, up and their product; an output for each expert where there are several.
+    """Values per token in memory at the same time in a gated feed-forward network: the residual and
+    its norm, gate, up and their product, and one output per expert if there are several.
 
-    + experts: that the token passes
+    + experts: number of experts per token
     """
     outputs = experts * hidden if experts > 1 else 0
     return 2 * hidden + 3 * experts * inner + outputs
@@ -257,16 +259,16 @@ def _qwen_windows(config: Config) -> list[int | None]:
 
 
 def _typed(config: Config) -> list[int | None] | None:
-    """Windows as ``layer_types`` says, or None when the configuration has none."""
+    """Windows according to ``layer_types``, or None if the configuration has none."""
     kinds = config.get("layer_types")
     if kinds is None:
         return None
     unknown = {str(kind) for kind in kinds} - {"full_attention", "sliding_attention"}
     if unknown:
-        raise UnknownModelError(f"layers of the kind {', '.join(sorted(unknown))} are not known")
+        raise UnknownModelError(f"layers of type {', '.join(sorted(unknown))} are not supported")
     if len(kinds) != layer_count(config):
         raise UnknownModelError(
-            f"layer_types names {len(kinds)} layers and num_hidden_layers {layer_count(config)}"
+            f"layer_types has {len(kinds)} layers, but num_hidden_layers is {layer_count(config)}"
         )
     if "sliding_attention" not in kinds:
         return [None] * len(kinds)

@@ -1,7 +1,7 @@
-"""The model of the reference run: what the verbs answer for when they are asked nothing else.
+"""The model of the reference run, which is the default of the commands.
 
-The values are those of ``config.json`` and ``preprocessor_config.json`` of
-Qwen/Qwen2-VL-72B-Instruct. Standard library only.
+The values are from ``config.json`` and ``preprocessor_config.json`` of Qwen/Qwen2-VL-72B-Instruct.
+Standard library only.
 """
 
 from __future__ import annotations

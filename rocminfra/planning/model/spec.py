@@ -45,7 +45,10 @@ class ModelSpec:
     + vision_parameters: weights of encoder and projector, whatever their kind
     + image_tokens: fixed number of tokens an image has, for families that have one
     + max_position: longest length that the configuration allows
-    + prescribes_kv_type: whether the weights' own quantization says what the KV cache is kept in
+    + prescribes_kv_type: whether the weights' own quantization says what the KV cache is kept in,
+      in a way that the engine's ``auto`` is not known to follow
+    + auto_kv_bytes: of one value of the KV cache when its type is left to ``auto``: 2, or 1 where
+      the weights' own quantization says fp8
     """
 
     name: str
@@ -67,11 +70,25 @@ class ModelSpec:
     vision_parameters: int = 0
     image_tokens: int | None = None
     prescribes_kv_type: bool = False
+    auto_kv_bytes: int = 2
 
     @property
     def has_vision(self) -> bool:
         """Whether it takes images."""
         return self.vision_parameters > 0
+
+    def kept_kv_bytes(self, kv_dtype_bytes: int) -> int:
+        """Bytes of one value of the KV cache as the engine keeps it.
+
+        + kv_dtype_bytes: 1 when fp8 is asked for, 2 when it is left to ``auto``, which follows the
+          weights' own quantization
+        """
+        return min(kv_dtype_bytes, self.auto_kv_bytes)
+
+    @property
+    def vocabulary(self) -> int:
+        """Entries of the vocabulary."""
+        return self.embedding_parameters // self.hidden
 
     @property
     def kinds(self) -> tuple[LayerKind, ...]:
@@ -123,11 +140,12 @@ class ModelSpec:
             kv_heads=self.layers[0].kv_heads,
             head_dim=self.attention_values // (2 * self.heads),
             dtype_bytes=self.dtype_bytes,
-            kv_dtype_bytes=kv_dtype_bytes,
+            kv_dtype_bytes=self.kept_kv_bytes(kv_dtype_bytes),
             vision=self.vision,
             experts=self.experts,
             head_parameters=self.head_parameters,
             kv_values=tensor_parallel * sum(layer.values(tensor_parallel) for layer in self.layers),
+            residual=self.hidden,
         )
 
     def renamed(self, name: str) -> ModelSpec:

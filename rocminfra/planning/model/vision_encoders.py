@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rocminfra.planning.engine.model_shape import VisionShape
+from rocminfra.planning.model.spec import UnknownModelError
 
 Config = Mapping[str, Any]
 
@@ -100,6 +101,25 @@ def gemma3_vision(vision: Config, other: Config) -> Vision:
         + projector
     )
     return Vision(total, image_tokens=int(other.get("mm_tokens_per_image", 256)))
+
+
+def mistral3_vision(vision: Config, other: Config) -> Vision:
+    """Mistral 3: Pixtral with gated feed-forwards, and patches merged before the projector.
+
+    Its images become a row of tokens for each row of patches, which is not modelled.
+    """
+    if vision.get("model_type", "pixtral") != "pixtral":
+        raise UnknownModelError(f"an encoder of the kind {vision['model_type']!r} is not known")
+    size, inner = int(vision["hidden_size"]), int(vision["intermediate_size"])
+    patch, merge = int(vision["patch_size"]), int(other.get("spatial_merge_size", 2))
+    hidden = int(other["hidden_size"])
+    block = 4 * size * size + 3 * size * inner + 2 * size
+    channels = int(vision.get("num_channels", 3))
+    encoder = int(vision["num_hidden_layers"]) * block + channels * patch * patch * size + size
+    projector = size + merge * merge * size * size + size * hidden + hidden * hidden
+    if other.get("multimodal_projector_bias"):
+        projector += 2 * hidden
+    return Vision(encoder + projector)
 
 
 def _by_size(

@@ -1,1 +1,1 @@
-"""What a benchmark would measure."""
+"""Predict what a benchmark would measure."""

@@ -1,9 +1,9 @@
-"""Constants of the latency model from a measured run, instead of the published ones.
+"""Calibrate the constants of the latency model on a measured run instead of published figures.
 
-Two numbers calibrate, taken from the least loaded point: with one request at a time the time
-between tokens gives the share of the bandwidth and the time to the first token the share of the
-peak. A run without such a point calibrates the share of the peak only, on its time between tokens.
-Everything else that was measured is held out and compared. Standard library only.
+Two figures of the least loaded point are used: with one request at a time, the time between tokens
+determines the share of the bandwidth, and the time to first token the share of the peak. A run
+without such a point only calibrates the share of the peak, on its time between tokens. All other
+measurements are held out for comparison. Standard library only.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from rocminfra.planning.prediction.published import CALIBRATED, HELD_OUT, Compar
 from rocminfra.planning.prediction.workload import ScannedPages, SyntheticText, Workload
 
 _LEAST, _MOST = 0.02, 1.0
-# Each halves the logarithm's interval: 25 leave a millionth of it.
+# Each step halves the interval of the logarithm; 25 steps reduce it to less than a millionth.
 _HALVINGS = 25
 
 
 class CalibrationError(ValueError):
-    """A run that no constants explain; the text says which figure."""
+    """No constants explain the run; the message names the figure."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Measured:
     """One point of a measured run.
 
     + point: which
-    + timing: how long it ran
+    + timing: its duration
     + prompt_tokens, output_tokens: medians of a completed request
-    + pixels: of a request's image, None without one
-    + ttft_s, itl_s: medians; None where nothing was measured
+    + pixels: pixels of a request's image, None without one
+    + ttft_s, itl_s: medians; None if not measured
     """
 
     point: Point
@@ -49,10 +49,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What came of it.
+    """The result of a calibration.
 
     + variant: with the new constants
-    + comparisons: every measured latency against its prediction
+    + comparisons: every measured latency with its prediction
     """
 
     variant: Variant
@@ -60,10 +60,10 @@ class Calibration:
 
 
 def calibrate(variant: Variant, measured: Sequence[Measured]) -> Calibration:
-    """Constants with which the prediction meets the least loaded point of ``measured``.
+    """Find constants with which the prediction matches the least loaded point of ``measured``.
 
-    Raises :class:`CalibrationError` when there is nothing to calibrate on, or when a measured
-    figure is better than the published peaks of the GPU allow.
+    Raises :class:`CalibrationError` if there is no point to calibrate on, or if a measured figure
+    is better than the GPU's published peaks allow.
     """
     usable = [point for point in measured if point.itl_s is not None and point.output_tokens > 1]
     if not usable:
@@ -116,24 +116,24 @@ def _solved(
     target: float | None,
     get: Callable[[PredictedPoint], float | None],
 ) -> Variant:
-    """``variant`` with the share of a peak at which ``get`` gives ``target``: the more of it is
-    reached, the shorter the time."""
+    """``variant`` with the share of a peak at which ``get`` returns ``target``. A larger share
+    means a shorter time."""
     if target is None:
         raise CalibrationError(f"nothing measured for {constant}")
 
     def with_share(share: float) -> Variant:
-        return replace(variant, constants=replace(variant.constants, **{constant: share}))
+        return replace(variant, given_constants=replace(variant.constants, **{constant: share}))
 
     def seconds(share: float) -> float:
         value = get(_predicted(with_share(share), measured))
-        # Nothing completed in time: slower than anything that was measured.
+        # Nothing completed in time: slower than any measurement.
         return math.inf if value is None else value
 
     if seconds(_MOST) > target * 1.001:
         raise CalibrationError(
-            f"{measured.point.label}: {target * 1000:.1f} ms are less than the published peak of "
+            f"{measured.point.label}: {target * 1000:.1f} ms is less than the published peak of "
             f"{variant.gpu.name} allows ({seconds(_MOST) * 1000:.1f} ms at {constant} 1); is it "
-            "another GPU, another model, or the practice droplet with a time scale?"
+            "a different GPU or model, or the practice droplet with a time scale?"
         )
     low, high = math.log(_LEAST), math.log(_MOST)
     for _ in range(_HALVINGS):
@@ -154,7 +154,7 @@ def _workload(variant: Variant, measured: Measured) -> Workload:
         return SyntheticText(measured.prompt_tokens, measured.output_tokens, 0)
     vision: VisionShape | None = variant.spec.vision
     if vision is None:
-        raise CalibrationError(f"{variant.spec.name} takes no images, and the run sent some")
+        raise CalibrationError(f"{variant.spec.name} takes no images, but the run sent some")
     return ScannedPages(
         vision,
         variant.serving.max_pixels,

@@ -1,4 +1,4 @@
-"""Variants to predict, and what was predicted for each."""
+"""Variants to predict, and the prediction for each."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rocminfra.planning.engine.gpus import GPUS
+from rocminfra.planning.prediction.bands import Bands, bands_of
 from rocminfra.planning.prediction.predict import PredictedPoint, Variant
 
-# Published price of the reference run's node; of other GPUs none is assumed.
+# Published price of the reference run's node. There is no default for other GPUs.
 REFERENCE_GPU, REFERENCE_USD_PER_HOUR = "mi300x", 1.99
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Values of one variant, for people and JSON."""
+    """Values of one variant, for text and JSON output."""
 
     gpu: str
     count: int
@@ -28,13 +29,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was predicted for one variant.
+    """The prediction for one variant.
 
     + choice, variant: which
     + scenarios: points by scenario; empty when there is an error
+    + bands: how sure they are
+    + refused: scenarios that this model cannot be asked, and why
     + usd_per_hour: price of all its engines together, None when nobody said
     + error: why there is no prediction
-    + is_unfit: whether that is because the model does not fit
+    + is_unfit: whether the reason is that the model does not fit
     """
 
     choice: Choice
@@ -43,10 +46,17 @@ class Outcome:
     usd_per_hour: float | None
     error: str | None = None
     is_unfit: bool = False
+    refused: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def bands(self) -> Bands:
+        """How sure the prediction is."""
+        variant = self.variant
+        return bands_of(variant.spec, variant.gpu, variant.tensor_parallel)
 
 
 def choices(options: dict[str, Any]) -> list[Choice]:
-    """Every combination of the values that were given."""
+    """Every combination of the given values."""
     return [
         Choice(*values)
         for values in itertools.product(

@@ -1,13 +1,13 @@
-"""What GuideLLM and the engine's log would say of a virtual run.
+"""The figures that GuideLLM and the engine's log would report for a virtual run.
 
-GuideLLM counts within a window: warm-up to end. A completed request belongs to it when it ends
-inside; a token when it comes inside; the prompt's tokens come with the first one. Latencies are
-those of completed requests, and that between tokens is weighted by tokens. The engine's log shows
-the KV cache every ten seconds. Standard library only.
+GuideLLM counts within a window from the end of warm-up to the end. A completed request is counted
+if it ends inside the window, a token if it arrives inside; the prompt's tokens arrive with the
+first one. Latencies are those of completed requests, and the time between tokens is weighted by
+tokens. The engine's log shows the KV cache every ten seconds. Standard library only.
 
 Source: ``benchmark/schemas/metrics.py`` of GuideLLM 0.8.1. Up to 0.6.1 (``benchmark/schemas/
-generative/metrics.py``), to which the commands of the reference run belong, the rate of tokens has
-another base: all tokens of all requests over the time from the first of them to the end.
+generative/metrics.py``), which the reference run used, the token rate is computed differently: all
+tokens of all requests over the time from the first token to the end.
 """
 
 from __future__ import annotations
@@ -17,21 +17,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from rocminfra.planning.prediction.virtual_run import Record, Trace
+from rocminfra.planning.prediction.virtual_run import GAP_S, Record, Trace
 
 LOG_INTERVAL_S = 10.0
-# When the log's interval falls relative to the run is not known: all these are tried.
+# The phase of the log's interval relative to the run is unknown, so all of these are tried.
 _PHASES = 20
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How a latency is spread, seconds."""
+
+    mean: float
+    median: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True)
 class PointFigures:
-    """Figures of one point; None where nothing was measured.
+    """Figures of one point; None if nothing was measured.
+
+    + duration_s: from the end of the warm-up to the end of the point
 
     + completed, incomplete: requests, in the window
     + requests_per_second: completed ones
-    + ttft_median_s, ttft_p95_s: of completed requests
-    + itl_median_s, itl_p95_s: likewise, weighted by tokens
+    + ttft, latency: of completed requests
+    + itl: mean time between a request's tokens, of completed requests, weighted by tokens, as
+      GuideLLM has it
+    + tpot: the same, every request alike, as ``vllm bench serve`` has it
+    + gap: of all single gaps between tokens, which ``vllm bench serve`` calls ITL
     + tokens_per_s_all: tokens in and out that came in the window, of unfinished requests too
     + tokens_per_s_all_0_6: the same as GuideLLM up to 0.6.1 counts it
     + tokens_per_s_completed: tokens in and out of completed requests over the window
@@ -43,10 +58,14 @@ class PointFigures:
     completed: int
     incomplete: int
     requests_per_second: float
-    ttft_median_s: float | None
-    ttft_p95_s: float | None
-    itl_median_s: float | None
-    itl_p95_s: float | None
+    duration_s: float
+    ttft: Spread | None
+    itl: Spread | None
+    tpot: Spread | None
+    gap: Spread | None
+    latency: Spread | None
+    output_tokens_per_s_all: float
+    output_tokens_per_s_completed: float
     tokens_per_s_all: float
     tokens_per_s_all_0_6: float
     tokens_per_s_completed: float
@@ -54,16 +73,38 @@ class PointFigures:
     kv_usage_max: float | None
     preemptions: int
 
+    @property
+    def ttft_median_s(self) -> float | None:
+        """Median time to the first token."""
+        return None if self.ttft is None else self.ttft.median
+
+    @property
+    def ttft_p95_s(self) -> float | None:
+        """95th percentile of it."""
+        return None if self.ttft is None else self.ttft.p95
+
+    @property
+    def itl_median_s(self) -> float | None:
+        """Median time between tokens."""
+        return None if self.itl is None else self.itl.median
+
+    @property
+    def itl_p95_s(self) -> float | None:
+        """95th percentile of it."""
+        return None if self.itl is None else self.itl.p95
+
 
 def figures(traces: Sequence[Trace], warmup_s: float) -> PointFigures:
-    """Figures of a point, its first ``warmup_s`` seconds left out.
+    """Figures of a point, excluding its first ``warmup_s`` seconds.
 
-    + traces: of every replica, all of the same length
+    + traces: one per replica, all of the same length
     """
-    seconds = min((trace.seconds for trace in traces), default=0.0)
+    seconds = max(
+        (trace.seconds if trace.ended is None else trace.ended for trace in traces), default=0.0
+    )
     window = seconds - warmup_s
     if window <= 0:
-        raise ValueError(f"a warm-up of {warmup_s} s leaves nothing of {seconds} s")
+        raise ValueError(f"a warm-up of {warmup_s:g} s leaves nothing of {seconds:.1f} s")
     records = [record for trace in traces for record in trace.records]
     done = [
         record
@@ -71,16 +112,26 @@ def figures(traces: Sequence[Trace], warmup_s: float) -> PointFigures:
         if record.completed and record.last_token is not None and record.last_token >= warmup_s
     ]
     waits = [record.ttft_s for record in done if record.ttft_s is not None]
-    gaps = [(record.itl_s, record.generated - 1) for record in done if record.itl_s is not None]
+    between = [(record.itl_s, record.generated - 1) for record in done if record.itl_s is not None]
+    gaps: dict[int, int] = {}
+    for trace in traces:
+        for gap, count in trace.gaps.items():
+            gaps[gap] = gaps.get(gap, 0) + count
+    latencies = [record.latency_s for record in done if record.latency_s is not None]
+    generated = sum(record.generated for record in done)
     extremes = [extreme for trace in traces if (extreme := _kv_extremes(trace)) is not None]
     return PointFigures(
         completed=len(done),
         incomplete=sum(not record.completed for record in records),
         requests_per_second=len(done) / window,
-        ttft_median_s=weighted_quantile([(wait, 1) for wait in waits], 0.5),
-        ttft_p95_s=weighted_quantile([(wait, 1) for wait in waits], 0.95),
-        itl_median_s=weighted_quantile(gaps, 0.5),
-        itl_p95_s=weighted_quantile(gaps, 0.95),
+        duration_s=window,
+        ttft=spread([(wait, 1) for wait in waits]),
+        itl=spread(between),
+        tpot=spread([(value, 1) for value, _ in between]),
+        gap=spread([(gap * GAP_S, count) for gap, count in gaps.items()]),
+        latency=spread([(value, 1) for value in latencies]),
+        output_tokens_per_s_all=sum(_output_after(record, warmup_s) for record in records) / window,
+        output_tokens_per_s_completed=generated / window,
         tokens_per_s_all=sum(_tokens_after(record, warmup_s) for record in records) / window,
         tokens_per_s_all_0_6=_rate_from_first_token(records, seconds),
         tokens_per_s_completed=sum(record.prompt_tokens + record.generated for record in done)
@@ -91,8 +142,25 @@ def figures(traces: Sequence[Trace], warmup_s: float) -> PointFigures:
     )
 
 
+def spread(values: Sequence[tuple[float, int]]) -> Spread | None:
+    """Mean and percentiles of weighted values; None of nothing."""
+    total = sum(weight for _, weight in values)
+    if total <= 0:
+        return None
+    quantiles: list[float] = []
+    wanted = [0.5, 0.95, 0.99]
+    passed = 0
+    for value, weight in sorted(values):
+        passed += weight
+        while wanted and passed >= wanted[0] * total:
+            quantiles.append(value)
+            wanted.pop(0)
+    median, p95, p99 = quantiles
+    return Spread(sum(value * weight for value, weight in values) / total, median, p95, p99)
+
+
 def weighted_quantile(values: Sequence[tuple[float, int]], share: float) -> float | None:
-    """Smallest value that at least ``share`` of the weight does not exceed; None of nothing."""
+    """Smallest value that at least ``share`` of the weight does not exceed; None if empty."""
     total = sum(weight for _, weight in values)
     if total <= 0:
         return None
@@ -106,13 +174,21 @@ def weighted_quantile(values: Sequence[tuple[float, int]], share: float) -> floa
 
 
 def _tokens_after(record: Record, start: float) -> float:
-    """Tokens that came at or after ``start``; those between first and last come evenly, which is
-    how GuideLLM places them."""
+    """Tokens at or after ``start``. Those between first and last are spaced evenly, as in
+    GuideLLM."""
     if record.first_token is None or record.last_token is None:
         return 0.0
-    tokens = 0.0
+    tokens = _output_after(record, start)
     if record.first_token >= start:
-        tokens += record.prompt_tokens + 1
+        tokens += record.prompt_tokens
+    return tokens
+
+
+def _output_after(record: Record, start: float) -> float:
+    """Generated tokens that came at or after ``start``."""
+    if record.first_token is None or record.last_token is None:
+        return 0.0
+    tokens = 1.0 if record.first_token >= start else 0.0
     following = record.generated - 1
     if following > 0:
         span = record.last_token - record.first_token
@@ -131,7 +207,7 @@ def _rate_from_first_token(records: Sequence[Record], seconds: float) -> float:
 
 
 def _kv_extremes(trace: Trace) -> tuple[float, float] | None:
-    """Means over the phases of the least and of the largest sample; an idle engine logs none."""
+    """Mean of the smallest and of the largest sample over all phases; an idle engine logs none."""
     lows: list[float] = []
     highs: list[float] = []
     times = [moment.at for moment in trace.moments]

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rocminfra.planning.bench.points import Finished, Outcome, Point, Stage, next_points
-from rocminfra.planning.capacity.capacity import Serving, capacity
+from rocminfra.planning.capacity.capacity import Capacity, Serving, capacity
+from rocminfra.planning.capacity.overhead import GIB
 from rocminfra.planning.engine.core import EngineCore
 from rocminfra.planning.engine.gpus import MI300X, Gpu
-from rocminfra.planning.engine.latency import LatencyConstants, LatencyModel
+from rocminfra.planning.engine.latency import LatencyModel
+from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.engine.request import Request
 from rocminfra.planning.engine.scheduler import SchedulerConfig
 from rocminfra.planning.model.spec import ModelSpec
@@ -20,26 +22,28 @@ from rocminfra.planning.prediction.point_figures import PointFigures, figures
 from rocminfra.planning.prediction.virtual_run import Load, Trace, run
 from rocminfra.planning.prediction.workload import Workload
 
-# Time that the serving host's single process needs to decode, resize, normalise and hash a
-# megapixel. An estimate for one modern core, published nowhere; what it moves stands in the
-# document.
+# Time for the serving host's single process to decode, resize, normalise and hash a megapixel. An
+# estimate for one modern core, with no published source; docs/planning.md shows its effect.
 PREPROCESS_S_PER_MEGAPIXEL = 0.1
+# From the client's request to the scheduler's queue: HTTP, chat template, tokenizer, and the
+# client's own turn between two requests. Fitted on published times to the first token.
+CLIENT_S = 0.006
 
 
 class DoesNotFitError(ValueError):
-    """There is no engine to predict: the model does not fit."""
+    """The model does not fit, so there is no engine to predict."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What is to be predicted.
+    """The system to predict.
 
     + spec, gpu, serving: which engine
-    + tensor_parallel: GPUs of one engine; their exchange is not modelled, so more than one is a
-      bound and no prediction
+    + tensor_parallel: GPUs of one engine
     + replicas: engines side by side, with the requests dealt out evenly
-    + constants: what is reached of the GPU's peaks
+    + given_constants: what is reached of the GPU's peaks; None takes what is known of the GPU
     + preprocess_s_per_megapixel: of the serving host
+    + client_s: from a client's request to the scheduler's queue
     """
 
     spec: ModelSpec
@@ -47,16 +51,24 @@ class Variant:
     serving: Serving = field(default_factory=Serving)
     tensor_parallel: int = 1
     replicas: int = 1
-    constants: LatencyConstants = field(default_factory=LatencyConstants)
+    given_constants: LatencyConstants | None = None
     preprocess_s_per_megapixel: float = PREPROCESS_S_PER_MEGAPIXEL
+    client_s: float = CLIENT_S
+
+    @property
+    def constants(self) -> LatencyConstants:
+        """The constants that count."""
+        if self.given_constants is not None:
+            return self.given_constants
+        return constants_of(self.gpu).constants
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a point runs.
+    """Duration of a point.
 
-    + seconds: warm-up included
-    + warmup_s: left out of the figures
+    + seconds: total, including warm-up
+    + warmup_s: excluded from the figures
     + most_requests: requests after which a point ends, None without a limit
     """
 
@@ -67,17 +79,21 @@ class Timing:
 
 @dataclass(frozen=True)
 class PredictedPoint:
-    """One point of a scenario, with a trace for every replica."""
+    """One point of a scenario, with a trace for every replica.
+
+    + is_limited: whether the number of its requests ends it, and not time
+    """
 
     point: Point
     figures: PointFigures
     traces: tuple[Trace, ...]
+    is_limited: bool = False
 
 
 def predict(
     variant: Variant, stages: Sequence[Stage], workload: Workload, timing: Timing
 ) -> tuple[PredictedPoint, ...]:
-    """All points of a scenario; the rates of a sweep follow from its first two points.
+    """Predict all points of a scenario. A sweep's rates follow from its first two points.
 
     Raises :class:`DoesNotFitError`, ``PredictionUnsupportedError`` for a model whose latency is
     not modelled, and ValueError for requests that the engine could never serve.
@@ -100,20 +116,20 @@ def predict(
 def predict_point(
     variant: Variant, point: Point, workload: Workload, timing: Timing
 ) -> PredictedPoint:
-    """One point alone; raises as :func:`predict`."""
+    """Predict a single point; raises like :func:`predict`."""
     shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
     latency = LatencyModel(shape, variant.gpu, variant.constants, variant.tensor_parallel)
     return _predict_point(variant, point, workload, timing, scheduler_config(variant), latency)
 
 
 def scheduler_config(variant: Variant) -> SchedulerConfig:
-    """The scheduler's limits, its KV blocks as capacity planning has them.
+    """The scheduler's limits, with the KV blocks from capacity planning.
 
     Raises :class:`DoesNotFitError`.
     """
     planned = capacity(variant.spec, variant.gpu, variant.serving, variant.tensor_parallel)
-    if not planned.fits:
-        missing = f"{-planned.headroom_bytes / 1024**3:.1f} GiB a GPU are missing"
+    if not planned.may_fit:
+        missing = f"{-planned.headroom_bytes / GIB:.1f} GiB a GPU are missing"
         raise DoesNotFitError(
             f"{variant.spec.name} does not fit {variant.tensor_parallel} x {variant.gpu.name}: "
             f"{planned.refused or missing}"
@@ -125,7 +141,8 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
         pixels = serving.max_pixels or vision.max_pixels
         largest = pixels // (vision.patch * vision.merge) ** 2
     return SchedulerConfig(
-        num_gpu_blocks=planned.kv_blocks,
+        num_gpu_blocks=max(2, expected_blocks(planned)),
+        block_size=serving.block_size,
         max_num_seqs=serving.max_num_seqs,
         max_num_batched_tokens=serving.max_num_batched_tokens,
         max_model_len=serving.max_model_len,
@@ -133,9 +150,14 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
     )
 
 
+def expected_blocks(planned: Capacity) -> int:
+    """Blocks that the engine most likely has; the worst case says whether it starts at all."""
+    return max(0, planned.kv_bytes_expected) // planned.block_bytes
+
+
 @dataclass(frozen=True)
 class _Share:
-    """Every ``step``-th request of a workload, from ``first`` on: what one replica gets."""
+    """One replica's share: every ``step``-th request of a workload, starting at ``first``."""
 
     whole: Workload
     first: int
@@ -160,16 +182,27 @@ def _predict_point(
     for replica in range(variant.replicas):
         load = _load(point, timing, replica, variant.replicas)
         if load.streams < 1:
-            # Nothing is left for this one, and so for none after it.
+            # No requests are left for this replica or any later one.
             break
         share = _Share(workload, replica, variant.replicas)
         core = EngineCore(config, latency)
-        traces.append(run(core, share, load, timing.seconds, variant.preprocess_s_per_megapixel))
-    return PredictedPoint(point, figures(traces, timing.warmup_s), tuple(traces))
+        traces.append(
+            run(
+                core,
+                share,
+                load,
+                timing.seconds,
+                variant.preprocess_s_per_megapixel,
+                variant.client_s,
+                timing.warmup_s,
+            )
+        )
+    is_limited = all(trace.ended is not None for trace in traces)
+    return PredictedPoint(point, figures(traces, timing.warmup_s), tuple(traces), is_limited)
 
 
 def _load(point: Point, timing: Timing, replica: int, replicas: int) -> Load:
-    """What one replica is sent."""
+    """The load on one replica."""
     if point.kind == "synchronous":
         total = 1
     elif point.streams is not None:

@@ -1,7 +1,7 @@
-"""What was published of the reference run, against what is predicted for it.
+"""Compare the published figures of the reference run with its prediction.
 
-Two of the figures calibrate a constant each; the others are held out. The published values are
-data (``benchmarks/reference.yaml``) and come in from outside. Standard library only.
+Two of the figures calibrate a constant each; the others are held out. The published values are data
+(``benchmarks/reference.yaml``) that the caller passes in. Standard library only.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Comparison:
 
     + name: scenario and figure
     + unit: of both values
-    + published, predicted: its values
+    + published, predicted: the two values
     + role: ``calibrated on`` or ``held out``
-    + constant: the constant that it calibrates, None for held-out ones
-    + note: what to know of it
+    + constant: the constant that it calibrates, None if held out
+    + note: remark
     """
 
     name: str
@@ -41,36 +41,36 @@ class Comparison:
 
     @property
     def error(self) -> float:
-        """Relative error; 0.1 is 10 % too high."""
+        """Relative error; 0.1 means 10 % too high."""
         return self.predicted / self.published - 1.0
 
 
 @dataclass(frozen=True)
 class ReferencePrediction:
-    """Both published scenarios, predicted."""
+    """Predictions for both published scenarios."""
 
     sweep: tuple[PredictedPoint, ...]
     docvqa: PredictedPoint
 
     @property
     def synchronous(self) -> PointFigures:
-        """First point of the sweep."""
+        """The first point of the sweep."""
         return self.sweep[0].figures
 
     @property
     def highest_rate(self) -> PointFigures:
-        """Its last point: the highest constant rate, which the rule of sweeps makes the rate of
-        the throughput point."""
+        """The last point of the sweep: the highest constant rate, which equals the throughput
+        point's rate."""
         return self.sweep[-1].figures
 
     @property
     def sweep_kv_max(self) -> float:
-        """Highest KV usage of any of its points."""
+        """Highest KV usage of any point of the sweep."""
         return max(point.figures.kv_usage_max or 0.0 for point in self.sweep)
 
 
 def predict_reference(variant: Variant, reference: Mapping[str, Any]) -> ReferencePrediction:
-    """Both scenarios of the reference run.
+    """Predict both scenarios of the reference run.
 
     + reference: ``benchmarks/reference.yaml``
     """
@@ -78,7 +78,7 @@ def predict_reference(variant: Variant, reference: Mapping[str, Any]) -> Referen
     sweep, docvqa = scenarios["synthetic_sweep"], scenarios["docvqa"]
     vision = variant.spec.vision
     if vision is None:
-        raise ValueError("the reference run asks about pages, and this model takes no images")
+        raise ValueError("the reference run asks about pages, but this model takes no images")
     template = sweep["measured_prompt_tokens"] - sweep["prompt_tokens"]
     return ReferencePrediction(
         sweep=predict(
@@ -104,10 +104,10 @@ def predict_reference(variant: Variant, reference: Mapping[str, Any]) -> Referen
 def compare(
     predicted: ReferencePrediction, reference: Mapping[str, Any], *, is_calibrated_here: bool = True
 ) -> tuple[Comparison, ...]:
-    """Every published figure against its prediction.
+    """Compare every published figure with its prediction.
 
-    + is_calibrated_here: whether the constants are those that published figures calibrate; with
-      constants from a measured run every published figure is held out
+    + is_calibrated_here: whether the constants were calibrated on published figures; with constants
+      from a measured run, every published figure is held out
     """
     sweep = reference["scenarios"]["synthetic_sweep"]
     docvqa = reference["scenarios"]["docvqa"]
@@ -122,7 +122,7 @@ def compare(
             "ms",
             sweep["itl_median_ms"]["synchronous"],
             lambda p: _ms(p.synchronous.itl_median_s),
-            "step_overhead_s",
+            "layer_overhead_s",
             "",
         ),
         (
@@ -131,7 +131,7 @@ def compare(
             sweep["itl_median_ms"]["highest_constant_rate"],
             lambda p: _ms(p.highest_rate.itl_median_s),
             None,
-            "its rate is not published: the predicted throughput by GuideLLM's rule of sweeps",
+            "rate not published: the predicted throughput, by GuideLLM's sweep rule",
         ),
         (
             "synthetic_sweep: KV cache usage, maximum",
@@ -171,7 +171,7 @@ def compare(
             docvqa["total_tokens_per_s"],
             lambda p: p.docvqa.figures.tokens_per_s_all_0_6,
             None,
-            "as GuideLLM up to 0.6.1 counts them",
+            "as counted by GuideLLM up to 0.6.1",
         ),
         (
             "docvqa: tokens a second, completed",
@@ -179,7 +179,7 @@ def compare(
             completed * tokens / docvqa["duration_s"],
             lambda p: p.docvqa.figures.tokens_per_s_completed,
             None,
-            "follows from the requests completed: the two count once",
+            "follows from the completed requests: the two are one figure",
         ),
         (
             "docvqa: KV cache usage, minimum",
@@ -187,7 +187,7 @@ def compare(
             100 * docvqa["kv_cache_usage"]["min"],
             lambda p: _percent(p.docvqa.figures.kv_usage_min),
             None,
-            "first sample of a log line every 10 s while the cache fills: expected value",
+            "first sample of a log line every 10 s while the cache fills; expected value",
         ),
         (
             "docvqa: KV cache usage, maximum",

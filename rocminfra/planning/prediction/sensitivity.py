@@ -1,4 +1,4 @@
-"""How far each published figure moves with each constant. Standard library only."""
+"""Sensitivity of each published figure to each constant. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ CHANGE = 0.1
 
 @dataclass(frozen=True)
 class Effect:
-    """One constant, one figure.
+    """The effect of one constant on one figure.
 
-    + constant: what is changed
+    + constant: the changed constant
     + figure: name of the figure
-    + lower, higher: relative change of the prediction when the constant is 10 % lower or higher
+    + lower, higher: relative change of the prediction with the constant 10 % lower or higher
     """
 
     constant: str
@@ -28,7 +28,7 @@ class Effect:
 
 
 def effects(variant: Variant, reference: Mapping[str, Any]) -> tuple[Effect, ...]:
-    """Every constant 10 % lower and higher, one at a time."""
+    """Vary every constant by 10 % down and up, one at a time."""
     base = _figures(variant, reference)
     found: list[Effect] = []
     for constant, lower, higher in _changed(variant):
@@ -47,12 +47,18 @@ def _changed(variant: Variant) -> Iterator[tuple[str, Variant, Variant]]:
         "attention_fraction",
         "vision_fraction",
         "step_overhead_s",
+        "layer_overhead_s",
+        "sequence_overhead_s",
     ):
         value = {**vars(variant.constants)}[name]
         yield (
             name,
-            replace(variant, constants=replace(variant.constants, **{name: value * (1 - CHANGE)})),
-            replace(variant, constants=replace(variant.constants, **{name: value * (1 + CHANGE)})),
+            replace(
+                variant, given_constants=replace(variant.constants, **{name: value * (1 - CHANGE)})
+            ),
+            replace(
+                variant, given_constants=replace(variant.constants, **{name: value * (1 + CHANGE)})
+            ),
         )
     host = variant.preprocess_s_per_megapixel
     yield (

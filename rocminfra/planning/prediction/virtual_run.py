@@ -1,7 +1,7 @@
-"""A load generator and an engine on one virtual clock: a benchmark point without waiting.
+"""A load generator and an engine on one virtual clock: a benchmark point without the wait.
 
-The client behaves as GuideLLM does: streams that send the next request when one has ended, or
-requests at a constant rate; at the end what is unfinished is cut off. Standard library only.
+The client behaves like GuideLLM: streams that send the next request when one has ended, or requests
+at a constant rate; unfinished requests are cut off at the end. Standard library only.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from rocminfra.planning.prediction.workload import Workload
 
 @dataclass(frozen=True)
 class Load:
-    """How requests are sent.
+    """The load profile.
 
     + streams: requests kept in flight, or at most in flight with a rate
-    + rate: requests a second; None sends the next one when another has ended
-    + is_random: whether the gaps between them are drawn (Poisson) and not all the same
+    + rate: requests per second; None sends the next one when another has ended
+    + is_random: whether the gaps between them are random (Poisson) instead of constant
     + most_requests: requests after which no more are sent, None without a limit
     """
 
@@ -35,10 +35,10 @@ class Load:
 class Record:
     """One request; times are seconds on the virtual clock.
 
-    + number: of the workload
+    + number: number in the workload
     + sent: when the client sent it
-    + prompt_tokens, generated: tokens
-    + first_token, last_token: when they came, None if none did
+    + prompt_tokens, generated: number of tokens
+    + first_token, last_token: when they arrived, or None
     + completed: whether it ended in time
     """
 
@@ -56,6 +56,13 @@ class Record:
         return None if self.first_token is None else self.first_token - self.sent
 
     @property
+    def latency_s(self) -> float | None:
+        """Seconds until the last token of a completed request."""
+        if not self.completed or self.last_token is None:
+            return None
+        return self.last_token - self.sent
+
+    @property
     def itl_s(self) -> float | None:
         """Mean seconds between its tokens."""
         if self.first_token is None or self.last_token is None or self.generated < 2:
@@ -65,7 +72,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Moment:
-    """The engine when a step begins; it lasts until the next one.
+    """The engine's state at the start of a step, valid until the next one.
 
     + at: seconds on the virtual clock
     + kv_usage: share of the KV blocks in use, 0 to 1
@@ -78,15 +85,27 @@ class Moment:
     waiting: int
 
 
+# Gaps between tokens are counted in hundredths of a millisecond.
+GAP_S = 1e-5
+
+
 @dataclass
 class Trace:
-    """Everything that happened in a run of ``seconds``."""
+    """Everything that happened in a run of ``seconds``.
+
+    + seconds: how long it may take
+    + ended: when the last of a limited number of requests had ended, None when time ran out first
+    + gaps: how often which gap between two tokens of a sequence came after the warm-up, in
+      :data:`GAP_S`
+    """
 
     seconds: float
     records: list[Record] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     preemptions: int = 0
     steps: int = 0
+    ended: float | None = None
+    gaps: dict[int, int] = field(default_factory=dict)
 
 
 def run(
@@ -95,13 +114,20 @@ def run(
     load: Load,
     seconds: float,
     preprocess_s_per_megapixel: float = 0.0,
+    client_s: float = 0.0,
+    warmup_s: float = 0.0,
 ) -> Trace:
-    """Send ``workload`` for ``seconds`` and keep what happened.
+    """Send ``workload`` for ``seconds`` and record what happens.
 
     + preprocess_s_per_megapixel: time the serving host needs to decode and cut an image before
       the scheduler sees the request; one after the other, as in vLLM's API server process
+    + client_s: from the end of one request to the next one in the scheduler: the client's turn,
+      HTTP, chat template and tokenizer. It is part of the time to the first token
+    + warmup_s: gaps between tokens are counted after it
     """
-    return _Run(core, workload, load, seconds, preprocess_s_per_megapixel).finish()
+    return _Run(
+        core, workload, load, seconds, preprocess_s_per_megapixel, client_s, warmup_s
+    ).finish()
 
 
 class _Run:
@@ -112,14 +138,18 @@ class _Run:
         load: Load,
         seconds: float,
         preprocess_s_per_megapixel: float,
+        client_s: float,
+        warmup_s: float,
     ) -> None:
         self._core = core
         self._workload = workload
         self._load = load
         self._preprocess_s = preprocess_s_per_megapixel / 1e6
+        self._client_s = client_s
+        self._warmup_s = warmup_s
         self._trace = Trace(seconds)
         self._sent: dict[str, Record] = {}
-        # Prepared requests on their way to the scheduler: (when, number).
+        # Preprocessed requests on their way to the scheduler: (when, number).
         self._arrivals: list[tuple[float, int]] = []
         self._host_free = 0.0
         self._numbers = 0
@@ -146,6 +176,8 @@ class _Run:
                 continue
             self._note(running)
             self._enter(core.finish(running))
+        if self._is_over and not self._sent:
+            self._trace.ended = core.now
         self._trace.preemptions = core.scheduler.preemptions
         return self._trace
 
@@ -184,7 +216,7 @@ class _Run:
         if self._preprocess_s > 0:
             ready = max(at, self._host_free) + self._workload.pixels(number) * self._preprocess_s
             self._host_free = ready
-        heapq.heappush(self._arrivals, (ready, number))
+        heapq.heappush(self._arrivals, (ready + self._client_s, number))
 
     def _note(self, running: RunningStep) -> None:
         scheduler = self._core.scheduler
@@ -197,9 +229,13 @@ class _Run:
         now = self._core.now
         if now > self._trace.seconds:
             return
+        gaps = self._trace.gaps
         for request_id in done.tokens:
             record = self._sent[request_id]
             record.generated += 1
+            if record.last_token is not None and now >= self._warmup_s:
+                gap = round((now - record.last_token) / GAP_S)
+                gaps[gap] = gaps.get(gap, 0) + 1
             record.last_token = now
             if record.first_token is None:
                 record.first_token = now

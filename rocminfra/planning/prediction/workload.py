@@ -1,4 +1,4 @@
-"""What a benchmark asks for, request by request: sizes only, always the same for the same seed.
+"""The requests of a benchmark: sizes only, deterministic for a given seed.
 
 Standard library only.
 """
@@ -10,37 +10,62 @@ import random
 from dataclasses import dataclass
 from typing import Protocol
 
+from rocminfra.planning.engine.kv_cache import BLOCK_SIZE
 from rocminfra.planning.engine.model_shape import VisionShape, image_grid
 from rocminfra.planning.engine.request import ImageSpan, Request
+
+
+def cached(prompt_tokens: int, share: float) -> int:
+    """Tokens of a prompt that the prefix cache holds: whole blocks, and never all of them."""
+    tokens = int(prompt_tokens * share) // BLOCK_SIZE * BLOCK_SIZE
+    return min(tokens, (prompt_tokens - 1) // BLOCK_SIZE * BLOCK_SIZE)
 
 
 class Workload(Protocol):
     """Requests by number."""
 
     def request(self, number: int) -> Request:
-        """The request with this number; the same every time."""
+        """The request with this number; deterministic."""
         ...
 
     def pixels(self, number: int) -> int:
-        """Pixels of its images, for the host that prepares them."""
+        """Pixels of its images, for the preprocessing time."""
         ...
 
 
 @dataclass(frozen=True)
 class SyntheticText:
-    """Prompts and answers of fixed lengths, as GuideLLM's ``synthetic_text`` makes them.
+    """Prompts and answers of fixed length, like GuideLLM's ``synthetic_text``.
 
     + prompt_tokens, output_tokens: of every request
     + template_tokens: what the chat template adds; 19 in the reference run (8,211 for 8,192)
+    + prompt_stdev, output_stdev: standard deviations of normal distributions, cut off at one token,
+      as GuideLLM draws lengths; 0 for all the same
+    + prefix_share: share of the prompt that the prefix cache holds
+    + seed: another one is another draw of lengths
     """
 
     prompt_tokens: int
     output_tokens: int
     template_tokens: int = 19
+    prompt_stdev: float = 0.0
+    output_stdev: float = 0.0
+    prefix_share: float = 0.0
+    seed: int = 42
 
     def request(self, number: int) -> Request:
         """The request with this number."""
-        return Request(f"r{number}", self.prompt_tokens + self.template_tokens, self.output_tokens)
+        prompt = self._drawn("prompt", number, self.prompt_tokens, self.prompt_stdev)
+        output = self._drawn("output", number, self.output_tokens, self.output_stdev)
+        prompt += self.template_tokens
+        return Request(
+            f"r{number}", prompt, output, cached_tokens=cached(prompt, self.prefix_share)
+        )
+
+    def _drawn(self, what: str, number: int, mean: int, stdev: float) -> int:
+        if stdev == 0:
+            return mean
+        return max(1, round(random.Random(f"{self.seed}/{what}/{number}").gauss(mean, stdev)))
 
     def pixels(self, number: int) -> int:
         """None: there are no images."""
@@ -48,17 +73,52 @@ class SyntheticText:
 
 
 @dataclass(frozen=True)
+class ChatText:
+    """Questions and answers of people, as in ShareGPT: many short ones and a few long ones.
+
+    Lengths are log-normal; vLLM's benchmark leaves out prompts and answers below 4 and above
+    1,024 tokens.
+
+    + prompt_mean, output_mean: tokens of a request
+    + sigma: standard deviation of the logarithm
+    + seed: another one is another draw
+    """
+
+    prompt_mean: float
+    output_mean: float
+    sigma: float = 1.2
+    seed: int = 42
+
+    def request(self, number: int) -> Request:
+        """The request with this number."""
+        prompt = self._drawn("prompt", number, self.prompt_mean)
+        output = self._drawn("output", number, self.output_mean)
+        return Request(f"r{number}", prompt, output)
+
+    def pixels(self, number: int) -> int:
+        """None: there are no images."""
+        return 0
+
+    def _drawn(self, what: str, number: int, mean: float) -> int:
+        draw = random.Random(f"{self.seed}/{what}/{number}")
+        # Cutting off the long tail takes about a fifth off the mean of this distribution.
+        median = 1.2 * mean * math.exp(-(self.sigma**2) / 2)
+        return round(min(1_024, max(4, median * math.exp(draw.gauss(0.0, self.sigma)))))
+
+
+@dataclass(frozen=True)
 class ScannedPages:
-    """Questions about scanned pages, like DocVQA's.
+    """Questions about scanned pages, as in DocVQA.
 
     + vision: how pages become tokens
-    + max_pixels: cap of a page's pixels, None for the model's own
-    + median_pixels: of a page; 3.86 million is published
+    + max_pixels: cap on a page's pixels, None for the model's own
+    + median_pixels: median pixels of a page; 3.86 million is published
     + pixels_spread: standard deviation of the logarithm of a page's pixels
     + aspect: height over width; US letter paper
     + text_tokens: question and chat template; what the published median of 4,996 leaves for them
     + output_median, output_spread: of an answer's tokens; 19 is published
     + seed: another one is another draw of pages and answers
+    + prefix_share: share of the prompt, image included, that the prefix cache holds
     """
 
     vision: VisionShape
@@ -70,6 +130,7 @@ class ScannedPages:
     output_median: float = 19.0
     output_spread: float = 0.0
     seed: int = 42
+    prefix_share: float = 0.0
 
     def request(self, number: int) -> Request:
         """The request with this number."""
@@ -79,8 +140,13 @@ class ScannedPages:
         image = ImageSpan(before, grid.tokens, grid.patches)
         draw = random.Random(f"{self.seed}/answer/{number}")
         output = self.output_median * math.exp(draw.gauss(0.0, self.output_spread))
+        prompt = grid.tokens + self.text_tokens
         return Request(
-            f"r{number}", grid.tokens + self.text_tokens, max(1, round(output)), (image,)
+            f"r{number}",
+            prompt,
+            max(1, round(output)),
+            (image,),
+            cached(prompt, self.prefix_share),
         )
 
     def pixels(self, number: int) -> int:

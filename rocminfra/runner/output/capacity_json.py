@@ -35,6 +35,7 @@ def capacity_document(plan: CapacityPlan, code: ExitCode) -> dict[str, Any]:
             "key": gpu.key,
             "name": gpu.name,
             "memory_mib": gpu.memory_mib,
+            "engine_memory_mib": gpu.visible_mib or gpu.memory_mib,
             "nominal_memory_gb": gpu.nominal_memory_gb,
             "bandwidth_bytes_per_s": gpu.bandwidth_bytes_per_s,
             "bf16_flops": gpu.bf16_flops,
@@ -48,6 +49,7 @@ def capacity_document(plan: CapacityPlan, code: ExitCode) -> dict[str, Any]:
             "max_num_batched_tokens": chosen.serving.max_num_batched_tokens,
             "kv_dtype_bytes": chosen.serving.kv_dtype_bytes,
             "max_pixels": chosen.serving.max_pixels,
+            "block_size": chosen.serving.block_size,
         },
         "weights_bytes": spec.weights_bytes,
         "kv_bytes_per_token": chosen.kv_bytes_per_token,
@@ -55,6 +57,7 @@ def capacity_document(plan: CapacityPlan, code: ExitCode) -> dict[str, Any]:
         "overhead": {
             "low_bytes_per_gpu": chosen.overhead.low,
             "high_bytes_per_gpu": chosen.overhead.high,
+            "expected_bytes_per_gpu": chosen.overhead.expected,
             "basis": chosen.overhead.basis,
             "is_calibrated_input": chosen.overhead.basis == "calibrated",
             "source": chosen.overhead.source,
@@ -81,6 +84,7 @@ def _figures(row: Capacity) -> dict[str, Any]:
     return {
         "kv_cache_tokens": row.kv_cache_tokens,
         "kv_cache_tokens_at_best": row.kv_cache_tokens_at_best,
+        "kv_cache_tokens_expected": row.kv_cache_tokens_expected,
         "kv_blocks": row.kv_blocks,
         "kv_bytes_per_gpu": max(0, row.kv_bytes),
         "max_concurrency": round(row.concurrency(row.serving.max_model_len), 2),

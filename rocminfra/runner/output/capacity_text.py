@@ -89,7 +89,10 @@ def _rows(chosen: Capacity) -> list[tuple[str, ...]]:
     size = high if over.low == over.high else f"{over.low / GIB:.2f} to {high}"
     tokens = f"{chosen.kv_cache_tokens:,}"
     if chosen.kv_cache_tokens_at_best != chosen.kv_cache_tokens:
-        tokens += f" to {chosen.kv_cache_tokens_at_best:,}"
+        tokens += (
+            f" to {chosen.kv_cache_tokens_at_best:,}, most likely "
+            f"{chosen.kv_cache_tokens_expected:,},"
+        )
     return [
         (
             "weights",

@@ -9,9 +9,11 @@ from typing import Any
 from rocminfra import __version__
 from rocminfra.failure import ExitCode
 from rocminfra.planning.cost import usd_per_million_tokens
-from rocminfra.planning.engine.latency import LatencyConstants
+from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.model.spec import ModelSpec
+from rocminfra.planning.prediction.bands import LEVEL, Band, Bands
 from rocminfra.planning.prediction.grid import Outcome
+from rocminfra.planning.prediction.point_figures import Spread
 from rocminfra.planning.prediction.predict import PredictedPoint
 from rocminfra.planning.prediction.published import Comparison
 from rocminfra.planning.prediction.sensitivity import Effect
@@ -58,33 +60,62 @@ def figure_document(figure: Comparison) -> dict[str, Any]:
     }
 
 
-def cost(usd_per_hour: float | None, tokens_per_s: float) -> float | None:
-    """Dollars a million tokens; None without a price or without tokens."""
-    if usd_per_hour is None or tokens_per_s <= 0:
+def cost(usd_per_hour: float | None, tokens_per_s: float, completed: int) -> float | None:
+    """Dollars a million tokens; None without a price, or where no request was completed."""
+    if usd_per_hour is None or tokens_per_s <= 0 or completed == 0:
         return None
     return usd_per_million_tokens(usd_per_hour, tokens_per_s)
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     serving = outcome.variant.serving
+    bands = outcome.bands
+    known = constants_of(outcome.variant.gpu)
+    is_given = outcome.variant.given_constants is not None
     return {
         **asdict(outcome.choice),
         "gpu_memory_utilization": serving.utilization,
         "max_model_len": serving.max_model_len,
+        "block_size": serving.block_size,
+        "band": {"level": LEVEL, "is_checked": not bands.reasons, "reasons": list(bands.reasons)},
+        "constants": asdict(outcome.variant.constants),
+        "assumed_constants": [] if is_given else list(known.assumed),
+        "assumed_from": None if is_given else known.taken_from,
         "usd_per_hour": outcome.usd_per_hour,
         "scenarios": [
             {
                 "name": name,
-                "points": [_point(point, outcome.usd_per_hour) for point in points],
+                "points": [_point(point, outcome.usd_per_hour, bands) for point in points],
+                "error": None,
             }
             for name, points in outcome.scenarios
-        ],
+        ]
+        + [{"name": name, "points": [], "error": why} for name, why in outcome.refused],
         "error": outcome.error,
     }
 
 
-def _point(point: PredictedPoint, usd_per_hour: float | None) -> dict[str, Any]:
+def _spread(found: Spread | None, band: Band) -> dict[str, Any] | None:
+    """Milliseconds of every statistic, with its band."""
+    if found is None:
+        return None
+    return {name: _banded(seconds * 1000, band) for name, seconds in asdict(found).items()}
+
+
+def _banded(value: float, band: Band) -> dict[str, float]:
+    low, high = band.around(value)
+    return {"value": value, "low": low, "high": high}
+
+
+def _point(point: PredictedPoint, usd_per_hour: float | None, bands: Bands) -> dict[str, Any]:
     found = point.figures
+    rates = {
+        "requests_per_s": found.requests_per_second,
+        "output_tokens_per_s": found.output_tokens_per_s_completed,
+        "output_tokens_per_s_all": found.output_tokens_per_s_all,
+        "total_tokens_per_s": found.tokens_per_s_completed,
+        "total_tokens_per_s_all": found.tokens_per_s_all,
+    }
     return {
         "name": point.point.name,
         "label": point.point.label,
@@ -92,6 +123,15 @@ def _point(point: PredictedPoint, usd_per_hour: float | None) -> dict[str, Any]:
         "rate": point.point.rate,
         "completed": found.completed,
         "incomplete": found.incomplete,
+        "duration_s": _banded(found.duration_s, bands.throughput)
+        if point.is_limited
+        else {"value": found.duration_s, "low": found.duration_s, "high": found.duration_s},
+        "ttft_ms": _spread(found.ttft, bands.ttft),
+        "itl_ms": _spread(found.itl, bands.itl),
+        "tpot_ms": _spread(found.tpot, bands.itl),
+        "token_gap_ms": _spread(found.gap, bands.itl),
+        "latency_ms": _spread(found.latency, bands.latency),
+        "rates": {name: _banded(value, bands.throughput) for name, value in rates.items()},
         "requests_per_second": found.requests_per_second,
         "ttft_median_s": found.ttft_median_s,
         "ttft_p95_s": found.ttft_p95_s,
@@ -102,8 +142,10 @@ def _point(point: PredictedPoint, usd_per_hour: float | None) -> dict[str, Any]:
         "kv_usage_min": found.kv_usage_min,
         "kv_usage_max": found.kv_usage_max,
         "preemptions": found.preemptions,
-        "usd_per_million_tokens_all": cost(usd_per_hour, found.tokens_per_s_all),
-        "usd_per_million_tokens_completed": cost(usd_per_hour, found.tokens_per_s_completed),
+        "usd_per_million_tokens_all": cost(usd_per_hour, found.tokens_per_s_all, found.completed),
+        "usd_per_million_tokens_completed": cost(
+            usd_per_hour, found.tokens_per_s_completed, found.completed
+        ),
     }
 
 

@@ -20,10 +20,12 @@ class Panel:
 
     + title: above it
     + trace: what is drawn
+    + figures: what is predicted, with its ranges, below the title
     """
 
     title: str
     trace: Trace
+    figures: str = ""
 
 
 def prediction_svg(title: str, panels: Sequence[Panel]) -> str:
@@ -58,6 +60,11 @@ def _panel(panel: Panel, top: int) -> list[str]:
 
     usage = line([moment.kv_usage for moment in moments], 1.0)
     parts = [f'<text x="{_LEFT}" y="{top + 10}" font-size="13">{escape(panel.title)}</text>']
+    if panel.figures:
+        parts.append(
+            f'<text x="{right}" y="{bottom + 32}" text-anchor="end" fill="{_GREY}">'
+            f"{escape(panel.figures)}</text>"
+        )
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = bottom - (bottom - plot_top) * share
         parts.append(

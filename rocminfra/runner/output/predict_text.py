@@ -1,10 +1,14 @@
-"""Predictions for people: tables, and the KV cache over time as a line of blocks."""
+"""Predictions as text: tables, and the KV cache over time as a line of blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rocminfra.planning.engine.gpus import GPUS
+from rocminfra.planning.engine.latency_constants import constants_of
+from rocminfra.planning.prediction.bands import LEVEL, Band, Bands
 from rocminfra.planning.prediction.grid import Outcome
+from rocminfra.planning.prediction.predict import PredictedPoint
 from rocminfra.planning.prediction.published import CALIBRATED, Comparison
 from rocminfra.planning.prediction.sensitivity import CHANGE, Effect
 from rocminfra.planning.prediction.virtual_run import Trace
@@ -17,7 +21,7 @@ _PLAIN = " .:-=+*#@"
 
 
 def outcome_lines(outcome: Outcome, is_utf8: bool) -> list[str]:
-    """One variant: a table for every scenario, and the picture of its heaviest point."""
+    """One variant: a table per scenario, and the KV cache of its heaviest point."""
     lines: list[str] = []
     for name, points in outcome.scenarios:
         rows = [
@@ -26,17 +30,18 @@ def outcome_lines(outcome: Outcome, is_utf8: bool) -> list[str]:
                 *("KV", "preempted", "$/M all"),
             )
         ]
+        bands = outcome.bands
         for point in points:
             found = point.figures
-            price = cost(outcome.usd_per_hour, found.tokens_per_s_all)
+            price = cost(outcome.usd_per_hour, found.tokens_per_s_all, found.completed)
             rows.append(
                 (
                     f"  {point.point.label}",
                     str(found.completed),
                     f"{found.requests_per_second:.3f}",
-                    _seconds(found.ttft_median_s),
-                    "-" if found.itl_median_s is None else f"{found.itl_median_s * 1000:,.1f} ms",
-                    f"{found.tokens_per_s_all:,.0f}",
+                    seconds(found.ttft_median_s, bands.ttft),
+                    seconds(found.itl_median_s, bands.itl),
+                    _tokens(found.tokens_per_s_all, bands.throughput),
                     f"{found.tokens_per_s_completed:,.0f}",
                     _percents(found.kv_usage_min, found.kv_usage_max),
                     str(found.preemptions),
@@ -51,11 +56,31 @@ def outcome_lines(outcome: Outcome, is_utf8: bool) -> list[str]:
             f"0 to {trace.seconds:g} s",
             "",
         ]
-    return lines
+    lines += [f"scenario {name}: no prediction: {why}" for name, why in outcome.refused]
+    return [*lines, *sureness_lines([outcome])]
+
+
+def sureness_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """What the ranges mean, what was never checked, and which constants are another GPU's."""
+    lines = [f"in brackets: where the measured figure lies in {LEVEL:.0%} of comparable cases"]
+    said: set[str] = set()
+    for outcome in outcomes:
+        reasons = outcome.bands.reasons
+        if outcome.error is None and reasons:
+            said.add(f"the range is wide, because {', and '.join(reasons)}")
+        variant = outcome.variant
+        known = constants_of(variant.gpu)
+        if variant.given_constants is None and known.taken_from is not None:
+            other = GPUS[known.taken_from].name
+            said.add(
+                f"{len(known.assumed)} constants of {variant.gpu.name} are assumed: they are those "
+                f"of {other}"
+            )
+    return [*lines, *sorted(said)]
 
 
 def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
-    """Several variants: a line for each and scenario, its heaviest point."""
+    """Several variants: one line per variant and scenario, with its heaviest point."""
     rows: list[tuple[str, ...]] = [
         (
             *("gpu", "seqs", "batched", "max pixels", "KV", "replicas", "scenario", "point"),
@@ -80,27 +105,33 @@ def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
         for name, points in outcome.scenarios:
             point = points[-1]
             found = point.figures
-            price = cost(outcome.usd_per_hour, found.tokens_per_s_all)
-            itl = found.itl_median_s
+            price = cost(outcome.usd_per_hour, found.tokens_per_s_all, found.completed)
+            bands = outcome.bands
             rows.append(
                 (
                     *head,
                     name,
                     point.point.label,
                     f"{found.requests_per_second:.3f}",
-                    _seconds(found.ttft_median_s),
-                    "-" if itl is None else f"{itl * 1000:,.1f} ms",
-                    f"{found.tokens_per_s_all:,.0f}",
+                    seconds(found.ttft_median_s, bands.ttft),
+                    seconds(found.itl_median_s, bands.itl),
+                    _tokens(found.tokens_per_s_all, bands.throughput),
                     "-" if price is None else f"{price:.3f}",
                 )
             )
     width = max(len(row) for row in rows)
     table = aligned(row + ("",) * (width - len(row)) for row in rows)
-    return [*table, *(f"({number}) {error}" for error, number in errors.items())]
+    refused = dict.fromkeys(item for outcome in outcomes for item in outcome.refused)
+    return [
+        *table,
+        *sureness_lines(outcomes),
+        *(f"scenario {name}: no prediction: {why}" for name, why in refused if why not in errors),
+        *(f"({number}) {error}" for error, number in errors.items()),
+    ]
 
 
 def figure_lines(figures: Sequence[Comparison], measured: str) -> list[str]:
-    """Published or measured figures against their predictions.
+    """Published or measured figures with their predictions.
 
     + measured: heading of the first column of numbers
     """
@@ -118,8 +149,18 @@ def figure_lines(figures: Sequence[Comparison], measured: str) -> list[str]:
     return aligned(rows)
 
 
+def caption(point: PredictedPoint, bands: Bands) -> str:
+    """Figures of a point in one line, for its picture."""
+    found = point.figures
+    return (
+        f"TTFT {seconds(found.ttft_median_s, bands.ttft)}, "
+        f"ITL {seconds(found.itl_median_s, bands.itl)}, "
+        f"tokens/s {_tokens(found.tokens_per_s_all, bands.throughput)}"
+    )
+
+
 def effect_lines(effects: Sequence[Effect]) -> list[str]:
-    """How far figures move, a column for each constant."""
+    """Sensitivity of the figures, one column per constant."""
     constants = list(dict.fromkeys(effect.constant for effect in effects))
     figures = list(dict.fromkeys(effect.figure for effect in effects))
     cells = {(effect.figure, effect.constant): effect for effect in effects}
@@ -131,13 +172,13 @@ def effect_lines(effects: Sequence[Effect]) -> list[str]:
 
 
 def kv_line(trace: Trace, is_utf8: bool) -> str:
-    """Use of the KV cache over time: the highest of each column."""
+    """KV cache usage over time, as the maximum per column."""
     levels = _BLOCKS if is_utf8 else _PLAIN
     highest = [0.0] * _COLUMNS
     previous, last = 0.0, 0
     for moment in trace.moments:
         column = min(_COLUMNS - 1, int(moment.at / trace.seconds * _COLUMNS))
-        # A step that takes longer than a column fills those that it passes.
+        # A step longer than one column fills all columns that it spans.
         for passed in range(last, column):
             highest[passed] = max(highest[passed], previous)
         highest[column] = max(highest[column], moment.kv_usage)
@@ -145,8 +186,20 @@ def kv_line(trace: Trace, is_utf8: bool) -> str:
     return "".join(levels[round(usage * (len(levels) - 1))] for usage in highest)
 
 
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} s"
+def seconds(value: float | None, band: Band) -> str:
+    """``41.9 s (33-53)``, in milliseconds below two seconds."""
+    if value is None:
+        return "-"
+    unit, scale = ("s", 1.0) if value >= 2 else ("ms", 1000.0)
+    low, high = (one * scale for one in band.around(value))
+    digits = 1 if value * scale < 100 else 0
+    shown = f"{value * scale:,.{digits}f} {unit}"
+    return f"{shown} ({low:,.{digits}f}-{high:,.{digits}f})"
+
+
+def _tokens(value: float, band: Band) -> str:
+    low, high = band.around(value)
+    return f"{value:,.0f} ({low:,.0f}-{high:,.0f})"
 
 
 def _percents(low: float | None, high: float | None) -> str:

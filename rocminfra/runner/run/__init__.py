@@ -1,1 +1,1 @@
-"""A run of the playbook in this process, and what came of it, as data."""
+"""A run of the playbook in this process, and its results as data."""

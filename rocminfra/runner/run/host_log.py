@@ -1,7 +1,7 @@
-"""pyinfra's log during a run: errors are kept by host, the rest is passed on or dropped.
+"""pyinfra's log during a run: errors are collected per host, the rest is passed on or dropped.
 
-pyinfra logs what failed and then raises "No hosts remaining!". The log is where the reason is, so
-it is collected here and shown once, with the failure it belongs to.
+pyinfra logs a failure and then raises "No hosts remaining!". Only the log has the reason, so it is
+collected here and shown once, with its failure.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import re
 from collections.abc import Callable, Iterable
 
 _HOST_PREFIX = re.compile(r"^\[(?P<host>[^\]]+)\](?P<text>.*)$", re.DOTALL)
-# What pyinfra says of every operation and every host; the runner says it in its own way.
+# pyinfra's lines for every operation and host; the runner prints its own.
 _STATUS = re.compile(r"^(Connected|Success|No changes|Skipped)\b")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class HostLog(logging.Handler):
-    """Collects pyinfra's errors by host.
+    """Collects pyinfra's errors per host.
 
-    + show: called with every other line that is worth showing
-    + verbosity: 0 shows warnings and what operations tell of a host, 1 everything that pyinfra
-      says, 2 its debug log as well
+    + show: called with every other line worth showing
+    + verbosity: 0 shows warnings and operations' messages about a host, 1 all of pyinfra's output,
+      2 also its debug log
     """
 
     def __init__(self, show: Callable[[str], None], verbosity: int) -> None:
@@ -32,9 +32,9 @@ class HostLog(logging.Handler):
         self._longest = 0
 
     def align(self, names: Iterable[str]) -> None:
-        """Take off the spaces with which pyinfra lines hosts up: only some of them speak here.
+        """Remove the padding with which pyinfra aligns host names: only some hosts appear here.
 
-        + names: every host of the inventory
+        + names: all hosts in the inventory
         """
         self._longest = max((len(name) for name in names), default=0)
 
@@ -59,7 +59,7 @@ class HostLog(logging.Handler):
         return rest.removeprefix(padding) if rest.startswith(padding) else rest.lstrip(" ")
 
     def errors(self, host: str) -> tuple[str, ...]:
-        """What pyinfra has called an error on ``host``."""
+        """pyinfra's error messages for ``host``."""
         return tuple(self._errors.get(host, ()))
 
     def attach(self) -> None:

@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM under gevent, and questions that they can end.
+"""Ctrl-C and SIGTERM under gevent, and prompts that they can interrupt.
 
-Python's own handler raises in whatever greenlet is at work, which ends in a traceback on the
-screen and a run that goes on. gevent's handler runs in its loop and raises in the main greenlet.
+Python's own handler raises in whichever greenlet is running, which prints a traceback while the run
+continues. gevent's handler runs in its loop and raises in the main greenlet.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def watch() -> None:
-    """Raise KeyboardInterrupt in the greenlet that calls this, when a signal comes."""
+    """Raise KeyboardInterrupt in the calling greenlet when a signal arrives."""
     main = gevent.getcurrent()
     for number in SIGNALS:
         gevent.signal_handler(number, gevent.kill, main, KeyboardInterrupt)
 
 
 def ask(question: str) -> bool:
-    """Ask on the terminal; anything but yes is no.
+    """Ask on the terminal; any answer other than yes means no.
 
-    It waits in gevent's loop: ``input()`` would keep the loop from seeing a signal.
+    It waits in gevent's loop: ``input()`` would block the loop and its signals.
     """
     print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
     select.select([sys.stdin], [], [])

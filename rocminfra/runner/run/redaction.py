@@ -1,4 +1,4 @@
-"""Keeps secrets out of everything that is shown."""
+"""Keep secrets out of all output."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 
 MASK = "***"
 
-# Shorter values would black out ordinary words, and no real token is that short.
+# Shorter values would mask ordinary words, and no real token is that short.
 _SHORTEST = 8
 
 
 class Redaction:
-    """Replaces secret values in texts.
+    """Masks secret values in text.
 
-    + secrets: the values; short ones are not replaced
+    + secrets: the values; short ones are not masked
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -34,7 +34,7 @@ class Redaction:
 def environment_secrets(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
     """Values of the variables that hold tokens, for masking only.
 
-    + names: variables that settings name, such as ``huggingface.token_env``
+    + names: variables named in the settings, such as ``huggingface.token_env``
     """
     wanted = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", *names}
     return [environ[name].strip() for name in sorted(wanted) if environ.get(name)]

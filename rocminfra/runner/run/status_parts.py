@@ -11,6 +11,7 @@ from typing import Any
 from pyinfra.api.host import Host
 
 from rocminfra.facts.docker import DockerContainer, DockerRoot, NoAnswer
+from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.facts.engine import EngineReadiness
 from rocminfra.facts.scratch_mount import ScratchMountStatus
 from rocminfra.facts.systemd_unit import SystemdUnit
@@ -55,7 +56,8 @@ def docker(host: Host, settings: Settings) -> Part:
     details = {"running": root is not None, "data_root": root}
     if root is None:
         return Part(False, "no Docker daemon answers", details)
-    if root != settings.docker.data_root:
+    seen = host.get_fact(DockerConfiguration, data_root=settings.docker.data_root)
+    if not seen.is_same_path(root, settings.docker.data_root):
         return Part(False, f"data in {root}, not {settings.docker.data_root}", details)
     return Part(True, f"data in {root}", details)
 

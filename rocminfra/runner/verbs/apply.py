@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from rocminfra.failure import Do, ExitCode, FailedError
-from rocminfra.runner.verbs.options import files_argument, host_options, wipe_option
+from rocminfra.runner.verbs.options import files_argument, host_options, junit_option, wipe_option
 from rocminfra.runner.verbs.shared import guarded, patch, report, run_bench
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     metavar="[SCENARIO]",
     help="then run the benchmark on the hosts that went well",
 )
+@junit_option
 def apply(
     files: tuple[str, ...],
     inventory: str | None,
@@ -40,6 +42,7 @@ def apply(
     wipe: tuple[str, ...],
     yes: bool,
     bench: str | None,
+    junit: Path | None,
 ) -> ExitCode:
     """Make the hosts what the playbook says.
 
@@ -68,7 +71,7 @@ def apply(
         return dataclasses.replace(result, then=_bench_after(following, progress))
 
     result = guarded("apply", as_json, work)
-    report(result, as_json, options.command("apply"), _bench_command(options, bench))
+    report(result, as_json, options.command("apply"), _bench_command(options, bench), junit)
     return result.code
 
 

@@ -18,7 +18,14 @@ from rocminfra.runner.output import run_text
 from rocminfra.runner.output.capacity_json import capacity_document, setting_of
 from rocminfra.runner.output.capacity_text import capacity_lines
 from rocminfra.runner.output.run_json import dump, error_document
-from rocminfra.runner.verbs.planning_options import Finite, gpu_option, model_option, page_size
+from rocminfra.runner.verbs.planning_options import (
+    block_size_option,
+    dtype_option,
+    gpu_option,
+    model_option,
+    overhead_option,
+    page_size,
+)
 
 
 @click.command()
@@ -36,13 +43,7 @@ from rocminfra.runner.verbs.planning_options import Finite, gpu_option, model_op
 @click.option(
     "--utilization", type=float, default=0.92, show_default=True, help="--gpu-memory-utilization"
 )
-@click.option(
-    "--dtype",
-    type=click.Choice(["auto", "bfloat16", "float16", "float32"]),
-    default="auto",
-    show_default=True,
-    help="of the weights as they are loaded",
-)
+@dtype_option
 @click.option(
     "--kv-cache-dtype",
     type=click.Choice(["auto", "fp8"]),
@@ -69,12 +70,8 @@ from rocminfra.runner.verbs.planning_options import Finite, gpu_option, model_op
     show_default=True,
     help="requests with a page that are wanted at once",
 )
-@click.option(
-    "--overhead-gib",
-    type=Finite(min=0, max=1_024),
-    default=None,
-    help="what a running engine of this kind showed to need besides weights and KV cache",
-)
+@block_size_option
+@overhead_option
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout")
 def capacity(as_json: bool, **options: Any) -> ExitCode:
     """Say whether a model fits a GPU, and how many tokens its KV cache keeps.
@@ -105,6 +102,7 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
             max_num_batched_tokens=options["max_num_batched_tokens"],
             kv_dtype_bytes=1 if options["kv_cache_dtype"] == "fp8" else 2,
             max_pixels=options["max_pixels"],
+            block_size=options["block_size"],
             overhead=None if overhead_gib is None else measured(int(overhead_gib * GIB)),
         )
         gpu = GPUS[options["gpu"]]

@@ -11,15 +11,16 @@ from rocminfra.failure import ExitCode, FailedError
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option("--ci", is_flag=True, help="also workflows for GitHub (docs/ci.md)")
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout")
-def init(folder: Path, as_json: bool) -> ExitCode:
+def init(folder: Path, ci: bool, as_json: bool) -> ExitCode:
     """Lay the playbook out in a folder of your own: deploy.py, inventory, tasks, templates."""
     from rocminfra.runner.output.run_json import dump, init_document
     from rocminfra.runner.verbs.init_files import init as lay_out
     from rocminfra.runner.verbs.init_files import next_commands
 
     try:
-        laid_out = lay_out(folder)
+        laid_out = lay_out(folder, ci)
     except FailedError as error:
         if as_json:
             print(dump(init_document(str(folder), (), error)))

@@ -11,10 +11,13 @@ from rocminfra.playbook_files import FilesInTheWay, LaidOut, lay_out
 SHOWN = 5
 
 
-def init(folder: Path) -> LaidOut:
-    """Lay the playbook out; raises :class:`FailedError` when files are in the way."""
+def init(folder: Path, ci: bool = False) -> LaidOut:
+    """Lay the playbook out; raises :class:`FailedError` when files are in the way.
+
+    + ci: also workflows
+    """
     try:
-        return lay_out(folder)
+        return lay_out(folder, ci=ci)
     except FilesInTheWay as error:
         files = [str(file) for file in error.files[:SHOWN]]
         if len(error.files) > SHOWN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -45,5 +46,11 @@ wipe_option = click.option(
     multiple=True,
     metavar="TOKEN",
     help="destroy the data that this token names, as a refusal printed it",
+)
+junit_option = click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="also write the results as JUnit XML, for CI",
 )
 files_argument = click.argument("files", nargs=-1, metavar="[FILE]...")

@@ -27,6 +27,22 @@ gpu_option = click.option(
 )
 
 
+dtype_option = click.option(
+    "--dtype",
+    type=click.Choice(["auto", "bfloat16", "float16", "float32"]),
+    default="auto",
+    show_default=True,
+    help="of the weights as they are loaded",
+)
+block_size_option = click.option(
+    "--block-size",
+    type=click.IntRange(1, 1_024),
+    default=16,
+    show_default=True,
+    help="tokens of a block of the KV cache",
+)
+
+
 class Finite(click.FloatRange):
     """A number that is neither infinite nor "not a number", which a range alone lets through."""
 
@@ -37,6 +53,14 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is no amount", param, ctx)
         return number
+
+
+overhead_option = click.option(
+    "--overhead-gib",
+    type=Finite(min=0, max=1_024),
+    default=None,
+    help="what a running engine of this kind showed to need besides weights and KV cache",
+)
 
 
 def page_size(text: str) -> tuple[int, int]:

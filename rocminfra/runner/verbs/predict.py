@@ -11,10 +11,11 @@ from typing import Any
 import click
 import yaml
 
+from rocminfra.bench.scenario import Scenario
 from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.model_files import load_model
 from rocminfra.planning.capacity.capacity import Serving
-from rocminfra.planning.engine.latency import LatencyConstants
+from rocminfra.planning.capacity.overhead import GIB, measured
 from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.model.spec import PredictionUnsupportedError, UnknownModelError
 from rocminfra.planning.prediction.calibration import CalibrationError, calibrate
@@ -28,6 +29,7 @@ from rocminfra.runner.output import run_text
 from rocminfra.runner.output.predict_json import predict_document
 from rocminfra.runner.output.predict_svg import Panel, prediction_svg
 from rocminfra.runner.output.predict_text import (
+    caption,
     effect_lines,
     figure_lines,
     grid_lines,
@@ -36,17 +38,21 @@ from rocminfra.runner.output.predict_text import (
 from rocminfra.runner.output.run_json import dump, error_document
 from rocminfra.runner.verbs.planning_options import (
     Finite,
+    block_size_option,
+    dtype_option,
     gpu_key,
     kv_dtype,
     model_option,
+    overhead_option,
     pixels,
     positive,
     several,
 )
-from rocminfra.runner.verbs.predict_grid import (
-    REFERENCE_SCENARIOS,
-    predict_all,
-    scenario,
+from rocminfra.runner.verbs.predict_grid import REFERENCE_SCENARIOS, Question, predict_all, scenario
+from rocminfra.runner.verbs.predict_question import (
+    no_prediction,
+    question_of,
+    refuse_speculation,
 )
 from rocminfra.settings.problems import SettingsError
 
@@ -58,8 +64,15 @@ from rocminfra.settings.problems import SettingsError
     "--gpu", metavar="GPU[,GPU]", callback=several(gpu_key), default="mi300x", show_default=True
 )
 @click.option(
-    "--count", type=click.IntRange(1, 64), default=1, show_default=True, help="GPUs of one engine"
+    "--count",
+    "--tensor-parallel",
+    "count",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="GPUs of one engine",
 )
+@dtype_option
 @click.option(
     "--replicas", callback=several(positive), default="1", show_default=True, help="engines"
 )
@@ -77,6 +90,34 @@ from rocminfra.settings.problems import SettingsError
 @click.option("--kv-cache-dtype", callback=several(kv_dtype), default="auto", show_default=True)
 @click.option("--utilization", type=float, default=0.92, show_default=True)
 @click.option("--max-model-len", type=click.IntRange(1), default=None, help="[default: 16384]")
+@block_size_option
+@overhead_option
+@click.option(
+    "--prefix-hits",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="share of a prompt's tokens that the prefix cache holds",
+)
+@click.option(
+    "--speculative-config", default=None, help="refused: speculative decoding is not modelled"
+)
+@click.option(
+    "--prompt-tokens", type=click.IntRange(1), default=None, help="without a scenario's file"
+)
+@click.option("--output-tokens", type=click.IntRange(1), default=None, help="likewise")
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=None, help="likewise: requests in flight"
+)
+@click.option(
+    "--rate", type=Finite(min=0, min_open=True), default=None, help="likewise: requests a second"
+)
+@click.option(
+    "--requests",
+    type=click.IntRange(1),
+    default=None,
+    help="likewise: how many [default: for 300 s]",
+)
 @click.option(
     "--usd-per-hour",
     type=Finite(min=0),
@@ -108,6 +149,7 @@ def predict(as_json: bool, **options: Any) -> ExitCode:
     \b
     rocminfra predict
     rocminfra predict docvqa --max-pixels none,1003520 --gpu mi300x,mi325x
+    rocminfra predict --model ./model --prompt-tokens 1000 --output-tokens 200 --concurrency 32
     rocminfra predict --check
     """
     try:
@@ -131,6 +173,7 @@ class _Answer:
 
 
 def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
+    refuse_speculation(options)
     answer = _Answer(_base(options))
     is_check = options["check"] or options["sensitivity"]
     if is_check:
@@ -169,11 +212,14 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
 def _base(options: dict[str, Any]) -> Variant:
     """The variant that all others are made from: its first values."""
     try:
-        spec = load_model(options["model"])
+        spec = load_model(options["model"], options["dtype"])
         spec.shape()
+        overhead_gib = options["overhead_gib"]
         serving = Serving(
             utilization=options["utilization"],
             max_model_len=options["max_model_len"] or min(16_384, spec.max_position),
+            block_size=options["block_size"],
+            overhead=None if overhead_gib is None else measured(int(overhead_gib * GIB)),
         )
         return variant_of(choices(options)[0], Variant(spec, serving=serving))
     except (UnknownModelError, PredictionUnsupportedError) as error:
@@ -185,9 +231,11 @@ def _base(options: dict[str, Any]) -> Variant:
 
 
 def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
-    names = options["scenarios"] or REFERENCE_SCENARIOS
+    question = question_of(options)
+    names = options["scenarios"] or (() if question is not None else REFERENCE_SCENARIOS)
+    found: list[Scenario | Question] = [] if question is None else [question]
     try:
-        found = [scenario(name, playbook_root() / "benchmarks") for name in names]
+        found += [scenario(name, playbook_root() / "benchmarks") for name in names]
     except SettingsError as error:
         raise FailedError(
             ExitCode.SETTINGS,
@@ -195,18 +243,12 @@ def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
             tuple(str(problem) for problem in error.problems),
         ) from None
     variants = [(choice, variant_of(choice, base)) for choice in choices(options)]
-    outcomes = predict_all(variants, found, options["usd_per_hour"])
+    outcomes = predict_all(
+        variants, found, options["usd_per_hour"], prefix_share=options["prefix_hits"]
+    )
     if len(outcomes) == 1 and outcomes[0].error is not None:
-        raise _no_prediction(outcomes[0])
+        raise no_prediction(outcomes[0], options)
     return outcomes
-
-
-def _no_prediction(outcome: Outcome) -> FailedError:
-    error, choice = outcome.error or "", outcome.choice
-    if not outcome.is_unfit:
-        return FailedError(ExitCode.SETTINGS, error)
-    following = f"rocminfra capacity --gpu {choice.gpu} --count {choice.count}"
-    return FailedError(ExitCode.UNFIT, error, next=Do(following))
 
 
 def _calibrated(variant: Variant, options: dict[str, Any]) -> tuple[Variant, Sequence[Comparison]]:
@@ -241,7 +283,7 @@ def _check(answer: _Answer, with_sensitivity: bool) -> None:
     path = playbook_root() / "benchmarks" / "reference.yaml"
     reference = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
-        is_default = answer.variant.constants == LatencyConstants()
+        is_default = answer.variant.given_constants is None
         found = predict_reference(answer.variant, reference)
         published = compare(found, reference, is_calibrated_here=is_default)
         answer.heading = "measured, then published" if answer.figures else "published"
@@ -259,6 +301,7 @@ def _write_svg(path: Path, answer: _Answer) -> None:
             f"{name}: {points[-1].point.label} on {outcome.choice.gpu}, "
             f"max-num-seqs {outcome.choice.max_num_seqs}",
             points[-1].traces[0],
+            caption(points[-1], outcome.bands),
         )
         for outcome in answer.outcomes
         for name, points in outcome.scenarios
@@ -289,5 +332,3 @@ def _print(answer: _Answer) -> None:
         lines += grid_lines(answer.outcomes)
     for line in lines:
         print(line)
-    if answer.variant.tensor_parallel > 1:
-        run_text.message("the exchange between GPUs is not modelled: this is a bound")

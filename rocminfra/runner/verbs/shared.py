@@ -6,12 +6,15 @@ patched the standard library, which has to come first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rocminfra.failure import ExitCode, FailedError
 
 if TYPE_CHECKING:
+    from rocminfra.runner.output.junit import Case
     from rocminfra.runner.run.playbook import Options
     from rocminfra.runner.run.results import RunResult
     from rocminfra.runner.run.session import Progress
@@ -55,9 +58,18 @@ def run_bench(options: Options, progress: Progress) -> RunResult:
     return run("bench", options, progress, apply=True)
 
 
-def report(result: RunResult, as_json: bool, again: str, bench_again: str | None = None) -> None:
+def report(
+    result: RunResult,
+    as_json: bool,
+    again: str,
+    bench_again: str | None = None,
+    junit: Path | None = None,
+) -> None:
     from rocminfra.runner.output import run_text
+    from rocminfra.runner.output.junit import run_cases
+    from rocminfra.runner.output.run_json import measured_points
 
+    for_ci(result.verb, junit, run_cases(result, measured_points(result.then or result)))
     if as_json:
         print_json(result, result.code)
     else:
@@ -69,6 +81,24 @@ def report(result: RunResult, as_json: bool, again: str, bench_again: str | None
     say_failures(result, again)
     if result.then is not None:
         say_failures(result.then, bench_again or again)
+
+
+def for_ci(verb: str, junit: Path | None, cases: Sequence[Case]) -> None:
+    """What CI shows beside the log: the JUnit file that was asked for, and a step summary.
+
+    A file that cannot be written is said and is no reason for another exit code: it is what the
+    run did that counts.
+    """
+    from rocminfra.runner.output import junit as junit_file
+    from rocminfra.runner.output import step_summary
+    from rocminfra.runner.output.run_text import message
+
+    if junit is not None:
+        try:
+            junit_file.write(junit, verb, cases)
+        except FailedError as error:
+            message(error.failure.what, "red")
+    step_summary.append(os.environ, f"rocminfra {verb}", step_summary.case_lines(cases))
 
 
 def say_failures(result: RunResult, again: str) -> None:

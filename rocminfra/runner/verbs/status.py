@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from rocminfra.failure import ExitCode, FailedError
-from rocminfra.runner.verbs.options import host_options
-from rocminfra.runner.verbs.shared import patch, progress_shown
+from rocminfra.runner.verbs.options import host_options, junit_option
+from rocminfra.runner.verbs.shared import for_ci, patch, progress_shown
 
 
 @click.command()
 @host_options
+@junit_option
 def status(
     inventory: str | None,
     limit: tuple[str, ...],
     data: tuple[str, ...],
     as_json: bool,
     verbose: int,
+    junit: Path | None,
 ) -> ExitCode:
     """Say how the hosts are: disk, Docker, unit, engine, model. Nothing is changed.
 
@@ -24,6 +28,7 @@ def status(
     """
     patch()
     from rocminfra.runner.output import run_text
+    from rocminfra.runner.output.junit import status_cases
     from rocminfra.runner.output.run_json import dump, status_document
     from rocminfra.runner.run.playbook import Options, error_result
     from rocminfra.runner.run.status import read_status
@@ -37,6 +42,7 @@ def status(
             raise
         hosts, error = (), error_result("status", problem).error
     document = status_document(hosts, error)
+    for_ci("status", junit, status_cases(hosts, error))
     if as_json:
         print(dump(document))
     else:

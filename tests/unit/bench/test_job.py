@@ -14,6 +14,7 @@ from bench_fakes import scenario
 from rocminfra.bench.job import make_job, new_run_id
 from rocminfra.host.programs import benchmark
 from rocminfra.host_paths import BENCH_PROGRAMS
+from rocminfra.planning.bench.records import JobRecord, read
 from rocminfra.settings import load_settings
 
 THROUGHPUT = [{"profile": "throughput"}]
@@ -27,16 +28,16 @@ def test_a_run_is_named_by_its_utc_time() -> None:
 def test_the_same_job_has_the_same_text() -> None:
     made = [make_job("r", "h", scenario(THROUGHPUT), load_settings({})) for _ in range(2)]
     assert made[0].text == made[1].text
-    assert json.loads(made[0].text) == made[0].values
+    assert read(JobRecord, json.loads(made[0].text), "job.json") == made[0].record
 
 
 def test_a_tokenizer_of_ours_needs_no_hub() -> None:
     settings = load_settings({"model.source": "/home/me/toy"})
-    values = make_job("r", "h", scenario(THROUGHPUT), settings).values
-    assert values["tokenizer"] == "/mnt/models/models/toy"
-    assert values["environment"]["HF_HUB_OFFLINE"] == "1"
-    assert values["target"] == "http://127.0.0.1:8000/v1"
-    assert values["guidellm"] == "/opt/rocminfra/guidellm-0.8.1/bin/guidellm"
+    record = make_job("r", "h", scenario(THROUGHPUT), settings).record
+    assert record.tokenizer == "/mnt/models/models/toy"
+    assert record.environment["HF_HUB_OFFLINE"] == "1"
+    assert record.target == "http://127.0.0.1:8000/v1"
+    assert record.guidellm_python == "/opt/rocminfra/guidellm-0.8.1/bin/python"
 
 
 def test_the_engine_is_measured_where_it_listens() -> None:
@@ -49,7 +50,7 @@ def test_the_engine_is_measured_where_it_listens() -> None:
 def test_hub_data_may_be_fetched_from_a_mirror() -> None:
     settings = load_settings({"huggingface.endpoint": "https://hub.example.org"})
     hub = {"kind": "huggingface", "source": "lmms-lab/DocVQA"}
-    environment = make_job("r", "h", scenario(THROUGHPUT, data=hub), settings).values["environment"]
+    environment = make_job("r", "h", scenario(THROUGHPUT, data=hub), settings).record.environment
     assert "HF_HUB_OFFLINE" not in environment
     assert environment["HF_ENDPOINT"] == "https://hub.example.org"
 

@@ -119,7 +119,7 @@ def test_an_extra_file_is_found_and_left_out(archive: Path, into: Path) -> None:
 
 def test_without_a_manifest_nothing_is_kept(archive: Path, into: Path) -> None:
     unpacked = unpack(rebuilt(archive, {MANIFEST: None}), into)
-    assert "holds no MANIFEST.sha256" in unpacked.problems[0]
+    assert "has no MANIFEST.sha256" in unpacked.problems[0]
     assert unpacked.digests == {}
     assert files_below(into) == set()
 
@@ -137,8 +137,8 @@ def test_links_are_never_followed(archive: Path, into: Path, tmp_path: Path) -> 
     secret.write_text("secret")
     changed = rebuilt(archive, {}, {"03-link": str(secret), "dir": str(tmp_path)})
     assert set(unpack(changed, into).problems) == {
-        "03-link: not a plain file",
-        "dir: not a plain file",
+        "03-link: not a regular file",
+        "dir: not a regular file",
     }
     assert not (into / "03-link").exists()
 
@@ -154,12 +154,12 @@ def test_a_manifest_that_names_paths_outside_vouches_for_nothing(archive: Path, 
     ("names", "said"),
     [
         (["a", "a/b"], "a/b: below a file"),
-        (["a/b", "a"], "a: a file and a folder"),
+        (["a/b", "a"], "a: both a file and a folder"),
         ([f"{MANIFEST}/x"], "below a file"),
         (["n" * 300], "name is too long"),
         (["é" * 200], "name is too long"),
         (["/".join(["n" * 200] * 20)], "name is too long"),
-        (["bad\udcff"], "no UTF-8"),
+        (["bad\udcff"], "not valid UTF-8"),
     ],
 )
 def test_names_that_no_folder_can_hold_are_damage_of_the_archive(
@@ -173,7 +173,7 @@ def test_names_that_no_folder_can_hold_are_damage_of_the_archive(
 
 def test_a_manifest_that_is_a_folder_is_damage_of_the_archive(archive: Path, into: Path) -> None:
     unpacked = unpack(rebuilt(archive, {MANIFEST: None, f"{MANIFEST}/x": b"x"}), into)
-    assert any("holds no MANIFEST.sha256" in problem for problem in unpacked.problems)
+    assert any("has no MANIFEST.sha256" in problem for problem in unpacked.problems)
     assert files_below(into) == set()
 
 

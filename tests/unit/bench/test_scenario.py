@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
 from rocminfra.bench.scenario import Scenario, load_scenario, scenario_names
-from rocminfra.planning.bench.points import planned_names, stage_from_dict
+from rocminfra.planning.bench.points import planned_names
+from rocminfra.planning.bench.records import ScenarioRecord, as_json, read
+from rocminfra.planning.bench.retry import IDLE_S
 from rocminfra.settings.problems import Problem, SettingsError
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
@@ -37,7 +40,7 @@ def test_every_shipped_scenario_loads() -> None:
 
 def test_the_published_sweep() -> None:
     scenario = load_scenario("synthetic_sweep", BENCHMARKS)
-    assert scenario.as_dict()["data"] == {
+    assert scenario.record.data == {
         "kind": "synthetic_text",
         "prompt_tokens": 8192,
         "output_tokens": 1024,
@@ -75,8 +78,8 @@ def test_published_figures_are_data_for_their_scenarios() -> None:
 
 def test_the_program_on_the_host_takes_the_same_stages() -> None:
     scenario = load_scenario("smoke", BENCHMARKS)
-    plain = scenario.as_dict()["stages"]
-    assert tuple(stage_from_dict(stage) for stage in plain) == scenario.plan
+    plain = json.loads(json.dumps(as_json(scenario.record)))
+    assert read(ScenarioRecord, plain, "job.json") == scenario.record
 
 
 def test_a_path_is_a_scenario_too(tmp_path: Path) -> None:
@@ -119,8 +122,13 @@ def test_an_unknown_key_is_refused_with_line_and_nearest(
         ("streams: [4]", "streams: [0]", "stages[0].streams[0]", "greater than or equal"),
         ("streams: [4]", "streams: [4, 4]", "stages[0]", "twice"),
         ("streams: [4]", "rates: [1.5]", "stages[0]", "needs streams"),
-        ("streams: [4]", "streams: [4], size: 5", "stages[0]", "has no size"),
-        ("concurrent, streams: [4]", "throughput, streams: [4]", "stages[0]", "has no streams"),
+        ("streams: [4]", "streams: [4], size: 5", "stages[0]", "does not take size"),
+        (
+            "concurrent, streams: [4]",
+            "throughput, streams: [4]",
+            "stages[0]",
+            "does not take streams",
+        ),
         ("concurrent, streams: [4]", "sweep, size: 2", "stages[0].size", "greater than or equal"),
         ("max_seconds: 3", "max_seconds: -1", "max_seconds", "greater than 0"),
         ("max_seconds: 3", "{max_seconds: 3, warmup_seconds: 3}"[1:-1], "", "mapping values"),
@@ -146,4 +154,5 @@ def test_the_deadline_covers_every_point() -> None:
             "overhead_seconds": 20,
         }
     )
-    assert scenario.deadline_seconds == 5 * 30
+    # Each may be tried twice, with a wait for the engine in between.
+    assert scenario.deadline_seconds == 5 * (30 + IDLE_S + 30)

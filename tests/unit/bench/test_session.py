@@ -6,14 +6,11 @@ The programs are the real ones, run as they are on a host; GuideLLM, engine and 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from bench_fakes import (
@@ -21,8 +18,8 @@ from bench_fakes import (
     FakeEngine,
     LocalHost,
     calls,
-    fake_guidellm,
     job,
+    kill_group,
     profiles,
     scenario,
     set_modes,
@@ -32,67 +29,11 @@ from failing import next_of
 from rocminfra.bench.job import Job
 from rocminfra.bench.remote import Answer
 from rocminfra.bench.results import verify
-from rocminfra.bench.session import Outcome, Session
+from rocminfra.bench.session import Outcome
 from rocminfra.failure import ExitCode, FailedError
 from rocminfra.report.table import read_table
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
-
-
-@pytest.fixture
-def engine() -> Iterator[FakeEngine]:
-    with FakeEngine().serving() as serving:
-        yield serving
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    return fake_guidellm(tmp_path / "guidellm")
-
-
-@pytest.fixture
-def made(tmp_path: Path, program: Path, engine: FakeEngine) -> Job:
-    return job(tmp_path / "runs", program, engine, scenario(STAGES))
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> LocalHost:
-    return LocalHost(tmp_path)
-
-
-@pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def carry(
-    made: Job, remote: LocalHost, tmp_path: Path, said: list[str], program: Path
-) -> Iterator[Callable[..., Outcome]]:
-    def run(**changes: Any) -> Outcome:
-        arguments = {
-            "job": made,
-            "remote": remote,
-            "results_dir": tmp_path / "results",
-            "say": said.append,
-            **changes,
-        }
-        return Session(**arguments).run()
-
-    yield run
-    # A session that gave up leaves its benchmark running, as it should.
-    status = Path(made.folder) / "status.json"
-    if status.exists():
-        _kill(json.loads(status.read_text())["pid"])
-    for call in calls(program):
-        _kill(call["pid"])
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.killpg(os.getpgid(pid), signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def test_a_run_comes_back_whole(
@@ -118,6 +59,33 @@ def test_bad_points_come_back_as_problems(
     assert "throughput is failed: GuideLLM exited with 0 and wrote no report" in outcome.problems
     assert outcome.problems[-1] == "1 of 4 points were never run"
     assert verify(tmp_path / "results" / RUN) == (), "bad points are results too"
+
+
+def test_a_repeat_is_told_once_when_it_begins(
+    carry: Callable[..., Outcome], remote: LocalHost, said: list[str]
+) -> None:
+    class Repeating:
+        """The host, whose first point was tried twice."""
+
+        fetch = staticmethod(remote.fetch)
+
+        def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+            answer = remote.run(command, stdin, timeout_s)
+            if " status " not in command:
+                return answer
+            status = json.loads(answer.stdout)
+            why = "GuideLLM hung after its load"
+            repeat = {"name": "01-concurrent-4", "label": "concurrent@4", "attempt": 2, "why": why}
+            status["repeats"] = [repeat]
+            for point in status["points"][:1]:
+                point["attempts"] = 2
+            return Answer(True, json.dumps(status), answer.stderr)
+
+    carry(remote=Repeating())
+    (told,) = (line for line in said if "hung after its load" in line)
+    assert told.startswith("concurrent@4: GuideLLM hung after its load; attempt 2 begins")
+    (point,) = (line for line in said if line.startswith("1/4 concurrent@4: valid"))
+    assert point.endswith(" s, 2 attempts)")
 
 
 def test_resuming_keeps_what_is_valid(
@@ -235,7 +203,7 @@ def test_what_arrives_in_part_twice_is_marked_partial(
     flaky.damage = [half, half]
     outcome = carry(remote=flaky)
     assert (outcome.folder / "PARTIAL").read_text().count("missing") >= 1
-    assert any("cut off" in problem for problem in outcome.problems)
+    assert any("truncated" in problem for problem in outcome.problems)
     assert any("is incomplete" in problem for problem in verify(tmp_path / "results" / RUN))
 
     assert carry(resumes=True).problems == ()
@@ -261,9 +229,9 @@ def test_another_benchmark_on_the_host_is_named(
     with pytest.raises(FailedError, match="connection was lost"):
         carry(remote=flaky)
     _until(lambda: len(calls(program)) == 1)
-    values = {**made.values, "run": "20260513T111111Z"}
+    record = replace(made.record, run="20260513T111111Z")
     with pytest.raises(FailedError) as caught:
-        carry(job=replace(made, run="20260513T111111Z", values=values))
+        carry(job=replace(made, run="20260513T111111Z", record=record))
     assert caught.value.failure.kind is ExitCode.LOCKED
     assert RUN in caught.value.failure.what
     assert f"bench.run={RUN}" in next_of(caught.value)
@@ -278,7 +246,7 @@ def test_a_run_that_was_killed_on_the_host_comes_back_marked_partial(
         def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
             if "--wait 15" in command:
                 _until(lambda: len(calls(program)) == 2)
-                _kill(json.loads((Path(made.folder) / "status.json").read_text())["pid"])
+                kill_group(json.loads((Path(made.folder) / "status.json").read_text())["pid"])
             return self.remote.run(command, stdin, timeout_s)
 
     outcome = carry(remote=Killer(remote))

@@ -18,6 +18,13 @@ from rocminfra.facts.docker import (
     NoAnswer,
 )
 
+IMAGE = {
+    "id": "sha256:1",
+    "digests": None,
+    "os": "linux",
+    "architecture": "amd64",
+    "entrypoint": ["vllm", "serve"],
+}
 CONTAINER = {
     "id": "c1",
     "running": True,
@@ -28,10 +35,11 @@ CONTAINER = {
 
 
 def test_image_with_and_without_digest() -> None:
-    found = {"id": "sha256:1", "digests": ["vllm@sha256:2"]}
-    assert DockerImage().process([json.dumps(found)]) == Image("sha256:1", ("vllm@sha256:2",))
-    bare = {**found, "digests": None}  # of an image from an archive
-    assert DockerImage().process([json.dumps(bare)]) == Image("sha256:1", ())
+    found = {**IMAGE, "digests": ["vllm@sha256:2"]}
+    image = Image("sha256:1", ("vllm@sha256:2",), ("vllm", "serve"), "linux/amd64")
+    assert DockerImage().process([json.dumps(found)]) == image
+    bare = {**IMAGE, "entrypoint": None}  # of an archive, and without an entrypoint
+    assert DockerImage().process([json.dumps(bare)]) == Image("sha256:1", (), (), "linux/amd64")
 
 
 def test_container_with_and_without_labels() -> None:
@@ -97,13 +105,16 @@ def test_one_call_of_docker_answers(tmp_path: Path, question: Any, words: list[s
 
 
 def test_answers_of_a_daemon(tmp_path: Path) -> None:
-    image = json.dumps({"id": "sha256:1", "digests": []})
+    image = json.dumps(IMAGE)
     docker = (
         f"case $1-$3 in info-*) echo /mnt/models/docker;; inspect-image) echo '{image}';;"
         f" *) echo '{json.dumps(CONTAINER)}';; esac"
     )
     found = [asked(tmp_path, *question, docker=docker) for question in QUESTIONS]
-    assert found[:2] == ["/mnt/models/docker", Image("sha256:1", ())]
+    assert found[:2] == [
+        "/mnt/models/docker",
+        Image("sha256:1", (), ("vllm", "serve"), "linux/amd64"),
+    ]
     assert isinstance(found[2], Container)
 
 

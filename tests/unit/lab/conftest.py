@@ -28,6 +28,7 @@ def record() -> Callable[..., Droplet]:
             disk_gib=5120,
             time_scale=20.0,
             rocm=7,
+            release="bookworm",
             base="/base",
             cache="/cache",
             model="/model",

@@ -54,17 +54,18 @@ def test_a_disk_that_is_named_for_the_cache_gets_a_folder_of_ours() -> None:
     assert paths.cache == Path("/bigdisk/rocminfra-lab")
 
 
-def test_old_base_roots_make_room_and_nothing_else_does(tmp_path: Path) -> None:
-    _fill(tmp_path, (*OURS, *THEIRS))
-    in_use = tmp_path / "base-trixie-111111111111"
+def test_old_base_roots_of_a_release_make_room_and_nothing_else_does(tmp_path: Path) -> None:
+    old, killed = "base-bookworm-0c986cb4ba32", "base-bookworm-0c986cb4ba32.building-77"
+    _fill(tmp_path, (*OURS, *THEIRS, f"{killed}/x"))
+    in_use = tmp_path / "base-bookworm-111111111111"
     in_use.mkdir()
     link = tmp_path / "base-bookworm-222222222222"
     (tmp_path / "elsewhere").mkdir()
     link.symlink_to(tmp_path / "elsewhere")
-    base_root.remove_old(tmp_path, {str(in_use)})
+    base_root.remove_old(tmp_path, {str(in_use)}, "bookworm")
     left = {path.name for path in tmp_path.iterdir()}
-    gone = {"base-bookworm-0c986cb4ba32", "base-noble-0c986cb4ba32.building-77"}
-    names = {name.split("/")[0] for name in (*OURS, *THEIRS)} - gone
+    names = {name.split("/")[0] for name in (*OURS, *THEIRS)} - {old, killed}
+    assert "base-noble-0c986cb4ba32.building-77" in names, "of another release"
     assert left == names | {in_use.name, link.name, "elsewhere"}
 
 

@@ -15,7 +15,9 @@ from pyinfra.api import FileUploadCommand, FunctionCommand
 from pyinfra.api.command import PyinfraCommand
 from pyinfra.context import ctx_host, ctx_state
 
+from rocminfra.facts.fresh_host import FreshHost
 from rocminfra.failure import Failure
+from rocminfra.planning.fresh_host import Observed
 
 
 @dataclass(eq=False)
@@ -23,17 +25,30 @@ class ScriptedHost:
     """Stands where pyinfra's host does: answers facts from a table and remembers what it hears."""
 
     name: str = "scripted"
-    facts: dict[type, Any] = field(default_factory=dict)
+    # Through its first boot, unless a test says otherwise.
+    facts: dict[type, Any] = field(default_factory=lambda: {FreshHost: Observed()})
+    data: dict[str, Any] = field(default_factory=dict)
     connector: object = None
     connector_data: dict[str, Any] = field(default_factory=dict)
     noops: list[str] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
     asked: list[tuple[type, dict[str, Any]]] = field(default_factory=list)
+    current_op_global_arguments: dict[str, Any] = field(default_factory=dict)
+    # Of commands that run while an operation does: what they give, and what came of that.
+    answers: list[tuple[bool, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)
+    stdin: list[str] = field(default_factory=list)
 
     def get_fact(self, fact: type, **arguments: Any) -> Any:
         self.asked.append((fact, arguments))
         answer = self.facts[fact]
         return answer(**arguments) if callable(answer) else answer
+
+    def run_shell_command(self, command: Any, **arguments: Any) -> tuple[bool, Any]:
+        self.ran.append(str(command))
+        self.stdin.append(arguments.get("_stdin", ""))
+        succeeded, out, err = self.answers.pop(0)
+        return succeeded, SimpleNamespace(stdout_lines=list(out), stderr_lines=list(err))
 
     def get_temp_filename(self, *_: Any, **__: Any) -> str:
         return "/tmp/pyinfra-upload"
@@ -65,6 +80,16 @@ class Outcome:
             elif not isinstance(command, FunctionCommand):
                 shown.append(str(command))
         return shown
+
+    @property
+    def steps(self) -> list[str]:
+        """What is done, in order: the first words of a command, or a function by its name."""
+        return [
+            command.function.__name__
+            if isinstance(command, FunctionCommand)
+            else " ".join(Outcome([command]).shell).split(" ||")[0].split(" 2>")[0]
+            for command in self.commands
+        ]
 
     @property
     def uploads(self) -> dict[str, str]:
@@ -101,7 +126,10 @@ def sent_files(command: PyinfraCommand) -> dict[str, str]:
 def scripted() -> Iterator[ScriptedHost]:
     host = ScriptedHost()
     state = SimpleNamespace(
-        config=SimpleNamespace(DIFF=False), failed_hosts=set(), active_hosts=set()
+        config=SimpleNamespace(DIFF=False),
+        failed_hosts=set(),
+        active_hosts=set(),
+        is_executing=False,
     )
     with ctx_state.use(state), ctx_host.use(host):
         yield host

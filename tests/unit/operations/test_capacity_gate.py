@@ -79,3 +79,25 @@ def test_an_engine_that_does_not_say_is_no_failure(scripted: Any, run: Any) -> N
     state.is_executing = True
     assert run(capacity.compared, plan=plan, port=8_000, started=lambda: True).commands == []
     assert failures(scripted) == ()
+
+
+def test_gpus_that_the_environment_hides_are_none_of_the_engines(scripted: Any) -> None:
+    scripted.facts[GpuMemory] = (196_288, 196_288)
+    with_state: Any = ctx_state.get()
+    with_state.active_hosts = {scripted}
+    hidden = {"HIP_VISIBLE_DEVICES": "1"}
+    assert isinstance(capacity.gate(REFERENCE_NAME, environment=hidden), Fits)
+    capacity.gate(REFERENCE_NAME, tensor_parallel=2, environment=hidden)
+    (failure,) = failures(scripted)
+    assert failure.what == (
+        "tensor_parallel_size is 2 and the host has 2 GPUs, of which the engine sees 1 "
+        "(HIP_VISIBLE_DEVICES=1 in engine.environment)"
+    )
+    assert next_of(failure) == "the same command with --data vllm.tensor_parallel_size=1"
+
+
+def test_partitions_are_small_gpus(scripted: Any) -> None:
+    scripted.facts[GpuMemory] = (24_574,) * 8
+    with_state: Any = ctx_state.get()
+    with_state.active_hosts = {scripted}
+    assert isinstance(capacity.gate(REFERENCE_NAME), DoesNotFit)

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from failing import next_of
 from pyinfra.api import FunctionCommand
+from pyinfra.facts.files import FileContents
+from pyinfra.facts.server import Arch
 
 from rocminfra.facts.docker import Container, DockerContainer, DockerImage, Image, NoAnswer
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
+from rocminfra.facts.kept_files import Kept, KeptFiles
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 from rocminfra.failure import ExitCode
 from rocminfra.operations import engine
-from rocminfra.operations.docker import UNANSWERED
 from rocminfra.operations.host_failures import failures
 from rocminfra.operations.host_files import HostFile
+from rocminfra.planning.docker.configuration import UNANSWERED
 from rocminfra.planning.engine_command import CONFIG_LABEL, config_hash
 
 ENVIRONMENT = HostFile("/etc/rocminfra/vllm.env", "A=1\n", mode=0o600)
-IMAGE = Image("sha256:" + "1" * 64, ())
+IMAGE = Image("sha256:" + "1" * 64, (), ("vllm", "serve"), "linux/amd64")
+QUESTION = {"unit": "vllm.service", "container": "vllm", "port": 8000, "model": "m"}
+QUESTION_FILE = HostFile("/etc/rocminfra/vllm.json", json.dumps(QUESTION, indent=2) + "\n")
+SERVICE: dict[str, Any] = {
+    "unit": "vllm.service",
+    "container": "vllm",
+    "reference": "vllm:v1",
+    "environment_file": ENVIRONMENT,
+    "arguments": ["m", "--seed=1"],
+    "port": 8000,
+    "model": "m",
+}
 NODES = (GpuNode("/dev/kfd", 992, "render", 0o660), GpuNode("/dev/dri/card0", 44, "video", 0o660))
 ACTIVE = Unit("loaded", "active", enabled=True, needs_reload=False, invocation_id="1")
 
@@ -53,11 +69,20 @@ def right(*files: HostFile) -> dict[str, PathState]:
 
 @pytest.fixture
 def converged(scripted: Any) -> Any:
+    def text_of(path: str) -> list[str]:
+        """The unit is the one of the container that runs."""
+        if path == QUESTION_FILE.path:
+            return QUESTION_FILE.content.splitlines()
+        return [scripted.facts[DockerContainer].label(CONFIG_LABEL)]
+
     scripted.facts.update(
         {
+            Arch: "x86_64",
+            KeptFiles: None,
+            FileContents: text_of,
             DockerImage: IMAGE,
             GpuNodes: NODES,
-            PathStates: lambda paths: right(ENVIRONMENT, UNIT_FILE),
+            PathStates: lambda paths: right(ENVIRONMENT, QUESTION_FILE, UNIT_FILE),
             SystemdUnit: ACTIVE,
             DockerContainer: container(WANTED),
         }
@@ -66,18 +91,13 @@ def converged(scripted: Any) -> Any:
 
 
 def service(run: Callable[..., Any]) -> list[str]:
-    outcome = run(
-        engine.service,
-        unit="vllm.service",
-        container="vllm",
-        reference="vllm:v1",
-        environment_file=ENVIRONMENT,
-        render=render,
-    )
-    return [command.split(" ||")[0].split(" 2>")[0] for command in outcome.shell]
+    """What the operation does, in order; keeping files without which ones."""
+    steps = run(engine.service, render=render, **SERVICE).steps
+    return ["keep" if " keep /var/lib/" in step else step for step in steps]
 
 
-RESTART = ["systemctl reset-failed vllm.service", "systemctl restart vllm.service"]
+# The image is looked at and what serves is kept, before anything changes.
+CHANGE = ["arguments_taken", "keep"]
 
 
 def test_converged_means_no_command(converged: Any, run: Callable[..., Any]) -> None:
@@ -87,18 +107,21 @@ def test_converged_means_no_command(converged: Any, run: Callable[..., Any]) -> 
 def test_a_changed_unit_is_written_and_restarted_once(
     converged: Any, run: Callable[..., Any]
 ) -> None:
-    converged.facts[PathStates] = lambda paths: right(ENVIRONMENT)
+    converged.facts[PathStates] = lambda paths: right(ENVIRONMENT, QUESTION_FILE)
     converged.facts[DockerContainer] = container("old")
-    shell = service(run)
-    assert "put /etc/systemd/system/vllm.service" in shell
-    assert shell[-3:] == ["systemctl daemon-reload", *RESTART]
+    assert service(run) == [
+        *CHANGE,
+        "put /etc/systemd/system/vllm.service",
+        "systemctl daemon-reload",
+        "started",
+    ]
 
 
 def test_a_run_killed_before_the_restart_is_finished_by_the_next(
     converged: Any, run: Callable[..., Any]
 ) -> None:
     converged.facts[DockerContainer] = container("old")
-    assert service(run) == RESTART
+    assert service(run) == [*CHANGE, "started"]
 
 
 def test_a_run_killed_before_the_reload_is_finished_by_the_next(
@@ -106,14 +129,14 @@ def test_a_run_killed_before_the_reload_is_finished_by_the_next(
 ) -> None:
     converged.facts[SystemdUnit] = Unit("loaded", "active", True, True, "1")
     converged.facts[DockerContainer] = container("old")
-    assert service(run) == ["systemctl daemon-reload", *RESTART]
+    assert service(run) == [*CHANGE, "systemctl daemon-reload", "started"]
 
 
 @pytest.mark.parametrize("state", ["failed", "inactive"])
 def test_a_stopped_unit_is_started(state: str, converged: Any, run: Callable[..., Any]) -> None:
     converged.facts[SystemdUnit] = Unit("loaded", state, True, False, "1")
     converged.facts[DockerContainer] = None
-    assert service(run) == RESTART
+    assert service(run) == ["arguments_taken", "started"]
 
 
 def test_a_unit_that_is_still_loading_the_right_thing_is_left_alone(
@@ -124,8 +147,8 @@ def test_a_unit_that_is_still_loading_the_right_thing_is_left_alone(
 
 
 def test_another_image_means_another_hash(converged: Any, run: Callable[..., Any]) -> None:
-    converged.facts[DockerImage] = Image("sha256:" + "2" * 64, ())
-    assert service(run)[-2:] == RESTART
+    converged.facts[DockerImage] = replace(IMAGE, id="sha256:" + "2" * 64)
+    assert service(run)[-1] == "started"
 
 
 def test_an_image_from_a_registry_is_pinned_by_digest(scripted: Any) -> None:
@@ -138,14 +161,7 @@ def test_a_daemon_that_does_not_answer_restarts_no_engine(
     converged: Any, run: Callable[..., Any], unanswered: type
 ) -> None:
     converged.facts[unanswered] = NoAnswer()
-    outcome = run(
-        engine.service,
-        unit="vllm.service",
-        container="vllm",
-        reference="vllm:v1",
-        environment_file=ENVIRONMENT,
-        render=render,
-    )
+    outcome = run(engine.service, render=render, **SERVICE)
     assert outcome.shell == []
     assert outcome.failure == UNANSWERED
 
@@ -235,19 +251,25 @@ def test_the_image_begins_to_come_in_a_unit_of_its_own(
     assert run(engine.image_started, reference="vllm:v1").commands == []
 
 
-READY = {"unit": "vllm.service", "container": "vllm", "port": 8000, "model": "m"}
-
-
 def test_ready_asks_once_when_it_is(scripted: Any, run: Callable[..., Any]) -> None:
-    scripted.facts[EngineReadiness] = EngineStatus("ready")
-    assert run(engine.ready, **READY, timeout_s=60).commands == []
-    assert len(scripted.asked) == 1
+    scripted.facts.update({EngineReadiness: EngineStatus("ready"), KeptFiles: None})
+    assert run(engine.ready, **QUESTION, timeout_s=60).commands == []
+    assert len(scripted.asked) == 2
+
+
+def test_an_engine_that_serves_needs_no_way_back(scripted: Any, run: Callable[..., Any]) -> None:
+    """A run was killed between the first answer of the engine and the end of the way back."""
+    scripted.facts.update({EngineReadiness: EngineStatus("ready"), KeptFiles: Kept("old", "{}")})
+    shell = run(engine.ready, **QUESTION, timeout_s=60).shell
+    assert shell == ["rm -rf /var/lib/rocminfra/before/engine"]
 
 
 def waiting(scripted: Any, run: Callable[..., Any], answers: list[EngineStatus]) -> bool:
     """Run the wait that the operation yields, with one answer after the other."""
     scripted.facts[EngineReadiness] = lambda **_: answers.pop(0)
-    (command,) = run(engine.ready, **READY, timeout_s=60).commands
+    scripted.facts[KeptFiles] = None
+    scripted.answers = [(True, (), ())]
+    (command,) = run(engine.ready, **QUESTION, timeout_s=60).commands
     assert isinstance(command, FunctionCommand)
     return bool(command.function(None, scripted, *command.args))
 
@@ -276,5 +298,6 @@ def test_a_dead_or_wrong_engine_ends_the_wait_with_its_log(
 
 def test_the_deadline_ends_the_wait(scripted: Any) -> None:
     scripted.facts[EngineReadiness] = lambda **_: EngineStatus("loading", "slow")
-    assert not engine._wait_until_ready(None, scripted, READY, timeout_s=0)
+    scripted.facts[KeptFiles] = None
+    assert not engine._wait_until_ready(None, scripted, QUESTION, timeout_s=0)
     assert "gave up after" in failures(scripted)[0].what

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from failing import next_of
+from pyinfra import state
 
 from rocminfra.facts.guidellm import GuidellmEnvironment
 from rocminfra.facts.packages import InstalledPackages
-from rocminfra.operations.guidellm import environment
+from rocminfra.facts.programs import HostPrograms
+from rocminfra.facts.release import HostRelease, PythonVersion
+from rocminfra.failure import ExitCode
+from rocminfra.operations.guidellm import environment, gate
+from rocminfra.operations.host_failures import failures
+from rocminfra.planning.releases import OsRelease
 
+PIP = Path(__file__).parents[2] / "recorded/pip"
+# `python3 -m venv FOLDER`, and in it a Python whose pip says what pip once said.
+PYTHON = """#!/bin/sh
+mkdir -p "$3/bin"; touch "$3/pyvenv.cfg"
+cat >"$3/bin/python" <<'END'
+#!/bin/sh
+if test "$1" = --version; then echo Python 3.99.0; exit; fi
+head -n -1 ANSWER >&2
+exit "$(tail -n 1 ANSWER | cut -d ' ' -f 3)"
+END
+printf '#!/bin/sh\n' >"$3/bin/guidellm"
+chmod +x "$3"/bin/*
+"""
 PATH = "/opt/rocminfra/guidellm-0.8.1"
 WANTED = "guidellm[vision]==0.8.1 torch==2.13.0"
 
@@ -24,7 +47,11 @@ def make(run: Callable[..., Any], **changes: Any) -> list[str]:
 @pytest.fixture
 def fresh(scripted: Any) -> Any:
     scripted.facts.update(
-        {GuidellmEnvironment: None, InstalledPackages: frozenset({"python3-venv"})}
+        {
+            GuidellmEnvironment: None,
+            PythonVersion: (3, 11),
+            HostPrograms: frozenset({"python3 -m venv", "python3 -m ensurepip"}),
+        }
     )
     return scripted
 
@@ -44,7 +71,7 @@ def test_a_half_made_or_other_one_is_made_again(
     assert shell[0].endswith(f"rm -rf {PATH} && python3 -m venv {PATH}")
     assert "no virtual environment: move it away" in shell[0], "a path of somebody else's"
     assert "--no-compile" in shell[1]
-    assert shell[1].endswith("torch==2.13.0 'guidellm[vision]==0.8.1'")
+    assert shell[1].split(" ||")[0].endswith("torch==2.13.0 'guidellm[vision]==0.8.1'")
 
 
 def test_the_marker_comes_last_and_only_after_guidellm_has_answered(
@@ -67,8 +94,38 @@ def test_an_index_with_cpu_builds_is_the_only_one_asked_for_torch(
 
 def test_venv_is_installed_only_where_it_is_missing(fresh: Any, run: Callable[..., Any]) -> None:
     assert not any("apt-get" in command for command in make(run))
-    fresh.facts[InstalledPackages] = frozenset()
-    assert any("apt-get" in command and "python3-venv" in command for command in make(run))
+    fresh.facts.update({InstalledPackages: frozenset(), HostPrograms: {"python3 -m venv"}})
+    (install,) = (command for command in make(run) if "apt-get" in command)
+    assert "--no-install-recommends python3-venv $(" in install
+    assert "for package in python3.11-venv; do" in install, "python3 may be another than Debian's"
+
+
+@pytest.mark.parametrize("python", [(3, 9), None])
+def test_a_host_whose_python_is_too_old_is_taken_out_untouched(
+    scripted: Any, python: tuple[int, int] | None
+) -> None:
+    bullseye = OsRelease("debian", "11", "Debian GNU/Linux 11 (bullseye)")
+    scripted.facts.update({PythonVersion: python, GuidellmEnvironment: None, HostRelease: bullseye})
+    state.active_hosts.add(scripted)
+    gate(path=PATH, version="0.8.1", torch_version="2.13.0")
+    (failure,) = failures(scripted)
+    assert failure.kind is ExitCode.UNFIT
+    has = "has 3.9" if python else "has none"
+    assert failure.what == (
+        "GuideLLM 0.8.1 needs Python 3.10 or newer as python3, and "
+        f"Debian GNU/Linux 11 (bullseye) {has}"
+    )
+    assert "Debian 12" in next_of(failure)
+    assert scripted in state.failed_hosts
+
+
+@pytest.mark.parametrize(("python", "found"), [((3, 10), None), ((3, 13), None), ((3, 9), WANTED)])
+def test_a_python_that_will_do_or_a_complete_environment_is_enough(
+    scripted: Any, python: tuple[int, int], found: str | None
+) -> None:
+    scripted.facts.update({PythonVersion: python, GuidellmEnvironment: found})
+    gate(path=PATH, version="0.8.1", torch_version="2.13.0")
+    assert failures(scripted) == ()
 
 
 def test_a_marker_is_read_as_text_and_its_absence_as_none() -> None:
@@ -78,3 +135,50 @@ def test_a_marker_is_read_as_text_and_its_absence_as_none() -> None:
     fact = GuidellmEnvironment()
     assert fact.process([WANTED]) == WANTED
     assert fact.process([]) is None
+
+
+def test_recordings_are_of_both_outcomes() -> None:
+    codes = {file.name: file.read_text().split()[-1] for file in PIP.glob("*.txt")}
+    assert codes == {
+        "bullseye-refused.txt": "1",
+        "bullseye-unreachable.txt": "1",
+        "trixie-resolved.txt": "0",
+        "trixie-unreachable.txt": "1",
+    }
+
+
+@pytest.mark.parametrize("answer", sorted(PIP.glob("*.txt")), ids=lambda file: str(file.stem))
+def test_what_pip_has_said_on_a_release_is_handed_on(
+    fresh: Any, run: Callable[..., Any], tmp_path: Path, answer: Path
+) -> None:
+    program = tmp_path / "python3"
+    program.write_text(PYTHON.replace("ANSWER", str(answer)))
+    program.chmod(0o755)
+    path = tmp_path / "environment"
+    code = 0
+    for command in make(run, path=str(path)):
+        done = subprocess.run(
+            ["sh", "-c", command],
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        code = done.returncode
+        if code:
+            break
+    *said, last = answer.read_text().splitlines()
+    assert code == int(last.split()[-1])
+    assert (path / ".complete").exists() == (code == 0)
+    if code:
+        assert done.stderr.splitlines() == [
+            *said,
+            f"pip could not install {WANTED} for Python 3.99.0",
+            f"next: on the host: {path}/bin/python -m pip index versions torch",
+        ]
+
+
+def test_pip_says_the_same_of_an_old_python_as_of_no_index() -> None:
+    """Which is why the gate asks for the version instead of waiting for pip's answer."""
+    refused, unreachable = (PIP / f"bullseye-{name}.txt" for name in ("refused", "unreachable"))
+    assert refused.read_text() == unreachable.read_text()

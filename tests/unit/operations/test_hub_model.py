@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.paths import PathState, PathStates
+from rocminfra.facts.programs import HostPrograms
+from rocminfra.facts.release import PythonVersion
 from rocminfra.operations.hub_model import ENVIRONMENT, fetched, marker
 
 HOME = "/mnt/models/huggingface"
@@ -22,7 +23,8 @@ def fetch(run: Callable[..., Any], **arguments: Any) -> Any:
 
 @pytest.fixture
 def fresh(scripted: Any) -> Any:
-    scripted.facts.update({PathStates: {}, InstalledPackages: frozenset({"python3-venv"})})
+    found = frozenset({"python3 -m venv", "python3 -m ensurepip"})
+    scripted.facts.update({PathStates: {}, PythonVersion: (3, 12), HostPrograms: found})
     return scripted
 
 

@@ -145,3 +145,27 @@ def test_only_what_is_in_the_folder_is_removed_from_it(
     planted = CopiedFile("linked/precious", 5, 1, "0" * 64)
     scripted.facts[ModelFolder] = Folder(there.sizes, (*there.copied, planted))
     assert not any(command.startswith("rm") for command in copy(run, source))
+
+
+@pytest.mark.parametrize("case", ["lfs-pointers", "mistral7b-consolidated"])
+def test_what_is_not_whole_is_refused_before_any_change(
+    case: str, scripted: Any, run: Callable[..., Any]
+) -> None:
+    folder = Path(__file__).parents[1] / "model_files" / "cases" / case
+    outcome = run(model_folder.copied, source=str(folder), destination=TO)
+    assert outcome.shell == []
+    assert outcome.failure.kind is ExitCode.SETTINGS
+    assert "is not whole" in outcome.failure.what
+    assert "model-00001-of-0000" in outcome.failure.why[0]
+    assert scripted.asked == []
+
+
+def test_a_checkouts_own_files_stay_behind_and_leave_the_host(
+    source: Path, scripted: Any, run: Callable[..., Any]
+) -> None:
+    (source / ".git").mkdir()
+    (source / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    scripted.facts[ModelFolder] = Folder()
+    assert not any(".git" in command for command in copy(run, source))
+    scripted.facts[ModelFolder] = as_copied(source)
+    assert f"rm -f {TO}/.git/HEAD" in copy(run, source)

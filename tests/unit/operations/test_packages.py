@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from rocminfra.facts.packages import InstalledPackages
 from rocminfra.operations import packages
+from rocminfra.operations.packages import present
 
 APT = """#!/bin/sh
 while [ "$1" = -o ]; do shift 2; done
@@ -37,11 +38,15 @@ def asked(
     apt.chmod(0o755)
     scripted.facts[InstalledPackages] = frozenset({"there"})
 
-    def ask(**environment: str) -> tuple[int, list[str]]:
+    def ask(
+        packages: Sequence[str] = ("docker.io", "there", "b c"),
+        where_offered: Sequence[str] = (),
+        **environment: str,
+    ) -> tuple[int, list[str]]:
         log.write_text("")
-        outcome = run(packages.present, packages=["docker.io", "there", "b c"])
+        outcome = run(present, packages=packages, where_offered=where_offered)
         done = subprocess.run(
-            ["sh", "-ec", "\n".join(outcome.shell[1:])],
+            ["sh", "-ec", "\n".join(outcome.shell)],
             env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin", "FAIL": "", **environment},
             check=False,
         )
@@ -86,6 +91,34 @@ def test_a_failure_is_one_and_says_what_to_look_at(
     ]
 
 
+OFFERED = "install -qq --dry-run docker-cli"
+BOTH = "install -y -qq --no-install-recommends docker.io docker-cli"
+
+
+@pytest.mark.parametrize(
+    ("has_it", "installed"), [(True, BOTH), (False, BOTH.removesuffix(" docker-cli"))]
+)
+def test_a_package_of_some_releases_is_installed_where_the_new_index_has_it(
+    asked: Callable[..., Any], has_it: bool, installed: str
+) -> None:
+    code, calls = asked(
+        FAIL="" if has_it else OFFERED, packages=["docker.io"], where_offered=["docker-cli"]
+    )
+    assert (code, calls) == (0, ["update -qq", OFFERED, installed])
+
+
+def test_it_is_installed_where_it_alone_is_missing(asked: Callable[..., Any]) -> None:
+    """As after a run of an earlier version, or where somebody has left it out."""
+    code, calls = asked(packages=["there"], where_offered=["docker-cli"])
+    assert code == 0
+    assert calls == [
+        "update -qq",
+        OFFERED,
+        "install -y -qq --no-install-recommends docker-cli",
+    ]
+
+
 def test_what_is_installed_needs_no_command(scripted: Any, run: Callable[..., Any]) -> None:
-    scripted.facts[InstalledPackages] = frozenset({"docker.io"})
-    assert run(packages.present, packages=["docker.io"]).commands == []
+    scripted.facts[InstalledPackages] = frozenset({"docker.io", "docker-cli"})
+    outcome = run(present, packages=["docker.io"], where_offered=["docker-cli"])
+    assert outcome.commands == []

@@ -9,11 +9,14 @@ from failing import next_of
 from pyinfra import state
 
 from rocminfra.facts.docker import DockerInstalled
+from rocminfra.facts.release import HostRelease
 from rocminfra.facts.scratch_mount import ScratchMount, ScratchMountStatus
 from rocminfra.failure import ExitCode
 from rocminfra.operations import prerequisites
 from rocminfra.operations.host_failures import failures
+from rocminfra.planning.releases import OsRelease
 
+UBUNTU = OsRelease("ubuntu", "24.04", "Ubuntu 24.04.1 LTS")
 MOUNT = ScratchMount("/dev/vdc", "xfs", ("rw",), 5 << 40, 1, 4 << 40, "uuid")
 
 
@@ -58,3 +61,19 @@ def test_what_an_earlier_task_of_the_run_makes_is_not_asked_for(bare: Any) -> No
     prerequisites.gate("/mnt/models", docker=True)
     assert failures(bare) == ()
     assert bare.asked == []
+
+
+def test_a_release_that_was_never_tried_is_said_once_and_not_refused(scripted: Any) -> None:
+    scripted.facts[HostRelease] = UBUNTU
+    prerequisites.tell_release()
+    prerequisites.tell_release()
+    (notice,) = scripted.logged
+    assert notice.startswith("never tried on Ubuntu 24.04.1 LTS, only on Debian 11, ")
+    assert failures(scripted) == ()
+    assert len(scripted.asked) == 1
+
+
+def test_a_release_that_was_tried_is_not_mentioned(scripted: Any) -> None:
+    scripted.facts[HostRelease] = OsRelease("debian", "13", "Debian GNU/Linux 13 (trixie)")
+    prerequisites.tell_release()
+    assert scripted.logged == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pyinfra import state
 
+from rocminfra.facts.gpu_memory import Gpu, GpuReport, Gpus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.system import GroupExists, UserGroups
@@ -92,3 +93,14 @@ def test_a_host_without_gpu_is_taken_out_before_its_first_operation(scripted: An
     assert state.failed_hosts == {scripted}
     assert state.active_hosts == set()
     assert failures(scripted)[0].kind is ExitCode.UNFIT
+
+
+def test_a_container_gets_the_folder_unless_there_are_other_cards(scripted: Any) -> None:
+    found = Gpu("renderD128", "a", "amdgpu", "0x1002", "0x74b5", 196_288 << 20, None, None)
+    scripted.facts[Gpus] = GpuReport((found,))
+    assert rocm.container_devices() == ("/dev/dri",)
+    other = Gpu("renderD129", "b", "i915", "0x8086", "0x46a6", None, None, None)
+    scripted.facts[Gpus] = GpuReport((found, other))
+    assert rocm.container_devices() == ("/dev/dri/renderD128",)
+    scripted.facts[Gpus] = GpuReport()
+    assert rocm.container_devices() == ("/dev/dri",)

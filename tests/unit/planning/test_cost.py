@@ -22,7 +22,7 @@ def test_the_reference_run_costs_what_was_published(tokens_per_second: float, pr
 
 @pytest.mark.parametrize("tokens_per_second", [0, -1])
 def test_nothing_served_has_no_price(tokens_per_second: float) -> None:
-    with pytest.raises(ValueError, match="without tokens"):
+    with pytest.raises(ValueError, match="no price per token"):
         usd_per_million_tokens(1.99, tokens_per_second)
 
 

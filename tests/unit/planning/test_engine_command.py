@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,4 +88,17 @@ def test_the_container_cannot_write_dockers_data_or_the_models() -> None:
         "/mnt/models/caches:/mnt/models/caches:rw",
         "/mnt/models/huggingface:/mnt/models/huggingface:rw",
         "/mnt/models/models:/mnt/models/models:ro",
+    ]
+
+
+def test_a_container_gets_all_device_nodes_unless_told_which() -> None:
+    def devices(**chosen: Sequence[str]) -> list[str]:
+        arguments = docker_run_arguments(
+            Settings(), image="i", group_ids=(44,), config_hash="h", **chosen
+        )
+        return [word for word in arguments if word.startswith("--device=")]
+
+    assert devices() == ["--device=/dev/kfd", "--device=/dev/dri"]
+    assert devices(devices=("/dev/dri/renderD128", "/dev/dri/renderD136")) == [
+        *("--device=/dev/kfd", "--device=/dev/dri/renderD128", "--device=/dev/dri/renderD136"),
     ]

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import yaml
 from model_files import model
+from published_page import capacity_lines, run_line, runs_by_file
 
 from rocminfra.planning.bench.points import Stage
 from rocminfra.planning.capacity.alternatives import alternatives
 from rocminfra.planning.capacity.capacity import Serving, capacity
-from rocminfra.planning.engine.gpus import GPUS, MI300X
-from rocminfra.planning.engine.latency import LatencyConstants
+from rocminfra.planning.engine.gpus import A100_80, GPUS, H100_80, MI300X
+from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.engine.model_shape import QWEN2_VL_72B, VisionShape
 from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.prediction.predict import (
+    CLIENT_S,
     PREPROCESS_S_PER_MEGAPIXEL,
     Timing,
     Variant,
     predict,
 )
 from rocminfra.planning.prediction.published import compare, predict_reference
+from rocminfra.planning.prediction.published_runs import predicted_figures
 from rocminfra.planning.prediction.workload import ScannedPages
 from rocminfra.runner.output.predict_svg import Panel, prediction_svg
 
@@ -40,12 +44,16 @@ def test_published_against_predicted_is_todays() -> None:
         assert line in PAGE
 
 
+def _shown(name: str, value: float) -> str:
+    return f"{value * 1e6:g} µs" if name.endswith("_s") else f"{value:.2f}"
+
+
 def test_constants_and_gpus_are_todays() -> None:
-    constants = LatencyConstants()
-    for name in ("bandwidth", "compute", "attention", "vision"):
-        value = {**vars(constants)}[f"{name}_fraction"]
-        assert f"| `{name}_fraction` | {value:.2f} |" in PAGE
-    assert f"| `step_overhead_s` | {constants.step_overhead_s * 1000:g} ms" in PAGE
+    columns = [vars(constants_of(gpu).constants) for gpu in (MI300X, H100_80, A100_80)]
+    for field in dataclasses.fields(LatencyConstants):
+        cells = [_shown(field.name, column[field.name]) for column in columns]
+        assert f"| `{field.name}` | {' | '.join(cells)} | " in PAGE
+    assert f"scheduler {CLIENT_S * 1000:g} ms" in PAGE
     assert f"| `preprocess_s_per_megapixel` | {PREPROCESS_S_PER_MEGAPIXEL:g} s" in PAGE
     for gpu in GPUS.values():
         bandwidth, peak = gpu.bandwidth_bytes_per_s / 1e12, gpu.bf16_flops / 1e12
@@ -60,8 +68,9 @@ def test_the_published_comparison_is_todays() -> None:
         f"{size / 1e9:.1f} GB" for size in (a100.nominal_left_bytes, a100.real_left_bytes)
     )
     assert f"160 − 146.81 = {nominal} | {real} |" in PAGE
-    assert f"0 to {a100.capacity.kv_cache_tokens_at_best:,} tokens" in PAGE
+    assert f"| 2 × A100-80 | 160 − 146.81 = {nominal} | {real} | nothing |" in PAGE
     assert f"| 2 × H100-80 | {nominal} | {h100.real_left_bytes / 1e9:.1f} GB | nothing |" in PAGE
+    assert a100.capacity.kv_cache_tokens_at_best == 0
     assert h100.capacity.kv_cache_tokens_at_best == 0
     overhead = capacity(SPEC, MI300X).overhead
     assert f"it is {overhead.high / 1024**3:.2f} GiB" in PAGE
@@ -74,3 +83,19 @@ def test_the_picture_is_todays() -> None:
     panel = Panel("docvqa: concurrent@64 on mi300x, max-num-seqs 64", point.traces[0])
     picture = prediction_svg(f"{REFERENCE_NAME}, predicted", [panel])
     assert (ROOT / "docs" / "planning.svg").read_text(encoding="utf-8") == picture
+
+
+def test_the_published_runs_that_take_no_time_are_todays() -> None:
+    seen = 0
+    for document, runs in runs_by_file():
+        assert f"**{document['source']}**" in PAGE
+        for run in runs:
+            if (run.timing.most_requests or 0) < 200:
+                assert run_line(run, predicted_figures(run)) in PAGE
+                seen += 1
+    assert seen >= 25
+
+
+def test_start_up_logs_against_capacity_are_todays() -> None:
+    for line in capacity_lines():
+        assert line in PAGE

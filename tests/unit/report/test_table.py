@@ -7,16 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_fakes import report
+from bench_fakes import RUN, attempt_record, report, scenario
 
+from rocminfra.bench.job import make_job
 from rocminfra.planning.bench.guidellm_report import figures
+from rocminfra.planning.bench.records import Provenance, RunRecord, as_json
 from rocminfra.report.table import lines, read_table
+from rocminfra.settings import load_settings
 
 
 def record(
     label: str, outcome: str = "valid", started: float = 0.0, **changes: Any
 ) -> dict[str, Any]:
     return {
+        "point": {"name": label, "kind": "synchronous"},
+        "exit_code": 0,
+        "engine": {},
+        "wall_seconds": 10.0,
         "label": label,
         "outcome": outcome,
         "reasons": [],
@@ -28,7 +35,7 @@ def record(
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    host = tmp_path / "20260513T101500Z" / "mi300x-1"
+    host = tmp_path / RUN / "mi300x-1"
     points = {
         "02-sweep-throughput": record("throughput", started=30.0),
         "01-concurrent-64": record("concurrent@64", started=10.0),
@@ -39,17 +46,30 @@ def run(tmp_path: Path) -> Path:
     for name, value in points.items():
         (host / name).mkdir(parents=True)
         (host / name / "point.json").write_text(json.dumps(value))
-    run = {
-        "never_run": ["02-sweep-constant-1"],
-        "scenario": "smoke",
-        "provenance": {
-            "model": "toy",
-            "engine": "0.20.1+sim",
-            "gpus": [{"name": "MI300X simulated ×20", "driver": None}] * 2,
-        },
-    }
-    (host / "run.json").write_text(json.dumps(run))
-    (host / "job.json").write_text(json.dumps({"usd_per_hour": 1.99}))
+    settings = load_settings({"model.name": "toy"})
+    made = make_job(RUN, "mi300x-1", scenario([{"profile": "sweep"}]), settings)
+    (host / "job.json").write_text(made.text)
+    ended = RunRecord(
+        run=RUN,
+        host="mi300x-1",
+        state="finished",
+        scenario="smoke",
+        points=(),
+        never_run=("02-sweep-constant-1",),
+        usd_per_hour=1.99,
+        guidellm="0.8.1",
+        provenance=Provenance(
+            engine="0.20.1+sim",
+            gpus=({"name": "MI300X simulated ×20", "driver": None},) * 2,
+            model="toy",
+            kernel="6.1",
+            machine="x86_64",
+            cores=2,
+        ),
+        started=0.0,
+        ended=60.0,
+    )
+    (host / "run.json").write_text(json.dumps(as_json(ended)))
     return host.parent
 
 
@@ -126,3 +146,34 @@ def test_a_run_that_was_cut_off_still_has_a_price(run: Path) -> None:
 
 def test_an_empty_folder_has_no_rows(tmp_path: Path) -> None:
     assert read_table(tmp_path).rows == ()
+
+
+HUNG = as_json(
+    attempt_record(verdict="hung", why="GuideLLM hung after its load", folder="attempt-1")
+)
+ENDED = as_json(attempt_record(number=2, seed=43))
+
+
+def test_a_point_that_was_repeated_says_so_and_why(run: Path) -> None:
+    path = run / "mi300x-1" / "01-concurrent-64" / "point.json"
+    path.write_text(json.dumps(record("concurrent@64", attempts=[HUNG, ENDED])))
+    row = read_table(run).rows[0]
+    assert (row.outcome, row.attempts) == ("valid", 2)
+    assert row.usd_per_million_tokens is not None, "what was repeated counts"
+    text = lines(read_table(run))
+    assert text[1].endswith("  2 attempts")
+    assert (
+        "concurrent@64: attempt 1 of 2 is invalid: GuideLLM hung after its load "
+        "(files in attempt-1, seed 42)"
+    ) in text
+
+
+def test_a_point_that_hung_twice_is_failed_and_repeated(run: Path) -> None:
+    path = run / "mi300x-1" / "01-concurrent-64" / "point.json"
+    twice = [HUNG, {**HUNG, "folder": None, "seed": 43}]
+    path.write_text(json.dumps(record("concurrent@64", "failed", figures=None, attempts=twice)))
+    assert lines(read_table(run))[1].endswith("FAILED, 2 attempts")
+
+
+def test_records_without_attempts_are_of_one(run: Path) -> None:
+    assert {row.attempts for row in read_table(run).rows} == {1}

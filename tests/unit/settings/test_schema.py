@@ -232,7 +232,7 @@ _settings_data = st.fixed_dictionaries(
                 "max_num_seqs": _seqs,
                 "gpu_memory_utilization": st.floats(0.01, 1.0),
                 "dtype": st.sampled_from(["auto", "bfloat16", "float16", "float32"]),
-                "extra_args": st.lists(_text, max_size=3),
+                "extra_args": st.lists(_text.map(lambda text: f"--x={text}"), max_size=3),
             },
         ),
         "engine": st.fixed_dictionaries(
@@ -365,3 +365,19 @@ def test_a_mirror_is_asked_over_tls_or_on_the_host_itself(url: str) -> None:
 def test_a_mirror_that_would_get_the_token_in_clear_is_refused(url: str) -> None:
     (problem,) = problems({"huggingface.endpoint": url})
     assert problem.startswith("huggingface.endpoint: ")
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ({}, "Qwen/Qwen2-VL-72B-Instruct"),
+        ({"source": "meta-llama/Llama-3.1-8B-Instruct"}, "meta-llama/Llama-3.1-8B-Instruct"),
+        ({"source": "/srv/models/llama/"}, "llama"),
+        ({"source": "meta-llama/Llama-3.1-8B-Instruct", "name": "chat"}, "chat"),
+        ({"name": "chat"}, "chat"),
+    ],
+)
+def test_a_models_name_follows_its_source_unless_it_is_set(
+    model: dict[str, str], name: str
+) -> None:
+    assert load_settings({"model": model}).model.name == name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,16 @@ import pytest
 from bench_fakes import FakeEngine, calls, fake_guidellm, is_gone, job, scenario, set_modes
 
 from rocminfra.host.bench.control_group import ProcessGroups
-from rocminfra.host.bench.point import finished_point, peaks, run_point
+from rocminfra.host.bench.point import finished, peaks, read_point, run_point
+from rocminfra.host.bench.sample_gate import impossible_samples
+from rocminfra.host.bench.telemetry import fetch as telemetry_fetch
 from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.records import PointRecord, read
+from rocminfra.planning.bench.retry import Patience
 
+IMPOSSIBLE = Path(__file__).parents[2] / "planning" / "bench" / "impossible"
 POINT = Point("01-concurrent-4", "concurrent", streams=4)
+PATIENCE = Patience(silence_s=0.6, idle_s=0.5, look_s=0.05)
 
 
 @pytest.fixture
@@ -29,46 +35,58 @@ def program(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def measure(tmp_path: Path, engine: FakeEngine, program: Path) -> Callable[..., dict[str, Any]]:
-    def run(mode: str = "ok", **changes: Any) -> dict[str, Any]:
+def measure(tmp_path: Path, engine: FakeEngine, program: Path) -> Callable[..., PointRecord]:
+    def run(
+        mode: str = "ok",
+        repeating: Callable[[Mapping[str, Any]], None] = lambda attempt: None,
+        so_far: Sequence[Mapping[str, Any]] = (),
+        **changes: Any,
+    ) -> dict[str, Any]:
         set_modes(program, concurrent=mode)
         wanted = scenario([{"profile": "concurrent", "streams": [4]}], **changes)
         made = job(tmp_path, program, engine, wanted)
         folder = tmp_path / POINT.name
         folder.mkdir()
-        return run_point(made.values, POINT, folder, ProcessGroups(grace_s=0.2))
+        return run_point(
+            made.record,
+            POINT,
+            folder,
+            ProcessGroups(grace_s=0.2),
+            so_far=so_far,
+            patience=PATIENCE,
+            repeating=repeating,
+        )
 
     return run
 
 
 def test_a_good_point_is_valid(
-    measure: Callable[..., dict[str, Any]], tmp_path: Path, program: Path
+    measure: Callable[..., PointRecord], tmp_path: Path, program: Path
 ) -> None:
     record = measure()
-    assert (record["outcome"], record["reasons"], record["exit_code"]) == ("valid", [], 0)
-    assert record["figures"]["completed"] == 46
-    assert record["engine"]["counted"] == {"generation_tokens": pytest.approx(100, abs=1000)}
+    assert (record.outcome, record.reasons, record.exit_code) == ("valid", (), 0)
+    assert record.figures["completed"] == 46
+    assert record.engine["counted"] == {"generation_tokens": pytest.approx(100, abs=1000)}
     folder = tmp_path / POINT.name
-    assert json.loads((folder / "point.json").read_text()) == record
+    assert read_point(folder) == record
     assert (folder / "metrics_before.prom").read_text().startswith("# TYPE")
     assert {path.name for path in folder.iterdir()} >= {
         *("guidellm.json", "report.json", "report.html", "stdout.log", "stderr.log"),
         *("metrics_after.prom", "metrics.jsonl", "telemetry.jsonl"),
     }
     assert calls(program)[0]["cwd"] == str(folder)
-    found = finished_point(folder)
-    assert found is not None
-    assert (found.name, found.outcome, found.requests_per_second) == (POINT.name, "valid", 2.0)
+    known = finished(record)
+    assert (known.name, known.outcome, known.requests_per_second) == (POINT.name, "valid", 2.0)
 
 
 def test_exit_0_with_a_report_full_of_errors_is_invalid(
-    measure: Callable[..., dict[str, Any]],
+    measure: Callable[..., PointRecord],
 ) -> None:
     record = measure("errors")
-    assert (record["outcome"], record["exit_code"]) == ("invalid", 0)
-    assert "528 of 548" in record["reasons"][0]
-    assert record["reasons"][-1] == "first error: 500 Internal Server Error"
-    assert record["figures"]["errored"] == 528, "the figures of a bad point are evidence"
+    assert (record.outcome, record.exit_code) == ("invalid", 0)
+    assert "528 of 548" in record.reasons[0]
+    assert record.reasons[-1] == "first error: 500 Internal Server Error"
+    assert record.figures["errored"] == 528, "the figures of a bad point are evidence"
 
 
 @pytest.mark.parametrize(
@@ -80,75 +98,76 @@ def test_exit_0_with_a_report_full_of_errors_is_invalid(
     ],
 )
 def test_no_usable_report_is_a_failure(
-    measure: Callable[..., dict[str, Any]], mode: str, says: str
+    measure: Callable[..., PointRecord], mode: str, says: str
 ) -> None:
     record = measure(mode)
-    assert record["outcome"] == "failed"
-    assert says in record["reasons"][0]
-    assert record["figures"] is None
+    assert record.outcome == "failed"
+    assert says in record.reasons[0]
+    assert record.figures is None
 
 
 def test_a_process_that_hangs_and_ignores_sigterm_is_killed_at_its_limit(
-    measure: Callable[..., dict[str, Any]], program: Path
+    measure: Callable[..., PointRecord], program: Path, engine: FakeEngine
 ) -> None:
+    engine.running = 1
     record = measure("hang", max_seconds=0.2, overhead_seconds=0.8)
-    assert record["outcome"] == "failed"
-    assert "did not end within 1 s" in record["reasons"][0]
+    assert record.outcome == "failed"
+    assert "did not end within 1 s" in record.reasons[0]
     assert is_gone(calls(program)[0]["pid"])
 
 
 def test_workers_do_not_outlive_their_point(
-    measure: Callable[..., dict[str, Any]], program: Path
+    measure: Callable[..., PointRecord], program: Path
 ) -> None:
-    assert measure("leaves a worker")["outcome"] == "valid"
+    assert measure("leaves a worker").outcome == "valid"
     assert is_gone(int((program.parent / "worker").read_text()))
 
 
 def test_a_program_that_is_missing_is_a_failure(
-    measure: Callable[..., dict[str, Any]], program: Path
+    measure: Callable[..., PointRecord], program: Path
 ) -> None:
     program.unlink()
-    assert "did not start" in measure()["reasons"][0]
+    assert "did not start" in measure().reasons[0]
 
 
 def test_an_engine_that_does_not_answer_is_not_measured(
-    measure: Callable[..., dict[str, Any]], engine: FakeEngine, program: Path
+    measure: Callable[..., PointRecord], engine: FakeEngine, program: Path
 ) -> None:
     engine.model = "another"
     record = measure()
-    assert record["outcome"] == "failed"
-    assert "serves another, not toy" in record["reasons"][0]
+    assert record.outcome == "failed"
+    assert "serves another, not toy" in record.reasons[0]
     assert calls(program) == []
 
 
 def test_an_engine_that_was_restarted_meanwhile_makes_the_point_invalid(
-    measure: Callable[..., dict[str, Any]], engine: FakeEngine
+    measure: Callable[..., PointRecord], engine: FakeEngine
 ) -> None:
     engine.tokens, engine.step = 10_000.0, -100.0
     record = measure()
-    assert record["outcome"] == "invalid"
-    assert "restarted" in record["reasons"][0]
+    assert record.outcome == "invalid"
+    assert "restarted" in record.reasons[0]
 
 
 def test_an_engine_that_counted_nothing_did_not_answer(
-    measure: Callable[..., dict[str, Any]], engine: FakeEngine
+    measure: Callable[..., PointRecord], engine: FakeEngine
 ) -> None:
     engine.step = 0.0
-    assert "counted no token" in measure()["reasons"][0]
+    assert "counted no token" in measure().reasons[0]
 
 
 def test_an_engine_without_metrics_can_still_be_measured(
-    measure: Callable[..., dict[str, Any]], engine: FakeEngine
+    measure: Callable[..., PointRecord], engine: FakeEngine
 ) -> None:
     engine.has_metrics = False
     record = measure()
-    assert (record["outcome"], record["engine"]["counted"]) == ("valid", None)
+    assert (record.outcome, record.engine["counted"]) == ("valid", None)
 
 
 def test_a_point_without_its_record_is_not_finished(tmp_path: Path) -> None:
-    assert finished_point(tmp_path) is None
+    assert read_point(tmp_path) is None
     (tmp_path / "point.json").write_text('{"outcome": "val')
-    assert finished_point(tmp_path) is None
+    assert read_point(tmp_path) is None
 
 
 def test_peaks_pass_over_samples_that_failed(tmp_path: Path) -> None:
@@ -161,3 +180,138 @@ def test_peaks_pass_over_samples_that_failed(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     assert peaks(path) == {"kv_cache_usage": 0.9, "running": 3}
     assert peaks(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize("case", ["negative-ttft", "nan-itl"])
+def test_a_point_with_impossible_figures_is_invalid(
+    case: str, measure: Callable[..., PointRecord], program: Path, tmp_path: Path
+) -> None:
+    text = (IMPOSSIBLE / f"{case}.json").read_text(encoding="utf-8")
+    (program.parent / "report.json").write_text(text, encoding="utf-8")
+    record = measure()
+    assert record.outcome == "invalid"
+    assert record.reasons[0].startswith("impossible figure of GuideLLM: ")
+    written = (tmp_path / POINT.name / "point.json").read_text(encoding="utf-8")
+    assert (
+        read(PointRecord, json.loads(written, parse_constant=pytest.fail), "point.json") == record
+    )
+
+
+def test_what_was_sampled_beside_a_point_is_judged_too(tmp_path: Path) -> None:
+    assert impossible_samples(tmp_path) == ()
+    samples = [{"gpus": [], "impossible": ["impossible figure of amd-smi: GPU 0: power_w is -3"]}]
+    lines = "".join(json.dumps(sample) + "\n" for sample in [*samples * 2, {"error": "refused"}])
+    (tmp_path / "telemetry.jsonl").write_text(lines)
+    (tmp_path / "metrics_after.prom").write_text("vllm:kv_cache_usage_perc 1.39\n")
+    usage, power = impossible_samples(tmp_path)
+    assert usage.endswith("vllm:kv_cache_usage_perc is 1.39, above 1")
+    assert power.endswith("power_w is -3 (in 2 samples)")
+
+
+def test_an_engine_that_says_what_cannot_be_makes_its_point_invalid(
+    measure: Callable[..., PointRecord], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = "vllm:kv_cache_usage_perc NaN\nvllm:generation_tokens_total 5\n"
+    monkeypatch.setattr("rocminfra.host.bench.point.fetch", _instead(page))
+    monkeypatch.setattr("rocminfra.host.bench.telemetry.fetch", lambda _url: page)
+    record = measure()
+    assert record.outcome == "invalid"
+    assert any("kv_cache_usage_perc is nan" in reason for reason in record.reasons)
+    assert "kv_cache_usage" not in record.engine["peaks"]
+
+
+def _instead(page: str) -> Callable[[str], str]:
+    return lambda url: page if url.endswith("/metrics") else telemetry_fetch(url)
+
+
+def test_a_hang_after_the_load_is_repeated_once_with_another_seed(
+    measure: Callable[..., PointRecord], engine: FakeEngine, program: Path, tmp_path: Path
+) -> None:
+    engine.is_quiet = True
+    told: list[Mapping[str, Any]] = []
+    record = measure("served, then hangs once", max_seconds=0.2, repeating=told.append)
+    assert (record.outcome, record.reasons, record.exit_code) == ("valid", (), 0)
+    first, second = record.attempts
+    assert (first.verdict, second.verdict) == ("hung", "ended")
+    assert (first.seed, second.seed) == (42, 43)
+    assert [call["seed"] for call in calls(program)] == [42, 43]
+    assert is_gone(calls(program)[0]["pid"])
+    assert first.last_line == "the load begins"
+    assert first.engine["generation_tokens"] == 100.0
+    assert first.started < first.ended < second.started
+    assert told[0].number == 1
+    folder = tmp_path / POINT.name
+    aside = folder / first.folder
+    assert 'File "' in (aside / first.stacks).read_text()
+    assert json.loads((aside / "attempt.json").read_text())["verdict"] == "hung"
+    assert json.loads((aside / "guidellm.json").read_text())["spec"]["seed"]["value"] == 42
+    assert json.loads((folder / "guidellm.json").read_text())["spec"]["seed"]["value"] == 43
+    assert (aside / "stderr.log").exists()
+    # The engine's counters of the hung attempt are not those of the repeat.
+    assert record.engine["counted"]["generation_tokens"] == 100.0
+
+
+def test_a_second_hang_is_a_failure(
+    measure: Callable[..., PointRecord], engine: FakeEngine, program: Path, tmp_path: Path
+) -> None:
+    engine.is_quiet = True
+    record = measure("served, then hangs", max_seconds=0.2)
+    assert record.outcome == "failed"
+    assert [attempt.verdict for attempt in record.attempts] == ["hung", "hung"]
+    assert "hung after its load" in record.reasons[0]
+    assert "the attempt before it: GuideLLM hung" in record.reasons[1]
+    assert len(calls(program)) == 2
+    assert all(is_gone(call["pid"]) for call in calls(program))
+    folder = tmp_path / POINT.name
+    assert (folder / "stacks.txt").stat().st_size
+    assert (folder / "attempt-1" / "stacks.txt").stat().st_size
+
+
+def test_a_load_that_never_begins_is_repeated(
+    measure: Callable[..., PointRecord], engine: FakeEngine
+) -> None:
+    engine.is_quiet = True
+    record = measure("never begins, once", max_seconds=30.0, overhead_seconds=1.0)
+    assert [attempt.verdict for attempt in record.attempts] == ["never began", "ended"]
+    assert "sent no request" in record.attempts[0].why
+
+
+def test_nothing_is_repeated_on_an_engine_that_is_not_idle(
+    measure: Callable[..., PointRecord], engine: FakeEngine, program: Path, tmp_path: Path
+) -> None:
+    engine.is_quiet = True
+
+    def busy(attempt: Mapping[str, Any]) -> None:
+        engine.running = 3
+
+    record = measure("served, then hangs once", max_seconds=0.2, repeating=busy)
+    assert record.outcome == "failed"
+    assert "could not be repeated" in record.reasons[0]
+    assert "3 running, 0 waiting" in record.reasons[0]
+    assert len(calls(program)) == 1
+    assert (tmp_path / POINT.name / "attempt-1" / "attempt.json").exists()
+
+
+def test_a_hang_while_the_engine_is_busy_ends_at_the_limit_and_is_not_repeated(
+    measure: Callable[..., PointRecord], engine: FakeEngine, tmp_path: Path
+) -> None:
+    engine.is_quiet = True
+    engine.running = 1
+    record = measure("served, then hangs", max_seconds=0.2, overhead_seconds=1.5)
+    (attempt,) = record.attempts
+    assert (attempt.verdict, attempt.limit_seconds) == ("timeout", 1.7)
+    assert "did not end within 1.7 s" in record.reasons[0]
+    assert (tmp_path / POINT.name / attempt.stacks).stat().st_size
+
+
+def test_what_the_points_before_took_limits_the_next(
+    measure: Callable[..., PointRecord], tmp_path: Path
+) -> None:
+    before = measure()
+    assert before.attempts[0].limit_seconds == 21.0
+    (tmp_path / POINT.name).rename(tmp_path / "before")
+    after = measure(so_far=[before])
+    assert after.attempts[0].limit_seconds == 21.0, "never above the scenario's own"
+    (tmp_path / POINT.name).rename(tmp_path / "after")
+    last = measure(so_far=[before], overhead_seconds=500)
+    assert last.attempts[0].limit_seconds == pytest.approx(31 + PATIENCE.silence_s, abs=5)

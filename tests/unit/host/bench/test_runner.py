@@ -22,10 +22,22 @@ from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.lock import Busy
 from rocminfra.host.bench.runner import main, run, status
 from rocminfra.planning.bench.manifest import MANIFEST, differences, parse_manifest
+from rocminfra.planning.bench.records import RunRecord, read
+from rocminfra.planning.bench.retry import Patience
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
 ROOT = Path(__file__).parents[4]
 PATIENCE_S = 30.0
+PATIENCE = Patience(silence_s=0.6, idle_s=0.5, look_s=0.05)
+# What the service runs, with less patience.
+HASTY = f"""
+import pathlib, sys
+from rocminfra.host.bench.runner import run
+from rocminfra.host.bench.control_group import ProcessGroups
+from rocminfra.planning.bench.records import RunRecord, read
+from rocminfra.planning.bench.retry import Patience
+run(pathlib.Path(sys.argv[1]), ProcessGroups(0.2), {PATIENCE!r})
+"""
 
 
 @pytest.fixture
@@ -48,12 +60,12 @@ def folder(tmp_path: Path, engine: FakeEngine, program: Path) -> Path:
     return path
 
 
-def go(folder: Path) -> dict[str, Any]:
-    return run(folder, ProcessGroups(grace_s=0.2))
+def go(folder: Path) -> RunRecord:
+    return run(folder, ProcessGroups(grace_s=0.2), PATIENCE)
 
 
-def outcomes(record: dict[str, Any]) -> dict[str, str]:
-    return {point["point"]["name"]: point["outcome"] for point in record["points"]}
+def outcomes(record: RunRecord) -> dict[str, str]:
+    return {point.point.name: point.outcome for point in record.points}
 
 
 def manifest_problems(folder: Path) -> tuple[str, ...]:
@@ -65,15 +77,15 @@ def manifest_problems(folder: Path) -> tuple[str, ...]:
 
 def test_a_whole_scenario(folder: Path, program: Path) -> None:
     record = go(folder)
-    assert record["state"] == "finished"
+    assert record.state == "finished"
     assert list(outcomes(record).values()) == ["valid"] * 4
     assert profiles(program) == ["concurrent", "synchronous", "throughput", "constant"]
-    assert record["provenance"]["engine"] == "0.20.1+fake"
-    assert json.loads((folder / "run.json").read_text()) == record
+    assert record.provenance.engine == "0.20.1+fake"
+    assert read(RunRecord, json.loads((folder / "run.json").read_text()), "run.json") == record
     assert manifest_problems(folder) == ()
     told = status(folder, seen=-1, wait_s=0)
-    assert (told["state"], told["planned"], len(told["points"])) == ("finished", 4, 4)
-    assert told["busy_with"] is None
+    assert (told.state, told.planned, len(told.points)) == ("finished", 4, 4)
+    assert told.busy_with is None
 
 
 def test_a_bad_point_does_not_stop_the_others(folder: Path, program: Path) -> None:
@@ -84,7 +96,7 @@ def test_a_bad_point_does_not_stop_the_others(folder: Path, program: Path) -> No
         "02-sweep-synchronous": "valid",
         "02-sweep-throughput": "failed",
     }
-    assert record["never_run"] == ["02-sweep-constant-1"]
+    assert record.never_run == ("02-sweep-constant-1",)
     assert manifest_problems(folder) == ()
 
 
@@ -96,7 +108,7 @@ def test_resuming_runs_only_what_is_not_valid(folder: Path, program: Path) -> No
     record = go(folder)
     assert profiles(program)[before:] == ["concurrent", "throughput", "constant"]
     assert set(outcomes(record).values()) == {"valid"}
-    assert record["never_run"] == []
+    assert record.never_run == ()
     assert (folder / "superseded" / "01-concurrent-4-1" / "point.json").exists()
     assert manifest_problems(folder) == ()
 
@@ -118,13 +130,14 @@ def test_a_point_that_was_cut_off_runs_again(folder: Path, program: Path) -> Non
 
 
 @pytest.fixture
-def detached(folder: Path, program: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+def detached(folder: Path, program: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(*program: str) -> subprocess.Popen[bytes]:
+        program = program or ("-m", "rocminfra.host.bench.runner", "run")
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "rocminfra.host.bench.runner", "run", str(folder)],
+                [sys.executable, *program, str(folder)],
                 cwd=ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -157,13 +170,13 @@ def test_killed_mid_run_it_is_known_to_have_died_and_goes_on_where_it_was(
     process = detached()
     wait_for_call(program, 2)
     told = status(folder, seen=-1, wait_s=0)
-    assert (told["state"], told["current"], told["busy_with"]) == ("running", "synchronous", RUN)
+    assert (told.state, told.current, told.busy_with) == ("running", "synchronous", RUN)
     with pytest.raises(Busy, match=RUN):
         go(folder)
 
     process.kill()
     process.wait()
-    assert status(folder, seen=99, wait_s=PATIENCE_S)["state"] == "died"
+    assert status(folder, seen=99, wait_s=PATIENCE_S).state == "died"
     assert main(["archive", str(folder), str(tmp_path / "what-there-is.tar.gz")]) == 0
     assert manifest_problems(folder) == ()
 
@@ -184,7 +197,7 @@ def test_told_to_stop_it_leaves_a_manifest_and_no_process(
     wait_for_call(program, 2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_S) == 1
-    assert status(folder, seen=-1, wait_s=0)["state"] == "stopped"
+    assert status(folder, seen=-1, wait_s=0).state == "stopped"
     assert manifest_problems(folder) == ()
     with pytest.raises(ProcessLookupError):
         os.killpg(calls(program)[-1]["pid"], 0)
@@ -199,7 +212,7 @@ def test_a_second_benchmark_on_the_host_is_told_which_one_runs(
     other = folder.parent / "20260513T111111Z"
     other.mkdir()
     (other / "job.json").write_text((folder / "job.json").read_text())
-    assert status(other, seen=-1, wait_s=0)["busy_with"] == RUN
+    assert status(other, seen=-1, wait_s=0).busy_with == RUN
     assert main(["run", str(other)]) == 9
     assert RUN in capsys.readouterr().err
 
@@ -209,10 +222,83 @@ def test_asking_for_the_status_keeps_no_run_from_starting(folder: Path) -> None:
     fcntl.flock(shared, fcntl.LOCK_SH)
     looker = threading.Timer(0.2, shared.close)
     looker.start()
-    assert go(folder)["state"] == "finished"
+    assert go(folder).state == "finished"
     looker.join()
 
 
 def test_a_run_that_never_was_has_no_state(tmp_path: Path) -> None:
     told = status(tmp_path / "none", seen=-1, wait_s=0)
-    assert (told["state"], told["points"], told["scenario"]) == ("none", [], None)
+    assert (told.state, told.points, told.scenario) == ("none", (), None)
+
+
+def test_a_repeat_is_told_while_it_runs_and_after(
+    folder: Path, engine: FakeEngine, program: Path
+) -> None:
+    engine.is_quiet = True
+    set_modes(program, concurrent="served, then hangs once", synchronous="silent")
+    record = go(folder)
+    told = status(folder, seen=-1, wait_s=0)
+    (repeat,) = told.repeats
+    assert (repeat.name, repeat.attempt) == ("01-concurrent-4", 2)
+    assert "hung after its load" in repeat.why
+    assert told.points[0].attempts == 2
+    assert outcomes(record)["01-concurrent-4"] == "valid"
+    manifest = parse_manifest((folder / MANIFEST).read_text())
+    assert "01-concurrent-4/attempt-1/stacks.txt" in manifest
+    assert manifest_problems(folder) == ()
+
+
+def test_killed_while_it_repeats_no_seed_is_used_twice(
+    folder: Path,
+    engine: FakeEngine,
+    program: Path,
+    detached: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    engine.is_quiet = True
+    set_modes(program, concurrent="served, then hangs")
+    process = detached("-c", HASTY)
+    wait_for_call(program, 2)
+    told = status(folder, seen=-1, wait_s=0)
+    assert (told.state, told.current) == ("running", "concurrent@4")
+    assert [repeat.attempt for repeat in told.repeats] == [2]
+    process.kill()
+    process.wait()
+    assert status(folder, seen=99, wait_s=PATIENCE_S).state == "died"
+    os.killpg(calls(program)[-1]["pid"], signal.SIGKILL)
+
+    engine.is_quiet = False
+    set_modes(program)
+    record = go(folder)
+    assert set(outcomes(record).values()) == {"valid"}
+    assert [call["seed"] for call in calls(program)] == [42, 43, 44, 42, 42, 42]
+    assert record.points[0].attempts[0].number == 1
+    kept = folder / "superseded" / "01-concurrent-4-1" / "attempt-1"
+    assert json.loads((kept / "attempt.json").read_text())["verdict"] == "hung"
+    assert (kept / "stacks.txt").exists()
+    assert manifest_problems(folder) == ()
+
+
+def test_resuming_after_two_hangs_tries_again_with_a_third_seed(
+    folder: Path, engine: FakeEngine, program: Path
+) -> None:
+    engine.is_quiet = True
+    set_modes(program, concurrent="served, then hangs", synchronous="crash")
+    assert outcomes(go(folder)) == {"01-concurrent-4": "failed", "02-sweep-synchronous": "failed"}
+    engine.is_quiet = False
+    set_modes(program)
+    before = len(calls(program))
+    record = go(folder)
+    assert set(outcomes(record).values()) == {"valid"}
+    assert [call["seed"] for call in calls(program)[before:]] == [44, 43, 42, 42]
+
+
+def test_records_of_an_older_version_are_resumed(folder: Path, program: Path) -> None:
+    go(folder)
+    for path in folder.glob("*/point.json"):
+        record = json.loads(path.read_text())
+        del record["attempts"]
+        path.write_text(json.dumps(record))
+    before = len(calls(program))
+    assert set(outcomes(go(folder)).values()) == {"valid"}
+    assert len(calls(program)) == before
+    assert [point.attempts for point in status(folder, -1, 0).points] == [1] * 4

@@ -106,3 +106,60 @@ def test_a_sampler_goes_on_after_a_sample_that_failed(tmp_path: Path) -> None:
     assert lines[0]["error"] == "OSError: refused"
     assert lines[1]["engine"] == {"running": 1.0}
     assert all("time" in line for line in lines)
+
+
+def test_a_share_of_several_engines_is_the_fullest_ones() -> None:
+    page = "".join(
+        f'vllm:kv_cache_usage_perc{{engine="{engine}"}} {share}\n'
+        f'vllm:num_requests_waiting{{engine="{engine}"}} 2\n'
+        for engine, share in enumerate((0.5, 1.0, 0.25))
+    )
+    assert engine_sample(page) == {"kv_cache_usage": 1.0, "waiting": 6.0}
+
+
+def test_samples_hold_nothing_that_json_has_not(amd_smi: Path, tmp_path: Path) -> None:
+    usage = {"gfx_activity": {"value": 65535, "unit": "%"}}
+    power = {"socket_power": {"value": float("nan"), "unit": "W"}}
+    says(amd_smi, json.dumps([{**GPU, "usage": usage, "power": power}]))
+    path = tmp_path / "telemetry.jsonl"
+    with telemetry.gpu_sampler(path, period_s=60):
+        while not path.exists() or not path.read_text():
+            pass
+    (line,) = path.read_text().splitlines()
+    sample = json.loads(line, parse_constant=pytest.fail)
+    assert sample["gpus"][0]["gfx_activity_percent"] is None
+    assert sample["gpus"][0]["vram_total_mib"] == 196592.0
+    assert [reason.partition(" is ")[0] for reason in sample["impossible"]] == [
+        "impossible figure of amd-smi: GPU 0: gfx_activity_percent",
+        "impossible figure of amd-smi: GPU 0: power_w",
+    ]
+
+
+def test_only_the_engines_gpus_are_sampled(
+    amd_smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integrated = {"gpu": 1, "mem_usage": {"total_vram": {"value": 512, "unit": "MB"}}}
+    rows = [GPU, integrated, {**GPU, "gpu": 2}]
+    environment = tmp_path / "vllm.env"
+    monkeypatch.setattr(telemetry, "ENGINE_ENVIRONMENT", environment)
+    assert sampled(amd_smi, tmp_path / "all.jsonl", rows) == [0, 2]
+    environment.write_text("HIP_VISIBLE_DEVICES=1\n")
+    assert sampled(amd_smi, tmp_path / "one.jsonl", rows) == [2]
+
+
+def test_only_the_engines_gpus_say_what_they_are(amd_smi: Path) -> None:
+    def card(name: str, mib: int) -> dict[str, object]:
+        size = {"size": {"value": mib, "unit": "MB"}}
+        return {"asic": {"market_name": name}, "driver": {"version": "6"}, "vram": size}
+
+    says(amd_smi, json.dumps([card("AMD Radeon Graphics", 512), card("MI300X", 196_288)]))
+    assert gpu_models() == [{"name": "MI300X", "driver": "6"}]
+
+
+def sampled(amd_smi: Path, path: Path, rows: list[dict[str, object]]) -> list[int]:
+    """Numbers of the GPUs in one sample."""
+    says(amd_smi, json.dumps(rows))
+    with telemetry.gpu_sampler(path, period_s=60):
+        while not path.exists() or not path.read_text():
+            pass
+    return [gpu["gpu"] for gpu in json.loads(path.read_text())["gpus"]]

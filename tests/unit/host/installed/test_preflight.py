@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rocminfra.host.bench import telemetry
 from rocminfra.host.installed.preflight import (
+    ENVIRONMENT,
     leftover_commands,
     listening_inodes,
     vram_percent,
     wait_until_clean,
 )
+from rocminfra.host.programs import installed, shared
+from rocminfra.host_paths import ENGINE_ENVIRONMENT, PREFLIGHT, PROGRAMS
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -103,3 +110,48 @@ def test_somebodys_container_of_the_same_name_is_left_alone() -> None:
     assert commands == []
     assert "did not start" in problem
     assert "next:" in problem
+
+
+@pytest.mark.parametrize(
+    ("gpus", "environment", "percent"),
+    [
+        # A processor's own graphics show the console: nobody gives that memory back.
+        ([gpu(0), gpu(400, 512)], {}, 0.0),
+        # Somebody else's engine on a GPU that ours does not see.
+        ([gpu(0), gpu(180_000)], {"HIP_VISIBLE_DEVICES": "0"}, 0.0),
+        ([gpu(0), gpu(196592)], {"HIP_VISIBLE_DEVICES": "1"}, 100.0),
+        # A partition's memory is its GPU's.
+        ([gpu(98296), gpu("N/A", "N/A")], {"HIP_VISIBLE_DEVICES": "1"}, 50.0),
+        # What cannot be is no reading, and nothing waits for it to become less.
+        ([gpu(float("nan"))], {}, None),
+        ([gpu(-5)], {}, None),
+        ([gpu(200_000)], {}, None),
+        ([gpu(5, float("inf"))], {}, None),
+    ],
+)
+def test_vram_of_the_engines_gpus_only(
+    gpus: list[dict[str, Any]], environment: dict[str, str], percent: float | None
+) -> None:
+    assert vram_percent(gpus, environment) == percent
+
+
+def test_it_runs_on_a_host_with_nothing_but_python(tmp_path: Path) -> None:
+    """As a file, with what it imports below it; nothing is written there."""
+    for path, text in {**shared(), PREFLIGHT: installed(PREFLIGHT)}.items():
+        file = tmp_path / Path(path).relative_to(PROGRAMS)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    before = sorted(tmp_path.rglob("*"))
+    done = subprocess.run(
+        [sys.executable, "-S", str(tmp_path / "preflight.py"), "--help"],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_it_reads_the_engines_environment() -> None:
+    assert ENVIRONMENT == ENGINE_ENVIRONMENT == str(telemetry.ENGINE_ENVIRONMENT)

@@ -60,7 +60,7 @@ def test_the_same_tokens_come_in_the_same_order() -> None:
 def test_a_request_that_can_never_be_served_is_refused() -> None:
     async def scenario() -> None:
         engine = EngineLoop(EngineCore(CONFIG), InstantClock(), EngineMetrics("toy", 16_384, {}))
-        with pytest.raises(ValueError, match="more than the 624"):
+        with pytest.raises(ValueError, match="exceed the 624"):
             engine.submit(Request("long", 624, 1), "length", lambda *_: None)
         assert engine.in_flight == 0
 

@@ -13,18 +13,19 @@ from rocminfra.planning.bench.guidellm_spec import spec
 from rocminfra.planning.bench.points import Point
 
 BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
-ENGINE = {"target": "http://127.0.0.1:8000/v1", "model": "yes", "tokenizer": "/m,1/toy"}
+ENGINE = {"target": "http://127.0.0.1:8000/v1", "model": "yes", "tokenizer": "/m,1/toy", "seed": 43}
 
 
 def test_the_second_published_run_as_guidellm_takes_it_today() -> None:
     wanted = load_scenario("docvqa", BENCHMARKS)
     (point,) = (Point("01-concurrent-64", "concurrent", streams=64),)
-    made = spec(point, wanted.as_dict(), **ENGINE)["spec"]
+    made = spec(point, wanted.record, **ENGINE)["spec"]
     assert made["profile"] == {
         "kind": "concurrent",
         "streams": [64],
         "warmup": {"value": 10.0, "mode": "duration"},
     }
+    assert made["seed"] == {"kind": "static", "value": 43}
     assert made["constraints"] == [{"kind": "max_duration", "seconds": 120.0}]
     assert made["data"] == [
         {
@@ -50,18 +51,18 @@ def test_the_second_published_run_as_guidellm_takes_it_today() -> None:
     ],
 )
 def test_profiles(point: Point, profile: dict[str, object]) -> None:
-    values = scenario([{"profile": "throughput"}]).as_dict()
+    values = scenario([{"profile": "throughput"}]).record
     assert spec(point, values, **ENGINE)["spec"]["profile"] == profile
 
 
 def test_requests_may_end_a_point_earlier() -> None:
-    values = scenario([{"profile": "throughput"}], max_requests=7).as_dict()
+    values = scenario([{"profile": "throughput"}], max_requests=7).record
     made = spec(Point("a", "synchronous"), values, **ENGINE)
     assert {"kind": "max_requests", "count": 7} in made["spec"]["constraints"]
 
 
 def test_names_that_yaml_or_a_comma_would_change_arrive_unchanged() -> None:
-    values = scenario([{"profile": "throughput"}]).as_dict()
+    values = scenario([{"profile": "throughput"}]).record
     made = spec(Point("a", "synchronous"), values, **ENGINE)
     again = yaml.safe_load(yaml.safe_dump(made))["spec"]
     assert again["backend"]["model"] == "yes"

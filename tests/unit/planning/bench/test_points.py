@@ -13,8 +13,6 @@ from rocminfra.planning.bench.points import (
     never_run,
     next_points,
     planned_names,
-    point_from_dict,
-    stage_from_dict,
     sweep_rates,
 )
 
@@ -96,16 +94,6 @@ def test_guidellm_names_a_point_like_its_console() -> None:
     assert Point("a", "concurrent", streams=64).label == "concurrent@64"
     assert Point("a", "constant", rate=0.837).label == "constant@0.84"
     assert Point("a", "throughput", max_concurrency=512).label == "throughput"
-
-
-def test_points_survive_json() -> None:
-    point = Point("a", "constant", rate=0.5, max_concurrency=3)
-    assert point_from_dict(point.as_dict()) == point
-
-
-def test_an_unknown_profile_is_refused() -> None:
-    with pytest.raises(ValueError, match="replay"):
-        stage_from_dict({"kind": "replay"})
 
 
 def test_rates_that_are_not_positive_end_a_sweep() -> None:

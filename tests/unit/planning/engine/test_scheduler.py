@@ -167,7 +167,7 @@ def test_what_can_never_be_served_is_refused_at_once(request_: Request) -> None:
 def test_an_id_is_taken_once() -> None:
     scheduler = Scheduler()
     scheduler.add(Request("a", 1, 1))
-    with pytest.raises(ValueError, match="already there"):
+    with pytest.raises(ValueError, match="already exists"):
         scheduler.add(Request("a", 1, 1))
     assert not scheduler.abort("b")
 
@@ -187,3 +187,40 @@ def test_images_lie_in_the_prompt_one_after_the_other(images: tuple[ImageSpan, .
 def test_limits_that_vllm_refuses_are_refused() -> None:
     with pytest.raises(ValueError, match="max_num_batched_tokens"):
         SchedulerConfig(max_num_seqs=64, max_num_batched_tokens=63)
+
+
+def test_cached_tokens_are_not_computed_and_keep_their_blocks() -> None:
+    scheduler = Scheduler(SchedulerConfig(num_gpu_blocks=200))
+    scheduler.add(Request("a", 1_000, 10, cached_tokens=960))
+    step = scheduler.schedule()
+    assert step is not None
+    assert [(chunk.tokens, chunk.context) for chunk in step.chunks] == [(40, 960)]
+    assert scheduler.pool.held_by("a") == 63
+    assert scheduler.complete(step).tokens == ("a",)
+
+
+def test_a_preempted_sequence_finds_its_prefix_again() -> None:
+    scheduler = Scheduler(SchedulerConfig(num_gpu_blocks=9, max_model_len=128))
+    scheduler.add(Request("a", 60, 60, cached_tokens=48))
+    scheduler.add(Request("b", 60, 60, cached_tokens=48))
+    contexts: list[int] = []
+    while (step := scheduler.schedule()) is not None:
+        contexts += [chunk.context for chunk in step.chunks if chunk.tokens > 1]
+        scheduler.complete(step)
+    assert scheduler.preemptions > 0
+    assert min(contexts) == 48
+
+
+def test_all_of_a_prompt_cannot_be_cached() -> None:
+    with pytest.raises(ValueError, match="cannot be cached"):
+        Request("a", 100, 10, cached_tokens=100)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "words"),
+    [(2_000, "more than --max-model-len 512"), (20, "that the KV cache keeps")],
+)
+def test_what_bounds_a_request_is_named(blocks: int, words: str) -> None:
+    scheduler = Scheduler(SchedulerConfig(num_gpu_blocks=blocks, max_model_len=512))
+    with pytest.raises(ValueError, match=words):
+        scheduler.add(Request("a", 500, 100))

@@ -144,7 +144,7 @@ def test_nothing_measured_is_none_and_no_zero() -> None:
     found = figures([Trace(10.0)], 0.0)
     assert (found.ttft_median_s, found.itl_median_s) == (None, None)
     assert (found.kv_usage_min, found.kv_usage_max) == (None, None)
-    with pytest.raises(ValueError, match="leaves nothing"):
+    with pytest.raises(ValueError, match="leaves no time"):
         figures([Trace(10.0)], 10.0)
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench_fakes import point_record
 from hypothesis import given
 from hypothesis import strategies as st
 from schema_check import SCHEMAS, load, violations
 
 from rocminfra.failure import Again, Do, ExitCode
+from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.records import as_json
 from rocminfra.runner.output.run_json import dump, run_document, status_document
 from rocminfra.runner.run.results import (
     Failure,
@@ -106,12 +109,8 @@ def test_a_benchmarks_points_are_in_its_document(tmp_path: Path) -> None:
     folder = tmp_path / "20260513T101500Z" / "lab-1"
     (folder / "01-concurrent-4").mkdir(parents=True)
     (folder.parent / "left-out" / "01-concurrent-4").mkdir(parents=True)
-    point = {
-        "label": "concurrent@4",
-        "outcome": "valid",
-        "reasons": [],
-        "figures": {"completed": 7},
-    }
+    measured = Point("01-concurrent-4", "concurrent", streams=4)
+    point = as_json(point_record(measured, figures={"completed": 7}))
     for host in ("lab-1", "left-out"):
         text = json.dumps(point)
         (folder.parent / host / "01-concurrent-4" / "point.json").write_text(text)

@@ -1,4 +1,4 @@
-"""Kinds of text that settings take: each a type with its rule."""
+"""Types of single values: what a path, a name, an address or a list of arguments may be."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, StringConstraints
 
+from rocminfra.settings import extra_args
 from rocminfra.settings.addresses import address
 from rocminfra.settings.local_paths import absolute, expanded, repository_or_folder
+from rocminfra.settings.secret_names import is_refused_variable
 
 
 def _absolute(path: str) -> str:
@@ -20,14 +22,14 @@ def _absolute(path: str) -> str:
     return path.rstrip("/") or "/"
 
 
-def _no_token(name: str) -> str:
+def no_token(name: str) -> str:
     # What the hub's tokens begin with; a variable called like one would be shown as its name.
     if name.startswith("hf_") and len(name) > 20:
         raise ValueError("looks like a token itself; name the variable that holds it")
     return name
 
 
-def _hub_url(url: str) -> str:
+def hub_url(url: str) -> str:
     """The token goes to this address, so it goes there over TLS, or stays on the host."""
     try:
         parts = urlsplit(url)
@@ -45,6 +47,24 @@ def _hub_url(url: str) -> str:
     return url
 
 
+def usable_arguments(arguments: list[str]) -> list[str]:
+    found = extra_args.problems(arguments)
+    if found:
+        raise ValueError("; ".join(found))
+    return arguments
+
+
+def no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
+    for name in environment:
+        if is_refused_variable(name):
+            raise ValueError(
+                f"the name {name} means a secret, and secrets belong in no settings; leave it out: "
+                "the engine listens on 127.0.0.1 and needs no key, and the hub's token comes from "
+                "huggingface.token_env"
+            )
+    return environment
+
+
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Address = Annotated[str, AfterValidator(address)]
 UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
@@ -60,6 +80,3 @@ OneLineOrEmpty = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]*$")]
 HomePath = Annotated[OneLine, AfterValidator(expanded)]
 LocalPath = Annotated[OneLine, AfterValidator(absolute)]
 RepositoryOrFolder = Annotated[OneLine, AfterValidator(repository_or_folder)]
-# Variable that holds a token, and where the token is sent.
-TokenVariable = Annotated[EnvironmentName, AfterValidator(_no_token)]
-HubUrl = Annotated[OneLine, AfterValidator(_hub_url)]

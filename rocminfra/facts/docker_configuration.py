@@ -1,0 +1,42 @@
+"""The Docker that is on a host, with flags and configuration file, in one look."""
+
+from __future__ import annotations
+
+import json
+
+from pyinfra.api import StringCommand
+
+from rocminfra.facts.host_fact import HostFact
+from rocminfra.host.programs import call
+from rocminfra.planning.docker.observation import DockerSeen
+
+
+class DockerConfiguration(HostFact[DockerSeen]):
+    """Everything that a decision about Docker's configuration needs."""
+
+    @staticmethod
+    def default() -> DockerSeen:
+        return DockerSeen()
+
+    def command(self, data_root: str) -> StringCommand:
+        return StringCommand(call("docker_look", "look", data_root))
+
+    def process(self, output: list[str]) -> DockerSeen:
+        found = json.loads("\n".join(output))
+        unit = found["unit"]
+        return DockerSeen(
+            program=found["program"],
+            is_podman=found["is_podman"],
+            engine=found["engine"],
+            load_state=unit.get("LoadState", "not-found"),
+            active_state=unit.get("ActiveState", "inactive"),
+            file_state=unit.get("UnitFileState", ""),
+            command=found["command"],
+            flags={key: tuple(values) for key, values in found["flags"].items()},
+            file=found["file"],
+            real=found["real"],
+            context=found["context"],
+            rootless=tuple(found["rootless"]),
+            left=tuple(found["left"]),
+            containerd_io=found["containerd_io"],
+        )

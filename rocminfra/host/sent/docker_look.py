@@ -1,0 +1,280 @@
+"""One look at the Docker that is there: program, unit and its flags, configuration file.
+
+    python3 docker_look.py look DATA_ROOT
+    python3 docker_look.py validate <daemon.json
+
+``look`` prints one JSON object; of flags that are no concern of ours it prints the names only,
+since a proxy flag may hold a password. ``validate`` asks the program of the daemon whether it would
+start with the file on standard input and the flags of the unit: 0 or 1, with its words on stderr;
+2 when the program is too old to say (before Docker 23), or when there is none.
+
+Standard library only, and no single quote in it: this file is sent to the host as it is.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+UNIT = "docker.service"
+CONFIGURATION = "/etc/docker/daemon.json"
+DEFAULT_ROOT = "/var/lib/docker"
+ROOT_CONTEXT = "~root/.docker/config.json"
+FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+# Flags whose name in daemon.json is another (dockerd(8); docs.docker.com, "dockerd").
+KEYS = {
+    "graph": "data-root",
+    "host": "hosts",
+    "label": "labels",
+    "dns-opt": "dns-opts",
+    "log-opt": "log-opts",
+    "storage-opt": "storage-opts",
+    "exec-opt": "exec-opts",
+    "insecure-registry": "insecure-registries",
+    "registry-mirror": "registry-mirrors",
+    "authorization-plugin": "authorization-plugins",
+    "add-runtime": "runtimes",
+    "default-address-pool": "default-address-pools",
+    "default-ulimit": "default-ulimits",
+    "node-generic-resource": "node-generic-resources",
+    "feature": "features",
+}
+SHORT = {
+    "-H": "hosts",
+    "-g": "data-root",
+    "-s": "storage-driver",
+    "-D": "debug",
+    "-l": "log-level",
+    "-G": "group",
+    "-b": "bridge",
+    "-p": "pidfile",
+}
+# Flags whose values decide; none of them can hold a secret.
+SHOWN = ("data-root", "config-file", "storage-driver", "userns-remap", "log-driver", "features")
+
+
+def main(arguments: list[str]) -> int:
+    """Print what is there, or ask the daemon about a file; see above."""
+    if arguments[0] == "validate":
+        return validate(sys.stdin.read())
+    print(json.dumps(look(arguments[1]), sort_keys=True))
+    return 0
+
+
+def look(data_root: str) -> dict[str, Any]:
+    """Everything that a decision about the configuration needs."""
+    program, engine = found("docker"), found("dockerd")
+    text = read(CONFIGURATION)
+    words = daemon_words(run(["systemctl", "cat", UNIT]), read)
+    given = flags(words)
+    roots = [data_root, *given.get("data-root", []), *roots_of(text)]
+    return {
+        "program": os.path.realpath(program) if program else None,
+        "is_podman": bool(program) and is_podman(program or ""),
+        "engine": engine,
+        "unit": properties(),
+        "command": words[0] if words else None,
+        "flags": {key: values if key in SHOWN else [] for key, values in given.items()},
+        "file": text,
+        "real": {root: os.path.realpath(root) for root in roots if root},
+        "context": context(),
+        "rootless": sorted(glob.glob("/run/user/*/docker.sock")),
+        "left": left_in(([*given.get("data-root", []), *roots_of(text)] or [DEFAULT_ROOT])[-1]),
+        "containerd_io": os.path.exists("/var/lib/dpkg/info/containerd.io.list"),
+    }
+
+
+def validate(text: str) -> int:
+    """Ask dockerd; it reads flags and file and does nothing else."""
+    words = daemon_words(run(["systemctl", "cat", UNIT]), read)
+    if not words or os.path.basename(words[0]) != "dockerd":
+        return 2
+    if "--validate" not in run([words[0], "--help"]):
+        return 2
+    with tempfile.NamedTemporaryFile("w", suffix=".json", dir="/run") as file:
+        file.write(text)
+        file.flush()
+        command = [*words, "--validate", "--config-file", file.name]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=30, errors="replace", check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return 2
+    if done.returncode == 0:
+        return 0
+    print(done.stderr.strip().replace(file.name, CONFIGURATION), file=sys.stderr)
+    return 1
+
+
+def found(name: str) -> str | None:
+    """Path of a program, as a shell looks for it, and in the folders of the system."""
+    folders = [*os.environ.get("PATH", "").split(":"), *FOLDERS, "/snap/bin"]
+    paths = (os.path.join(folder, name) for folder in folders if folder)
+    return next((path for path in paths if os.access(path, os.X_OK)), None)
+
+
+def is_podman(program: str) -> bool:
+    """Whether ``docker`` is another name of podman, as the package podman-docker makes it."""
+    if os.path.basename(os.path.realpath(program)) == "podman":
+        return True
+    try:
+        with open(program, "rb") as file:
+            start = file.read(4096)
+    except OSError:
+        return False
+    return start.startswith(b"#!") and b"podman" in start
+
+
+def properties() -> dict[str, str]:
+    """Load, active and file state of the unit; empty without systemd."""
+    wanted = "LoadState,ActiveState,UnitFileState"
+    text = run(["systemctl", "show", "--property", wanted, UNIT])
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def context() -> str:
+    """The docker context that root has chosen; empty for the default one."""
+    try:
+        document = json.loads(read(os.path.expanduser(ROOT_CONTEXT)) or "{}")
+    except ValueError:
+        return ""
+    chosen = document.get("currentContext") if isinstance(document, dict) else None
+    return str(chosen) if chosen and chosen != "default" else ""
+
+
+def roots_of(text: str | None) -> list[str]:
+    """Where a daemon.json puts the data."""
+    try:
+        document = json.loads(text or "{}")
+    except ValueError:
+        return []
+    if not isinstance(document, dict):
+        return []
+    values = [document.get(key) for key in ("data-root", "graph")]
+    return [value for value in values if isinstance(value, str)]
+
+
+def left_in(root: str) -> list[str]:
+    """Containers and volumes below a data-root, for a daemon that does not run to be asked."""
+    found = []
+    for kind in ("container", "volume"):
+        try:
+            names = sorted(os.listdir(os.path.join(root, f"{kind}s")))
+        except OSError:
+            continue
+        paths = [os.path.join(root, f"{kind}s", name) for name in names]
+        found += [f"{kind} {os.path.basename(path)}" for path in paths if os.path.isdir(path)]
+    return found[:20]
+
+
+def daemon_words(unit: str, read: Any) -> list[str]:
+    """Command of the daemon: what ``systemctl cat`` prints, with its variables replaced.
+
+    + read: text of a file, or None; for EnvironmentFile=
+
+    Empty when it cannot be read as words.
+    """
+    command = ""
+    variables: dict[str, str] = {}
+    section = ""
+    for line in re.sub(r"\\\n\s*", " ", unit).splitlines():
+        line = line.strip()
+        if not line or line[0] in "#;":
+            continue
+        if line.startswith("["):
+            section = line
+            continue
+        name, _, value = line.partition("=")
+        if section != "[Service]":
+            continue
+        name, value = name.strip(), value.strip()
+        if name == "ExecStart":
+            command = value  # an empty one takes back those before it; there is only one
+        elif name == "Environment":
+            variables.update(assignments(value.split("\n")))
+        elif name == "EnvironmentFile":
+            variables.update(assignments((read(value.lstrip("-")) or "").splitlines(), True))
+    try:
+        words = shlex.split(command.lstrip("@-:+!|"))
+    except ValueError:
+        return []
+    replaced: list[str] = []
+    for word in words:
+        whole = re.fullmatch(r"\$(\w+)", word)
+        if whole:
+            replaced += variables.get(whole[1], "").split()
+        else:
+            replaced.append(re.sub(r"\$\{(\w+)\}", lambda m: variables.get(m[1], ""), word))
+    return replaced
+
+
+def assignments(lines: list[str], whole_lines: bool = False) -> dict[str, str]:
+    """NAME=VALUE of Environment= (several in a line), or of a file (one a line)."""
+    pairs: dict[str, str] = {}
+    for line in lines:
+        if not line.strip() or line.strip()[0] in "#;":
+            continue
+        try:
+            words = shlex.split(line)
+        except ValueError:
+            continue
+        for word in [" ".join(words)] if whole_lines else words:
+            name, equals, value = word.partition("=")
+            if equals:
+                pairs[name.strip()] = value
+    return pairs
+
+
+def flags(words: list[str]) -> dict[str, list[str]]:
+    """Flags of dockerd by their names in daemon.json, and what they are given."""
+    given: dict[str, list[str]] = {}
+    queue = words[1:]
+    while queue:
+        word = queue.pop(0)
+        name, equals, value = word.partition("=")
+        if word.startswith("--"):
+            key = KEYS.get(name[2:], name[2:])
+        elif word[:2] in SHORT:
+            key = SHORT[word[:2]]
+            value, equals = word[2:].lstrip("="), "=" if word[2:] else ""
+        else:
+            continue
+        if not equals and queue and not queue[0].startswith("-"):
+            value = queue.pop(0)
+        given.setdefault(key, []).append(value)
+    return given
+
+
+def read(path: str) -> str | None:
+    """A text file, or None when there is none."""
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def run(command: list[str]) -> str:
+    """What a program prints; empty when there is no such program."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, errors="replace", check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""Ask the vLLM of an image whether it takes these arguments, without starting it.
+
+    python3 -c TEXT ARGUMENT...        in the image, with the variables of the environment file
+
+Exit code 42 when the parser of ``vllm serve`` refuses an argument, or its check of variables one of
+those, with its words on stderr; 0 when it takes them, and also when this vLLM cannot be asked like
+that: then the start will tell. Paths are not looked at, since nothing of the host is mounted here.
+
+Runs inside of the image; no single quote in it, because it is sent along as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import signal
+import sys
+
+REFUSED = 42
+# Seconds; it ends by itself, because nobody ends a container of a connection that was lost.
+LIMIT_S = 100
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def main(arguments: list[str]) -> int:
+    """Ask; see above."""
+    # Not a handler of Python, which would wait for the end of a long call into a library.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LIMIT_S)
+    try:
+        parser = parser_of_serve()
+    except BaseException as error:  # whatever the image is, it is not for this program to judge
+        print(f"this image cannot be asked: {error!r}", file=sys.stderr)
+        return 0
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            parser.parse_args(["serve", *arguments])
+        if "--fail-on-environ-validation" in arguments:
+            check_variables()
+    except SystemExit as ended:
+        if not ended.code:
+            return 0
+        lines = said.getvalue().strip().splitlines()
+        begins = [number for number, line in enumerate(lines) if ": error: " in line]
+        print("\n".join(lines[begins[-1] if begins else 0 :]), file=sys.stderr)
+        return REFUSED
+    except UnknownVariableError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except Exception as error:  # such as a configuration file that is not mounted here
+        print(f"this image cannot say: {error!r}", file=sys.stderr)
+    return 0
+
+
+class UnknownVariableError(Exception):
+    """A variable that vLLM does not know."""
+
+
+def parser_of_serve() -> Any:
+    """The parser of the vllm program, with its command serve."""
+    cli = importlib.import_module("vllm.entrypoints.openai.cli_args")
+    try:
+        utils = importlib.import_module("vllm.utils.argparse_utils")
+    except ImportError:  # before vLLM 0.11.1
+        utils = importlib.import_module("vllm.utils")
+    parser = utils.FlexibleArgumentParser(prog="vllm")
+    commands = parser.add_subparsers(dest="subparser")
+    usage = "vllm serve [model_tag] [options]"
+    cli.make_arg_parser(commands.add_parser("serve", usage=usage))
+    return parser
+
+
+def check_variables() -> None:
+    """Have vLLM look at the variables that begin with its name."""
+    validate = getattr(importlib.import_module("vllm.envs"), "validate_environ", None)
+    if validate is None:
+        return
+    try:
+        validate(hard_fail=True)
+    except ValueError as error:
+        raise UnknownVariableError(str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

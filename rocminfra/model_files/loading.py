@@ -1,0 +1,98 @@
+"""A model's figures from its folder: configuration, size of its weights, how they are stored.
+
+Nothing is downloaded: a model is the reference model, a folder, a ``config.json``, or a repository
+that a Hugging Face cache on this machine already holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rocminfra.model_files.hub_cache import cached_snapshot
+from rocminfra.model_files.json_files import read_json
+from rocminfra.model_files.weights import read_weights
+from rocminfra.planning.model.config import read_model
+from rocminfra.planning.model.quantization import BESIDE, MISTRAL_FILE
+from rocminfra.planning.model.reference import (
+    REFERENCE_CONFIG,
+    REFERENCE_NAME,
+    REFERENCE_PROCESSOR,
+)
+from rocminfra.planning.model.spec import ModelSpec, UnknownModelError
+
+_CONFIG = "config.json"
+
+
+def load_model(
+    model: str = REFERENCE_NAME, dtype: str = "auto", revision: str | None = None
+) -> ModelSpec:
+    """The figures of a model.
+
+    + model: name of the reference model, a folder with a ``config.json``, such a file, or a
+      repository in the Hugging Face cache of this machine
+    + dtype: as ``--dtype``
+    + revision: commit, tag or branch of a repository; None for its ``main``
+
+    Raises :class:`UnknownModelError` for a model that is not here, not whole or not known.
+    """
+    try:
+        config = _config_file(model, revision)
+        if config is not None:
+            return _of_folder(config.parent, config.name, model, dtype)
+    except (OSError, RuntimeError) as error:
+        raise UnknownModelError(f"{model} cannot be looked for: {error}") from None
+    if model == REFERENCE_NAME:
+        return read_model(REFERENCE_CONFIG, model, dtype=dtype, processor=REFERENCE_PROCESSOR)
+    raise UnknownModelError(
+        f"there is no model {model}: neither a folder with a config.json, nor such a file, nor a "
+        f"repository in this machine's Hugging Face cache; only {REFERENCE_NAME} is built in"
+    )
+
+
+def _config_file(model: str, revision: str | None) -> Path | None:
+    path = Path(model).expanduser()
+    if path.is_file():
+        return path
+    if (path / _CONFIG).is_file():
+        return path / _CONFIG
+    cached = cached_snapshot(model, revision)
+    return None if cached is None else cached / _CONFIG
+
+
+def _of_folder(folder: Path, config: str, name: str, dtype: str) -> ModelSpec:
+    described = read_json(folder / config)
+    weights = read_weights(folder)
+    if weights is None:
+        _refuse_gguf(folder, name)
+    processor = folder / "preprocessor_config.json"
+    return read_model(
+        described,
+        name,
+        weights_bytes=None if weights is None else weights.tensor_bytes,
+        dtype=dtype,
+        processor=read_json(processor) if processor.is_file() else None,
+        beside=_beside(folder, config),
+        stored_types={} if weights is None else weights.types,
+    )
+
+
+def _beside(folder: Path, config: str) -> dict[str, Mapping[str, Any]]:
+    """Files that may say how the weights are quantized: the known ones, and whatever is called so.
+
+    Beside a configuration of another name stand those of other models.
+    """
+    names = {*BESIDE, MISTRAL_FILE}
+    if config == _CONFIG:
+        names |= {path.name for path in folder.glob("*quant*.json")}
+    return {name: read_json(folder / name) for name in sorted(names) if (folder / name).is_file()}
+
+
+def _refuse_gguf(folder: Path, name: str) -> None:
+    found = sorted(path.name for path in folder.glob("*.gguf"))
+    if found:
+        raise UnknownModelError(
+            f"{name}: its weights are in GGUF ({found[0]}), and what they take is not known; only "
+            "safetensors are read"
+        )

@@ -1,0 +1,64 @@
+"""Commands whose answer an operation needs before it knows how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from pyinfra import logger
+from pyinfra.api import StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
+from pyinfra.api.host import Host
+
+BEAT_S = 10
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command gave.
+
+    + succeeded: whether its exit code was 0
+    + out, err: its lines
+    """
+
+    succeeded: bool
+    out: tuple[str, ...]
+    err: tuple[str, ...]
+
+
+def run_now(
+    host: Host, command: StringCommand | str, doing: str, stdin: str | None = None
+) -> Answer:
+    """Run a command while the operation that was yielded for it runs, as that operation would.
+
+    + doing: what is waited for, said every ten seconds, such as "Docker restarts"
+    + stdin: what the command reads
+    """
+    given: Any = host.current_op_global_arguments or {}
+    arguments = {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
+    if stdin is not None:
+        arguments["_stdin"] = stdin
+    if isinstance(command, str):
+        command = StringCommand(command)
+    with _beat(host, doing):
+        succeeded, output = host.run_shell_command(command, **arguments)
+    return Answer(succeeded, tuple(output.stdout_lines), tuple(output.stderr_lines))
+
+
+@contextmanager
+def _beat(host: Host, doing: str) -> Iterator[None]:
+    def beat() -> None:
+        seconds = 0
+        while True:
+            gevent.sleep(BEAT_S)
+            seconds += BEAT_S
+            host.log(f"{doing}: {seconds} s", logger.info)
+
+    speaking = gevent.spawn(beat)
+    try:
+        yield
+    finally:
+        speaking.kill()

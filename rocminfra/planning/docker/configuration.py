@@ -1,0 +1,221 @@
+"""What becomes of a host's Docker configuration: kept, written, or refused as it is.
+
+A Docker that was there before is somebody's. So the configuration is judged as a whole: flags of
+the unit and keys of daemon.json together, with what each of our keys would do to those that stay.
+
+Sources: docs.docker.com ("dockerd", "Docker daemon configuration overview", "Isolate containers
+with a user namespace", "containerd image store"); moby, daemon/config (a key that is both a flag
+and in the file ends the start) and daemon/logger (log options are checked against the driver).
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rocminfra.failure import Again, Argument, Do, ExitCode, Failure
+from rocminfra.planning.docker import installation
+from rocminfra.planning.docker.observation import DockerSeen
+
+DAEMON_JSON = "/etc/docker/daemon.json"
+LOG_DRIVER = "local"
+# Docker 29 keeps images below /var/lib/containerd, on the root disk, unless told not to.
+SNAPSHOTTER = "containerd-snapshotter"
+# Need a filesystem of their own below the data (docs.docker.com, "Select a storage driver").
+_OWN_FILESYSTEM = {"btrfs": "btrfs", "zfs": "zfs"}
+# Of the containerd image store only: dockerd knows no storage driver of these names.
+_SNAPSHOTTERS = frozenset({"overlayfs", "native", "stargz", "nydus", "soci"})
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Nothing is to be written."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """A configuration to write.
+
+    + text: of daemon.json
+    + hides: whether Docker would no longer show the containers that a containerd store has
+    + moves: whether the data was to be elsewhere
+    """
+
+    text: str
+    hides: bool = False
+    moves: bool = False
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Somebody has to decide."""
+
+    failure: Failure
+
+
+Decision = Keep | Write | Refuse
+
+
+def decide(
+    seen: DockerSeen, data_root: str, package: str = "docker.io", serves: bool = False
+) -> Decision:
+    """What becomes of daemon.json so that Docker's data is in ``data_root``.
+
+    + package: what would be installed where no Docker is
+    + serves: whether Docker runs with its data there; then only what is wrong is changed, because
+      a change means a restart
+    """
+    refused = installation.problem(seen, package)
+    if refused is not None:
+        return Refuse(refused)
+    try:
+        current = json.loads(seen.file or "{}") if (seen.file or "").strip() else {}
+    except ValueError as error:
+        return Refuse(_not_json(str(error)))
+    if not isinstance(current, dict):
+        return Refuse(_not_json(f"it is a {type(current).__name__}"))
+    merged = _merged(seen, current, data_root, serves)
+    refused = _problem(seen, merged, data_root)
+    if refused is not None:
+        return Refuse(refused)
+    if merged == current:
+        return Keep()
+    before = _feature(current)
+    text = json.dumps(merged, indent=2, sort_keys=True) + "\n"
+    return Write(
+        text,
+        hides=before is not False and _feature(merged) is False,
+        moves=merged.get("data-root") != current.get("data-root"),
+    )
+
+
+def _merged(
+    seen: DockerSeen, current: Mapping[str, object], data_root: str, serves: bool
+) -> dict[str, object]:
+    """The file with our keys in it, as far as each of them is ours to set."""
+    merged = dict(current)
+    there = current.get("data-root", current.get("graph"))
+    if "data-root" not in seen.flags and not (
+        isinstance(there, str) and seen.is_same_path(there, data_root)
+    ):
+        merged.pop("graph", None)  # the old name of the same key; both at once end the start
+        merged["data-root"] = data_root
+    # The engine's container names its own log driver, so whatever is configured may stay: options
+    # belong to one driver, and Docker does not start with those of another.
+    logs = {"log-driver", "log-opts"}
+    if not serves and not logs & set(current) and not logs & set(seen.flags):
+        merged["log-driver"] = LOG_DRIVER
+    features = current.get("features")
+    is_ours = "features" not in seen.flags and (features is None or isinstance(features, dict))
+    if is_ours and not (serves and _feature(current) is None):
+        merged["features"] = {
+            **(features if isinstance(features, dict) else {}),
+            SNAPSHOTTER: False,
+        }
+    return merged
+
+
+def _problem(seen: DockerSeen, merged: Mapping[str, object], data_root: str) -> Failure | None:
+    elsewhere = seen.flags.get("config-file", ())
+    if elsewhere and posixpath.normpath(elsewhere[-1]) != DAEMON_JSON:
+        return _refused(
+            f"docker.service reads {elsewhere[-1]} instead of {DAEMON_JSON}",
+            "--config-file",
+        )
+    roots = seen.flags.get("data-root", ())
+    if roots and not seen.is_same_path(roots[-1], data_root):
+        return _refused(
+            f"docker.service puts Docker's data in {roots[-1]} with a flag, not in {data_root}",
+            "--data-root (or -g)",
+        )
+    # These are checked otherwise, or may be given twice.
+    both = sorted(set(seen.flags) & set(merged) - {"features", "runtimes"})
+    if both:
+        return Failure(
+            ExitCode.UNFIT,
+            f"Docker does not start with a setting that is both a flag of docker.service and in "
+            f"{DAEMON_JSON}: {', '.join(both)}",
+            ("systemctl cat docker.service shows the flags",),
+            Again(
+                f"on the host, remove it from one of them ({DAEMON_JSON} is the usual one), then"
+            ),
+        )
+    if merged.get("userns-remap") or seen.flags.get("userns-remap", ("",))[-1]:
+        return Failure(
+            ExitCode.UNFIT,
+            "Docker runs containers under other user ids here (userns-remap), and the engine "
+            "needs the host's network and devices",
+            next=Again(f"on the host, remove userns-remap from {DAEMON_JSON} or the unit, then"),
+        )
+    return _storage_problem(seen, merged, data_root)
+
+
+def _storage_problem(
+    seen: DockerSeen, merged: Mapping[str, object], data_root: str
+) -> Failure | None:
+    driver = merged.get("storage-driver") or seen.flags.get("storage-driver", ("",))[-1]
+    if driver in _OWN_FILESYSTEM:
+        return Failure(
+            ExitCode.UNFIT,
+            f"Docker is told to use the storage driver {driver}, which needs "
+            f"{_OWN_FILESYSTEM[str(driver)]}, and {data_root} is on XFS",
+            next=Again("on the host, remove storage-driver from Docker's configuration, then"),
+        )
+    if driver in _SNAPSHOTTERS and _feature(merged) is False:
+        return Failure(
+            ExitCode.UNFIT,
+            f"Docker is told to use {driver}, which is of the containerd image store; that one "
+            "keeps images on the root disk",
+            next=Again("on the host, remove storage-driver from Docker's configuration, then"),
+        )
+    return None
+
+
+def _feature(configuration: Mapping[str, object]) -> object:
+    features = configuration.get("features")
+    return features.get(SNAPSHOTTER) if isinstance(features, dict) else None
+
+
+def _refused(what: str, flag: str) -> Failure:
+    return Failure(
+        ExitCode.REFUSED,
+        what,
+        ("systemctl cat docker.service shows where the flag stands",),
+        Again(
+            f"on the host, remove {flag} from the unit's drop-in or /etc/default/docker and run "
+            "systemctl daemon-reload, then"
+        ),
+    )
+
+
+def _not_json(why: str) -> Failure:
+    return Failure(
+        ExitCode.UNFIT,
+        f"{DAEMON_JSON} is not a JSON object",
+        (why,),
+        Again(f"repair or remove {DAEMON_JSON} on the host, then"),
+    )
+
+
+def moving(now: str, data_root: str, contents: tuple[str, ...]) -> Failure:
+    """Containers or volumes that a move of the data, or another image store, would hide."""
+    return Failure(
+        ExitCode.REFUSED,
+        f"Docker's data is in {now}, with containers or volumes that moving it to {data_root} "
+        "would stop and hide",
+        contents[:10],
+        Again(
+            "remove them on the host (docker rm -f NAME, docker volume rm NAME), or leave "
+            "them behind",
+            arguments=((Argument("docker", "leave_behind"), "true"),),
+        ),
+    )
+
+
+UNANSWERED = Failure(
+    ExitCode.UNFIT,
+    "Docker runs on this host and does not answer",
+    next=Do("on the host: journalctl -u docker.service, then systemctl restart docker.service"),
+)

@@ -1,0 +1,46 @@
+"""A host's Docker as it was found."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class DockerSeen:
+    """Program, unit and configuration file.
+
+    + program: what ``docker`` is, links followed; None when there is none
+    + is_podman: whether that is podman under another name
+    + engine: path of dockerd, or None
+    + load_state, active_state, file_state: of ``docker.service``, as systemd says
+    + command: program that the unit starts, or None
+    + flags: of the unit, by their names in daemon.json, with values where they matter here
+    + file: text of daemon.json, None when there is none
+    + real: paths of data, and what they are with links followed
+    + context: the docker context that root has chosen, empty for the default one
+    + rootless: sockets of Dockers that users run for themselves
+    + left: containers and volumes on the disk where the configuration puts the data
+    + containerd_io: whether Docker's own package of containerd is installed
+    """
+
+    program: str | None = None
+    is_podman: bool = False
+    engine: str | None = None
+    load_state: str = "not-found"
+    active_state: str = "inactive"
+    file_state: str = ""
+    command: str | None = None
+    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    file: str | None = None
+    real: Mapping[str, str] = field(default_factory=dict)
+    context: str = ""
+    rootless: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    containerd_io: bool = False
+
+    def is_same_path(self, one: str, other: str) -> bool:
+        """Whether two paths mean the same folder: a slash more, ``..`` and links are no matter."""
+        names = [{posixpath.normpath(path), self.real.get(path, path)} for path in (one, other)]
+        return bool(names[0] & names[1])

@@ -1,0 +1,111 @@
+"""Which files of a checkpoint hold its weights, and whether they can be whole.
+
+vLLM loads what the index names, and else every safetensors file of the folder itself; the files
+that Mistral and Meta add in formats of their own (``consolidated*``, ``original/``) are the same
+weights once more. Standard library only, no I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rocminfra.planning.model.spec import UnknownModelError
+
+INDEX = "model.safetensors.index.json"
+# Files of a checkout that are no part of the model: the repository itself, the hub client's notes
+# of its downloads, the publisher's own format.
+FOREIGN_FOLDERS = (".git", ".cache", "original")
+# How Git LFS begins the note that it leaves where a file was not fetched
+# (git-lfs/docs/spec.md, "The Pointer"), and the longest note that it writes.
+POINTER_START = b"version https://git-lfs.github.com/spec/v1"
+MOST_POINTER_BYTES = 1_024
+# What downloaders keep beside a file, or as its name, until it is whole (aria2 and others make it
+# as long as it will be at once, so that its size says nothing).
+UNFINISHED = (".aria2", ".incomplete", ".part", ".crdownload")
+# As transformers and huggingface_hub name the parts of a checkpoint.
+_PART = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors$")
+_MOST_PARTS = 10_000
+# A thousand times the largest published model; more is no size.
+_MOST_BYTES = 10**16
+
+
+@dataclass(frozen=True)
+class Index:
+    """What ``model.safetensors.index.json`` says.
+
+    + total_size: bytes of all tensors, None where it leaves that out
+    + files: that it names
+    """
+
+    total_size: int | None
+    files: tuple[str, ...]
+
+
+def read_index(path: str, index: Mapping[str, Any]) -> Index:
+    """Read an index; raises :class:`UnknownModelError` for a size or a name that is none.
+
+    + path: how it is called in messages
+    """
+    total_size = _total_size(path, index.get("metadata"))
+    weight_map = index.get("weight_map") or {}
+    if not isinstance(weight_map, Mapping):
+        raise UnknownModelError(f"{path}: its weight_map names no files")
+    names = set(weight_map.values())
+    for name in names:
+        if not isinstance(name, str) or not name or "/" in name or name in (".", ".."):
+            raise UnknownModelError(f"{path}: its weight_map names {name!r}, which is no file here")
+    return Index(total_size, tuple(sorted(names)))
+
+
+def weight_files(names: Iterable[str], index: Index | None) -> tuple[str, ...]:
+    """Names of the files that hold the weights, whether they are there or not.
+
+    + names: of the folder's own ``*.safetensors`` files
+    + index: None without one
+    """
+    if index is not None and index.files:
+        return index.files
+    there = sorted(names)
+    # They are the weights only where nothing else is.
+    own = [name for name in there if not is_consolidated(name)] or there
+    return tuple(sorted({*own, *_parts(own)}))
+
+
+def is_consolidated(name: str) -> bool:
+    """Whether a file holds the weights in Mistral's or Meta's own format."""
+    return name.startswith("consolidated")
+
+
+def missing_files(wanted: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Which of the files that hold the weights are not there; all of them may be missing."""
+    there = set(names)
+    return tuple(sorted(name for name in wanted if name not in there))
+
+
+def _total_size(path: str, metadata: Any) -> int | None:
+    """What an index says of all tensors together; None when it leaves that out, as some do."""
+    if not isinstance(metadata, Mapping) or "total_size" not in metadata:
+        return None
+    size = metadata["total_size"]
+    is_number = isinstance(size, (int, float)) and not isinstance(size, bool)
+    if not is_number or not 0 < size < _MOST_BYTES:
+        raise UnknownModelError(f"{path}: metadata.total_size is {size!r}, which is no size")
+    return int(size)
+
+
+def _parts(names: Iterable[str]) -> set[str]:
+    """All parts of the checkpoints of which some part is there."""
+    found: set[str] = set()
+    for name in names:
+        match = _PART.match(name)
+        if match is None or not 0 < int(match["count"]) <= _MOST_PARTS:
+            continue
+        count = int(match["count"])
+        found |= {
+            f"{match['stem']}-{number:05d}-of-{count:05d}.safetensors"
+            for number in range(1, count + 1)
+        }
+    return found

@@ -1,0 +1,175 @@
+"""Further arguments of ``vllm serve``: what is wrong with them can be seen before anything runs.
+
+vLLM's parser (``FlexibleArgumentParser``, on Python's argparse) takes an option in many spellings,
+and the last one given wins: ``--max_num_seqs=32``, ``--max-num-s 32``, ``-tp 2``. One that repeats
+what a setting gives would win over the setting, and everything else that reads the setting
+(readiness, the capacity check, reports) would be wrong about the engine that runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from rocminfra.settings.secret_names import secret_flag
+
+# Options that a setting gives, and that setting.
+_OWNED: Mapping[str, str] = {
+    "--model": "model.source",
+    "--served-model-name": "model.name",
+    "--revision": "model.revision",
+    "--download-dir": "huggingface.home",
+    "--host": "vllm.host",
+    "--port": "vllm.port",
+    "--dtype": "vllm.dtype",
+    "--gpu-memory-utilization": "vllm.gpu_memory_utilization",
+    "--max-model-len": "vllm.max_model_len",
+    "--max-num-seqs": "vllm.max_num_seqs",
+    "--max-num-batched-tokens": "vllm.max_num_batched_tokens",
+    "--enable-chunked-prefill": "vllm.enable_chunked_prefill",
+    "--no-enable-chunked-prefill": "vllm.enable_chunked_prefill",
+    "--tensor-parallel-size": "vllm.tensor_parallel_size",
+    "-tp": "vllm.tensor_parallel_size",
+    "--kv-cache-dtype": "vllm.kv_cache_dtype",
+    "--shutdown-timeout": "engine.shutdown_timeout_s",
+}
+# Options with which the engine never becomes ready, or that are there already.
+_NEVER: Mapping[str, str] = {
+    "--fail-on-environ-validation": "is always given",
+    "--no-fail-on-environ-validation": "would let a misspelt VLLM_ variable pass unseen",
+    "--uds": "takes the engine off vllm.host and vllm.port, where it is waited for",
+    "--grpc": "takes the place of the HTTP server, which is waited for",
+    "--headless": "starts no server, and one is waited for",
+    "--ssl-certfile": "makes the engine speak TLS, and it is waited for in plain HTTP on the host",
+    "--ssl-keyfile": "makes the engine speak TLS, and it is waited for in plain HTTP on the host",
+    "--help": "prints a text and starts no engine",
+    "-h": "prints a text and starts no engine",
+    "--version": "prints a text and starts no engine",
+    "-v": "prints a text and starts no engine",
+}
+_PIXELS = "--mm-processor-kwargs"
+_PIXELS_SETTING = "vllm.max_pixels"
+# Options of vLLM that begin like one of those above and are others.
+_OTHERS = frozenset({"--ssl", "--config"})
+# argparse takes such a word for a value, because no option of vLLM's looks like a number.
+_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
+# What word processors make of a hyphen.
+_OTHER_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+
+
+def problems(arguments: Sequence[str], max_pixels: int | None = None) -> list[str]:
+    """What is wrong with ``vllm.extra_args``, a sentence for each item; values are not repeated.
+
+    + arguments: one argument an item
+    + max_pixels: the setting of that name
+    """
+    found: list[str] = []
+    takes_values = False  # whether a bare word may be the value of the option before it
+    for position, argument in enumerate(arguments):
+        if not _is_option(argument):
+            if not takes_values:
+                found.append(_stray(argument, position))
+            continue
+        following = arguments[position + 1] if position + 1 < len(arguments) else ""
+        problem = _problem(argument, following, max_pixels)
+        if problem is not None:
+            found.append(problem)
+        takes_values = "=" not in argument
+    return found
+
+
+def _is_option(argument: str) -> bool:
+    return argument.lstrip().startswith("-") and _NUMBER.fullmatch(argument) is None
+
+
+def _stray(argument: str, position: int) -> str:
+    if argument.lstrip()[:1] in tuple(_OTHER_DASHES):
+        return f"item {position + 1} begins with another dash than the hyphen '-'"
+    return (
+        f"item {position + 1} is the value of no option; it goes right after its option, as "
+        "--OPTION=VALUE or as the next item"
+    )
+
+
+def _problem(argument: str, following: str, max_pixels: int | None) -> str | None:
+    """What is wrong with one option; a secret's own refusal comes first."""
+    secret = secret_flag(argument)
+    if secret is not None:
+        return (
+            f"{secret} gives the engine a secret, which would stand in its unit for all to read; "
+            "leave it out: the engine listens on 127.0.0.1 and needs no key, and the hub's "
+            "token comes from huggingface.token_env"
+        )
+    name, value = _split(argument)
+    if name == "--":
+        return "'--' ends the options: leave it out"
+    owned = _named(name, _OWNED)
+    if owned is not None:
+        return f"{_shown(name, owned)} is given by {_OWNED[owned]}: set that instead"
+    never = _named(name, _NEVER)
+    if never is not None:
+        return f"{_shown(name, never)} {_NEVER[never]}: leave it out"
+    if name == _PIXELS or _named(name, {_PIXELS: ""}) is not None:
+        pixels = _about_pixels(argument, value if "=" in argument else following, max_pixels)
+        if pixels is not None:
+            return pixels
+    option = re.split(r"[\s=]", argument.strip(), maxsplit=1)[0]
+    before = argument.partition("=")[0]
+    if re.search(r"\s", before.strip()):
+        return (
+            f"{option} and its value stand in one item: write {option}=VALUE, or two items, "
+            f"{option} and the value"
+        )
+    if before != before.strip():
+        return f"{option} has a blank before or after it: leave that out"
+    if len(value) > 1 and value[0] == value[-1] == "'":
+        return (
+            f"the value of {option} stands in quotes of a shell, and no shell "
+            "reads this: leave them out"
+        )
+    return None
+
+
+def _split(argument: str) -> tuple[str, str]:
+    """Option as vLLM reads it, without JSON path, and what follows it in the item."""
+    words = re.split(r"[=\s]", argument.strip(), maxsplit=1)
+    name = words[0]
+    if name.startswith("--"):
+        # `--option.key.key` is a way to write JSON; underscores count as hyphens before it.
+        name = name.split(".")[0].replace("_", "-")
+    return name, words[1] if len(words) > 1 else ""
+
+
+def _named(name: str, options: Mapping[str, str]) -> str | None:
+    """The option that argparse takes ``name`` for; it takes any abbreviation."""
+    if name in options:
+        return name
+    if name in _OTHERS or len(name) < (3 if name.startswith("--") else 2):
+        return None
+    return next((option for option in options if option.startswith(name)), None)
+
+
+def _shown(name: str, option: str) -> str:
+    return option if name == option else f"{name}, which vLLM may take for {option},"
+
+
+def _about_pixels(argument: str, value: str, max_pixels: int | None) -> str | None:
+    option = argument.strip().partition("=")[0].split()[0]
+    _, dot, path = option.partition(".")
+    if dot:
+        names = [path]
+    else:
+        try:
+            document = json.loads(value)
+        except ValueError:
+            return None  # the check of the value is vLLM's
+        names = list(document) if isinstance(document, dict) else []
+    if names == ["max_pixels"]:
+        return f"max_pixels of {_PIXELS} is given by {_PIXELS_SETTING}: set that instead"
+    if max_pixels is not None:
+        return (
+            f"{_PIXELS} would replace what {_PIXELS_SETTING} gives, because vLLM takes the last "
+            f"one: leave {_PIXELS_SETTING} out and give max_pixels here as well"
+        )
+    return None

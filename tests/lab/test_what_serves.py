@@ -1,0 +1,233 @@
+"""What serves on a host goes on serving: refused changes, and changes that go wrong.
+
+One droplet for all of it, in order: a Docker of the host's own, which becomes the engine's, and an
+engine that is to be replaced by ones that cannot serve.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import lab_host
+import pytest
+from lab_host import LabHost
+
+pytestmark = pytest.mark.lab
+
+ROOT = Path(__file__).parents[2]
+CASE = ROOT / "tests/cases/docker/logopts-daemon.json"
+DAEMON_JSON = "/etc/docker/daemon.json"
+SERVES = "docker info --format '{{.DockerRootDir}}'"
+STARTED_AT = "docker inspect -f '{{.State.StartedAt}}' vllm-qwen2-vl-72b"
+COMPLETION = (
+    "python3 -c 'import json, urllib.request as u; body = json.dumps(dict("
+    'model="Qwen/Qwen2-VL-72B-Instruct", prompt="a", max_tokens=1)).encode(); '
+    'print(u.urlopen(u.Request("http://127.0.0.1:8000/v1/completions", body, '
+    '{"Content-Type": "application/json"})).status)\''
+)
+# Dies once, at once, and is not tried again.
+BROKEN = (
+    *("--data", 'engine.environment={"ROCMINFRA_SIM_FAIL": "crash-loop"}'),
+    *("--data", "engine.restart_delay_s=1", "--data", "engine.start_limit_burst=1"),
+)
+
+# An image's archive, as one for another machine.
+FOR_ARM = """
+import io, json, sys, tarfile
+source = tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read()))
+target = tarfile.open(fileobj=sys.stdout.buffer, mode="w|")
+(manifest,) = json.load(source.extractfile("manifest.json"))
+for member in source:
+    data = source.extractfile(member).read() if member.isfile() else b""
+    if member.name == manifest["Config"]:
+        data = json.dumps({**json.loads(data), "architecture": "arm64"}).encode()
+        member.size = len(data)
+    target.addfile(member, io.BytesIO(data))
+target.close()
+"""
+
+
+def rocminfra(host: LabHost, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rocminfra", verb, "-i", "inventory/lab.py", *words]
+    return subprocess.run(
+        [*command, "--limit", host.name],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=600,
+    )
+
+
+def apply(host: LabHost, *words: str) -> subprocess.CompletedProcess[str]:
+    return rocminfra(host, "apply", "-y", *words)
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[LabHost]:
+    """A droplet with a Docker that somebody has configured."""
+    (made,) = lab_host.up(["serves"])
+    try:
+        made.ok(f"mkdir -p /etc/docker; cat >{DAEMON_JSON} <<'EOF'\n{CASE.read_text()}EOF")
+        made.ok("apt-get update -qq && apt-get install -y -qq docker.io", timeout_s=600)
+        assert made.ok(SERVES).strip() == "/var/lib/docker"
+        storage = apply(made, "tasks/storage.py")
+        assert storage.returncode == 0, storage.stderr
+        yield made
+    finally:
+        lab_host.down(made.name)
+
+
+def theirs(host: LabHost) -> bool:
+    """Whether Docker runs as its owner has configured it."""
+    drop_in = host.ssh("test -e /etc/systemd/system/docker.service.d/50-rocminfra-scratch.conf")
+    untouched = host.ok(f"cat {DAEMON_JSON}") == CASE.read_text() and drop_in.returncode != 0
+    return untouched and host.ok(SERVES).strip() == "/var/lib/docker"
+
+
+def test_a_docker_whose_unit_says_otherwise_is_refused_and_serves_on(host: LabHost) -> None:
+    host.ok("cp -p /etc/default/docker /root/; echo DOCKER_OPTS=-g/srv/d >>/etc/default/docker")
+    try:
+        refused = apply(host, "tasks/docker.py")
+    finally:
+        host.ok("mv /root/docker /etc/default/docker")
+    assert refused.returncode == 5, refused.stderr
+    assert "puts Docker's data in /srv/d with a flag" in refused.stderr
+    assert refused.stderr.strip().splitlines()[-1].startswith("next: ")
+    assert theirs(host)
+
+
+def test_after_a_restart_that_fails_the_old_configuration_is_back_and_docker_serves(
+    host: LabHost,
+) -> None:
+    folder = "/etc/systemd/system/docker.service.d"
+    check = f"ExecStartPre=/bin/sh -c '! grep -q /mnt/models {DAEMON_JSON}'"
+    host.ok(f'mkdir -p {folder}; printf "[Service]\\n%s\\n" "{check}" >{folder}/theirs.conf')
+    host.ok("systemctl daemon-reload")
+    try:
+        failed = apply(host, "tasks/docker.py")
+    finally:
+        host.ok(f"rm {folder}/theirs.conf; systemctl daemon-reload")
+    assert failed.returncode == 6, failed.stderr
+    assert "its configuration from before is back, and it runs with that" in failed.stderr
+    assert theirs(host)
+    assert host.ssh("test -e /var/lib/rocminfra/before/docker").returncode != 0
+
+
+def test_the_hosts_own_log_options_stay_and_docker_serves_afterwards(host: LabHost) -> None:
+    done = apply(host)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(host.ok(f"cat {DAEMON_JSON}"))
+    assert document == {
+        **json.loads(CASE.read_text()),
+        "data-root": "/mnt/models/docker",
+        "features": {"containerd-snapshotter": False},
+    }
+    assert host.ok(SERVES).strip() == "/mnt/models/docker"
+    assert host.ok(COMPLETION).strip() == "200"
+    before = host.ok(STARTED_AT)
+    again = rocminfra(host, "plan", "--exit-code")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert host.ok(STARTED_AT) == before
+    assert host.ok("ls /var/lib/rocminfra/before") == "", "nothing is kept of what is proven"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            # AMD's rocm/vllm: an image whose entrypoint is none.
+            "tar -c -T /dev/null | docker import - other:v1",
+            "does not begin with `vllm serve`",
+        ),
+        (
+            "tar -c -T /dev/null | docker import "
+            '--change \'ENTRYPOINT ["vllm", "serve"]\' - other:v1 && docker save other:v1 | '
+            f"python3 -c {shlex.quote(FOR_ARM)} | docker load",
+            "is made for linux/arm64",
+        ),
+    ],
+    ids=["entrypoint", "architecture"],
+)
+def test_an_image_that_cannot_serve_takes_no_engines_place(
+    host: LabHost, make: str, words: str
+) -> None:
+    host.ok(make)
+    before = host.ok(STARTED_AT)
+    refused = apply(host, "tasks/vllm.py", "--data", "engine.image=other:v1")
+    assert refused.returncode == 6, refused.stderr
+    assert words in refused.stderr
+    assert host.ok(STARTED_AT) == before
+    assert host.ok(COMPLETION).strip() == "200"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ('vllm.extra_args=["--swap-space=4"]', "unrecognized arguments: --swap-space=4"),
+        ('engine.environment={"VLLM_ROCM_USE_ATIER": "1"}', "VLLM_ROCM_USE_ATIER"),
+    ],
+)
+def test_what_the_images_own_parser_refuses_stops_no_engine(
+    host: LabHost, change: str, words: str
+) -> None:
+    before = host.ok(STARTED_AT)
+    refused = apply(host, "tasks/vllm.py", "--data", change)
+    assert refused.returncode == 3, refused.stderr
+    assert words in refused.stderr
+    assert host.ok(STARTED_AT) == before
+    assert host.ok(COMPLETION).strip() == "200"
+
+
+def test_after_a_start_that_fails_the_engine_from_before_serves_again(host: LabHost) -> None:
+    unit = "cat /etc/systemd/system/vllm.service /etc/rocminfra/vllm.env /etc/rocminfra/vllm.json"
+    before, started_at = host.ok(unit), host.ok(STARTED_AT)
+    others = ("--data", "engine.container_name=vllm-other", "--data", "vllm.port=8001")
+    failed = apply(host, "tasks/vllm.py", *BROKEN, *others)
+    assert failed.returncode == 7, failed.stderr
+    assert "simulated failure at every start" in failed.stderr, "the new engine's last words"
+    back = "the engine from before is back and serves Qwen/Qwen2-VL-72B-Instruct"
+    assert back in failed.stderr
+    assert failed.stderr.strip().splitlines()[-1].startswith("next: ")
+    assert host.ok(COMPLETION).strip() == "200"
+    assert host.ok(STARTED_AT) != started_at
+    assert host.ok(unit) == before
+    assert host.ok("docker ps --format '{{.Names}}'").split() == ["vllm-qwen2-vl-72b"]
+    again = rocminfra(host, "plan", "--exit-code")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_a_run_that_was_cut_off_still_finds_the_way_back(host: LabHost) -> None:
+    """As a run that is killed after the restart leaves it: the files are new, nothing serves."""
+    label = host.ok(
+        "docker inspect -f '{{index .Config.Labels \"rocminfra.config\"}}' vllm-qwen2-vl-72b"
+    ).strip()
+    folder = "/var/lib/rocminfra/before/engine"
+    host.ok(
+        f"mkdir -p {folder} && cp -p /etc/systemd/system/vllm.service {folder}/0 && "
+        f"cp -p /etc/rocminfra/vllm.env {folder}/1 && cp -p /etc/rocminfra/vllm.json {folder}/2"
+    )
+    note = host.ok("cat /etc/rocminfra/vllm.json")
+    files = {
+        "/etc/systemd/system/vllm.service": "0",
+        "/etc/rocminfra/vllm.env": "1",
+        "/etc/rocminfra/vllm.json": "2",
+    }
+    index = json.dumps({"label": label, "note": note, "files": files})
+    host.ok(f"cat >{folder}/index.json <<'EOF'\n{index}\nEOF")
+    host.ok("echo ROCMINFRA_SIM_FAIL=crash-loop >>/etc/rocminfra/vllm.env")
+    host.ok(
+        "sed -i 's/rocminfra.config=[0-9a-f]*/rocminfra.config=new/' "
+        "/etc/systemd/system/vllm.service; systemctl daemon-reload; systemctl stop vllm"
+    )
+    failed = apply(host, "tasks/vllm.py", *BROKEN)
+    assert failed.returncode == 7, failed.stderr
+    assert "the engine from before is back" in failed.stderr
+    assert host.ok(COMPLETION).strip() == "200"
+    assert host.ssh(f"test -e {folder}").returncode != 0

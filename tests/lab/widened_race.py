@@ -1,0 +1,51 @@
+"""GuideLLM with the race at the end of a run made wide, with our launcher's check or without.
+
+    python -I widened_race.py LAUNCHER patched|plain ARGUMENTS_OF_GUIDELLM…
+
+Runs in GuideLLM's environment on a droplet. The window between the last request and the flag that
+says so is 0.4 to 6 ms for few streams; 20 ms more make the race the rule.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+WIDER_S = 0.02
+
+
+def widen() -> None:
+    """Sleep where GuideLLM's generator of requests is resumed after the last one."""
+    group = importlib.import_module("guidellm.scheduler.worker_group").WorkerGroupState
+    original = group.requests_generator
+
+    def requests_generator(self: Any, requests: Any) -> Iterator[Any]:
+        for item in original(self, requests):
+            yield item
+            if self._state.end_queuing_time is not None:
+                time.sleep(WIDER_S)
+
+    group.requests_generator = requests_generator
+
+
+def main(path: str, mode: str, arguments: list[str]) -> int:
+    """Run the launcher at ``path``."""
+    spec = importlib.util.spec_from_file_location("bench_launcher", path)
+    assert spec is not None
+    assert spec.loader is not None
+    launcher = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(launcher)
+    widen()
+    if mode == "plain":
+        # As any version but the one that is known.
+        launcher.PATCHED_VERSION = "another"  # type: ignore[attr-defined]
+    code: int = launcher.main(arguments)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))

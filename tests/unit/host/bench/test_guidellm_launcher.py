@@ -1,0 +1,143 @@
+"""The launcher's check, on a scheduler of the test's own; the real one's is in tests/lab."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rocminfra.host.bench.guidellm_launcher import PATCHED_VERSION, RECORD, Recheck, Record, patch
+
+EVENTS = (
+    *("stop_send_requests_event", "send_requests_stopped_event", "requests_generated_event"),
+    *("constraint_reached_event", "shutdown_event"),
+)
+
+
+class Group:
+    """What of ``WorkerGroupState`` the check looks at, hung as the real one was found."""
+
+    def __init__(self) -> None:
+        for name in EVENTS:
+            setattr(self, name, threading.Event())
+        for name in EVENTS[:2]:
+            getattr(self, name).set()
+        self.state = SimpleNamespace(queued_requests=0, processed_requests=7, created_requests=7)
+        self.stop_processing = True
+
+    def update_state(self, info: Any = None, generation_delay: float | None = None) -> Any:
+        return SimpleNamespace(state=self.state, stop_processing=self.stop_processing)
+
+    def is_set(self) -> dict[str, bool]:
+        return {name: getattr(self, name).is_set() for name in EVENTS}
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return Record(tmp_path / RECORD)
+
+
+@pytest.fixture
+def recheck(record: Record) -> Recheck:
+    return Recheck(Group.update_state, record)
+
+
+def test_a_poll_ends_what_would_hang(recheck: Recheck, record: Record) -> None:
+    group = Group()
+    assert recheck(group).state is group.state
+    assert all(group.is_set().values())
+    assert record.values["healed"] == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"queued_requests": 1, "created_requests": 8}, {"processed_requests": 6}],
+    ids=["a request is queued", "a request is on its way"],
+)
+def test_nothing_ends_before_its_last_request(recheck: Recheck, changes: dict[str, int]) -> None:
+    group = Group()
+    vars(group.state).update(changes)
+    recheck(group)
+    assert not group.shutdown_event.is_set()  # type: ignore[attr-defined]
+
+
+def test_nothing_ends_while_the_sender_may_add_a_request(recheck: Recheck) -> None:
+    group = Group()
+    group.send_requests_stopped_event.clear()  # type: ignore[attr-defined]
+    before = group.is_set()
+    recheck(group)
+    assert group.is_set() == before
+
+
+def test_nothing_ends_while_processing_goes_on(recheck: Recheck, record: Record) -> None:
+    group = Group()
+    group.stop_processing = False
+    recheck(group)
+    assert not group.shutdown_event.is_set()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "named", [{"generation_delay": 0.1}, {"info": SimpleNamespace(status="completed")}]
+)
+def test_only_the_poll_is_checked(recheck: Recheck, named: dict[str, Any]) -> None:
+    group = Group()
+    before = group.is_set()
+    recheck(group, **named)
+    assert group.is_set() == before
+
+
+def test_a_normal_end_is_not_called_healed(recheck: Recheck, record: Record) -> None:
+    group = Group()
+    for name in EVENTS:
+        getattr(group, name).set()
+    recheck(group)
+    assert record.values["healed"] == 0
+
+
+def test_the_first_request_is_the_first_that_is_sent(
+    recheck: Recheck, record: Record, tmp_path: Path
+) -> None:
+    for status in ("queued", "pending"):
+        recheck(Group(), SimpleNamespace(status=status))
+    assert record.values["first_request"] is None
+    recheck(Group(), SimpleNamespace(status="in_progress"))
+    first = json.loads((tmp_path / RECORD).read_text())["first_request"]
+    assert first is not None
+    recheck(Group(), info=SimpleNamespace(status="completed"))
+    assert record.values["first_request"] == first
+
+
+def test_another_version_is_left_alone_and_the_record_says_so(
+    record: Record, tmp_path: Path
+) -> None:
+    assert patch("0.8.2", record) is None
+    told = json.loads((tmp_path / RECORD).read_text())
+    assert (told["guidellm"], told["patched"]) == ("0.8.2", False)
+    assert "0.8.1 only" in told["why"]
+
+
+def test_the_known_version_gets_the_check(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Patched(Group):
+        pass
+
+    module = ModuleType("guidellm.scheduler.worker_group")
+    module.WorkerGroupState = Patched  # type: ignore[attr-defined]
+    for name in ("guidellm", "guidellm.scheduler"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert patch(PATCHED_VERSION, record) is not None
+    group = Patched()
+    group.update_state()
+    assert group.shutdown_event.is_set()  # type: ignore[attr-defined]
+    assert json.loads((tmp_path / RECORD).read_text())["patched"] is True
+
+
+def test_a_full_disk_does_not_end_a_measurement(tmp_path: Path) -> None:
+    Record(tmp_path / "missing" / RECORD).update(healed=1)

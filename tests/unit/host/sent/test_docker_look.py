@@ -1,0 +1,181 @@
+"""One look at a host's Docker: its unit's command, its flags, its file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rocminfra.facts.docker_configuration import DockerConfiguration
+from rocminfra.host.programs import source
+from rocminfra.host.sent import docker_look
+
+# As Debian 12 and 13 have it, and Docker's own packages; comments shortened.
+DEBIAN = """\
+# /lib/systemd/system/docker.service
+[Unit]
+Description=Docker Application Container Engine
+Requires=docker.socket
+
+[Service]
+Type=notify
+# the default is not to use systemd for cgroups
+EnvironmentFile=-/etc/default/docker
+ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $DOCKER_OPTS
+ExecReload=/bin/kill -s HUP $MAINPID
+"""
+UPSTREAM = """\
+# /usr/lib/systemd/system/docker.service
+[Service]
+ExecStart=/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock
+"""
+DROP_IN = """
+# /etc/systemd/system/docker.service.d/override.conf
+[Service]
+ExecStart=
+ExecStart=/usr/bin/dockerd -g /srv/docker/ \\
+    --log-driver json-file --log-opt max-size=10m -D
+"""
+
+
+def flags_of(unit: str, files: dict[str, str] | None = None) -> dict[str, list[str]]:
+    return docker_look.flags(docker_look.daemon_words(unit, (files or {}).get))
+
+
+@pytest.mark.parametrize("unit", [DEBIAN, UPSTREAM])
+def test_the_flags_of_a_package(unit: str) -> None:
+    assert flags_of(unit) == {
+        "hosts": ["fd://"],
+        "containerd": ["/run/containerd/containerd.sock"],
+    }
+
+
+def test_a_drop_in_replaces_the_command() -> None:
+    assert flags_of(UPSTREAM + DROP_IN) == {
+        "data-root": ["/srv/docker/"],
+        "log-driver": ["json-file"],
+        "log-opts": ["max-size=10m"],
+        "debug": [""],
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("DOCKER_OPTS=--data-root=/srv/docker", ["/srv/docker"]),
+        ('DOCKER_OPTS="-g /srv/docker -D"', ["/srv/docker"]),
+        ("# DOCKER_OPTS=-g /srv/docker", None),
+        ("OTHER=1", None),
+    ],
+)
+def test_variables_of_the_environment_file(line: str, expected: list[str] | None) -> None:
+    found = flags_of(DEBIAN, {"/etc/default/docker": f"# a comment\n{line}\n"})
+    assert found.get("data-root") == expected
+
+
+def test_variables_of_the_unit() -> None:
+    unit = (
+        '[Service]\nEnvironment="ROOT=/srv/docker" A=1\n'
+        "ExecStart=/usr/bin/dockerd --data-root=${ROOT}\n"
+    )
+    assert flags_of(unit) == {"data-root": ["/srv/docker"]}
+
+
+@pytest.mark.parametrize("unit", ["", "[Service]\nExecStart=/usr/bin/dockerd 'x\n", "[Unit]\n"])
+def test_what_cannot_be_read_as_words_has_no_flags(unit: str) -> None:
+    assert docker_look.daemon_words(unit, lambda _: None) == []
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host with a Docker of its own, all of it in one folder."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (tmp_path / "unit").write_text(f"[Service]\nExecStart={programs}/dockerd -H fd://\n")
+    put(programs / "docker", "exit 0")
+    put(
+        programs / "systemctl",
+        f"case $1 in cat) cat {tmp_path}/unit;; show) echo LoadState=loaded;; esac",
+    )
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setattr(docker_look, "FOLDERS", (str(programs),))
+    monkeypatch.setattr(docker_look, "CONFIGURATION", str(tmp_path / "daemon.json"))
+    monkeypatch.setattr(docker_look, "ROOT_CONTEXT", str(tmp_path / "config.json"))
+    return tmp_path
+
+
+def put(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def looked(data_root: str, capsys: pytest.CaptureFixture[str]) -> Any:
+    assert docker_look.main(["look", data_root]) == 0
+    return DockerConfiguration().process(capsys.readouterr().out.splitlines())
+
+
+def test_one_look_has_everything(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (host / "disk").mkdir()
+    (host / "link").symlink_to(host / "disk")
+    (host / "daemon.json").write_text(json.dumps({"data-root": f"{host}/link/docker/"}))
+    (host / "config.json").write_text('{"currentContext": "rootless"}')
+    put(host / "bin/dockerd", "exit 0")
+    (host / "disk/docker/volumes/database").mkdir(parents=True)
+    (host / "disk/docker/volumes/metadata.db").touch()
+    seen = looked(f"{host}/disk/docker", capsys)
+    assert seen.left == ("volume database",)
+    assert (seen.program, seen.engine) == (f"{host}/bin/docker", f"{host}/bin/dockerd")
+    assert (seen.load_state, seen.context, seen.is_podman) == ("loaded", "rootless", False)
+    assert seen.flags == {"hosts": ()}, "values that are no concern of ours stay there"
+    assert seen.is_same_path(f"{host}/link/docker/", f"{host}/disk/docker")
+    assert not seen.is_same_path(f"{host}/link/other", f"{host}/disk/docker")
+
+
+def test_podman_under_the_name_of_docker(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(host / "bin/docker", 'exec /usr/bin/podman "$@"')
+    assert looked("/x", capsys).is_podman
+    (host / "bin/docker").unlink()
+    put(host / "bin/podman", "exit 0")
+    (host / "bin/docker").symlink_to(host / "bin/podman")
+    assert looked("/x", capsys).is_podman
+
+
+def validated(host: Path, text: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", "-c", source("docker_look"), "validate"],
+        input=text,
+        env={**os.environ, "PATH": f"{host}/bin:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_daemons_program_is_asked_with_the_flags_of_its_unit(host: Path) -> None:
+    put(
+        host / "bin/dockerd",
+        f"""case $1 in --help) echo "  --validate  check"; exit;; esac
+echo "$@" >{host}/asked; cat "$5" >{host}/file
+if grep -q bad "$5"; then echo "unable to configure the Docker daemon with file $5" >&2; exit 1; fi
+""",
+    )
+    assert validated(host, '{"a": 1}').returncode == 0
+    assert (host / "asked").read_text().startswith("-H fd:// --validate --config-file /run/")
+    assert (host / "file").read_text() == '{"a": 1}'
+    refused = validated(host, '{"bad": 1}')
+    assert refused.returncode == 1
+    expected = "unable to configure the Docker daemon with file /etc/docker/daemon.json\n"
+    assert refused.stderr == expected
+    assert not Path((host / "asked").read_text().split()[-1]).exists(), "nothing is left in /run"
+
+
+@pytest.mark.parametrize("program", [None, 'echo "  --debug"; exit 0'])
+def test_a_program_that_cannot_say_says_so(host: Path, program: str | None) -> None:
+    if program is not None:
+        put(host / "bin/dockerd", program)
+    assert validated(host, "{").returncode == 2

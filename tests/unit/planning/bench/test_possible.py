@@ -1,0 +1,172 @@
+"""Figures from outside that cannot be: they make a point invalid, with the reason."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_fakes import distribution, population, report
+
+from rocminfra.host.bench.telemetry import engine_reasons, engine_sample
+from rocminfra.planning.bench.guidellm_report import Limits, doubts, figures
+from rocminfra.planning.bench.possible import (
+    counted,
+    distribution_problem,
+    gpu_problems,
+    number_problem,
+    report_problems,
+)
+
+CASES = Path(__file__).parent / "impossible"
+
+
+def reasons(case: dict[str, Any]) -> tuple[str, ...]:
+    return doubts(figures(case), Limits())
+
+
+@pytest.mark.parametrize(
+    ("case", "named"),
+    [
+        ("negative-ttft", "time_to_first_token_ms of completed requests: median is -1,750,878,354"),
+        ("nan-itl", "inter_token_latency_ms of completed requests: median is nan, which is no"),
+    ],
+)
+def test_cases_of_the_field(case: str, named: str) -> None:
+    found = json.loads((CASES / f"{case}.json").read_text(encoding="utf-8"))
+    (reason,) = reasons(found)
+    assert reason.startswith(f"impossible figure of GuideLLM: {named}")
+    # What cannot be is no figure, in JSON least of all.
+    text = json.dumps(figures(found).as_dict(), allow_nan=False)
+    assert "-17508" not in text
+
+
+def test_two_engines_are_not_fuller_than_full() -> None:
+    page = (CASES / "dp2.prom").read_text(encoding="utf-8")
+    assert engine_sample(page) == {"kv_cache_usage": 0.71, "running": 23.0}
+    assert engine_reasons(page) == []
+
+
+def test_what_can_be_has_no_reasons() -> None:
+    assert reasons(report()) == ()
+    assert reasons(report(completed=2, errored=1, incomplete=0)) != ()
+    assert report_problems(report(completed=0)["benchmarks"][0]) == ()
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    made = distribution(63.0, 46)
+    whole = {**population(63.0, 46), "min": 60.0, "max": 70.0, "mean": 64.0, "total_sum": 2_944.0}
+    made["successful"] = {**whole, **values}
+    return made
+
+
+# Siblings: other figures, and other ways of being impossible.
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"median": 59.0}, "median is 59.0, below the least of 60.0"),
+        ({"mean": 71.0, "total_sum": None}, "mean is 71.0, above the most of 70.0"),
+        ({"min": 65.0}, "min is 65.0 and p50 only 63.0"),
+        ({"percentiles": {"p50": 63.0, "p95": 62.0}}, "p50 is 63.0 and p95 only 62.0"),
+        ({"percentiles": {"p95": math.inf}}, "p95 is inf, which is no number"),
+        ({"total_sum": 9_000.0}, "46 of them with a mean of 64.0 do not add up to 9,000.0"),
+        ({"std_dev": -1.0}, "std_dev is -1.0, below 0"),
+        ({"max": 10**400}, "max is beyond all that is measured"),
+    ],
+)
+def test_statistics_that_contradict_each_other(values: dict[str, Any], named: str) -> None:
+    (reason,) = reasons(report(request_latency=changed(**values)))
+    assert named in reason
+    assert "request_latency of completed requests" in reason
+
+
+def test_all_requests_together_are_a_figure_too() -> None:
+    impossible = distribution(2_097.0, 46, total=math.nan)
+    (reason,) = reasons(report(tokens_per_second=impossible))
+    assert "tokens_per_second of all requests" in reason
+
+
+def test_a_mediums_figures_are_one_level_deeper() -> None:
+    image = {"pixels": {"input": distribution(-3.0, 46)}}
+    (reason,) = reasons(report(image=image))
+    assert "image.pixels.input of completed requests" in reason
+
+
+def test_what_was_cut_off_is_no_figure_of_ours() -> None:
+    cut = distribution(63.0, 46)
+    cut["incomplete"] = population(-1_750_878_354_510.5, 4)
+    assert reasons(report(time_to_first_token_ms=cut)) == ()
+
+
+@pytest.mark.parametrize(
+    ("totals", "named"),
+    [
+        ({"successful": -1, "errored": 0, "incomplete": 0, "total": -1}, "successful is -1, below"),
+        ({"successful": 46, "errored": 0, "incomplete": 4, "total": 46}, "46 + 0 + 4 requests"),
+    ],
+)
+def test_requests_add_up(totals: dict[str, int], named: str) -> None:
+    found = reasons(report(request_totals=totals))
+    assert any(named in reason for reason in found)
+
+
+def test_a_window_of_negative_length() -> None:
+    assert "duration is -5.0, below 0" in reasons(report(duration=-5.0))[0]
+
+
+def test_many_reasons_are_a_few() -> None:
+    names = [f"metric_{number}" for number in range(9)]
+    found = reasons(report(**{name: distribution(math.nan, 46) for name in names}))
+    assert len(found) == 5
+    assert found[-1] == "and 5 more that cannot be"
+
+
+@pytest.mark.parametrize("value", [None, "N/A", True, 0, 0.0, 5.5])
+def test_numbers_that_can_be(value: object) -> None:
+    assert number_problem(value) is None
+
+
+def test_nothing_over_nothing_is_in_order() -> None:
+    assert distribution_problem(population(0.0, 0)) is None
+    assert distribution_problem({"count": 0, "mean": math.nan}) is None
+
+
+@pytest.mark.parametrize(
+    ("page", "named"),
+    [
+        ('vllm:kv_cache_usage_perc{engine="0"} 1.39\n', "kv_cache_usage_perc is 1.39, above 1"),
+        ("vllm:num_requests_running NaN\n", "num_requests_running is nan, which is no number"),
+        ('vllm:prompt_tokens_total{engine="1"} -4\n', "prompt_tokens_total is -4.0, below 0"),
+        ("vllm:num_requests_waiting +Inf\n", "num_requests_waiting is inf"),
+    ],
+)
+def test_what_the_engine_says(page: str, named: str) -> None:
+    (reason,) = engine_reasons(page)
+    assert named in reason
+    assert engine_sample(page) == {}
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "named"),
+    [
+        ("gfx_activity_percent", 65_535.0, "GPU 0: gfx_activity_percent is 65,535.0, above 100"),
+        ("power_w", 65_535.0, "power_w is 65,535.0, above 10000"),
+        ("power_w", -3.0, "power_w is -3.0, below 0"),
+        ("temperature_hotspot_c", math.nan, "temperature_hotspot_c is nan"),
+        ("vram_used_mib", 200_000.0, "vram_used_mib is 200,000.0 of 196,288.0"),
+        ("energy_j", -1.0, "energy_j is -1.0, below 0"),
+    ],
+)
+def test_what_amd_smi_says(figure: str, value: float, named: str) -> None:
+    sample = {"gpu": 0, "power_w": 612.0, "vram_total_mib": 196_288.0, "vram_used_mib": None}
+    assert gpu_problems(sample) == ()
+    (reason,) = gpu_problems({**sample, figure: value})
+    assert named in reason
+
+
+def test_a_reason_that_came_often_is_said_once() -> None:
+    many = [f"impossible figure of the engine: usage is {value}, above 1" for value in (1.4, 1.5)]
+    other = "impossible figure of amd-smi: GPU 0: power_w is -3.0, below 0"
+    assert counted([*many, other]) == (f"{many[0]} (in 2 samples)", other)

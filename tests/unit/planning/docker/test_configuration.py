@@ -1,0 +1,188 @@
+"""A host's own Docker configuration, judged as a whole before anything is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from failing import next_of, said
+
+from rocminfra.failure import ExitCode, FailedError
+from rocminfra.planning.docker.configuration import Keep, Refuse, Write, decide
+from rocminfra.planning.docker.observation import DockerSeen
+
+ROOT = "/mnt/models/docker"
+CASES = Path(__file__).parents[3] / "cases/docker"
+OURS = {
+    "data-root": ROOT,
+    "log-driver": "local",
+    "features": {"containerd-snapshotter": False},
+}
+
+
+def seen(file: Any = None, **what: Any) -> DockerSeen:
+    """A Docker as Debian's package makes it."""
+    text = file if isinstance(file, str) or file is None else json.dumps(file)
+    there: dict[str, Any] = {
+        "program": "/usr/bin/docker",
+        "engine": "/usr/sbin/dockerd",
+        "load_state": "loaded",
+        "active_state": "active",
+        "file_state": "enabled",
+        "command": "/usr/sbin/dockerd",
+        "flags": {"hosts": (), "containerd": ()},
+    }
+    return DockerSeen(file=text, **{**there, **what})
+
+
+def written(docker: DockerSeen, **how: Any) -> dict[str, Any]:
+    decision = decide(docker, ROOT, **how)
+    assert isinstance(decision, Write), decision
+    return dict(json.loads(decision.text))
+
+
+def refused(docker: DockerSeen, **how: Any) -> str:
+    decision = decide(docker, ROOT, **how)
+    assert isinstance(decision, Refuse), decision
+    assert decision.failure.kind in (ExitCode.REFUSED, ExitCode.UNFIT)
+    assert next_of(decision.failure)
+    return said(FailedError.of(decision.failure))
+
+
+@pytest.mark.parametrize("docker", [DockerSeen(), seen(), seen(""), seen(" \n"), seen("{}")])
+def test_without_a_configuration_it_is_ours(docker: DockerSeen) -> None:
+    assert written(docker) == OURS
+
+
+def test_what_was_written_is_kept() -> None:
+    assert isinstance(decide(seen(OURS), ROOT), Keep)
+    assert isinstance(decide(seen({**OURS, "debug": True}), ROOT), Keep)
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        json.loads((CASES / "logopts-daemon.json").read_text()),
+        {"log-opts": {"max-size": "10m"}},  # json-file is Docker's default
+        {"log-driver": "journald", "log-opts": {"tag": "{{.Name}}"}},
+        {"log-driver": "syslog"},
+    ],
+)
+def test_the_hosts_own_log_driver_and_its_options_stay_together(logs: dict[str, Any]) -> None:
+    once = written(seen(logs))
+    assert once == {
+        **logs,
+        "data-root": ROOT,
+        "features": {"containerd-snapshotter": False},
+    }
+    assert isinstance(decide(seen(once), ROOT), Keep)
+
+
+@pytest.mark.parametrize("flag", ["log-driver", "log-opts"])
+def test_a_log_driver_that_the_unit_gives_is_not_given_again(flag: str) -> None:
+    assert "log-driver" not in written(seen(flags={flag: ("syslog",)}))
+
+
+@pytest.mark.parametrize(
+    "path", [f"{ROOT}/", "/mnt/models/../models/docker", "/mnt//models/docker", "/data/docker"]
+)
+def test_a_data_root_that_means_the_same_is_left_as_it_is_written(path: str) -> None:
+    real = {ROOT: "/srv/disk/docker", "/data/docker": "/srv/disk/docker"}
+    file = {**OURS, "data-root": path}
+    assert isinstance(decide(seen(file, real=real), ROOT), Keep)
+    # As a flag it must not be in the file as well.
+    flags = {"data-root": (path,)}
+    assert "data-root" not in written(seen({"debug": True}, flags=flags, real=real))
+
+
+def test_the_old_name_of_data_root_makes_room_for_the_new_one() -> None:
+    assert written(seen({"graph": "/var/lib/docker"})) == OURS
+    assert "data-root" not in written(seen({"graph": f"{ROOT}/"}))
+
+
+def test_a_docker_that_serves_there_is_not_restarted_for_what_can_stay() -> None:
+    decision = decide(seen({"data-root": ROOT, "debug": True}), ROOT, serves=True)
+    assert isinstance(decision, Keep)
+    file = {"data-root": ROOT, "features": {"containerd-snapshotter": True}}
+    assert written(seen(file), serves=True)["features"] == {"containerd-snapshotter": False}
+
+
+def test_another_image_store_may_hide_containers() -> None:
+    hides = decide(seen({"features": {"containerd-snapshotter": True}}), ROOT)
+    keeps = decide(seen({"features": {"containerd-snapshotter": False}}), ROOT)
+    assert isinstance(hides, Write)
+    assert isinstance(keeps, Write)
+    assert (hides.hides, keeps.hides) == (True, False)
+
+
+def test_other_features_stay() -> None:
+    features = written(seen({"features": {"buildkit": True}}))["features"]
+    assert features == {"buildkit": True, "containerd-snapshotter": False}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '"x"', "{} {}"])
+def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
+    assert "is not a JSON object" in refused(seen(text))
+
+
+@pytest.mark.parametrize(
+    ("file", "flags", "words"),
+    [
+        ({}, {"data-root": ("/srv/docker",)}, "/srv/docker with a flag"),
+        ({"data-root": ROOT}, {"data-root": (ROOT,)}, "both a flag of docker.service"),
+        ({"hosts": ["unix:///run/docker.sock"]}, {"hosts": ()}, ": hosts"),
+        ({"log-opts": {"tag": "x"}}, {"log-opts": ()}, ": log-opts"),
+        ({}, {"config-file": ("/etc/docker/other.json",)}, "reads /etc/docker/other.json instead"),
+        ({"userns-remap": "default"}, {}, "userns-remap"),
+        ({}, {"userns-remap": ("default",)}, "userns-remap"),
+        ({"storage-driver": "zfs"}, {}, "needs zfs"),
+        ({}, {"storage-driver": ("btrfs",)}, "needs btrfs"),
+        ({"storage-driver": "overlayfs"}, {}, "containerd image store"),
+    ],
+)
+def test_what_docker_would_not_start_with_is_refused(
+    file: dict[str, Any], flags: dict[str, tuple[str, ...]], words: str
+) -> None:
+    assert words in refused(seen(file, flags=flags))
+
+
+@pytest.mark.parametrize("driver", ["overlay2", "fuse-overlayfs", "vfs"])
+def test_a_storage_driver_that_works_on_xfs_stays(driver: str) -> None:
+    assert written(seen({"storage-driver": driver}))["storage-driver"] == driver
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ({"is_podman": True, "engine": None, "load_state": "not-found"}, "is podman"),
+        ({"program": "/usr/bin/snap", "engine": None, "load_state": "not-found"}, "a snap"),
+        ({"load_state": "not-found"}, "no docker.service"),
+        ({"engine": None, "load_state": "not-found"}, "only Docker's client"),
+        ({"load_state": "masked"}, "masked"),
+        ({"context": "rootless"}, "another Docker (context 'rootless')"),
+        (
+            {
+                "rootless": ("/run/user/1000/docker.sock",),
+                "active_state": "inactive",
+                "file_state": "disabled",
+            },
+            "/run/user/1000/docker.sock",
+        ),
+    ],
+)
+def test_what_is_no_docker_engine_under_systemd_is_refused(
+    what: dict[str, Any], words: str
+) -> None:
+    assert words in refused(seen(**what))
+
+
+def test_a_rootless_docker_beside_the_systems_own_is_no_obstacle() -> None:
+    assert written(seen(rootless=("/run/user/1000/docker.sock",))) == OURS
+
+
+def test_installing_debians_docker_must_not_remove_dockers_containerd() -> None:
+    alone = DockerSeen(containerd_io=True)
+    assert "containerd.io is installed without Docker" in refused(alone)
+    assert written(alone, package="docker-ce") == OURS
