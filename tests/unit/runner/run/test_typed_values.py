@@ -139,7 +139,10 @@ _words = st.sampled_from(
 )
 
 
-@given(st.sampled_from(KEYS), _letters | _words | st.from_regex(r"[-+]?[0-9_:.eE]{1,8}", fullmatch=True))
+@given(
+    st.sampled_from(KEYS),
+    _letters | _words | st.from_regex(r"[-+]?[0-9_:.eE]{1,8}", fullmatch=True),
+)
 def test_any_value_is_read_alike_or_refused(worker: Any, key: str, text: str) -> None:
     text = text.strip()
     environment, data = in_environment(key, text), after_data(worker, key, text)
