@@ -116,7 +116,8 @@ def entries(base_root: Path) -> list[Entry]:
 def sources() -> dict[str, Path]:
     """The simulator's own files: name below the application's folder, and where it is."""
     package = Path(rocminfra.__file__).resolve().parent
-    names = [Path("__init__.py"), Path("lab/__init__.py"), Path("planning/__init__.py")]
+    names = [Path("__init__.py"), Path("reference_run.py")]
+    names += [Path("lab/__init__.py"), Path("planning/__init__.py")]
     for folder in ("planning/engine", "lab/engine"):
         names += [path.relative_to(package) for path in sorted((package / folder).glob("*.py"))]
     return {f"rocminfra/{name}": package / name for name in names}

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pyinfra import host, logger, state
 from pyinfra.api import operation
 
+from rocminfra import reference_run
 from rocminfra.facts.engine_cache import EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
 from rocminfra.failure import Again, Argument, Do, ExitCode, Failure, Next
@@ -33,10 +34,10 @@ from rocminfra.planning.model.spec import UnknownModelError
 def gate(
     model: str,
     dtype: str = "auto",
-    utilization: float = 0.92,
-    max_model_len: int = 16_384,
-    max_num_seqs: int = 64,
-    max_num_batched_tokens: int = 8_192,
+    utilization: float = reference_run.GPU_MEMORY_UTILIZATION,
+    max_model_len: int = reference_run.MAX_MODEL_LEN,
+    max_num_seqs: int = reference_run.MAX_NUM_SEQS,
+    max_num_batched_tokens: int = reference_run.MAX_NUM_BATCHED_TOKENS,
     kv_cache_dtype: str = "auto",
     max_pixels: int | None = None,
     tensor_parallel: int = 1,

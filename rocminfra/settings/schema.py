@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from rocminfra import reference_run
 from rocminfra.settings import extra_args
 from rocminfra.settings.addresses import asked_at
 from rocminfra.settings.problems import RuleBroken
@@ -218,10 +219,10 @@ class Vllm(Section):
     )
     port: int = Field(default=8000, ge=1, le=65535)
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
-    gpu_memory_utilization: float = Field(default=0.92, gt=0, le=1)
-    max_model_len: int = Field(default=16384, ge=1)
-    max_num_seqs: int = Field(default=64, ge=1)
-    max_num_batched_tokens: int = Field(default=8192, ge=1)
+    gpu_memory_utilization: float = Field(default=reference_run.GPU_MEMORY_UTILIZATION, gt=0, le=1)
+    max_model_len: int = Field(default=reference_run.MAX_MODEL_LEN, ge=1)
+    max_num_seqs: int = Field(default=reference_run.MAX_NUM_SEQS, ge=1)
+    max_num_batched_tokens: int = Field(default=reference_run.MAX_NUM_BATCHED_TOKENS, ge=1)
     enable_chunked_prefill: bool = True
     tensor_parallel_size: int = Field(default=1, ge=1)
     kv_cache_dtype: Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"] = "auto"
@@ -290,7 +291,9 @@ class Bench(Section):
 class Cost(Section):
     """Prices that reports use."""
 
-    usd_per_hour: float = Field(default=1.99, ge=0, description="price of the whole node")
+    usd_per_hour: float = Field(
+        default=reference_run.USD_PER_HOUR, ge=0, description="price of the whole node"
+    )
 
 
 class Settings(Section):

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "rocminfra"
 
 # What each room may import of ours besides itself. A room is a folder; a module at the package's
 # top stands for itself. `planning` below means the folder's own modules, not its rooms.
-BASE = {"failure", "host_answers", "host_paths", "playbook_files", "settings"}
+BASE = {"failure", "host_answers", "host_paths", "playbook_files", "reference_run", "settings"}
 PLANNING = {
     "planning",
     "planning/bench",
@@ -31,19 +31,27 @@ ALLOWED: dict[str, set[str]] = {
     "host_answers": set(),
     "host_paths": set(),
     "playbook_files": set(),
-    "settings": {"failure"},
+    "reference_run": set(),
+    "settings": {"failure", "reference_run"},
     "inventory": {"failure", "settings", "playbook_files"},
     "planning": {"failure", "host_paths", "planning/gpus", "settings"},
     # Carried by the simulator's image, and by the host: nothing but themselves.
-    "planning/engine": set(),
+    "planning/engine": {"reference_run"},
     "planning/bench": set(),
     "planning/gpus": set(),
     "planning/disk": {"failure"},
     "planning/docker": {"failure"},
     "planning/model": {"failure", "planning/engine"},
-    "planning/capacity": {"failure", "planning/engine", "planning/gpus", "planning/model"},
+    "planning/capacity": {
+        "failure",
+        "reference_run",
+        "planning/engine",
+        "planning/gpus",
+        "planning/model",
+    },
     "planning/prediction": {
         "failure",
+        "reference_run",
         "planning/bench",
         "planning/capacity",
         "planning/engine",

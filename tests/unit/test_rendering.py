@@ -5,11 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
 
-from rocminfra.planning.engine_command import cache_environment, docker_run_arguments
+from rocminfra.planning.engine_command import (
+    HASH_PLACEHOLDER,
+    cache_environment,
+    config_hash,
+    docker_run_arguments,
+)
 from rocminfra.playbook_files import playbook_root
 from rocminfra.rendering import render, vllm_environment, vllm_unit
 from rocminfra.settings import Settings, load_settings
@@ -140,3 +146,28 @@ def test_published_fault_removed_variable_triton_flash_attn_is_not_repeated() ->
 def test_groups_are_numeric_because_names_mean_something_else_inside_the_image() -> None:
     ours = docker_run_arguments(Settings(), image=IMAGE, group_ids=[992, 44], config_hash=HASH)
     assert [word for word in ours if "group-add" in word] == ["--group-add=44", "--group-add=992"]
+
+
+@pytest.mark.parametrize(
+    ("data", "deployed"),
+    [
+        ({}, "235026dea2277425167733529ba0b1bf611a13c42a686a4ec7cebc6b8e700437"),
+        (
+            {
+                "vllm.max_num_seqs": 32,
+                "model.source": "/srv/models/llama",
+                "model.name": "llama",
+            },
+            "262ce34a82da90ca75ec72d5026c8a71026017ff8ec9e0f527aab310c76aa18e",
+        ),
+    ],
+)
+def test_a_host_that_the_first_version_deployed_keeps_serving(
+    data: dict[str, Any], deployed: str
+) -> None:
+    """The label that its container has is what we compute today, so nothing is restarted."""
+    settings = load_settings(data)
+    image, groups = f"vllm/vllm-openai-rocm@sha256:{'a' * 64}", (44, 110)
+    unit = vllm_unit(settings, image=image, group_ids=groups, config_hash=HASH_PLACEHOLDER)
+    environment = vllm_environment(settings)
+    assert config_hash(unit=unit, environment=environment, image=image) == deployed

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from rocminfra import reference_run
 from rocminfra.planning.capacity import overhead as overheads
 from rocminfra.planning.capacity.overhead import Overhead
 from rocminfra.planning.engine.gpus import Gpu
@@ -30,10 +31,10 @@ class Serving:
     + block_size: tokens of a block of the KV cache
     """
 
-    utilization: float = 0.92
-    max_model_len: int = 16_384
-    max_num_seqs: int = 64
-    max_num_batched_tokens: int = 8_192
+    utilization: float = reference_run.GPU_MEMORY_UTILIZATION
+    max_model_len: int = reference_run.MAX_MODEL_LEN
+    max_num_seqs: int = reference_run.MAX_NUM_SEQS
+    max_num_batched_tokens: int = reference_run.MAX_NUM_BATCHED_TOKENS
     kv_dtype_bytes: int = 2
     max_pixels: int | None = None
     overhead: Overhead | None = None

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 
+from rocminfra import reference_run
 from rocminfra.planning.engine.encoder_cache import EncoderCache
 from rocminfra.planning.engine.kv_cache import BLOCK_SIZE, REFERENCE_BLOCKS, BlockPool, blocks_for
 from rocminfra.planning.engine.request import Request
@@ -47,9 +48,9 @@ class SchedulerConfig:
 
     num_gpu_blocks: int = REFERENCE_BLOCKS
     block_size: int = BLOCK_SIZE
-    max_num_seqs: int = 64
-    max_num_batched_tokens: int = 8_192
-    max_model_len: int = 16_384
+    max_num_seqs: int = reference_run.MAX_NUM_SEQS
+    max_num_batched_tokens: int = reference_run.MAX_NUM_BATCHED_TOKENS
+    max_model_len: int = reference_run.MAX_MODEL_LEN
     encoder_tokens: int = 16_384
     enable_chunked_prefill: bool = True
     reserve_full_prompt: bool = True

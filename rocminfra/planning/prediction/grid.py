@@ -6,12 +6,13 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rocminfra import reference_run
 from rocminfra.planning.engine.gpus import GPUS
 from rocminfra.planning.prediction.bands import Bands, bands_of
 from rocminfra.planning.prediction.predict import PredictedPoint, Variant
 
 # Published price of the reference run's node. There is no default for other GPUs.
-REFERENCE_GPU, REFERENCE_USD_PER_HOUR = "mi300x", 1.99
+REFERENCE_GPU, REFERENCE_USD_PER_HOUR = "mi300x", reference_run.USD_PER_HOUR
 
 
 @dataclass(frozen=True)

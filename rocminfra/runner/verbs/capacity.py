@@ -14,14 +14,22 @@ from rocminfra.planning.capacity.overhead import GIB, measured
 from rocminfra.planning.engine.gpus import GPUS
 from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.model.spec import UnknownModelError
+from rocminfra.reference_run import (
+    GPU_MEMORY_UTILIZATION,
+    MAX_MODEL_LEN,
+    MAX_NUM_BATCHED_TOKENS,
+    MAX_NUM_SEQS,
+)
 from rocminfra.runner.output import run_text
 from rocminfra.runner.output.capacity_json import capacity_document, setting_of
 from rocminfra.runner.output.capacity_text import capacity_lines
 from rocminfra.runner.output.run_json import dump, error_document
+from rocminfra.runner.verbs.planning_defaults import host_settings, with_settings
 from rocminfra.runner.verbs.planning_options import (
     block_size_option,
     dtype_option,
     gpu_option,
+    host_option,
     model_option,
     overhead_option,
     page_size,
@@ -30,35 +38,48 @@ from rocminfra.runner.verbs.planning_options import (
 
 @click.command()
 @model_option
+@host_option
 @gpu_option
 @click.option(
     "--count",
     "--tensor-parallel",
     "count",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="GPUs of one engine",
+    default=None,
+    help="GPUs of one engine [default: the host's, else 1]",
 )
 @click.option(
-    "--utilization", type=float, default=0.92, show_default=True, help="--gpu-memory-utilization"
+    "--utilization",
+    type=float,
+    default=None,
+    help=f"--gpu-memory-utilization [default: the host's, else {GPU_MEMORY_UTILIZATION}]",
 )
 @dtype_option
 @click.option(
     "--kv-cache-dtype",
     type=click.Choice(["auto", "fp8"]),
-    default="auto",
-    show_default=True,
-    help="of the KV cache",
+    default=None,
+    help="of the KV cache [default: the host's, else auto]",
 )
 @click.option(
     "--max-model-len",
     type=click.IntRange(1),
     default=None,
-    help="tokens of prompt and answer together [default: 16384, or the model's own if less]",
+    help="tokens of prompt and answer together [default: the host's, else "
+    f"{MAX_MODEL_LEN}, or the model's own if less]",
 )
-@click.option("--max-num-seqs", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--max-num-batched-tokens", type=click.IntRange(1), default=8192, show_default=True)
+@click.option(
+    "--max-num-seqs",
+    type=click.IntRange(1),
+    default=None,
+    help=f"[default: the host's, else {MAX_NUM_SEQS}]",
+)
+@click.option(
+    "--max-num-batched-tokens",
+    type=click.IntRange(1),
+    default=None,
+    help=f"[default: the host's, else {MAX_NUM_BATCHED_TOKENS}]",
+)
 @click.option(
     "--page", metavar="WxH", default="1700x2200", show_default=True, help="a page, in pixels"
 )
@@ -76,12 +97,14 @@ from rocminfra.runner.verbs.planning_options import (
 def capacity(as_json: bool, **options: Any) -> ExitCode:
     """Say whether a model fits a GPU, and how many tokens its KV cache keeps.
 
-    Without arguments it answers for the reference run: Qwen2-VL-72B on one MI300X. MODEL is a
+    What no option says comes from your hosts file, or is the reference run: Qwen2-VL-72B on one
+    MI300X. MODEL is a
     folder with a config.json, such a file, or a repository in this machine's Hugging Face cache.
     Exits with 6 when the model does not fit.
     """
     try:
-        return _answer(as_json, options)
+        settings = host_settings(options.pop("host"))
+        return _answer(as_json, with_settings(options, settings))
     except FailedError as error:
         if not as_json:
             raise
@@ -93,7 +116,7 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
     width, height = page_size(options["page"])
     try:
         spec = load_model(options["model"], options["dtype"])
-        length = options["max_model_len"] or min(16_384, spec.max_position)
+        length = options["max_model_len"] or min(MAX_MODEL_LEN, spec.max_position)
         overhead_gib = options["overhead_gib"]
         serving = Serving(
             utilization=options["utilization"],

@@ -15,9 +15,14 @@ from rocminfra.planning.model.reference import REFERENCE_NAME
 
 model_option = click.option(
     "--model",
-    default=REFERENCE_NAME,
-    show_default=True,
-    help="a folder with config.json, such a file, or a repository in the Hugging Face cache",
+    default=None,
+    help="a folder with config.json, such a file, or a repository in the Hugging Face cache"
+    f" [default: the host's, else {REFERENCE_NAME}]",
+)
+host_option = click.option(
+    "--host",
+    metavar="NAME",
+    help="take what no option says from this host of inventory/hosts.yaml [default: its first one]",
 )
 gpu_option = click.option(
     "--gpu",
@@ -77,10 +82,12 @@ def page_size(text: str) -> tuple[int, int]:
 
 def several(
     one: Callable[[str], Any],
-) -> Callable[[click.Context, click.Parameter, str], list[Any]]:
+) -> Callable[[click.Context, click.Parameter, str | None], list[Any] | None]:
     """A callback that reads values with commas between them."""
 
-    def read(ctx: click.Context, param: click.Parameter, text: str) -> list[Any]:
+    def read(ctx: click.Context, param: click.Parameter, text: str | None) -> list[Any] | None:
+        if text is None:
+            return None
         try:
             return [one(item.strip()) for item in text.split(",")]
         except ValueError as error:

@@ -24,6 +24,12 @@ from rocminfra.planning.prediction.predict import DoesNotFitError, Variant
 from rocminfra.planning.prediction.published import Comparison, compare, predict_reference
 from rocminfra.planning.prediction.sensitivity import Effect, effects
 from rocminfra.playbook_files import playbook_root
+from rocminfra.reference_run import (
+    GPU_MEMORY_UTILIZATION,
+    MAX_MODEL_LEN,
+    MAX_NUM_BATCHED_TOKENS,
+    MAX_NUM_SEQS,
+)
 from rocminfra.report.measured import read_measured
 from rocminfra.runner.output import run_text
 from rocminfra.runner.output.predict_json import predict_document
@@ -36,11 +42,13 @@ from rocminfra.runner.output.predict_text import (
     outcome_lines,
 )
 from rocminfra.runner.output.run_json import dump, error_document
+from rocminfra.runner.verbs.planning_defaults import host_settings, with_settings
 from rocminfra.runner.verbs.planning_options import (
     Finite,
     block_size_option,
     dtype_option,
     gpu_key,
+    host_option,
     kv_dtype,
     model_option,
     overhead_option,
@@ -54,12 +62,14 @@ from rocminfra.runner.verbs.predict_question import (
     question_of,
     refuse_speculation,
 )
+from rocminfra.settings import Settings
 from rocminfra.settings.problems import SettingsError
 
 
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
 @model_option
+@host_option
 @click.option(
     "--gpu", metavar="GPU[,GPU]", callback=several(gpu_key), default="mi300x", show_default=True
 )
@@ -68,28 +78,49 @@ from rocminfra.settings.problems import SettingsError
     "--tensor-parallel",
     "count",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="GPUs of one engine",
+    default=None,
+    help="GPUs of one engine [default: the host's, else 1]",
 )
 @dtype_option
 @click.option(
     "--replicas", callback=several(positive), default="1", show_default=True, help="engines"
 )
-@click.option("--max-num-seqs", callback=several(positive), default="64", show_default=True)
 @click.option(
-    "--max-num-batched-tokens", callback=several(positive), default="8192", show_default=True
+    "--max-num-seqs",
+    callback=several(positive),
+    default=None,
+    help=f"[default: the host's, else {MAX_NUM_SEQS}]",
+)
+@click.option(
+    "--max-num-batched-tokens",
+    callback=several(positive),
+    default=None,
+    help=f"[default: the host's, else {MAX_NUM_BATCHED_TOKENS}]",
 )
 @click.option(
     "--max-pixels",
     callback=several(pixels),
-    default="none",
-    show_default=True,
-    help="cap of an image's pixels",
+    default=None,
+    help="cap of an image's pixels [default: the host's, else none]",
 )
-@click.option("--kv-cache-dtype", callback=several(kv_dtype), default="auto", show_default=True)
-@click.option("--utilization", type=float, default=0.92, show_default=True)
-@click.option("--max-model-len", type=click.IntRange(1), default=None, help="[default: 16384]")
+@click.option(
+    "--kv-cache-dtype",
+    callback=several(kv_dtype),
+    default=None,
+    help="[default: the host's, else auto]",
+)
+@click.option(
+    "--utilization",
+    type=float,
+    default=None,
+    help=f"[default: the host's, else {GPU_MEMORY_UTILIZATION}]",
+)
+@click.option(
+    "--max-model-len",
+    type=click.IntRange(1),
+    default=None,
+    help=f"[default: the host's, else {MAX_MODEL_LEN}]",
+)
 @block_size_option
 @overhead_option
 @click.option(
@@ -153,12 +184,20 @@ def predict(as_json: bool, **options: Any) -> ExitCode:
     rocminfra predict --check
     """
     try:
-        return _answer(as_json, options)
+        is_check = options["check"] or options["sensitivity"]
+        name = options.pop("host")
+        # Published figures are about the reference run, whatever hosts somebody has.
+        settings = Settings() if is_check else host_settings(name)
+        return _answer(as_json, with_settings(options, settings, _SEVERAL))
     except FailedError as error:
         if not as_json:
             raise
         print(dump(error_document("predict", error)))
         return error.failure.kind
+
+
+# Options that take several values.
+_SEVERAL = ("max_num_seqs", "max_num_batched_tokens", "max_pixels", "kv_cache_dtype")
 
 
 @dataclass
@@ -217,7 +256,7 @@ def _base(options: dict[str, Any]) -> Variant:
         overhead_gib = options["overhead_gib"]
         serving = Serving(
             utilization=options["utilization"],
-            max_model_len=options["max_model_len"] or min(16_384, spec.max_position),
+            max_model_len=options["max_model_len"] or min(MAX_MODEL_LEN, spec.max_position),
             block_size=options["block_size"],
             overhead=None if overhead_gib is None else measured(int(overhead_gib * GIB)),
         )

@@ -9,6 +9,7 @@ from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.prediction.grid import Outcome
+from rocminfra.reference_run import MAX_MODEL_LEN
 from rocminfra.runner.verbs.predict_grid import Question
 
 
@@ -53,7 +54,11 @@ def no_prediction(outcome: Outcome, options: dict[str, Any]) -> FailedError:
     usual = Serving()
     for name, value, default in (
         ("--utilization", serving.utilization, usual.utilization),
-        ("--max-model-len", serving.max_model_len, min(16_384, outcome.variant.spec.max_position)),
+        (
+            "--max-model-len",
+            serving.max_model_len,
+            min(MAX_MODEL_LEN, outcome.variant.spec.max_position),
+        ),
         ("--max-num-seqs", serving.max_num_seqs, usual.max_num_seqs),
         ("--max-num-batched-tokens", serving.max_num_batched_tokens, usual.max_num_batched_tokens),
         ("--max-pixels", serving.max_pixels, usual.max_pixels),

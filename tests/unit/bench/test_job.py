@@ -42,9 +42,9 @@ def test_a_tokenizer_of_ours_needs_no_hub() -> None:
 
 def test_the_engine_is_measured_where_it_listens() -> None:
     for host, target in (("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.0.0.5", "10.0.0.5")):
-        values = make_job("r", "h", scenario(THROUGHPUT), load_settings({"vllm.host": host})).values
-        assert values["target"] == f"http://{target}:8000/v1"
-        assert values["metrics_url"] == f"http://{target}:8000/metrics"
+        record = make_job("r", "h", scenario(THROUGHPUT), load_settings({"vllm.host": host})).record
+        assert record.target == f"http://{target}:8000/v1"
+        assert record.metrics_url == f"http://{target}:8000/metrics"
 
 
 def test_hub_data_may_be_fetched_from_a_mirror() -> None:

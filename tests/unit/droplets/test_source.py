@@ -43,14 +43,16 @@ def by_name(hosts: list[InventoryHost] | None) -> dict[str, dict[str, object]]:
 
 
 def test_a_droplet_that_we_made_has_its_pinned_key(made: World, tmp_path: Path) -> None:
+    key = tmp_path / "id"
+    key.touch()
     with Interrupts(made.said.append) as interrupts:
         cloud = made.cloud(interrupts)
-        create_for_person(cloud, made.offer(cloud), "/keys/id", keep_on_failure=False)
+        create_for_person(cloud, made.offer(cloud), str(key), keep_on_failure=False)
     data = by_name(source.from_cloud_and_file(environ(made), tmp_path))["mi300x-1"]
     assert data["ssh_hostname"] == "203.0.113.10"
     assert data["ssh_strict_host_key_checking"] == "yes"
     assert HOST_KEY in Path(str(data["ssh_known_hosts_file"])).read_text()
-    assert data["ssh_key"] == "/keys/id"
+    assert data["ssh_key"] == str(key)
     assert data["storage"] == {"expected_size_gib": 5120.0}
     assert data["cost"] == {"usd_per_hour": 1.99}
 

@@ -1,0 +1,78 @@
+"""What ``capacity`` and ``predict`` take where no option says otherwise: a host's own settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.inventory.hosts_file import read_hosts_file
+from rocminfra.settings import Settings, SettingsError, load_settings
+from rocminfra.settings.environment import HOSTS_FILE, environment_settings
+
+# Where the playbook looks as well.
+HOSTS = Path("inventory/hosts.yaml")
+
+
+def host_settings(name: str | None) -> Settings:
+    """Settings of a host of the user's hosts file; the defaults where there is none.
+
+    + name: of the host; None takes the first one
+
+    The environment's settings win, as in every run. Raises :class:`FailedError` for a file that
+    cannot be used, and for a host that is not in it.
+    """
+    named = os.environ.get(HOSTS_FILE, "").strip()
+    path = Path(named) if named else HOSTS
+    try:
+        overrides = environment_settings(os.environ)
+        if not named and not path.is_file():
+            if name is not None:
+                raise _no_host(name, path, ())
+            return load_settings(overrides)
+        hosts = {host.name: host.data for host in read_hosts_file(path, overrides)}
+        if name is not None and name not in hosts:
+            raise _no_host(name, path, tuple(hosts))
+        data = hosts[name] if name is not None else next(iter(hosts.values()), overrides)
+        return load_settings(data)
+    except SettingsError as error:
+        problems = tuple(str(problem) for problem in error.problems)
+        raise FailedError(ExitCode.SETTINGS, "the settings cannot be used", problems) from None
+
+
+def with_settings(
+    options: dict[str, Any], settings: Settings, several: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Options, the settings' values where one was not given.
+
+    + several: options that take several values
+    """
+    vllm = settings.vllm
+    values: dict[str, Any] = {
+        "model": settings.model.planned_as or settings.model.source,
+        "utilization": vllm.gpu_memory_utilization,
+        "max_num_seqs": vllm.max_num_seqs,
+        "max_num_batched_tokens": vllm.max_num_batched_tokens,
+        "kv_cache_dtype": "auto" if vllm.kv_cache_dtype == "auto" else "fp8",
+        "max_pixels": vllm.max_pixels,
+        "count": vllm.tensor_parallel_size,
+    }
+    # The reference run's default gives way to a model that takes less; what was set does not.
+    if "max_model_len" in vllm.model_fields_set:
+        values["max_model_len"] = vllm.max_model_len
+    values |= {key: [value] for key, value in values.items() if key in several}
+    return {
+        key: values[key] if value is None and key in values else value
+        for key, value in options.items()
+    }
+
+
+def _no_host(name: str, path: Path, known: tuple[str, ...]) -> FailedError:
+    return FailedError(
+        ExitCode.SETTINGS,
+        f"--host {name}: there is no such host in {path}",
+        (f"hosts: {', '.join(known) or 'none'}",),
+        Do(f"--host {known[0]}" if known else "rocminfra init my-hosts"),
+    )
