@@ -12,9 +12,10 @@ from collections.abc import Sequence
 BEGIN = "--- rocminfra: answer ---"
 END = "--- rocminfra: end ---"
 
-# An empty line first: what was printed before may end without one.
-_HEAD = f"printf '\\n%s\\n' '{BEGIN}'; {{ "
-_TAIL = f"}}; rocminfra_status=$?; printf '\\n%s\\n' '{END}'; ( exit $rocminfra_status )"
+# An empty line first: what was printed before may end without one. In a shell of its own, a script
+# may exit.
+_HEAD = f"printf '\\n%s\\n' '{BEGIN}'; ( "
+_TAIL = f"); rocminfra_status=$?; printf '\\n%s\\n' '{END}'; ( exit $rocminfra_status )"
 # A script with one of these may need a line of its own: comments, here documents, `… &`.
 _LINES = ("\n", "#")
 _ENDS = (";", "&", "|", "\\")
@@ -25,7 +26,7 @@ def framed(script: str) -> str:
     if is_framed(script):
         return script
     lines = any(sign in script for sign in _LINES) or script.rstrip(" ").endswith(_ENDS)
-    return "".join((_HEAD, script, "\n" if lines else "; ", _TAIL))
+    return "".join((_HEAD, script, "\n" if lines else " ", _TAIL))
 
 
 def is_framed(script: str) -> bool:

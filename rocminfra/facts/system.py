@@ -68,3 +68,13 @@ class GroupExists(HostFact[bool]):
 
     def process(self, output: list[str]) -> bool:
         return output[:1] == ["yes"]
+
+
+class Arch(HostFact[str | None]):
+    """The machine's architecture as ``uname -m`` names it, such as ``x86_64``."""
+
+    def command(self) -> str:
+        return "uname -m"
+
+    def process(self, output: list[str]) -> str | None:
+        return output[0].strip() or None

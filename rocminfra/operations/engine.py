@@ -11,12 +11,12 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
-from pyinfra.facts.server import Arch
 
 from rocminfra.facts.docker import DockerContainer, DockerImage, Image, NoAnswer
 from rocminfra.facts.engine import LOCAL, EngineReadiness
 from rocminfra.facts.gpu_nodes import GpuNodes, group_ids
 from rocminfra.facts.kept_files import KeptFiles
+from rocminfra.facts.system import Arch
 from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.failure import Failure
 from rocminfra.host_paths import ENGINE_BEFORE, ENGINE_QUESTION, UNITS

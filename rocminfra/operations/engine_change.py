@@ -16,10 +16,10 @@ from pyinfra import logger
 from pyinfra.api import QuoteString, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
-from pyinfra.facts.files import FileContents
 
 from rocminfra.facts.docker import Container, DockerContainer
 from rocminfra.facts.engine import EngineReadiness
+from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.kept_files import KeptFiles
 from rocminfra.failure import Again, Argument, Do, ExitCode, Failure
 from rocminfra.host.programs import source
@@ -90,9 +90,7 @@ def keep_serving(
     What runs is told by the container's label; the files belong to it when the unit holds that
     label. What an earlier run has kept stays until an engine after it has served.
     """
-    before = _asked_like(
-        "\n".join(host.get_fact(FileContents, path=ENGINE_QUESTION) or []), question
-    )
+    before = _asked_like(_text(host, ENGINE_QUESTION), question)
     if before["container"] != question["container"]:
         found = host.get_fact(DockerContainer, container=str(before["container"]))
         container = found if isinstance(found, Container) else None
@@ -103,11 +101,16 @@ def keep_serving(
     is_other = kept is not None and kept.label != label
     if is_other and host.get_fact(EngineReadiness, **before).state != "ready":
         return
-    if label in "\n".join(host.get_fact(FileContents, path=paths[0]) or []):
+    if label in _text(host, paths[0]):
         files = [*paths, ENGINE_QUESTION]
         yield kept_files.keep(ENGINE_BEFORE, label, files, note=json.dumps(dict(before)))
     elif is_other:
         yield kept_files.drop(ENGINE_BEFORE)
+
+
+def _text(host: Host, path: str) -> str:
+    lines: list[str] = host.get_fact(FileContents, path=path)
+    return "\n".join(lines or ())
 
 
 def _asked_like(text: str, otherwise: Question) -> Question:

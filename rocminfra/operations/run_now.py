@@ -13,6 +13,8 @@ from pyinfra.api import StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 
+from rocminfra.host_answers import answer, framed
+
 BEAT_S = 10
 
 
@@ -41,11 +43,13 @@ def run_now(
     arguments = {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
     if stdin is not None:
         arguments["_stdin"] = stdin
-    if isinstance(command, str):
-        command = StringCommand(command)
+    script = command if isinstance(command, str) else command.get_raw_value()
     with _beat(host, doing):
-        succeeded, output = host.run_shell_command(command, **arguments)
-    return Answer(succeeded, tuple(output.stdout_lines), tuple(output.stderr_lines))
+        succeeded, output = host.run_shell_command(StringCommand(framed(script)), **arguments)
+    printed = answer(output.stdout_lines)
+    # Without an answer nothing has run, whatever the login shell made of it.
+    ran = succeeded and printed is not None
+    return Answer(ran, tuple(printed or ()), tuple(output.stderr_lines))
 
 
 @contextmanager

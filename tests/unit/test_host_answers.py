@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -57,6 +58,11 @@ def said(rc: str, script: str, shell: str = "bash") -> tuple[int, list[str]]:
         ("echo half; false", 1, ["half"]),
         ("sh -c 'exit 7' # a comment", 7, []),
         ("sleep 0 &", 0, []),
+        ("echo one; exit 3", 3, ["one"]),
+        ("exec echo one", 0, ["one"]),
+        ("{ echo one; }", 0, ["one"]),
+        ("(echo one)", 0, ["one"]),
+        ("(echo one);", 0, ["one"]),
         ("cat <<'E'\nx y\nE", 0, ["x y"]),
         (f"echo '{END}'; echo more", 0, [END, "more"]),
     ],
@@ -111,6 +117,14 @@ def facts() -> list[type[FactBase[object]]]:
 def test_every_fact_of_ours_is_framed() -> None:
     assert len(facts()) > 15
     assert [cls for cls in facts() if not issubclass(cls, HostFact)] == []
+
+
+def test_the_playbook_asks_no_fact_that_is_not_framed() -> None:
+    package = Path(rocminfra.facts.__file__).parents[1]
+    files = [*package.glob("operations/*.py"), *package.glob("runner/**/*.py")]
+    assert len(files) > 20
+    asking = [file.name for file in files if "pyinfra.facts" in file.read_text(encoding="utf-8")]
+    assert asking == []
 
 
 @pytest.mark.parametrize("rc", TALKING)

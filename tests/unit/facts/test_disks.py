@@ -216,7 +216,7 @@ def test_identity(raw: dict[str, Any], lsblk: dict[str, Any], identity: str) -> 
 def test_the_command_is_the_same_text_for_the_same_arguments_and_never_fails() -> None:
     command = Disks().command(device="auto", mount_point="/mnt/it's")
     assert command == Disks().command(device="auto", mount_point="/mnt/it's")
-    assert command.partition("\n}; rocminfra_status")[0].endswith(
+    assert command.partition("\n); rocminfra_status")[0].endswith(
         '|| echo "disk probe: exit code $?"'
     )
 

@@ -17,7 +17,15 @@ from pyinfra.context import ctx_host, ctx_state
 
 from rocminfra.facts.fresh_host import FreshHost
 from rocminfra.failure import Failure
+from rocminfra.host_answers import BEGIN, END, is_framed
 from rocminfra.planning.fresh_host import Observed
+
+
+def _script(text: str) -> str:
+    """A command without what marks its answer."""
+    if not is_framed(text):
+        return text
+    return text.partition("; ( ")[2].rpartition("); rocminfra_status")[0].rstrip()
 
 
 @dataclass(eq=False)
@@ -45,10 +53,13 @@ class ScriptedHost:
         return answer(**arguments) if callable(answer) else answer
 
     def run_shell_command(self, command: Any, **arguments: Any) -> tuple[bool, Any]:
-        self.ran.append(str(command))
+        text = str(command)
+        self.ran.append(_script(text))
         self.stdin.append(arguments.get("_stdin", ""))
         succeeded, out, err = self.answers.pop(0)
-        return succeeded, SimpleNamespace(stdout_lines=list(out), stderr_lines=list(err))
+        # As from a login shell that talks.
+        lines = ["Welcome", BEGIN, *out, "", END] if is_framed(text) else list(out)
+        return succeeded, SimpleNamespace(stdout_lines=lines, stderr_lines=list(err))
 
     def get_temp_filename(self, *_: Any, **__: Any) -> str:
         return "/tmp/pyinfra-upload"

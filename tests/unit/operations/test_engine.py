@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from failing import next_of
 from pyinfra.api import FunctionCommand
-from pyinfra.facts.files import FileContents
-from pyinfra.facts.server import Arch
 
 from rocminfra.facts.docker import Container, DockerContainer, DockerImage, Image, NoAnswer
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
+from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.kept_files import Kept, KeptFiles
 from rocminfra.facts.paths import PathState, PathStates
+from rocminfra.facts.system import Arch
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 from rocminfra.failure import ExitCode
 from rocminfra.operations import engine
