@@ -64,3 +64,9 @@ def test_no_file_is_too_long_to_read() -> None:
         if (lines := len(file.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert long == {}
+
+
+def test_every_fact_module_has_a_test_file_of_its_name() -> None:
+    modules = {file.stem for file in (ROOT / "rocminfra/facts").glob("*.py")} - {"__init__"}
+    tests = {file.stem.removeprefix("test_") for file in (ROOT / "tests/unit/facts").glob("*.py")}
+    assert sorted(modules - tests) == []

@@ -10,9 +10,6 @@ from typing import Any
 import pytest
 
 from rocminfra.facts.disks import Disks, parse
-from rocminfra.facts.fstab import escape, fstab_line, parse_fstab, unescape
-from rocminfra.facts.mounts import parse_mountinfo
-from rocminfra.facts.tool_output import NotUnderstood
 from rocminfra.planning.disk.decide import Format, Refuse, decide
 from rocminfra.planning.disk.observation import PROBES, Desired, Finding
 
@@ -227,37 +224,3 @@ def test_the_command_is_the_same_text_for_the_same_arguments_and_never_fails() -
 def test_an_answer_that_is_no_document(output: list[str]) -> None:
     assert Disks().process(output).problems
     assert Disks.default().problems
-
-
-def test_mounts_are_known_by_their_number_and_btrfs_by_its_source() -> None:
-    text = (
-        "30 22 252:32 / /mnt/with\\040space\\134x rw,noatime shared:1 - xfs /dev/vdc rw,inode64\n"
-        "31 22 0:45 /sub /data rw - btrfs /dev/vdd rw,subvol=/sub\n"
-        "32 22 252:48 / /ro ro,relatime - ext4 /dev/vde rw\n"
-    )
-    mounts = parse_mountinfo(text, {"252:32", "252:48", "252:64"}, {"/dev/vdd": "252:64"})
-    assert [(m.number, m.root, m.target, m.kind) for m in mounts] == [
-        ("252:32", "/", "/mnt/with space\\x", "xfs"),
-        ("252:64", "/sub", "/data", "btrfs"),
-        ("252:48", "/", "/ro", "ext4"),
-    ]
-    assert mounts[0].options == ("rw", "noatime", "inode64")
-    assert mounts[2].options == ("ro", "relatime")
-
-
-def test_fstab_fields_survive_spaces_tabs_backslashes_and_umlauts() -> None:
-    for text in ("/mnt/a b", "/mnt/a\tb\\c", "/mnt/großer Platz", "#odd", "/mnt/\udcff"):
-        assert unescape(escape(text)) == text
-    line = fstab_line("u-1", "/mnt/a b", ("nofail", "noatime"))
-    assert line == "UUID=u-1 /mnt/a\\040b xfs nofail,noatime 0 0"
-    assert parse_fstab(line, {})[0].target == "/mnt/a b"
-
-
-def test_fstab_with_comments_and_short_lines() -> None:
-    lines = parse_fstab("\n  # x\nLABEL=a //a\n/dev/vdc /b/./ xfs\n", {"/dev/vdc": "252:32"})
-    assert [(x.source, x.target, x.kind, x.options, x.device) for x in lines] == [
-        ("LABEL=a", "/a", "auto", ("defaults",), None),
-        ("/dev/vdc", "/b", "xfs", ("defaults",), "252:32"),
-    ]
-    with pytest.raises(NotUnderstood):
-        parse_fstab("oneword\n", {})

@@ -137,3 +137,8 @@ def test_a_daemon_that_does_not_answer_is_not_one_that_is_off(
     hangs = f"{MISSING}; exit 1"
     assert asked(tmp_path, *question, docker=hangs, systemctl="exit 0") == NoAnswer()
     assert asked(tmp_path, *question, docker=hangs, systemctl="exit 3") is None
+
+
+def test_arguments_of_docker_are_quoted() -> None:
+    assert "'a;b'" in str(DockerImage().command("a;b"))
+    assert "'a b'" in str(DockerContainer().command("a b"))

@@ -133,3 +133,7 @@ def test_another_language_changes_nothing(tmp_path: Path) -> None:
     command = ["sh", "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert "\nC|0|root|root|/x\n" in done.stdout
+
+
+def test_paths_are_quoted() -> None:
+    assert "'/etc/a b'" in str(PathStates().command(["/etc/a b"]))

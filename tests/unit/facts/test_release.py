@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from rocminfra.facts.programs import HostPrograms, KernelEnforcesAppArmor
 from rocminfra.facts.release import HostRelease, PythonVersion
 from rocminfra.planning.releases import OsRelease
 
@@ -46,27 +44,3 @@ def test_python_of_this_machine() -> None:
 def test_no_python() -> None:
     fact = PythonVersion()
     assert fact.process(sh(f"PATH=; {fact.command()}")) is None
-
-
-def test_programs_and_modules_of_this_machine(tmp_path: Path) -> None:
-    fact, code = HostPrograms(), "json; open('ran', 'w')"
-    command = fact.command(
-        programs=["sh", "no-such-program", "a b; echo c"],
-        modules=["json", "here_only", code, "json.tool"],
-    )
-    (tmp_path / "here_only.py").touch()
-    output = sh(f"cd {tmp_path}; {command.get_raw_value()}")
-    assert fact.process(output) == {"sh", "python3 -m json"}
-    assert not (tmp_path / "ran").exists()
-
-
-def test_without_python_no_module_is_there() -> None:
-    fact = HostPrograms()
-    command = fact.command(programs=[], modules=["json"])
-    assert fact.process(sh(f"PATH=; {command.get_raw_value()}")) == frozenset()
-
-
-@pytest.mark.parametrize(("output", "on"), [(["Y"], True), (["N"], False), ([], False)])
-def test_apparmor(output: list[str], on: bool) -> None:
-    assert KernelEnforcesAppArmor().process(output) is on
-    sh(KernelEnforcesAppArmor().command())
