@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rocminfra.bench.job import new_run_id
+from rocminfra.bench.results import verify
 from rocminfra.failure import FailedError, lines
 from rocminfra.lab import lock, processes, requirements
 
 DROPLET = "demo"
 # Where `make` puts it; nobody who tries the demo has it on the search path.
 COMMAND = ".venv/bin/rocminfra lab"
+RESULTS = "results"
 ROOT = Path(__file__).resolve().parents[2]
 DROPLET_STAGE = "Practice droplet"
 DEPLOY_STAGE = "pyinfra -y inventory/lab.py deploy.py"
@@ -78,8 +81,17 @@ def _run() -> None:
     if after != before:
         raise DemoFailed(f"the second run restarted something:\n{before}\n{after}")
     print("    no changes, no restarts", file=sys.stderr)
+    run = new_run_id()
     with _stage(BENCHMARK_STAGE):
-        _call([*_pyinfra("tasks/benchmark.py"), "--data", "bench.scenario=smoke"])
+        results = ["--data", f"bench.results_dir={ROOT / RESULTS}"]
+        _call([*_pyinfra("tasks/benchmark.py"), "--data", "bench.scenario=smoke", *results])
+    # What began at this time or later is this demo's.
+    made = [path for path in (ROOT / RESULTS).glob("*Z*") if path.name >= run]
+    for folder in made:
+        problems = verify(folder)
+        if problems:
+            raise DemoFailed(f"the results in {folder} are not intact: {'; '.join(problems)}")
+        print(f"    every file of {folder.name} matches its manifest", file=sys.stderr)
 
 
 def _rocminfra(*words: str) -> list[str]:
