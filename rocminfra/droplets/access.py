@@ -131,7 +131,7 @@ def _token(environ: Mapping[str, str], endpoint: str) -> tuple[str, str]:
     try:
         return Path(file).expanduser().read_text(encoding="utf-8").strip(), file
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise FailedError.of(
             Failure(
                 ExitCode.UNREACHABLE,

@@ -168,7 +168,7 @@ def _destroyed(cloud: Cloud, entry: Entry) -> Failure:
     cloud.ledger.close(entry, NOT_OURS, cloud.clock.now())
     return Failure(
         ExitCode.UNREACHABLE,
-        f"somebody else destroyed droplet {entry.label}",
+        f"someone else destroyed droplet {entry.label}",
         ("the cloud does not know it any more, and it is in no list",),
         Do("rocminfra droplet list"),
     )

@@ -281,7 +281,7 @@ def _decoded(body: bytes) -> Any:
     try:
         return json.loads(body)
     except ValueError:
-        raise UnreadableAnswerError("the answer is no JSON") from None
+        raise UnreadableAnswerError("the answer is not JSON") from None
 
 
 def _member(data: Any, key: str) -> Mapping[str, Any]:

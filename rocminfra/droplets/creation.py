@@ -61,7 +61,7 @@ def find(cloud: Cloud, entry: Entry) -> Entry:
     raise FailedError.of(
         Failure(
             ExitCode.UNREACHABLE,
-            f"nobody knows whether droplet '{entry.name}' was created: no answer came, and no "
+            f"it is not known whether droplet '{entry.name}' was created: no answer came, and no "
             f"droplet with tag {entry.tag} is in the list",
             (f"it stands in the ledger: {cloud.ledger.path}",),
             Do("rocminfra droplet reap   # looks again, and destroys it when it is there"),

@@ -27,7 +27,7 @@ BY_RUN, BY_PERSON = "run", "person"
 DESTROYED = "destroyed"
 REFUSED = "refused by the cloud"
 NEVER_APPEARED = "never appeared"
-NOT_OURS = "destroyed by somebody else"
+NOT_OURS = "destroyed by someone else"
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def fold(lines: list[bytes]) -> Book:
         except KeyError as error:
             damaged.append((number, f"{error} is missing"))
         except (ValueError, TypeError) as error:
-            fault = "is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+            fault = "is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
             damaged.append((number, fault))
     return Book(tuple(folding.entries.values()), tuple(damaged))
 
@@ -255,7 +255,7 @@ def fold(lines: list[bytes]) -> Book:
 def _entry(values: dict[str, Any]) -> Entry:
     for key in ("at", "usd_per_hour", "expires"):
         if isinstance(values[key], bool) or not isinstance(values[key], (int, float)):
-            raise ValueError(f"'{key}' is no number")
+            raise ValueError(f"'{key}' is not a number")
     return Entry(**values)
 
 

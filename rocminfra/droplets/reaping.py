@@ -95,7 +95,7 @@ def close_what_is_gone(cloud: Cloud, running: tuple[CloudDroplet, ...]) -> None:
         if cloud.folder.is_run_alive(entry.tag) or cloud.client.droplet(entry.id) is not None:
             continue
         cloud.ledger.close(entry, NOT_OURS, cloud.clock.now())
-        cloud.say(f"{entry.label}: destroyed by somebody else")
+        cloud.say(f"{entry.label}: destroyed by someone else")
 
 
 def foreign_failure(cloud: Cloud) -> Failure | None:

@@ -167,7 +167,7 @@ def droplet_of(data: Any) -> CloudDroplet:
     known = size_of(size) if isinstance(size, Mapping) and "price_hourly" in size else None
     created = seconds_of(str(_get(droplet, "created_at")))
     if created is None:
-        raise UnreadableAnswerError(f"created_at is no time: {droplet['created_at']!r}")
+        raise UnreadableAnswerError(f"created_at is not a time: {droplet['created_at']!r}")
     region = droplet.get("region")
     return CloudDroplet(
         id=int(_number(_get(droplet, "id"))),

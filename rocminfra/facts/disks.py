@@ -89,7 +89,7 @@ def _swaps(text: str, nodes: dict[str, str | None], devices: tuple[Device, ...])
     for area in areas:
         number = nodes.get(area)
         if number is None and area.startswith("/dev/"):
-            raise NotUnderstood(f"swap area {area} is no block device that can be seen")
+            raise NotUnderstood(f"swap area {area} is not a visible block device")
         if number is not None:
             numbers.append(number)
     return tuple(numbers)

@@ -11,7 +11,7 @@ from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
 from rocminfra.planning.gpus.gpu_selection import Gpu, Selection, memory_mib, select
 
-# A thousand times the largest GPU; what is not finite is no amount either.
+# A thousand times the largest GPU; what is not finite is not an amount either.
 _MOST_MIB = 10**9
 
 __all__ = ["Gpu", "GpuMemory", "GpuReport", "Gpus"]

@@ -97,7 +97,7 @@ def up(
 @lab.command()
 @click.argument("names", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every droplet.")
-@click.option("--if-exists", is_flag=True, help="A droplet that is not there is no error.")
+@click.option("--if-exists", is_flag=True, help="Succeed if the droplet does not exist.")
 @_reports_errors
 def down(names: tuple[str, ...], every: bool, if_exists: bool) -> None:
     """Take droplets away, with everything on them."""

@@ -66,7 +66,7 @@ def content_key(base_root: Path) -> str:
     if not packages.is_file():
         raise FailedError(
             ExitCode.UNFIT,
-            f"{base_root} is no Debian or Ubuntu root: it has no var/lib/dpkg/status",
+            f"{base_root} is not a Debian or Ubuntu root: it has no var/lib/dpkg/status",
         )
     files = {"dpkg-status": packages, **sources()}
     for module in ("image", "image_files", "elf", "rooted"):

@@ -32,7 +32,7 @@ def chosen(codename: str | None) -> Release:
     if not re.fullmatch(r"[a-z]+", codename):
         raise FailedError(
             ExitCode.SETTINGS,
-            f"'{codename}' is no release's codename: small letters",
+            f"'{codename}' is not a release's codename: small letters",
             next=Do(f"rocminfra lab up --release {own.codename}"),
         )
     return dataclasses.replace(own, codename=codename)

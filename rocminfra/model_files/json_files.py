@@ -19,7 +19,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
     try:
         size = path.stat().st_size
         if size > _MOST_JSON_BYTES:
-            raise UnknownModelError(f"{path} has {size:,} bytes and is no configuration")
+            raise UnknownModelError(f"{path} has {size:,} bytes, which is not a configuration")
         if is_pointer(path):
             raise UnknownModelError(pointer_words(path))
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -28,7 +28,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
             raise
         raise UnknownModelError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
-        raise UnknownModelError(f"{path} holds no JSON object")
+        raise UnknownModelError(f"{path} does not hold a JSON object")
     return value
 
 

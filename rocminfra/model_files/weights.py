@@ -146,7 +146,7 @@ def _add_tensors(path: Path, types: dict[str, int]) -> bool:
         *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
         struct.error,
     ) as error:
-        raise UnknownModelError(f"{path} is no safetensors file: {error}") from None
+        raise UnknownModelError(f"{path} is not a safetensors file: {error}") from None
     if size not in (expected, _LENGTH_BYTES + length):
         raise UnknownModelError(
             f"{path} has {size:,} bytes, and its header describes {expected:,}: it was not copied "

@@ -155,7 +155,7 @@ def _tell(host: Host, job: Job, outcome: Outcome) -> bool:
         host,
         Failure(
             ExitCode.BENCHMARK,
-            f"run {job.run} of {job.scenario.name} does not count",
+            f"run {job.run} of {job.scenario.name} is invalid",
             outcome.problems,
             Again("run what is not valid again, and nothing else", resume=job.run),
         ),

@@ -152,7 +152,7 @@ def fail_and_go_back(host: Host, unit: str, failure: Failure, timeout_s: int) ->
     if kept is None:
         record(host, failure)
         return
-    host.log(f"{failure.what}; the engine from before comes back", logger.warning)
+    host.log(f"{failure.what}; the previous engine is started again", logger.warning)
     for line in failure.why:
         host.log(f"    {line}", logger.info)
     name = shlex.quote(unit)

@@ -98,7 +98,7 @@ class _FailedOperations(BaseStateCallback):
             host,
             (
                 f"'{name}' failed; what the host said stands above",
-                "next: mend that, then run this again: it goes on where it ended",
+                "next: fix that, then run this again; it continues where it stopped",
             ),
         )
 

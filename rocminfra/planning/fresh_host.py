@@ -111,7 +111,7 @@ def judge(
         return _reboot_first(kernel, address)
     notes = []
     if seen.problem is not None:
-        notes.append(f"nobody can say whether this host is through its first boot: {seen.problem}")
+        notes.append(f"cannot tell whether this host has finished its first boot: {seen.problem}")
     if seen.cloud_init == "error":
         said = "; ".join(seen.cloud_init_errors) or "see cloud-init status --long"
         notes.append(f"cloud-init ended with an error: {said}")

@@ -37,7 +37,7 @@ def untried(release: OsRelease | None) -> str | None:
         return None
     name = "a system without /etc/os-release" if release is None else release.name
     tried = ", ".join(TRIED.values())
-    return f"never tried on {name}, only on {tried}; the run goes on (docs/real-droplet.md)"
+    return f"never tried on {name}, only on {tried}; the run continues (docs/real-droplet.md)"
 
 
 def too_old_for_guidellm(python: tuple[int, int] | None) -> bool:

@@ -61,7 +61,7 @@ class Verbs(click.Group):
         module, name = VERBS[cmd_name][0].split(":")
         command = vars(importlib.import_module(module))[name]
         if not isinstance(command, click.Command):
-            raise TypeError(f"{VERBS[cmd_name][0]} is no click command")
+            raise TypeError(f"{VERBS[cmd_name][0]} is not a click command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -70,7 +70,9 @@ def environment_settings(environ: Mapping[str, str]) -> dict[str, Any]:
         try:
             found[known[name]] = read_value(environ[name], wanted_of(known[name]))
         except ValueError as error:
-            problems.append(Problem(name, f"is no YAML value: {error}", where="environment"))
+            problems.append(
+                Problem(name, f"is not a valid YAML value: {error}", where="environment")
+            )
     if problems:
         raise SettingsError(problems)
     return found

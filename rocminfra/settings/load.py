@@ -104,7 +104,7 @@ def load_pyinfra_settings(data: Mapping[str, Any]) -> Settings:
             try:
                 read[key] = read_value(value, takes)
             except ValueError as error:
-                problems.append(Problem(key, f"is no YAML value: {error}"))
+                problems.append(Problem(key, f"is not a valid YAML value: {error}"))
     if problems:
         raise SettingsError(problems)
     return load_settings(read)

@@ -49,7 +49,8 @@ def read_yaml(path: Path, wanted: Wanted | None = None) -> Located:
 
     + wanted: what its keys take; None when that is not known
 
-    Raises :class:`SettingsError` when the file cannot be read, is no YAML, or says one key twice.
+    Raises :class:`SettingsError` when the file cannot be read, is not valid YAML, or has one key
+    twice.
     """
     name = str(path)
     try:
@@ -73,7 +74,7 @@ def parse_yaml(text: str, name: str, wanted: Wanted | None = None) -> Located:
     except yaml.MarkedYAMLError as error:
         raise SettingsError([_syntax_problem(error, text, name)]) from None
     except yaml.YAMLError as error:
-        raise SettingsError([Problem("", f"is no YAML: {error}", where=name)]) from None
+        raise SettingsError([Problem("", f"is not valid YAML: {error}", where=name)]) from None
     if root is None:
         return Located(name, {})
     reader = _Reader(name)
@@ -93,7 +94,7 @@ def read_value(text: str, wanted: Wanted | None) -> Any:
 
     + wanted: what its key takes; None when that is not known
 
-    Raises ValueError with the reason for a text that is no YAML.
+    Raises ValueError with the reason for a text that is not valid YAML.
     """
     text = text.strip()
     if is_plain(text, wanted):
@@ -115,7 +116,7 @@ def read_value(text: str, wanted: Wanted | None) -> Any:
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, name: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     if mark is None:
-        return Problem("", f"is no YAML: {error.problem}", where=name)
+        return Problem("", f"is not valid YAML: {error.problem}", where=name)
     line = mark.line + 1
     lines = text.splitlines()
     shown = lines[mark.line] if mark.line < len(lines) else ""
@@ -123,7 +124,7 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, name: str) -> Proble
     if "\\t" in what or shown[: mark.column + 1].lstrip(" ").startswith("\t"):
         what = "a tab cannot indent YAML; use spaces"
     else:
-        what = f"is no YAML here: {what}"
+        what = f"is not valid YAML here: {what}"
     if shown.strip():
         what = f"{what} ('{shown.strip()}')"
     return Problem("", what, where=f"{name}:{line}")

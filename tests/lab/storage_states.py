@@ -199,9 +199,9 @@ SURROUNDINGS = (
         lambda room, disk: (random_bytes(0)(room, disk), {"label": "much-too-long-label"})[1],
     ),
     refused("a label with an umlaut", "cannot be the label", lambda *_: {"label": "modèle"}),
-    refused("no such device", "is no block device", lambda _room, _disk: {"device": "/dev/vdz"}),
+    refused("no such device", "is not a block device", lambda _room, _disk: {"device": "/dev/vdz"}),
     refused(
-        "a file instead of a device", "is no block device", lambda *_: {"device": "/etc/fstab"}
+        "a file instead of a device", "is not a block device", lambda *_: {"device": "/etc/fstab"}
     ),
     refused(
         "mount point holds files", "holds 1 entries", on_place('mkdir "$1"; touch "$1/weights"')

@@ -17,6 +17,7 @@ from lab_host import LabHost
 from rocminfra.facts.gpu_memory import Gpus
 from rocminfra.failure import ExitCode, FailedError
 from rocminfra.host.installed import preflight
+from rocminfra.host_answers import answer
 from rocminfra.lab import container, droplets, hosts, logs, machine, network, processes
 from rocminfra.lab.droplets import Wanted
 
@@ -86,7 +87,7 @@ def test_amd_smi_fills_its_memory_while_something_serves(droplet: LabHost) -> No
 
 
 def test_the_drivers_memory_is_the_one_that_amd_smi_tells(droplet: LabHost) -> None:
-    driver = droplet.ok(Gpus().command())
+    driver = "".join(answer(droplet.ok(Gpus().command()).splitlines()) or [])
     metric = "/opt/rocm/bin/amd-smi metric --mem-usage --json"
     run = {"rc": 0, "out": droplet.ok(metric), "err": ""}
     amd_smi = json.dumps({**json.loads(driver), "amd_smi": run})

@@ -118,7 +118,7 @@ def test_sigterm_in_the_middle_of_apply(place: Place) -> None:
     said = []
     for line in process.stderr:
         said.append(line)
-        if "--> " in line and "Scratch" in line:  # apply's first change is under way
+        if "--> " in line and "scratch" in line:  # apply's first change is under way
             process.send_signal(signal.SIGTERM)
             break
     said += process.communicate(timeout=240)[1].splitlines(keepends=True)

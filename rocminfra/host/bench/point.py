@@ -211,7 +211,7 @@ def _judge(scenario: ScenarioRecord, folder: Path, findings: Findings) -> None:
         return
     report = read_json(path)
     if not isinstance(report, dict):
-        findings.fail("GuideLLM's report is no JSON object")
+        findings.fail("GuideLLM's report is not a JSON object")
         return
     try:
         found = guidellm_report.figures(report)

@@ -41,7 +41,6 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "uptime_s": uptime(),
                 "cloud_init": cloud_init(),
                 "apt": apt_holders(),
                 "reboot": reboot(),
@@ -50,14 +49,6 @@ def main() -> None:
             }
         )
     )
-
-
-def uptime() -> float | None:
-    try:
-        with open("/proc/uptime") as file:
-            return float(file.read().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def cloud_init() -> dict[str, Any]:

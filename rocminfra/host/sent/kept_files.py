@@ -56,7 +56,7 @@ def keep(folder: str, label: str, note: str, paths: list[str]) -> None:
         elif not os.path.lexists(path):
             files[path] = ""
         else:
-            raise ValueError(f"{path} is no regular file")
+            raise ValueError(f"{path} is not a regular file")
     with open(os.path.join(making, INDEX), "w", encoding="utf-8") as file:
         json.dump({"label": label, "note": note, "files": files}, file)
         file.flush()

@@ -43,7 +43,7 @@ def number_problem(value: object, most: float | None = None, least: float = 0.0)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     if isinstance(value, float) and not math.isfinite(value):
-        return f"{value}, which is no number"
+        return f"{value}, which is not a number"
     if abs(value) > _MOST:
         return "beyond all that is measured"
     if value < least:

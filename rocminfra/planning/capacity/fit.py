@@ -161,11 +161,11 @@ def _does_not_fit(planned: Capacity) -> DoesNotFit:
     found = remedies(planned)
     smallest = next((remedy for remedy in found if remedy.argument is not None), None)
     return DoesNotFit(
-        f"{spec.name} does not fit {gpus}: {missing / GIB:.1f} GiB a GPU are missing",
+        f"{spec.name} does not fit {gpus}: {missing / GIB:.1f} GiB per GPU are missing",
         (
-            f"usable {planned.budget_bytes / GIB:.1f} GiB a GPU "
+            f"usable {planned.budget_bytes / GIB:.1f} GiB per GPU "
             f"({planned.serving.utilization:.0%} of {planned.gpu.memory_bytes / GIB:.1f})",
-            f"weights {planned.weights_bytes / GIB:.1f} GiB a GPU, at least "
+            f"weights {planned.weights_bytes / GIB:.1f} GiB per GPU, at least "
             f"{planned.overhead.low / GIB:.1f} GiB for activations, graphs and buffers, "
             f"{planned.needed_bytes / GIB:.1f} GiB of KV cache for one request of "
             f"{planned.serving.max_model_len:,} tokens",

@@ -167,7 +167,7 @@ def _by_path(observed: Observed, desired: Desired) -> Chosen | Failure:
     if device is None:
         return Failure(
             ExitCode.REFUSED,
-            f"{desired.device} is no block device of this host",
+            f"{desired.device} is not a block device of this host",
             tuple(f"{d.path}: {describe(d)}" for d in observed.devices),
             Do("lsblk on the host; then set ", DEVICE),
         )

@@ -131,7 +131,7 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
                     f"/etc/fstab mounts something else at {desired.mount_point}",
                     (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
                     Do(
-                        "remove that line from /etc/fstab if nobody needs it, or set ",
+                        "remove that line from /etc/fstab if it is not needed, or set ",
                         MOUNT_POINT,
                         " to another folder",
                     ),

@@ -31,7 +31,7 @@ def problem(seen: DockerSeen, package: str) -> Failure | None:
         )
     if seen.load_state == "masked":
         return _unfit(
-            "docker.service is masked on this host: somebody does not want it to start",
+            "docker.service is masked on this host: someone does not want it to start",
             "run systemctl unmask docker.service docker.socket, when that is wanted no longer, "
             "then",
         )

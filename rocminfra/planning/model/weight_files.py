@@ -56,7 +56,9 @@ def read_index(path: str, index: Mapping[str, Any]) -> Index:
     names = set(weight_map.values())
     for name in names:
         if not isinstance(name, str) or not name or "/" in name or name in (".", ".."):
-            raise UnknownModelError(f"{path}: its weight_map names {name!r}, which is no file here")
+            raise UnknownModelError(
+                f"{path}: its weight_map names {name!r}, which is not a file here"
+            )
     return Index(total_size, tuple(sorted(names)))
 
 
@@ -92,7 +94,7 @@ def _total_size(path: str, metadata: Any) -> int | None:
     size = metadata["total_size"]
     is_number = isinstance(size, (int, float)) and not isinstance(size, bool)
     if not is_number or not 0 < size < _MOST_BYTES:
-        raise UnknownModelError(f"{path}: metadata.total_size is {size!r}, which is no size")
+        raise UnknownModelError(f"{path}: metadata.total_size is {size!r}, which is not a size")
     return int(size)
 
 

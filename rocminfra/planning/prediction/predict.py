@@ -129,7 +129,7 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
     """
     planned = capacity(variant.spec, variant.gpu, variant.serving, variant.tensor_parallel)
     if not planned.may_fit:
-        missing = f"{-planned.headroom_bytes / GIB:.1f} GiB a GPU are missing"
+        missing = f"{-planned.headroom_bytes / GIB:.1f} GiB per GPU are missing"
         raise DoesNotFitError(
             f"{variant.spec.name} does not fit {variant.tensor_parallel} x {variant.gpu.name}: "
             f"{planned.refused or missing}"

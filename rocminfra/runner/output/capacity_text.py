@@ -67,15 +67,15 @@ def memory_bar(chosen: Capacity) -> list[str]:
         filled += size
         bar += sign * max(0, min(_BAR, round(_BAR * filled / total)) - len(bar))
     legend = ", ".join(f"{sign} {name} {size / GIB:.1f} GiB" for sign, name, size in parts)
-    return [f"[{bar:<{_BAR}}] {total / GIB:.1f} GiB a GPU", f" {legend}"]
+    return [f"[{bar:<{_BAR}}] {total / GIB:.1f} GiB per GPU", f" {legend}"]
 
 
 def _verdict(chosen: Capacity) -> str:
     if chosen.refused is not None:
         return f"the engine would not start: {chosen.refused}"
     if chosen.fits:
-        return f"fits, {chosen.headroom_bytes / GIB:.1f} GiB a GPU to spare"
-    missing = f"{-chosen.headroom_bytes / GIB:.1f} GiB a GPU are missing"
+        return f"fits, {chosen.headroom_bytes / GIB:.1f} GiB per GPU to spare"
+    missing = f"{-chosen.headroom_bytes / GIB:.1f} GiB per GPU are missing"
     if chosen.may_fit:
         return f"may fit, if its overhead is small; in the worst case {missing}"
     return f"does not fit: {missing}"
@@ -85,7 +85,7 @@ def _rows(chosen: Capacity) -> list[tuple[str, ...]]:
     spec, over = chosen.spec, chosen.overhead
     length = chosen.serving.max_model_len
     kinds = " and ".join(kind.value for kind in spec.kinds)
-    high = f"{over.high / GIB:.2f} GiB a GPU"
+    high = f"{over.high / GIB:.2f} GiB per GPU"
     size = high if over.low == over.high else f"{over.low / GIB:.2f} to {high}"
     tokens = f"{chosen.kv_cache_tokens:,}"
     if chosen.kv_cache_tokens_at_best != chosen.kv_cache_tokens:
@@ -103,7 +103,7 @@ def _rows(chosen: Capacity) -> list[tuple[str, ...]]:
         (
             "",
             f"{tokens} tokens, {chosen.kv_blocks:,} blocks, "
-            f"{max(0, chosen.kv_bytes) / GIB:.2f} GiB a GPU",
+            f"{max(0, chosen.kv_bytes) / GIB:.2f} GiB per GPU",
         ),
         ("overhead", f"{size}, {over.basis}: {over.source}"),
         ("concurrency", f"{chosen.concurrency(length):.2f} requests of {length:,} tokens"),
@@ -125,7 +125,7 @@ def _size_row(row: Capacity) -> tuple[str, ...]:
     if row.refused is not None:
         word = f"no: {row.refused}"
     elif not row.fits:
-        word += f", {-row.headroom_bytes / GIB:.1f} GiB a GPU missing"
+        word += f", {-row.headroom_bytes / GIB:.1f} GiB per GPU missing"
     return (
         str(row.tensor_parallel),
         f"{row.weights_bytes / GIB:.1f} GiB",

@@ -78,7 +78,7 @@ def _explained(host: Host, error: BaseException) -> tuple[str | None, Next | Non
         if isinstance(cause, BadHostKeyException) or "does not match" in str(cause):
             return (
                 "the host's key is another than the known one: a new machine behind the same "
-                "address, or somebody in between",
+                "address, or someone in between",
                 Again(f"when you know why it changed: {_forget_key(host)}; then"),
             )
         if isinstance(cause, PasswordRequiredException) or "Private key file" in str(cause):

@@ -94,7 +94,7 @@ class RunResult:
     + files: playbook files that were run
     + hosts: in the inventory's order
     + interrupted: whether somebody ended it
-    + resume: id of the benchmark that goes on by itself on the hosts, after an interruption
+    + resume: id of the benchmark that continues on the hosts, after an interruption
     + error: what ended it before or beside the hosts
     + then: the benchmark that followed an ``apply --bench``
     """

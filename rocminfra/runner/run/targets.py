@@ -187,7 +187,7 @@ def _value(key: str, text: str) -> Any:
     try:
         return read_value(text, takes)
     except ValueError as error:
-        what = f"--data {key}: is no YAML value: {error}"
+        what = f"--data {key}: is not a valid YAML value: {error}"
         raise FailedError(ExitCode.SETTINGS, what) from None
 
 

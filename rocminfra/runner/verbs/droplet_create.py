@@ -37,7 +37,7 @@ def creation_options(function: F) -> F:
     """Options of what creates droplets."""
     for option in reversed(
         (
-            click.option("--name", metavar="NAME", help="default: one that nobody else has"),
+            click.option("--name", metavar="NAME", help="default: one that is not taken"),
             click.option("--size", metavar="SLUG", help="default: the cheapest with one MI300X"),
             click.option("--region", metavar="SLUG", help="default: any that has the size"),
             click.option("--image", metavar="SLUG", default=DEFAULT_IMAGE, show_default=True),
@@ -66,7 +66,7 @@ def creation_options(function: F) -> F:
             click.option(
                 "--keep-on-failure",
                 is_flag=True,
-                help="leave it when something goes wrong; it goes on costing money",
+                help="leave it when something goes wrong; it keeps costing money",
             ),
             click.option("-y", "--yes", is_flag=True, help="do not ask"),
         )

@@ -56,7 +56,7 @@ class Finite(click.FloatRange):
     ) -> float:
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
-            self.fail(f"{value} is no amount", param, ctx)
+            self.fail(f"{value} is not an amount", param, ctx)
         return number
 
 

@@ -110,7 +110,7 @@ def say_failures(result: RunResult, again: str) -> None:
     if result.interrupted:
         run_text.message("interrupted; what was done stays done", "yellow")
         if result.resume is not None:
-            run_text.message(f"run {result.resume} goes on by itself on the hosts")
+            run_text.message(f"run {result.resume} continues on the hosts")
             again = f"{again} --resume {result.resume}"
         run_text.message(f"next: {again}")
 

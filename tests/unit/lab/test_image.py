@@ -134,7 +134,7 @@ def test_it_is_packed_again_when_something_changed(damage: str, root: Path, tmp_
 
 @pytest.mark.parametrize(
     ("missing", "words"),
-    [("usr/bin/python3", "no usr/bin/python3"), ("var/lib/dpkg/status", "no Debian or Ubuntu")],
+    [("usr/bin/python3", "no usr/bin/python3"), ("var/lib/dpkg/status", "not a Debian or Ubuntu")],
 )
 def test_a_root_that_will_not_do_is_refused_and_nothing_is_left(
     missing: str, words: str, root: Path, tmp_path: Path

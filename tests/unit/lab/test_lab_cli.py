@@ -39,7 +39,7 @@ def _run(*arguments: str) -> Result:
         (["up", "--name", "Not_A_Name"], ExitCode.SETTINGS, "cannot be a droplet's name"),
         (["up", "--name", "aa", "--name", "aa"], ExitCode.SETTINGS, "given twice"),
         (["up", "--name", "aa", "--count", "2"], ExitCode.SETTINGS, "does not fit"),
-        (["up", "--release", "13"], ExitCode.SETTINGS, "is no release's codename"),
+        (["up", "--release", "13"], ExitCode.SETTINGS, "is not a release's codename"),
         (["down"], ExitCode.SETTINGS, "which droplet?"),
         (["down", "aa"], ExitCode.SETTINGS, "there is no droplet 'aa'"),
         (["ssh", "aa"], ExitCode.SETTINGS, "there is no droplet 'aa'"),

@@ -99,7 +99,7 @@ def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
 def test_an_index_names_files_of_its_folder(tmp_path: Path, name: Any) -> None:
     content = {"metadata": {}, "weight_map": {"t": name}}
     (tmp_path / INDEX).write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(UnknownModelError, match="no file here"):
+    with pytest.raises(UnknownModelError, match="not a file here"):
         tensor_bytes(tmp_path)
 
 

@@ -30,7 +30,7 @@ def test_any_other_is_named_in_one_line(release: OsRelease | None, name: str) ->
     assert notice is not None
     assert name in notice
     assert "\n" not in notice
-    assert "the run goes on" in notice
+    assert "the run continues" in notice
 
 
 def test_what_was_tried_is_what_the_page_says() -> None:

@@ -67,7 +67,7 @@ def test_an_unknown_variable_is_refused_with_the_nearest(name: str, hint: str) -
 
 def test_a_value_that_is_no_yaml_is_refused() -> None:
     (problem,) = refused({variable("vllm.extra_args"): "[a"})
-    assert problem.startswith("environment: ROCMINFRA_VLLM__EXTRA_ARGS: is no YAML value")
+    assert problem.startswith("environment: ROCMINFRA_VLLM__EXTRA_ARGS: is not a valid YAML value")
 
 
 def test_a_wipe_token_does_not_lie_around_in_the_environment() -> None:

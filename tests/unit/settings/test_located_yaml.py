@@ -38,8 +38,8 @@ def test_a_key_that_is_missing_is_placed_at_the_nearest_one_above() -> None:
         ("a: 1\na: 2\n", "hosts.yaml:2: a: is given twice; the first is in line 1"),
         ("h:\n  a:\n    p: 1\n    p: 1\n", "hosts.yaml:4: h.a.p: is given twice; the first is in"),
         ("a:\n\tb: 1\n", "hosts.yaml:2: a tab cannot indent YAML; use spaces ('b: 1')"),
-        ("a: [1\nb: 2\n", "hosts.yaml:2: is no YAML here"),
-        ("a: b: c\n", "hosts.yaml:1: is no YAML here"),
+        ("a: [1\nb: 2\n", "hosts.yaml:2: is not valid YAML here"),
+        ("a: b: c\n", "hosts.yaml:1: is not valid YAML here"),
         ("- a\n", "hosts.yaml:1: must be keys with values"),
         ("just words\n", "hosts.yaml:1: must be keys with values"),
         ("x: &x {a: 1}\ny:\n  <<: *x\n", "hosts.yaml:3: y: '<<' is not supported"),
@@ -47,8 +47,8 @@ def test_a_key_that_is_missing_is_placed_at_the_nearest_one_above() -> None:
         ("a: &x [*x]\n", "contains itself"),
         ("a: !!python/object:os.system x\n", "hosts.yaml:1: a: cannot be read"),
         ("a: !!int '022'\n", "hosts.yaml:1: a: cannot be read: tags (!!int)"),
-        ("a: 1\n---\nb: 2\n", "is no YAML here"),
-        ("a: \x01\n", "is no YAML"),
+        ("a: 1\n---\nb: 2\n", "is not valid YAML here"),
+        ("a: \x01\n", "is not valid YAML"),
     ],
 )
 def test_what_yaml_would_swallow_is_refused_with_its_line(text: str, expected: str) -> None:

@@ -93,7 +93,7 @@ def test_exit_0_with_a_report_full_of_errors_is_invalid(
     ("mode", "says"),
     [
         ("silent", "wrote no report"),
-        ("garbage", "no JSON object"),
+        ("garbage", "not a JSON object"),
         ("crash", "exited with 1: Traceback | RuntimeError: Backend validation request failed"),
     ],
 )

@@ -70,7 +70,7 @@ def changed(**values: Any) -> dict[str, Any]:
         ({"mean": 71.0, "total_sum": None}, "mean is 71.0, above the most of 70.0"),
         ({"min": 65.0}, "min is 65.0 and p50 only 63.0"),
         ({"percentiles": {"p50": 63.0, "p95": 62.0}}, "p50 is 63.0 and p95 only 62.0"),
-        ({"percentiles": {"p95": math.inf}}, "p95 is inf, which is no number"),
+        ({"percentiles": {"p95": math.inf}}, "p95 is inf, which is not a number"),
         ({"total_sum": 9_000.0}, "46 of them with a mean of 64.0 do not add up to 9,000.0"),
         ({"std_dev": -1.0}, "std_dev is -1.0, below 0"),
         ({"max": 10**400}, "max is beyond all that is measured"),
@@ -137,7 +137,7 @@ def test_nothing_over_nothing_is_in_order() -> None:
     ("page", "named"),
     [
         ('vllm:kv_cache_usage_perc{engine="0"} 1.39\n', "kv_cache_usage_perc is 1.39, above 1"),
-        ("vllm:num_requests_running NaN\n", "num_requests_running is nan, which is no number"),
+        ("vllm:num_requests_running NaN\n", "num_requests_running is nan, which is not a number"),
         ('vllm:prompt_tokens_total{engine="1"} -4\n', "prompt_tokens_total is -4.0, below 0"),
         ("vllm:num_requests_waiting +Inf\n", "num_requests_waiting is inf"),
     ],

@@ -35,7 +35,7 @@ def test_a_model_that_cannot_fit_is_refused_with_what_would() -> None:
     decision = decide_fit(REFERENCE, [65_520], Serving())
     assert isinstance(decision, DoesNotFit)
     assert "does not fit 1 x" in decision.what
-    assert "GiB a GPU are missing" in decision.what
+    assert "GiB per GPU are missing" in decision.what
     assert any("it would fit with 4 x" in line for line in decision.why)
     assert decision.remedy is not None
     assert (decision.remedy.argument, decision.remedy.value) == ("tensor_parallel", "4")

@@ -189,7 +189,7 @@ def test_one_that_somebody_else_destroyed(made: World, shell: Shell) -> None:
     made.time.sleep(60)
     code, _, err = shell("droplet", "list")
     assert code == 0
-    assert "mi300x-1 (id 500000001): destroyed by somebody else" in err
+    assert "mi300x-1 (id 500000001): destroyed by someone else" in err
 
 
 def test_a_damaged_ledger_stops_creation_and_not_reaping(made: World, shell: Shell) -> None:
@@ -198,7 +198,7 @@ def test_a_damaged_ledger_stops_creation_and_not_reaping(made: World, shell: She
         file.write("rubbish\n")
     code, _, err = shell(*CREATE, "--yes", "--name", "b")
     assert code == 5
-    assert "line 2: is no JSON" in err or "is no JSON" in err
+    assert "line 2: is no JSON" in err or "is not JSON" in err
     made.time.sleep(3601)
     assert shell("droplet", "reap")[0] == 5
     assert made.stub.alive == []
