@@ -162,7 +162,7 @@ def test_broken_files_are_named(tmp_path: Path, content: bytes) -> None:
 def test_an_index_with_a_size_that_is_none_is_named(tmp_path: Path, size: str) -> None:
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(f'{{"metadata": {{"total_size": {size}}}}}', encoding="utf-8")
-    with pytest.raises(UnknownModelError, match=r"index\.json.*no size"):
+    with pytest.raises(UnknownModelError, match=r"index\.json.*not a size"):
         tensor_bytes(tmp_path)
 
 
@@ -189,7 +189,7 @@ def test_weights_that_are_named_as_the_configuration_are_not_read(tmp_path: Path
     weights = tmp_path / "model.safetensors"
     with weights.open("wb") as file:
         file.truncate(10**12)
-    with pytest.raises(UnknownModelError, match="is no configuration"):
+    with pytest.raises(UnknownModelError, match="is not a configuration"):
         load_model(str(weights))
 
 
