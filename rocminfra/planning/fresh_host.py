@@ -90,15 +90,19 @@ def judge(
     """What to do about a look.
 
     + address: how the machine is reached, for commands
-    + engine: name of the engine's container
+    + engine: name of the engine's container; empty where nobody knows it, and then any of ours is
     + port: port that the engine serves on
     + label: label of containers that are ours
     """
-    foreign = tuple(item for item in seen.containers if item.name != engine)
+    ours = tuple(
+        item
+        for item in seen.containers
+        if item.name == engine or (not engine and label in item.labels)
+    )
+    foreign = tuple(item for item in seen.containers if item not in ours)
     blocking = next((item for item in foreign if _has_port(item, port, seen)), None)
     if blocking is not None:
         return _port_taken(blocking, address, port)
-    serving = any(item.name == engine for item in seen.containers)
     kernel = [name for name in seen.reboot or () if name.startswith(_KERNEL)]
     if seen.cloud_init in _UNDER_WAY:
         reason = f"cloud-init is '{seen.cloud_init}'"
@@ -107,7 +111,7 @@ def judge(
         holder = seen.apt[0]
         reason = f"{holder.command or 'a process'} (pid {holder.pid}) holds {holder.lock}"
         return Wait(reason, APT_S, _late(reason, f"ps -fp {holder.pid}", address))
-    if kernel and not serving:
+    if kernel and not ours:
         return _reboot_first(kernel, address)
     notes = []
     if seen.problem is not None:

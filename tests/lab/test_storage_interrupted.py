@@ -81,7 +81,7 @@ def finish(room: Room, disk: Disk, token: bool = False) -> None:
     if token:
         assert run.code == 1, run.text
         assert "mkfs was interrupted" in run.text or "data at byte" in run.text
-        found = re.search(r"--data wipe='([^']+)'", run.text)
+        found = re.search(r"--data wipe=(\S+)", run.text)
         assert found is not None, run.text
         run = room.pyinfra(device=disk.path, wipe=found.group(1))
     assert run.code == 0, run.text
@@ -219,7 +219,7 @@ def test_killed_while_a_token_wipes(room: Room, tool: str, script: str) -> None:
     until_free(disk)
     again = room.pyinfra(device=disk.path)
     assert again.code == 1, again.text
-    found = re.search(r"--data wipe='([^']+)'", again.text)
+    found = re.search(r"--data wipe=(\S+)", again.text)
     assert found is not None, again.text
     assert room.pyinfra(device=disk.path, wipe=found.group(1)).code == 0
     finish(room, disk)

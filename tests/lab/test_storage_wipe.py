@@ -30,7 +30,7 @@ def with_thesis(room: Room, disk: Disk) -> None:
 
 
 def shown_token(text: str) -> str:
-    found = re.search(r"--data wipe='([^']+)'", text)
+    found = re.search(r"--data wipe=(\S+)", text)
     assert found is not None, text
     return found.group(1)
 

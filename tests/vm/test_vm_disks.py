@@ -117,7 +117,7 @@ def test_luks_open_and_closed_and_the_token_that_names_its_serial(lab: StorageMa
     lab.refused(states.LUKS_OPEN, device, "LUKS")
     lab.vm.ok("udevadm settle; cryptsetup close secret")
     text = lab.refused(states.LUKS_CLOSED, device, "LUKS")
-    assert f"--data wipe='vm:{device}:LUKS'" in text
+    assert f"--data wipe=vm:{device}:LUKS" in text
     for wrong in (f"vm:{device}:OTHER", f"vm2:{device}:LUKS", f"vm:{BY_ID}DM:LUKS"):
         lab.refused(states.OTHER_SERIAL, device, "LUKS", wipe=wrong)
 

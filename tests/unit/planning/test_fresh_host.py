@@ -57,6 +57,15 @@ def test_the_engine_itself_is_no_stranger() -> None:
     assert decide(containers=(engine, OURS), listening=(8000,)) == Ready()
 
 
+def test_without_the_engines_name_any_container_of_ours_is_no_stranger() -> None:
+    """A task that runs alone while the engine serves must never say how to remove it."""
+    engine = Container("vllm-a", "vllm", ("rocminfra.config",), (8000,), False, True)
+    seen = Observed(containers=(engine,), listening=(8000,), reboot=("amdgpu-dkms",))
+    assert isinstance(judge(seen, "203.0.113.10", "", 8000, "rocminfra.config"), Ready)
+    seen = Observed(containers=(QUICK_START,))
+    assert isinstance(judge(seen, "203.0.113.10", "", 8000, "rocminfra.config"), Failure)
+
+
 def test_another_container_with_the_gpu_is_a_note() -> None:
     item = Container("exporter", "device-metrics-exporter", (), (5000,), False, True)
     found = decide(containers=(item,))
