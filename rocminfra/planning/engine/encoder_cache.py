@@ -7,6 +7,8 @@ library only: the engine simulator's image contains this file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rocminfra.planning.engine.request import ImageSpan
 from rocminfra.planning.engine.sequence import Sequence
 
@@ -22,26 +24,16 @@ class EncoderCache:
         """How many of ``want`` tokens can be computed next: up to the first image that exceeds the
         room or the step's budget."""
         room = min(self.free, budget)
-        start = sequence.computed
-        for index, image in enumerate(sequence.images):
-            if image.offset >= start + want:
-                break
-            if image.offset + image.tokens <= start or index in sequence.encoded:
-                continue
+        for _, image in _reached(sequence, want):
             if image.tokens > room:
-                return max(0, image.offset - start)
+                return max(0, image.offset - sequence.computed)
             room -= image.tokens
         return want
 
     def encode(self, sequence: Sequence, want: int) -> list[ImageSpan]:
         """Reserve room for the images that the next ``want`` tokens reach, and return them."""
         taken: list[ImageSpan] = []
-        start = sequence.computed
-        for index, image in enumerate(sequence.images):
-            if image.offset >= start + want:
-                break
-            if image.offset + image.tokens <= start or index in sequence.encoded:
-                continue
+        for index, image in _reached(sequence, want):
             self.free -= image.tokens
             sequence.encoded.add(index)
             taken.append(image)
@@ -60,3 +52,13 @@ class EncoderCache:
         for index in sequence.encoded:
             self.free += sequence.images[index].tokens
         sequence.encoded.clear()
+
+
+def _reached(sequence: Sequence, want: int) -> Iterator[tuple[int, ImageSpan]]:
+    """Images, with their index, that the next ``want`` tokens reach and that have no embeddings."""
+    start = sequence.computed
+    for index, image in enumerate(sequence.images):
+        if image.offset >= start + want:
+            break
+        if image.offset + image.tokens > start and index not in sequence.encoded:
+            yield index, image

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_fakes import FakeEngine, calls, fake_guidellm, is_gone, job, scenario, set_modes
+from bench_fakes import FakeEngine, calls, is_gone, job, scenario, set_modes
 
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.point import finished, peaks, read_point, run_point
@@ -21,17 +21,6 @@ from rocminfra.planning.bench.retry import Patience
 IMPOSSIBLE = Path(__file__).parents[2] / "planning" / "bench" / "impossible"
 POINT = Point("01-concurrent-4", "concurrent", streams=4)
 PATIENCE = Patience(silence_s=0.6, idle_s=0.5, look_s=0.05)
-
-
-@pytest.fixture
-def engine() -> Iterator[FakeEngine]:
-    with FakeEngine().serving() as serving:
-        yield serving
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    return fake_guidellm(tmp_path / "guidellm")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_fakes import RUN, FakeEngine, calls, fake_guidellm, job, profiles, scenario, set_modes
+from bench_fakes import RUN, FakeEngine, calls, job, profiles, scenario, set_modes
 
 from rocminfra.bench.results import digests_below
 from rocminfra.host.bench.control_group import ProcessGroups
@@ -38,17 +38,6 @@ from rocminfra.planning.bench.records import RunRecord, read
 from rocminfra.planning.bench.retry import Patience
 run(pathlib.Path(sys.argv[1]), ProcessGroups(0.2), {PATIENCE!r})
 """
-
-
-@pytest.fixture
-def engine() -> Iterator[FakeEngine]:
-    with FakeEngine().serving() as serving:
-        yield serving
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    return fake_guidellm(tmp_path / "guidellm")
 
 
 @pytest.fixture
