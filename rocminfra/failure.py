@@ -99,6 +99,8 @@ class Again:
     + resume: benchmark run to resume
     + new_run: do not resume: this begins a new run
     + verbose: more output would help
+    + attach: benchmark run that goes on, to follow to its end
+    + verb: another verb with the same hosts and settings; ``apply`` is ``deploy.py``
     """
 
     first: Text = ""
@@ -107,6 +109,8 @@ class Again:
     resume: str | None = None
     new_run: bool = False
     verbose: bool = False
+    attach: str | None = None
+    verb: str = ""
 
 
 Next = Do | Again
@@ -198,10 +202,13 @@ def again_words(step: Again, settings: Mapping[Argument, str]) -> str:
     ]
     if step.wipe is not None:
         options.append(f"--data wipe={shlex.quote(step.wipe)}")
-    if step.resume is not None:
-        options.append(f"--data bench.run={step.resume}")
+    run = step.resume or step.attach
+    if run is not None:
+        options.append(f"--data bench.run={run}")
     if step.verbose:
         options.append("--debug")
+    if step.verb:
+        options.insert(0, "deploy.py as its file" if step.verb == "apply" else step.verb)
     return f"the same command with {' '.join(options)}" if options else "the same command again"
 
 

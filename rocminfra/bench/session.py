@@ -109,7 +109,7 @@ class Session:
             raise FailedError(
                 ExitCode.LOCKED,
                 f"benchmark {busy_with} runs on this host",
-                next=Again("wait for it, or follow it", resume=busy_with),
+                next=Again("wait for it, or follow it", attach=busy_with),
             )
         valid = [point for point in status.points if point.outcome == "valid"]
         return not (state == "finished" and len(valid) == len(planned_names(job.scenario.plan)))

@@ -51,7 +51,7 @@ class Options:
 
         + host: limits it to this host
         """
-        words = ["rocminfra", verb]
+        words = ["rocminfra", *verb.split()]
         if self.inventory is not None:
             words += ["-i", self.inventory]
         for limit in self.limit if host is None else (host,):
@@ -67,6 +67,12 @@ class Options:
         + step: what it adds; a benchmark is resumed by the verb ``bench``, whatever began it
         """
         options = self
+        if step.attach is not None:
+            return f"{dataclasses.replace(self, data=(), files=()).command('bench attach', host)} " + (
+                shlex.quote(step.attach)
+            )
+        if step.verb:
+            options, verb = dataclasses.replace(self, files=()), step.verb
         if step.resume is not None or step.new_run:
             others = [item for item in self.data if not item.startswith("bench.run=")]
             options = dataclasses.replace(self, data=tuple(others), files=())
