@@ -242,19 +242,18 @@ def _engine(look: Look, wanted: Wanted) -> Failure | None:
 
 def _scenario(look: Look, wanted: Wanted) -> Failure | None:
     longest = (look.engine.models or {}).get(wanted.model)
-    if wanted.request_tokens is not None and longest is not None:
-        # The chat template adds a few tokens of its own.
-        if wanted.request_tokens > longest:
-            return Failure(
-                ExitCode.SETTINGS,
-                f"a request of this scenario has {wanted.request_tokens:,} tokens, and the engine "
-                f"takes at most {longest:,} (max_model_len)",
-                next=Again(
-                    "shorten prompt_tokens or output_tokens of the scenario, or",
-                    ((MAX_MODEL_LEN, str(wanted.request_tokens)),),
-                    verb="apply",
-                ),
-            )
+    tokens = wanted.request_tokens
+    if tokens is not None and longest is not None and tokens > longest:
+        return Failure(
+            ExitCode.SETTINGS,
+            f"a request of this scenario has {tokens:,} tokens, and the engine takes at most "
+            f"{longest:,} (max_model_len)",
+            next=Again(
+                "shorten prompt_tokens or output_tokens of the scenario, or",
+                ((MAX_MODEL_LEN, str(tokens)),),
+                verb="apply",
+            ),
+        )
     if look.missing_files:
         return Failure(
             ExitCode.SETTINGS,

@@ -87,12 +87,18 @@ def look_at_engine(address: str, port: int, model: str, is_in_use: bool) -> dict
 
     + is_in_use: by a benchmark; then neither its load is judged nor a token asked for
     """
-    found = {"problem": None, "detail": "", "models": None, "load": None, "token": None}
+    found: dict[str, Any] = {
+        "problem": None,
+        "detail": "",
+        "models": None,
+        "load": None,
+        "token": None,
+    }
     status, answer = exchange(address, port, "GET", "/v1/models", None, MODELS_TIMEOUT_S)
     if status != 200:
         found["problem"], found["detail"] = status, answer
         if isinstance(status, int):
-            found["problem"], found["detail"] = "status", "HTTP {}: {}".format(status, answer[:200])
+            found["problem"], found["detail"] = "status", f"HTTP {status}: {answer[:200]}"
         return found
     try:
         found["models"] = [
@@ -143,7 +149,7 @@ def token(address: str, port: int, model: str) -> str:
     if isinstance(status, int):
         return "HTTP {}: {}".format(status, " ".join(answer.split())[:200])
     if status == "timeout":
-        return "no token within {:.0f} s".format(COMPLETION_TIMEOUT_S)
+        return f"no token within {COMPLETION_TIMEOUT_S:.0f} s"
     return answer
 
 
@@ -167,7 +173,7 @@ def exchange(
         while len(received) < MOST_BYTES:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise socket.timeout
+                raise TimeoutError
             if connection.sock is not None:
                 connection.sock.settimeout(left)
             part = answer.read1(1 << 16)
@@ -175,12 +181,12 @@ def exchange(
                 break
             received += part
         return answer.status, received.decode("utf-8", "replace")
-    except socket.timeout:
-        return "timeout", "no answer within {:.0f} s".format(timeout_s)
+    except (TimeoutError, socket.timeout):  # two before Python 3.10
+        return "timeout", f"no answer within {timeout_s:.0f} s"
     except ConnectionRefusedError:
-        return "refused", "nothing listens on {}:{}".format(address, port)
+        return "refused", f"nothing listens on {address}:{port}"
     except (OSError, http.client.HTTPException) as error:
-        return "other", "{}: {}".format(type(error).__name__, error)
+        return "other", f"{type(error).__name__}: {error}"
     finally:
         connection.close()
 

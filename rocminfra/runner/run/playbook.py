@@ -68,8 +68,9 @@ class Options:
         """
         options = self
         if step.attach is not None:
-            return f"{dataclasses.replace(self, data=(), files=()).command('bench attach', host)} " + (
-                shlex.quote(step.attach)
+            return (
+                f"{dataclasses.replace(self, data=(), files=()).command('bench attach', host)} "
+                + (shlex.quote(step.attach))
             )
         if step.verb:
             options, verb = dataclasses.replace(self, files=()), step.verb

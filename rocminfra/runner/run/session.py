@@ -22,7 +22,7 @@ from pyinfra_cli.util import exec_file
 
 from rocminfra.failure import Again, Failure
 from rocminfra.operations.bench import run_under_way
-from rocminfra.operations.host_failures import keep_silent_at_exit
+from rocminfra.operations.host_failures import failures, keep_silent_at_exit
 from rocminfra.runner.run.execution import connect, execute, prepare
 from rocminfra.runner.run.host_lock import needs_lock, new_lock
 from rocminfra.runner.run.host_log import HostLog
@@ -94,6 +94,7 @@ class Session:
         self._log = HostLog(self._show, request.verbosity)
         self._log.attach()
         self._refused: dict[str, Failure] = {}
+        self._said: set[str] = set()
         self.state = State(check_for_changes=request.detect_changes)
         self.state.cwd = str(request.folder)
         self.state.print_noop_info = request.verbosity > 0
@@ -115,7 +116,7 @@ class Session:
         check_settings(self.hosts, request.data)
         self.redact = Redaction(self._secrets())
         self.state.init(inventory, config, initial_limit=self.hosts)
-        self._times = _Callbacks(progress)
+        self._times = _Callbacks(progress, self._say_failures)
         self.state.add_callback_handler(self._times)  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> Session:
@@ -141,6 +142,9 @@ class Session:
     def prepare(self, files: Sequence[Path]) -> None:
         """Collect the operations of playbook files; with detect_changes also what they'd do."""
         prepare(self.state, [str(file) for file in files])
+        if self.active:
+            for host in self.hosts:
+                self._say_failures(host)
 
     def execute(self) -> None:
         """Run the operations that :meth:`prepare` collected, with the hosts locked."""
@@ -183,6 +187,14 @@ class Session:
     def _show(self, line: str) -> None:
         self._progress.line(self.redact.text(line))
 
+    def _say_failures(self, host: Host) -> None:
+        """Say at once that a host is out of the run, while others go on; why comes at the end."""
+        for failure in failures(host):
+            line = f"[{host.name}] cannot go on: {failure.what}"
+            if len(self.hosts) > 1 and line not in self._said:
+                self._said.add(line)
+                self._show(line)
+
     def _secrets(self) -> list[str]:
         """What must not be shown; the tokens are read for masking and kept nowhere else."""
         found = []
@@ -205,8 +217,9 @@ class Session:
 class _Callbacks(BaseStateCallback):
     """pyinfra's callbacks: how long things took, and what to show."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, say_failures: Callable[[Host], None]) -> None:
         self.progress = progress
+        self._say_failures = say_failures
         self.seconds: dict[tuple[str, str], float] = {}
         self.started: dict[tuple[str, str], float] = {}
 
@@ -230,6 +243,7 @@ class _Callbacks(BaseStateCallback):
         max_retries: int = 0,
     ) -> None:
         self._ended(host, op_hash)
+        self._say_failures(host)
 
     def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         for host in state.inventory:
