@@ -181,7 +181,7 @@ def exchange(
                 break
             received += part
         return answer.status, received.decode("utf-8", "replace")
-    except (TimeoutError, socket.timeout):  # two before Python 3.10
+    except (TimeoutError, socket.timeout):  # noqa: UP041, two before Python 3.10
         return "timeout", f"no answer within {timeout_s:.0f} s"
     except ConnectionRefusedError:
         return "refused", f"nothing listens on {address}:{port}"
