@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,8 @@ from rocminfra.planning.bench.manifest import (
 from rocminfra.planning.bench.records import JobRecord, PointRecord, RecordError, RunRecord, read
 from rocminfra.report.reading.lines import UnreadableError, read_object
 
+# Files without which a point is no measurement when they are not the ones that were collected.
+DECIDING = ("point.json", "report.json", "requests.jsonl")
 _T = TypeVar("_T")
 _CHUNK = 1024 * 1024
 
@@ -146,10 +149,19 @@ def _changed(path: Path, problems: list[str]) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError, ManifestError) as error:
         problems.append(f"{MANIFEST} cannot be used: {error}")
         return ()
-    found = {name: _sha256(path / name) for name in expected if (path / name).is_file()}
+    if not expected:
+        problems.append(f"{MANIFEST} is empty: nothing vouches for these files")
+        return ()
+    # What was added later, such as a report, is no matter; what decides on a point is.
+    names = {*expected, *(f"{one.parent.name}/{one.name}" for one in _deciding(path))}
+    found = {name: _sha256(path / name) for name in names if (path / name).is_file()}
     wrong = differences(expected, found)
     problems.extend(text for text in wrong if "/" not in text.partition(": ")[0])
     return wrong
+
+
+def _deciding(path: Path) -> Iterator[Path]:
+    return (one for name in DECIDING for one in path.glob(f"*/{name}"))
 
 
 def _sha256(path: Path) -> str:

@@ -9,7 +9,7 @@ from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.records import PointRecord
 from rocminfra.report.point_report import AttemptSummary, Figures, Load, PointReport
 from rocminfra.report.reading.engine_metrics import cache_hit_share, phases, read_page
-from rocminfra.report.reading.folder import PointFolder
+from rocminfra.report.reading.folder import DECIDING, PointFolder
 from rocminfra.report.reading.guidellm import GuideLLMReport, read_report, recorded_figures
 from rocminfra.report.reading.lines import number, part
 from rocminfra.report.reading.requests import Requests, read_requests
@@ -17,8 +17,6 @@ from rocminfra.report.reading.timeline import Samples, energy, read_samples
 
 # Share of the prompt's tokens from the prefix cache from which on a result is flattered.
 CACHE_WORTH_SAYING = 0.01
-# Files without which a point is no measurement when they are not the ones that were collected.
-_DECIDING = ("point.json", "report.json", "requests.jsonl")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def read_point(folder: PointFolder) -> PointData:
     wrong.extend(
         f"not the file that was collected: {text}"
         for text in folder.changed
-        if text.partition(": ")[0] in _DECIDING
+        if text.partition(": ")[0] in DECIDING
     )
     requests = read_requests(folder.path, report.benchmark)
     if requests.damaged:
@@ -168,6 +166,6 @@ def _warnings(
     found.extend(
         f"not the file that was collected: {text}"
         for text in changed
-        if text.partition(": ")[0] not in _DECIDING
+        if text.partition(": ")[0] not in DECIDING
     )
     return tuple(found)
