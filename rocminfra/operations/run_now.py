@@ -14,6 +14,7 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 
 from rocminfra.host_answers import answer, framed
+from rocminfra.operations.progress import is_heard, tell
 
 BEAT_S = 10
 
@@ -59,6 +60,11 @@ def ask(host: Host, command: StringCommand | str, stdin: str | None = None) -> A
 
 @contextmanager
 def _beat(host: Host, doing: str) -> Iterator[None]:
+    if is_heard(host):
+        tell(host, note=doing)
+        yield
+        return
+
     def beat() -> None:
         seconds = 0
         while True:
