@@ -119,7 +119,7 @@ def read_line(line: str) -> Request:
         raise RequestsError(f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise RequestsError("not a JSON object")
-    given = {name: value.get(name) for name in Request.__dataclass_fields__}
+    given: dict[str, Any] = {name: value.get(name) for name in Request.__dataclass_fields__}
     if not isinstance(given["id"], str) or given["outcome"] not in _POPULATIONS.values():
         raise RequestsError(f"no request: id {given['id']!r}, outcome {given['outcome']!r}")
     if not isinstance(given["in_window"], bool):
