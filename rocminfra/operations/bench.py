@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,9 @@ from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import record
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import InvalidSettings
+from rocminfra.operations.progress import is_heard, tell
+from rocminfra.operations.run_now import BEAT_S
+from rocminfra.planning.bench.live import words
 from rocminfra.planning.bench.records import Status
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report import table
@@ -99,6 +103,7 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
         remote=HostRemote(state, host),
         results_dir=Path(results_dir),
         say=lambda line: host.log(line, logger.info),
+        show=_shown(host),
         resumes=resumes,
     )
     host.connector_data[_UNDER_WAY] = job.run
@@ -120,7 +125,7 @@ def attach(state: State, host: Host, run: str, results_dir: str) -> bool:
         status = collector.target.status()
         if status.state in ("none", "running"):
             collector.say(f"run {run} is {status.state} on the host: attached")
-        status = Follower(collector.target, collector.say).follow()
+        status = Follower(collector.target, collector.say, _shown(host)).follow()
         return collector.bring_back(status)
 
     return _recorded(host, run, results_dir, follow)
@@ -173,6 +178,22 @@ def status(state: State, host: Host, run: str) -> Status | None:
     except FailedError as error:
         record(host, error.failure)
         return None
+
+
+def _shown(host: Host, clock: Callable[[], float] = time.monotonic) -> Callable[[Status], None]:
+    """Shows how far a run is: to whoever listens, else as a line every ten seconds."""
+    said = [clock()]
+
+    def show(status: Status) -> None:
+        if status.live is None:
+            return
+        if is_heard(host):
+            tell(host, note=words(status.live))
+        elif clock() - said[0] >= BEAT_S:
+            said[0] = clock()
+            host.log(words(status.live), logger.info)
+
+    return show
 
 
 def _collector(state: State, host: Host, run: str, results_dir: str) -> Collector:

@@ -22,6 +22,10 @@ VERBS = {
     "apply": ("rocminfra.runner.verbs.apply:apply", "Make the hosts what the playbook says."),
     "status": ("rocminfra.runner.verbs.status:status", "Say how the hosts are."),
     "bench": ("rocminfra.runner.verbs.bench:bench", "Benchmark the engine, bring results back."),
+    "results": (
+        "rocminfra.runner.verbs.results:results",
+        "List benchmark runs that are here; print a table again.",
+    ),
     "capacity": (
         "rocminfra.runner.verbs.capacity:capacity",
         "Say whether a model fits a GPU, before one is rented.",

@@ -16,6 +16,7 @@ from rocminfra.facts.bench_runs import BenchRuns, HostRun
 from rocminfra.failure import Do, ExitCode, FailedError, Failure, most_severe
 from rocminfra.host_paths import RUNS
 from rocminfra.operations import bench
+from rocminfra.operations.progress import listen
 from rocminfra.planning.bench.records import Status
 from rocminfra.runner.run.execution import on_each
 from rocminfra.runner.run.playbook import Options
@@ -140,7 +141,11 @@ def _brought(
 
         def bring(host: Host) -> bool:
             settings = load_settings(host.data.dict())  # type: ignore[no-untyped-call]
-            with ctx_host.use(host):
+            with (
+                progress.activities.begin(f"Run {name}", host.name) as activity,
+                ctx_host.use(host),
+            ):
+                listen(host, activity)
                 return work(session.state, host, name, settings.bench.results_dir)
 
         result = RunResult("bench", session.request.inventory, ())

@@ -89,6 +89,16 @@ class Options:
             words.append("-v")
         return " ".join(words)
 
+    def of_run(self, verb: str, run: str, host: str | None = None) -> str:
+        """The command line that does something with a benchmark run of these hosts.
+
+        + verb: of ``bench``, such as ``attach``
+        + run: its id
+        + host: limits it to this host
+        """
+        bare = dataclasses.replace(self, data=(), files=())
+        return f"{bare.command(f'bench {verb}', host)} {shlex.quote(run)}"
+
     def summary(self, verb: str) -> str:
         """What ``verb`` does, for others who find a host locked: no inventory and no data."""
         limits = [word for limit in self.limit for word in ("--limit", limit)]
