@@ -206,7 +206,7 @@ def test_a_point_with_impossible_figures_is_invalid(
 
 def test_what_was_sampled_beside_a_point_is_judged_too(tmp_path: Path) -> None:
     assert impossible_samples(tmp_path) == ()
-    samples = [{"gpus": [], "impossible": ["impossible figure of amd-smi: GPU 0: power_w is -3"]}]
+    samples = [{"gpus": [], "impossible": ["impossible figure of GPU 0: power_w is -3"]}]
     lines = "".join(json.dumps(sample) + "\n" for sample in [*samples * 2, {"error": "refused"}])
     (tmp_path / "telemetry.jsonl").write_text(lines)
     (tmp_path / "metrics_after.prom").write_text("vllm:kv_cache_usage_perc 1.39\n")
