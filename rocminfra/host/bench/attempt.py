@@ -229,10 +229,12 @@ def _watch(
         if code is not None:
             return "ended", code
         launch = launch_record(folder) if watch.first_request is None else None
+        sample = sampler.latest
         verdict = watch.look(
             hang_watch.Look(
                 now=time.monotonic(),
-                engine=sampler.latest.get("engine"),
+                engine=sample.get("engine"),
+                engine_at=sample.get("monotonic"),
                 said=hang_watch.bytes_said(folder),
                 cpu_s=hang_watch.cpu_seconds(hang_watch.family(running.pid)),
                 has_begun=_has_begun(launch),
