@@ -293,7 +293,9 @@ def test_the_real_guidellm_measures_and_its_results_come_back_verified(
     samples = report.with_name("telemetry.jsonl").read_text().splitlines()
     gpus = [json.loads(line)["gpus"][0] for line in samples]
     assert all(gpu["power_w"] == 612 for gpu in gpus)
-    assert [gpu["energy_j"] is not None for gpu in gpus].count(True) == 2
+    counter = [gpu["energy_j"] for gpu in gpus if gpu["energy_j"] is not None]
+    assert 2 <= len(counter) <= 2 + attempt["seconds"] / 30
+    assert counter == sorted(counter)
     assert "MI300X simulated ×20" in run.err, "nobody may take these figures for real ones"
 
 
