@@ -10,7 +10,7 @@ from pyinfra import logger
 from pyinfra.api.host import Host
 
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
-from rocminfra.failure import Argument, Do, ExitCode, Failure
+from rocminfra.failure import Argument, Do, Failure, Fault
 
 # One question waits at most this long on the host, so that a lost connection is noticed.
 WAIT_SLICE_S = 9
@@ -55,7 +55,7 @@ def not_ready(question: Question, waited: Waited, timeout_s: int) -> Failure:
     if status.state == "loading":
         what = f"{what} (gave up after {waited.elapsed_s:.0f} s of {timeout_s} s)"
     return Failure(
-        ExitCode.NOT_READY,
+        Fault.ENGINE_NOT_READY,
         what,
         status.log,
         Do(

@@ -9,12 +9,12 @@ from pathlib import Path
 DEPLOY = """
 from pyinfra.api import operation
 from pyinfra.operations import server
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, ExitCode, Failure, Fault
 from rocminfra.operations.host_failures import fail
 
 @operation()
 def broken():
-    yield fail(Failure(ExitCode.UNFIT, "no disk", why=("evidence",), next=Do("lsblk")))
+    yield fail(Failure(Fault.NO_DISK_FITS, "no disk", why=("evidence",), next=Do("lsblk")))
 
 broken(name="Broken")
 server.shell(name="Later", commands=["touch later"])
@@ -30,11 +30,11 @@ server.shell(name="Broken", commands=["echo hopeless >&2; exit 3"])
 GATE = """
 from pyinfra import host, state
 from pyinfra.operations import server
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, ExitCode, Failure, Fault
 from rocminfra.operations.host_failures import exclude
 
 if host.name == "@local":
-    exclude(state, host, Failure(ExitCode.REFUSED, "not this one", next=Do("look")))
+    exclude(state, host, Failure(Fault.DISK_NOT_BLANK, "not this one", next=Do("look")))
 server.shell(name="Work", commands=["echo done"])
 """
 

@@ -90,10 +90,10 @@ FAIL = """\
 from pyinfra import host, state
 from pyinfra.api import operation
 from pyinfra.operations import server
-from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.operations.host_failures import fail, exclude
 
-FAILURE = Failure(ExitCode.{kind}, "what is wrong", ("the evidence",), Do("do this"))
+FAILURE = Failure(Fault.{fault}, "what is wrong", ("the evidence",), Do("do this"))
 
 @operation()
 def failing():
@@ -102,9 +102,18 @@ def failing():
 """
 
 
-@pytest.mark.parametrize("kind", ["REFUSED", "UNFIT", "NOT_READY", "BENCHMARK", "LOCKED"])
-def test_a_recorded_failure_gives_its_exit_code(kind: str, runner: Any) -> None:
-    runner.write(FAIL.format(kind=kind) + 'failing(name="the check")\n')
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("DISK_NOT_BLANK", ExitCode.REFUSED),
+        ("GPU_MISSING", ExitCode.UNFIT),
+        ("ENGINE_NOT_READY", ExitCode.NOT_READY),
+        ("BENCHMARK_INVALID", ExitCode.BENCHMARK),
+        ("HOST_LOCKED", ExitCode.LOCKED),
+    ],
+)
+def test_a_recorded_failure_gives_its_exit_code(fault: str, code: ExitCode, runner: Any) -> None:
+    runner.write(FAIL.format(fault=fault) + 'failing(name="the check")\n')
     result = runner()
     (host,) = result.hosts
     (failure,) = host.failures
@@ -113,12 +122,12 @@ def test_a_recorded_failure_gives_its_exit_code(kind: str, runner: Any) -> None:
         ("the evidence",),
         "do this",
     )
-    assert result.code is ExitCode[kind]
+    assert result.code is code
     assert outcomes(host) == {"the check": "failed"}
 
 
 def test_the_next_command_of_an_operation_is_this_command_line(runner: Any) -> None:
-    text = FAIL.format(kind="BENCHMARK").replace(
+    text = FAIL.format(fault="BENCHMARK_INVALID").replace(
         'Do("do this")', 'Again("then", resume="20260513T101500Z")'
     )
     runner.write(text + 'failing(name="the check")\n')
@@ -131,7 +140,7 @@ def test_the_next_command_of_an_operation_is_this_command_line(runner: Any) -> N
 
 def test_a_wipe_token_is_offered_as_this_command_takes_it(runner: Any) -> None:
     said = 'Again("look first; to destroy it", wipe="h:/dev/vd c:1")'
-    text = FAIL.format(kind="REFUSED").replace('Do("do this")', said)
+    text = FAIL.format(fault="DISK_NOT_BLANK").replace('Do("do this")', said)
     runner.write(text + 'failing(name="disk")\n')
     (failure,) = runner().hosts[0].failures
     assert next_of(failure) == (
@@ -142,7 +151,7 @@ def test_a_wipe_token_is_offered_as_this_command_takes_it(runner: Any) -> None:
 @pytest.mark.parametrize("verb", ["plan", "apply"])
 def test_a_host_taken_out_is_refused_before_its_first_operation(verb: str, runner: Any) -> None:
     runner.write(
-        FAIL.format(kind="REFUSED")
+        FAIL.format(fault="DISK_NOT_BLANK")
         + f'server.shell(name="before", commands="touch {runner.folder}/touched")\n'
         + "exclude(state, host, FAILURE)\n"
         + f'server.shell(name="after", commands="touch {runner.folder}/touched")\n'
@@ -299,7 +308,9 @@ def test_data_that_may_hold_a_secret_is_not_repeated(runner: Any) -> None:
 
 def test_a_next_command_is_redacted(runner: Any) -> None:
     runner.environ["HF_TOKEN"] = "hf_from_the_variable"
-    text = FAIL.format(kind="REFUSED").replace('"do this"', '"curl -H hf_from_the_variable"')
+    text = FAIL.format(fault="DISK_NOT_BLANK").replace(
+        '"do this"', '"curl -H hf_from_the_variable"'
+    )
     runner.write(text + 'failing(name="the check")\n')
     result = runner(data=("model.name=hf_from_the_variable",))
     assert "hf_from" not in repr(result)
