@@ -53,6 +53,7 @@ class Fault(Enum):
     OUTPUT_NOT_WRITABLE = 306
     FOLDER_HAS_FILES = 307
     PLAYBOOK_FILE_MISSING = 308
+    EXTRA_MISSING = 309
 
     # Inventory
     NO_HOSTS = 311

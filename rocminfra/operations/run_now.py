@@ -14,6 +14,7 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 
 from rocminfra.host_answers import answer, framed
+from rocminfra.operations.progress import is_heard, tell
 
 BEAT_S = 10
 
@@ -54,6 +55,11 @@ def run_now(
 
 @contextmanager
 def _beat(host: Host, doing: str) -> Iterator[None]:
+    if is_heard(host):
+        tell(host, note=doing)
+        yield
+        return
+
     def beat() -> None:
         seconds = 0
         while True:
