@@ -58,7 +58,7 @@ def test_the_message_is_the_last_word_and_nothing_later_runs(tmp_path: Path) -> 
     result = pyinfra(tmp_path, DEPLOY, "-y", "--alone")
     assert result.returncode == 1
     lines = result.stderr.strip().splitlines()
-    assert lines[-2:] == ["--> [@local] no disk", "--> [@local] next: lsblk"]
+    assert lines[-2:] == ["--> [@local] no disk [RI-513]", "--> [@local] next: lsblk"]
     assert "evidence" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "later").exists()
