@@ -74,6 +74,7 @@ class Fault(Enum):
     SCENARIO_INVALID = 331
     RESULTS_UNREADABLE = 332
     RUN_CANNOT_CALIBRATE = 333
+    RESULTS_NOT_FOUND = 334
 
     # The lab
     LAB_OPTION_INVALID = 341
@@ -161,6 +162,7 @@ class Fault(Enum):
     PROGRAMS_MISSING = 606
     PYTHON_TOO_OLD = 607
     PATH_TAKEN = 608
+    PACKAGES_NOT_INSTALLED = 609
 
     # Docker and the engine
     DOCKER_INSTALLATION_UNFIT = 621
@@ -195,6 +197,7 @@ class Fault(Enum):
     ENGINE_NOT_READY = 701
     ENGINE_DOES_NOT_START = 702
     HOST_STILL_BOOTING = 703
+    APT_IN_USE = 704
 
     # Droplets and the lab
     LAB_DROPLET_NOT_UP = 741
