@@ -10,7 +10,7 @@ from pathlib import Path
 from rocminfra.bench import results
 from rocminfra.bench.remote_run import ANSWER_TIMEOUT_S, RemoteRun
 from rocminfra.bench.unpacking import unpack
-from rocminfra.failure import ExitCode, FailedError
+from rocminfra.failure import FailedError, Fault
 from rocminfra.planning.bench.manifest import PARTIAL
 from rocminfra.planning.bench.records import Status
 
@@ -80,7 +80,7 @@ class Collector:
                     continue
                 if not unpacked.digests:
                     what = f"no result of run {target.run} arrived"
-                    raise FailedError(ExitCode.BENCHMARK, what, unpacked.problems, target.again)
+                    raise FailedError(Fault.RESULTS_MISSING, what, unpacked.problems, target.again)
                 missing = (*not_finished, *unpacked.problems)
                 folder = results.publish(self.results_dir, target.run, target.host, staged, missing)
                 if folder != self.folder:
@@ -89,7 +89,7 @@ class Collector:
                         f"attempt stay in {self.folder}"
                     )
                     why = (*missing, f"what came back is in {folder}")
-                    raise FailedError(ExitCode.BENCHMARK, what, why, target.again)
+                    raise FailedError(Fault.RESULTS_PARTIAL, what, why, target.again)
                 return
 
     def _fetch_archive(self, archive: Path) -> None:
@@ -103,7 +103,7 @@ class Collector:
         if not packed.succeeded:
             what = f"the results of run {target.run} could not be packed on the host"
             raise FailedError(
-                ExitCode.BENCHMARK, what, packed.stderr.splitlines()[-5:], target.again
+                Fault.RESULTS_PARTIAL, what, packed.stderr.splitlines()[-5:], target.again
             )
         try:
             target.remote.fetch(remote, archive)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rocminfra.bench.remote_run import RemoteRun
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.bench.records import PointSummary, Status
 
 # One question waits at most this long on the host, so that a lost connection is noticed and what
@@ -49,12 +49,12 @@ class Follower:
             state, passed = status.state, self.clock() - began
             if state == "none" and passed > START_S:
                 what = f"run {self.target.run} was started and left no sign of life"
-                raise FailedError(ExitCode.BENCHMARK, what, next=Do(self.target.journal))
+                raise FailedError(Fault.RUN_DID_NOT_START, what, next=Do(self.target.journal))
             if state not in ("none", "running"):
                 return status
             if longest_s is not None and passed > longest_s:
                 what = f"run {self.target.run} has not ended in time"
-                raise FailedError(ExitCode.BENCHMARK, what, next=self.target.again)
+                raise FailedError(Fault.RUN_NOT_IN_TIME, what, next=self.target.again)
 
     def _tell(self, status: Status) -> None:
         for repeat in status.repeats:

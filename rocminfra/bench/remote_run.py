@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rocminfra import host_paths
 from rocminfra.bench.remote import Answer, Remote
-from rocminfra.failure import Again, ExitCode, FailedError
+from rocminfra.failure import Again, FailedError, Fault
 from rocminfra.planning.bench.records import Status, read
 
 ANSWER_TIMEOUT_S = 60
@@ -66,14 +66,14 @@ class RemoteRun:
         except ValueError:
             what = "the benchmark's program on the host does not answer"
             why = answer.stderr.splitlines()[-5:]
-            raise FailedError(ExitCode.BENCHMARK, what, why, self.again) from None
+            raise FailedError(Fault.RESULTS_PARTIAL, what, why, self.again) from None
 
     def stop(self) -> None:
         """End the run; returns when it has written its record. Raises :class:`FailedError`."""
         answer = self.ask(f"systemctl stop {shlex.quote(self.unit)}", None, STOP_TIMEOUT_S)
         if not answer.succeeded:
             what = f"run {self.run} could not be stopped"
-            raise FailedError(ExitCode.BENCHMARK, what, answer.stderr.splitlines()[-5:])
+            raise FailedError(Fault.RUN_NOT_STOPPED, what, answer.stderr.splitlines()[-5:])
 
     def program(self, arguments: str) -> str:
         """Command line of the benchmark's program on the host."""
@@ -94,7 +94,7 @@ class RemoteRun:
     def lost(self, error: Exception) -> FailedError:
         """The failure of a connection that broke."""
         return FailedError(
-            ExitCode.UNREACHABLE,
+            Fault.CONNECTION_LOST,
             f"the connection was lost during run {self.run}, which continues on the host",
             (f"{type(error).__name__}: {error}",),
             self.again,

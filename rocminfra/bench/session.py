@@ -18,7 +18,7 @@ from rocminfra.bench.following import Follower
 from rocminfra.bench.job import Job
 from rocminfra.bench.remote import Remote
 from rocminfra.bench.remote_run import ANSWER_TIMEOUT_S, RemoteRun
-from rocminfra.failure import Again, Do, ExitCode, FailedError
+from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.planning.bench.records import Status
 
@@ -75,21 +75,21 @@ class Session:
         is_unknown = status.scenario is None and not (self.results_dir / job.run).exists()
         if self.resumes and is_unknown:
             raise FailedError(
-                ExitCode.BENCHMARK,
+                Fault.RUN_UNKNOWN,
                 f"there is no run {job.run} to resume, neither on the host nor in "
                 f"{self.results_dir}",
                 next=Again(new_run=True),
             )
         if self.resumes and self._is_forgotten(status):
             raise FailedError(
-                ExitCode.BENCHMARK,
+                Fault.RUN_COMPLETE,
                 f"the host does not know run {job.run} any more, and its complete results are in "
                 f"{self._collector.folder}",
                 next=Again("begin a new run; those results stay", new_run=True),
             )
         if status.scenario is not None and status.scenario != job.record.scenario:
             raise FailedError(
-                ExitCode.BENCHMARK,
+                Fault.RUN_OF_ANOTHER_SCENARIO,
                 f"run {job.run} was made with another scenario than {job.scenario.name} is now",
                 next=Again("a changed scenario is a new run", new_run=True),
             )
@@ -98,7 +98,7 @@ class Session:
         busy_with = status.busy_with
         if busy_with is not None:
             raise FailedError(
-                ExitCode.LOCKED,
+                Fault.BENCHMARK_RUNNING,
                 f"benchmark {busy_with} runs on this host",
                 next=Again("wait for it, or follow it", attach=busy_with),
             )
@@ -129,7 +129,7 @@ class Session:
         if not answer.succeeded:
             why = answer.stderr.splitlines()
             what = f"run {job.run} did not start"
-            raise FailedError(ExitCode.BENCHMARK, what, why, Do(self._target.journal))
+            raise FailedError(Fault.RUN_DID_NOT_START, what, why, Do(self._target.journal))
         valid = sum(point.outcome == "valid" for point in status.points)
         kept = f", {valid} valid points are kept" if valid else ""
         points = len(job.scenario.planned)

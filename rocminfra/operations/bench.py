@@ -19,7 +19,7 @@ from rocminfra.bench.job import Job, new_run_id
 from rocminfra.bench.remote_run import RemoteRun
 from rocminfra.bench.scenario import Scenario, load_scenario
 from rocminfra.bench.session import Session
-from rocminfra.failure import Again, ExitCode, FailedError, Failure
+from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.host.programs import benchmark
 from rocminfra.operations.bench_remote import HostRemote, remote_of
 from rocminfra.operations.commands import Commands
@@ -145,7 +145,7 @@ def collect(state: State, host: Host, run: str, results_dir: str) -> bool:
         status = collector.target.status()
         if status.state == "running":
             raise FailedError(
-                ExitCode.LOCKED,
+                Fault.BENCHMARK_RUNNING,
                 f"run {run} still runs on this host",
                 next=Again("follow it to its end", attach=run),
             )
@@ -212,7 +212,7 @@ def _recorded(host: Host, run: str, results_dir: str, work: Callable[[], Outcome
         record(
             host,
             Failure(
-                ExitCode.BENCHMARK,
+                Fault.RESULTS_NOT_WRITABLE,
                 f"results of run {run} could not be written to {results_dir}: {error}",
                 next=Again("make room, then", resume=run),
             ),
@@ -231,7 +231,7 @@ def _tell(host: Host, run: str, outcome: Outcome) -> bool:
     record(
         host,
         Failure(
-            ExitCode.BENCHMARK,
+            Fault.BENCHMARK_INVALID,
             f"run {run} is invalid",
             outcome.problems,
             Again("run what is not valid again, and nothing else", resume=run),

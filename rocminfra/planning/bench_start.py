@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rocminfra.failure import Again, Argument, Do, ExitCode, Failure
+from rocminfra.failure import Again, Argument, Do, Failure, Fault
 
 MAX_MODEL_LEN = Argument("capacity", "max_model_len")
 RESULTS_DIR = Argument("bench", "results_dir")
@@ -154,10 +154,10 @@ def refusal(look: Look, home: Home, wanted: Wanted) -> Failure | None:
         return at_home
     if look.problem:
         what = f"{wanted.host} cannot be looked at before the benchmark"
-        return Failure(ExitCode.UNEXPECTED, what, (look.problem,), Again(verbose=True))
+        return Failure(Fault.UNEXPECTED, what, (look.problem,), Again(verbose=True))
     if look.busy_with is not None and look.busy_with != wanted.run:
         return Failure(
-            ExitCode.LOCKED,
+            Fault.BENCHMARK_RUNNING,
             f"benchmark {look.busy_with} runs on this host",
             next=Again("wait for it, or follow it", attach=look.busy_with),
         )
@@ -169,7 +169,7 @@ def refusal(look: Look, home: Home, wanted: Wanted) -> Failure | None:
 def _home(home: Home, wanted: Wanted) -> Failure | None:
     if home.problem is not None:
         return Failure(
-            ExitCode.SETTINGS,
+            Fault.RESULTS_FOLDER_UNUSABLE,
             f"results cannot be written to {home.folder}",
             (home.problem,),
             Again(arguments=((RESULTS_DIR, "FOLDER"),)),
@@ -177,7 +177,7 @@ def _home(home: Home, wanted: Wanted) -> Failure | None:
     needed = wanted.results_bytes + SPARE_BYTES
     if home.free_bytes is not None and home.free_bytes < needed:
         return Failure(
-            ExitCode.SETTINGS,
+            Fault.RESULTS_DISK_FULL,
             f"disk full here: {home.folder} has {_size(home.free_bytes)} free, and the results of "
             f"{wanted.points} points may take {_size(needed)}",
             next=Again("make room, or use another disk", ((RESULTS_DIR, "FOLDER"),)),
@@ -201,39 +201,39 @@ def _engine(look: Look, wanted: Wanted) -> Failure | None:
         if active == "failed":
             why = (f"{wanted.unit} failed (result: {unit.get('Result', 'unknown')})",)
             what = "the engine failed"
-            return Failure(ExitCode.NOT_READY, what, why, Do(journal))
+            return Failure(Fault.ENGINE_STOPPED, what, why, Do(journal))
         installed = unit.get("LoadState") == "loaded"
         state = f"{wanted.unit} is {active or 'in no known state'}" if installed else ""
         return Failure(
-            ExitCode.NOT_READY,
+            Fault.ENGINE_STOPPED,
             "the engine is stopped" if installed else "no engine is installed on this host",
             (state or f"systemd knows no {wanted.unit}", engine.detail),
             Again(verb="apply"),
         )
     if engine.problem == "refused":
         return Failure(
-            ExitCode.NOT_READY,
+            Fault.ENGINE_NOT_READY,
             "the engine is still loading",
             (f"{wanted.unit} is {active} ({unit.get('SubState', '?')})", engine.detail),
             Again(f"wait until it serves ({journal}), then"),
         )
     if engine.problem == "timeout" or engine.token:
         return Failure(
-            ExitCode.NOT_READY,
+            Fault.ENGINE_HANGS,
             "the engine hangs: it accepts requests and answers none",
             (engine.token or engine.detail,),
             Again(f"restart it ({journal}; systemctl restart {wanted.unit}), then"),
         )
     if engine.problem is not None or engine.models is None:
         return Failure(
-            ExitCode.NOT_READY,
+            Fault.NO_ENGINE_ON_PORT,
             "what answers on the engine's port is no engine",
             (engine.detail,),
             Do("on the host: ss -ltnp   # which process listens there"),
         )
     if wanted.model not in engine.models:
         return Failure(
-            ExitCode.NOT_READY,
+            Fault.ENGINE_SERVES_ANOTHER_MODEL,
             f"the engine serves {', '.join(engine.models) or 'nothing'}, not {wanted.model}",
             next=Again("serve the model of these settings, then measure it", verb="apply"),
         )
@@ -245,7 +245,7 @@ def _scenario(look: Look, wanted: Wanted) -> Failure | None:
     tokens = wanted.request_tokens
     if tokens is not None and longest is not None and tokens > longest:
         return Failure(
-            ExitCode.SETTINGS,
+            Fault.REQUEST_TOO_LONG,
             f"a request of this scenario has {tokens:,} tokens, and the engine takes at most "
             f"{longest:,} (max_model_len)",
             next=Again(
@@ -256,7 +256,7 @@ def _scenario(look: Look, wanted: Wanted) -> Failure | None:
         )
     if look.missing_files:
         return Failure(
-            ExitCode.SETTINGS,
+            Fault.SCENARIO_DATA_MISSING,
             "data of this scenario is not on the host",
             tuple(f"there is no {path}" for path in look.missing_files),
             Again("copy it there, or correct the scenario's path, then"),
@@ -273,20 +273,20 @@ def _disk(look: Look, wanted: Wanted) -> Failure | None:
             continue
         if space.read_only:
             return Failure(
-                ExitCode.UNFIT,
+                Fault.HOST_READ_ONLY,
                 f"{space.path} on the host can only be read, so there is no place for {name}",
                 next=Again("mount it for writing, then"),
             )
         if space.bytes < needed:
             return Failure(
-                ExitCode.UNFIT,
+                Fault.HOST_DISK_FULL,
                 f"disk full on the host: {space.path} has {_size(space.bytes)} free, and {name} "
                 f"may take {_size(needed)}",
                 next=Again(f"make room there (du -xh -d 3 {space.path} | sort -h), then"),
             )
         if space.files is not None and space.files < FILES_PER_POINT * wanted.points:
             return Failure(
-                ExitCode.UNFIT,
+                Fault.HOST_DISK_FULL,
                 f"disk full on the host: {space.path} takes {space.files} more files",
                 next=Again("remove files there, then"),
             )
@@ -298,7 +298,7 @@ def _load(look: Look) -> Failure | None:
     if running + waiting == 0:
         return None
     return Failure(
-        ExitCode.NOT_READY,
+        Fault.ENGINE_BUSY,
         f"somebody else's requests keep the engine busy: {running:.0f} running, "
         f"{waiting:.0f} waiting",
         next=Again("stop them, or wait for their end, then"),

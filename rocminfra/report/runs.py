@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.report.point_report import Percentiles
 from rocminfra.report.reading.folder import read_hosts
 from rocminfra.report.reading.guidellm import NOTHING, read_report
@@ -74,7 +74,7 @@ def find_run(given: str, results: Path) -> Path:
             return folder
     known = ", ".join(path.name for path in reversed(runs[-5:]))
     raise FailedError(
-        ExitCode.SETTINGS,
+        Fault.RESULTS_NOT_FOUND,
         f"there is no run {given} in {results}",
         (f"known: {known}",) if known else (),
         Do("rocminfra bench collect   # brings the last run of the hosts here"),

@@ -13,7 +13,7 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_config, ctx_host
 
 from rocminfra.facts.bench_runs import BenchRuns, HostRun
-from rocminfra.failure import Do, ExitCode, FailedError, Failure, most_severe
+from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, most_severe
 from rocminfra.host_paths import RUNS
 from rocminfra.operations import bench
 from rocminfra.operations.progress import listen
@@ -207,7 +207,7 @@ def _named(found: dict[str, tuple[HostRun, ...]], run: str | None, options: Opti
     else:
         what, following = f"no host knows run {run}", options.command("bench list")
     why = [f"known: {', '.join(known[:5])}"] if known else []
-    raise FailedError(ExitCode.SETTINGS, what, why, Do(following))
+    raise FailedError(Fault.RUN_UNKNOWN, what, why, Do(following))
 
 
 def _knowing(session: Session, found: dict[str, tuple[HostRun, ...]], run: str) -> Sequence[Host]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError, Fault
 
 DEFAULT = Path("results")
 
@@ -52,7 +52,7 @@ def results(run: str | None, results: Path, as_json: bool) -> ExitCode:
         table, latencies = read_table(folder), read_latencies(folder)
         if not table.rows:
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.RESULTS_NOT_FOUND,
                 f"{folder} holds no results of a benchmark",
                 next=Do("rocminfra results"),
             )
