@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.inventory.hosts_file import InventoryHost, host_data, read_hosts_file
 from rocminfra.settings import load_settings
@@ -108,7 +108,7 @@ def pyinfra_hosts(
     example = folder / "hosts.example.yaml"
     raise UnusableInventory(
         Failure(
-            ExitCode.SETTINGS,
+            Fault.NO_HOSTS,
             f"no hosts: there is no {folder / HOSTS_FILE_NAME}, and {HOSTS_FILE} and {HOSTS} are "
             "not set",
             next=Do(
@@ -159,7 +159,7 @@ def through_connector(
         if connector not in (BATCHED, PLAIN):
             raise UnusableInventory(
                 Failure(
-                    ExitCode.SETTINGS,
+                    Fault.CONNECTOR_UNKNOWN,
                     f"{name}: there is no connector '{connector}'",
                     next=Do(f"{CONNECTOR}={BATCHED} (facts in one exec) or {CONNECTOR}={PLAIN}"),
                 )
@@ -195,7 +195,7 @@ def unmatched_limit(pattern: str, names: Sequence[str], groups: Sequence[str]) -
     """
     near = difflib.get_close_matches(pattern, [*names, *groups], n=1, cutoff=0.4)
     return Failure(
-        ExitCode.SETTINGS,
+        Fault.LIMIT_MATCHES_NOTHING,
         f"--limit {pattern} matches no host" + (f" (did you mean {near[0]}?)" if near else ""),
         (f"hosts: {', '.join(names)}", f"groups: {', '.join(groups)}"),
         Again(limit=near[0] if near else "NAME"),
@@ -216,7 +216,9 @@ def _completed(
 
 
 def _unusable(error: SettingsError) -> UnusableInventory:
-    return UnusableInventory(refusal([str(problem) for problem in error.problems]))
+    return UnusableInventory(
+        refusal([str(problem) for problem in error.problems], fault=Fault.INVENTORY_UNUSABLE)
+    )
 
 
 def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:

@@ -10,7 +10,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from rocminfra.facts.gpu_memory import GpuReport, Gpus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.system import GroupExists, UserGroups
-from rocminfra.failure import Again, Argument, Do, ExitCode, Failure, Next
+from rocminfra.failure import Again, Argument, Do, Failure, Fault, Next
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import exclude, fail
@@ -46,7 +46,7 @@ def gate(gpu_count: int = 1) -> None:
             f"where the machine has no more than {len(found)}",
             arguments=((Argument("rocm", "gpu_count"), str(len(found))),),
         )
-    exclude(state, host, Failure(ExitCode.UNFIT, missing, next=following))
+    exclude(state, host, Failure(Fault.GPU_MISSING, missing, next=following))
 
 
 def container_devices() -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def access(users: Sequence[str], rule: host_files.HostFile) -> Commands:
     if unknown:
         yield fail(
             Failure(
-                ExitCode.SETTINGS,
+                Fault.USERS_UNKNOWN,
                 f"these users do not exist on the host: {', '.join(unknown)}",
                 next=Do(f"useradd -m {unknown[0]}; or remove it from ", Argument("rocm", "users")),
             )

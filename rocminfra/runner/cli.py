@@ -14,7 +14,7 @@ from types import FrameType
 import click
 
 from rocminfra import __version__
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault
 
 # Verb: where it is, and its line in the help.
 VERBS = {
@@ -78,7 +78,7 @@ class Verbs(click.Group):
         words = ["rocminfra", near[0], *args[1:]] if near else ["rocminfra", "--help"]
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise FailedError(
-            ExitCode.SETTINGS, f"there is no verb '{verb}'{hint}", next=Do(shlex.join(words))
+            Fault.VERB_UNKNOWN, f"there is no verb '{verb}'{hint}", next=Do(shlex.join(words))
         )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -143,7 +143,8 @@ def _show(failure: Failure) -> None:
 
 def _say_unexpected(error: Exception) -> int:
     click.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
-    click.secho(f"unexpected: {type(error).__name__}: {error}", fg="red", err=True)
+    code = Fault.UNEXPECTED.code
+    click.secho(f"unexpected: {type(error).__name__}: {error} [{code}]", fg="red", err=True)
     click.echo("next: please report this with the lines above", err=True)
     return ExitCode.UNEXPECTED
 

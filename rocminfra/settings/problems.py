@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rocminfra.failure import Again, ExitCode, Failure
+from rocminfra.failure import Again, Failure, Fault
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,18 @@ def kind_of(value: object) -> str:
 
 
 def refusal(
-    problems: Sequence[str], keys: Sequence[tuple[str, str]] = (), first: str | None = None
+    problems: Sequence[str],
+    keys: Sequence[tuple[str, str]] = (),
+    fault: Fault = Fault.SETTINGS_INVALID,
 ) -> Failure:
     """The failure of settings that cannot be used: what, each of them, and the next step.
 
     + problems: a line each, with where it was read
     + keys: keys of the command line whose right name is known, (given, meant)
-    + first: what to do before the command is run again; None when ``keys`` say all
+    + fault: which one of the catalogue
     """
-    if first is None:
-        first = "" if len(keys) == len(problems) else "correct it; then"
+    first = "" if len(keys) == len(problems) else "correct it; then"
     following = Again(first, keys=tuple(keys))
     if len(problems) == 1:
-        return Failure(ExitCode.SETTINGS, problems[0], (), following)
-    return Failure(
-        ExitCode.SETTINGS, f"{len(problems)} settings cannot be used", tuple(problems), following
-    )
+        return Failure(fault, problems[0], (), following)
+    return Failure(fault, f"{len(problems)} settings cannot be used", tuple(problems), following)

@@ -84,7 +84,7 @@ def test_a_verb_that_is_misspelled(folder: Path) -> None:
 def test_a_setting_that_is_misspelled_is_corrected_in_the_next_command(folder: Path) -> None:
     done = rocminfra(folder, "plan", "-i", "@local", "--data", "vllm.max_num_seq=32")
     assert done.returncode == 3
-    what = "--data vllm.max_num_seq: unknown key (did you mean vllm.max_num_seqs?)"
+    what = "--data vllm.max_num_seq: unknown key (did you mean vllm.max_num_seqs?) [RI-301]"
     assert done.stderr.splitlines()[-2] == what
     assert next_line(done) == "rocminfra plan -i @local --data vllm.max_num_seqs=32"
 
@@ -93,7 +93,7 @@ def test_settings_that_are_refused_say_what_each_of_them_and_what_next(folder: P
     data = ("--data", "vllm.port=x", "--data", "model.source=a/b/c")
     done = rocminfra(folder, "apply", "-i", "@local", "--limit", "@local", "-y", *data)
     lines = done.stderr.strip().splitlines()
-    assert lines[-2] == "2 settings cannot be used"
+    assert lines[-2] == "2 settings cannot be used [RI-301]"
     # A default that follows from a refused value is no third one.
     assert [line.split(":")[0].strip() for line in lines[:-2]] == [
         "--data model.source",
