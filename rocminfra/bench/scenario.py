@@ -168,22 +168,23 @@ def load_scenario(name: str, folder: Path) -> Scenario:
         ) from None
 
 
-def _read(path: Path, folder: Path) -> Located:
-    """The keys of a scenario's file, over those of the scenario that it is based on."""
+def _read(path: Path, folder: Path, above: tuple[str, ...] = ()) -> Located:
+    """The keys of a scenario's file, over those of the scenario that it is based on.
+
+    + above: scenarios that are based on this one, on which it cannot be based itself
+    """
     located = read_yaml(path)
     if BASED_ON not in located.data:
         return located
     name = located.data.pop(BASED_ON)
-    bases = [name for name in scenario_names(folder) if name != path.stem]
+    above = (*above, path.stem)
+    bases = [name for name in scenario_names(folder) if name not in above]
     if name not in bases:
-        what = f"{name!r} is not a scenario of {folder}, which has {', '.join(bases)}"
+        what = f"{name!r} cannot be a base here; {folder} has {', '.join(bases) or 'none'}"
         close = difflib.get_close_matches(str(name), bases, n=1, cutoff=0.5)
         where = located.where(BASED_ON)
         raise SettingsError([Problem(BASED_ON, what, close[0] if close else None, where)])
-    base = read_yaml(folder / f"{name}.yaml")
-    if BASED_ON in base.data:
-        what = f"{name} is itself based on {base.data[BASED_ON]}; name that one"
-        raise SettingsError([Problem(BASED_ON, what, where=located.where(BASED_ON))])
+    base = _read(folder / f"{name}.yaml", folder, above)
     return Located(located.name, {**base.data, **located.data}, located.lines)
 
 

@@ -112,15 +112,19 @@ def test_a_scenario_based_on_another_has_its_keys_and_its_own(tmp_path: Path) ->
     mine, base = load_scenario("mine", tmp_path), load_scenario("base", tmp_path)
     assert (mine.name, mine.max_seconds) == ("mine", 7)
     assert (mine.data, mine.stages) == (base.data, base.stages)
+    (tmp_path / "third.yaml").write_text("based_on: mine\ndescription: third\n")
+    third = load_scenario("third", tmp_path)
+    assert (third.max_seconds, third.description, third.data) == (7, "third", base.data)
 
 
 def test_only_a_scenario_of_the_folder_can_be_a_base(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(GOOD)
     found = problem(tmp_path, "based_on: bas\n")
     assert (found.key, found.hint, found.where) == ("based_on", "base", f"{tmp_path}/mine.yaml:1")
-    (tmp_path / "second.yaml").write_text("based_on: base\n")
-    assert "itself based on base" in problem(tmp_path, "based_on: second\n").what
-    assert "not a scenario" in problem(tmp_path, "based_on: mine\n").what
+    (tmp_path / "second.yaml").write_text("based_on: mine\n")
+    assert "'second' cannot be" not in problem(tmp_path, "based_on: second\n").what
+    assert "'mine' cannot be a base here" in problem(tmp_path, "based_on: second\n").what
+    assert "'mine' cannot be a base here" in problem(tmp_path, "based_on: mine\n").what
     wrong = problem(tmp_path, "based_on: base\nmax_second: 7\n")
     assert (wrong.hint, wrong.where) == ("max_seconds", f"{tmp_path}/mine.yaml:2")
 
