@@ -84,7 +84,21 @@ ALLOWED: dict[str, set[str]] = {
     }
     | PLANNING
     | BASE,
-    "runner/output": {"bench", "droplets", "report", "runner", "runner/run"} | PLANNING | BASE,
+    "runner/hosts": {
+        "bench",
+        "facts",
+        "host",
+        "inventory",
+        "operations",
+        "rendering",
+        "runner",
+        "runner/run",
+    }
+    | PLANNING
+    | BASE,
+    "runner/output": {"bench", "droplets", "report", "runner", "runner/hosts", "runner/run"}
+    | PLANNING
+    | BASE,
     "runner/verbs": {
         "bench",
         "droplets",
@@ -93,6 +107,7 @@ ALLOWED: dict[str, set[str]] = {
         "rendering",
         "report",
         "runner",
+        "runner/hosts",
         "runner/output",
         "runner/run",
     }
