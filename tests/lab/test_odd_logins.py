@@ -119,7 +119,8 @@ def test_a_host_without_sftp_says_so_before_anything_changes_and_scp_works(
 ) -> None:
     host.ok("rm /mnt/models/models/*/config.json")
     sshd = "/etc/ssh/sshd_config"
-    with changed(host, sshd, f"sed -i '/^Subsystem/d' {sshd}", "systemctl reload ssh"):
+    # Not `reload`: sshd then closes its port and opens it again after systemctl has returned.
+    with changed(host, sshd, f"sed -i '/^Subsystem/d' {sshd}", "systemctl restart ssh"):
         for connector in ("rocminfra", "ssh"):
             environ = {"ROCMINFRA_CONNECTOR": connector}
             code, document, _ = rocminfra("apply", "tasks/huggingface.py", environ=environ)

@@ -70,6 +70,10 @@ ALLOWED: dict[str, set[str]] = {
     "connectors": {"facts", "host"} | PLANNING | BASE,
     "bench": {"host"} | PLANNING | BASE,
     "report": {"rendering"} | PLANNING | BASE,
+    "report/charts": {"failure", "report"},
+    "report/reading": {"failure", "planning/bench", "report"},
+    "report/figures": {"failure", "report", "report/reading"} | PLANNING,
+    "report/comparison": {"failure", "report", "report/reading", "report/figures"} | PLANNING,
     "droplets": {"inventory"} | PLANNING | BASE,
     "runner": {"failure"},
     "runner/run": {
@@ -96,7 +100,15 @@ ALLOWED: dict[str, set[str]] = {
     }
     | PLANNING
     | BASE,
-    "runner/output": {"bench", "droplets", "report", "runner", "runner/hosts", "runner/run"}
+    "runner/output": {
+        "bench",
+        "droplets",
+        "report",
+        "report/charts",
+        "runner",
+        "runner/hosts",
+        "runner/run",
+    }
     | PLANNING
     | BASE,
     "runner/verbs": {
@@ -106,6 +118,10 @@ ALLOWED: dict[str, set[str]] = {
         "model_files",
         "rendering",
         "report",
+        "report/charts",
+        "report/comparison",
+        "report/figures",
+        "report/reading",
         "runner",
         "runner/hosts",
         "runner/output",
@@ -260,3 +276,25 @@ def test_what_must_start_at_once_does_not_import_pyinfra(module: str) -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["rocminfra.runner.cli", "rocminfra.operations.engine", "rocminfra.runner.verbs.predict"],
+)
+def test_nothing_but_a_picture_imports_the_libraries_that_draw(module: str) -> None:
+    """They are an extra, and take a second to import."""
+    code = f"import sys, {module}; print({{'altair', 'vl_convert'}} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_only_one_module_imports_the_libraries_that_draw() -> None:
+    drawing = {
+        str(path.relative_to(PACKAGE))
+        for path in modules()
+        if tops(path) & {"altair", "vl_convert"} or "vl_convert" in path.read_text(encoding="utf-8")
+    }
+    assert drawing == {"report/charts/library.py"}

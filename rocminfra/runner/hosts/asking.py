@@ -77,7 +77,11 @@ def ask_in(
     found: dict[str, T] = {}
 
     def run(host: Host) -> bool:
-        with ctx_config.use(session.state.config.copy()), ctx_host.use(host):
+        with (
+            ctx_config.use(session.state.config.copy()),
+            ctx_host.use(host),
+            session.activities.begin("Ask", host.name),
+        ):
             found[host.name] = ask(session, host, settings_of(host))
         return True
 

@@ -18,7 +18,6 @@ from pyinfra.api.host import Host
 from pyinfra.connectors.ssh import SSHConnector
 
 from rocminfra.failure import Do, ExitCode, FailedError
-from rocminfra.runner.run.execution import connect
 from rocminfra.runner.run.session import Session
 
 HERE = "127.0.0.1"
@@ -128,12 +127,10 @@ class Forward:
         self.say("the connection was lost; connecting again")
         began, tried = time.monotonic(), 0
         while True:
-            self.host.disconnect()
-            refused = connect(self.session.state, [self.host])
-            if not refused:
+            failure = self.session.connect_again(self.host)
+            if failure is None:
                 self.say(f"connected again after {time.monotonic() - began:.0f} s")
                 return
-            failure = refused[self.host.name]
             self.say(f"not yet: {failure.why[0] if failure.why else failure.what}")
             gevent.sleep(WAITS_S[min(tried, len(WAITS_S) - 1)])
             tried += 1

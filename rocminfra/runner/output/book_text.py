@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rocminfra.runner.hosts.asking import Answered
 from rocminfra.runner.hosts.book import Event, Holder, Run
-from rocminfra.runner.output.run_text import duration, styled
+from rocminfra.runner.output.terminal import duration, styled
 
 _STYLES = {"done": "green", "failed": "red", "running": "blue"}
 

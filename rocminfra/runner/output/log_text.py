@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from rocminfra.runner.hosts.logs import Line
-from rocminfra.runner.output.run_text import styled
+from rocminfra.runner.output.terminal import styled
 
 Show = Callable[[Line], None]
 _SOURCE_WIDTH = len("benchmark")

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rocminfra.failure import ExitCode, FailedError, most_severe
+from rocminfra.runner.verbs.shared import progress_shown
 
 if TYPE_CHECKING:
     from rocminfra.runner.hosts.asking import Answered
+    from rocminfra.runner.run.session import Progress
 
 T = TypeVar("T")
 
@@ -20,7 +22,7 @@ hosts_argument = click.argument("hosts", nargs=-1, metavar="[HOST]...")
 def answer_with(
     verb: str,
     as_json: bool,
-    work: Callable[[], Sequence[Answered[T]]],
+    work: Callable[[Progress], Sequence[Answered[T]]],
     body: Callable[[T | None], Mapping[str, Any]],
     show: Callable[[Sequence[Answered[T]]], None],
 ) -> ExitCode:
@@ -32,10 +34,13 @@ def answer_with(
     """
     from rocminfra.runner.output import run_text
     from rocminfra.runner.output.hosts_json import hosts_document
+    from rocminfra.runner.output.live import Shown
     from rocminfra.runner.output.run_json import dump
 
+    progress = progress_shown(quiet=True)
     try:
-        answers = work()
+        with Shown(progress.activities):
+            answers = work(progress)
         error = None
     except FailedError as problem:
         if not as_json:

@@ -42,7 +42,7 @@ def chat(
     from rocminfra.runner.hosts.chatting import chat as ask
     from rocminfra.runner.output.endpoint_text import base_url
     from rocminfra.runner.output.run_json import SCHEMA_VERSION, dump, error_document
-    from rocminfra.runner.output.run_text import duration, message
+    from rocminfra.runner.output.terminal import duration, message
     from rocminfra.runner.run.playbook import Options
 
     options = Options(inventory, limit, data, verbosity=verbose)

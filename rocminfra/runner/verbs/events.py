@@ -9,7 +9,7 @@ import click
 from rocminfra.failure import ExitCode
 from rocminfra.runner.verbs.asking import answer_with, hosts_argument
 from rocminfra.runner.verbs.options import command, host_options
-from rocminfra.runner.verbs.shared import patch, progress_shown
+from rocminfra.runner.verbs.shared import patch
 
 
 @command(
@@ -58,10 +58,10 @@ def events(
     return answer_with(
         "events",
         as_json,
-        lambda: ask_hosts(
+        lambda progress: ask_hosts(
             "events",
             options,
-            progress_shown(quiet=True),
+            progress,
             lambda session, host, _: read_events(session, host, lines),
         ),
         lambda found: {"events": documents(found)},

@@ -11,14 +11,14 @@ import click
 from rocminfra.failure import Do, ExitCode, FailedError
 from rocminfra.runner.verbs.asking import answer_with, hosts_argument
 from rocminfra.runner.verbs.options import command, host_options
-from rocminfra.runner.verbs.shared import patch, progress_shown
+from rocminfra.runner.verbs.shared import patch
 
 if TYPE_CHECKING:
     from pyinfra.api.host import Host
 
     from rocminfra.runner.hosts.asking import Answered
     from rocminfra.runner.hosts.book import Holder
-    from rocminfra.runner.run.session import Session
+    from rocminfra.runner.run.session import Progress, Session
 
 
 @command(
@@ -52,7 +52,7 @@ def lock(
     from rocminfra.runner.hosts.asking import ask_hosts
     from rocminfra.runner.hosts.book import break_lock, read_lock
     from rocminfra.runner.output.book_text import holder_words, print_locks
-    from rocminfra.runner.output.run_text import message
+    from rocminfra.runner.output.terminal import message
     from rocminfra.runner.run.playbook import Options
 
     options = Options(inventory, (*limit, *hosts), data, verbosity=verbose)
@@ -71,10 +71,10 @@ def lock(
         asked.append(host.name)
         return found
 
-    def work() -> Sequence[Answered[Holder | None]]:
+    def work(progress: Progress) -> Sequence[Answered[Holder | None]]:
         if reason is not None:
             _check_break(reason, named=bool(options.limit))
-        return ask_hosts("lock", options, progress_shown(quiet=True), ask)
+        return ask_hosts("lock", options, progress, ask)
 
     key = "holder" if reason is None else "broken"
     return answer_with(

@@ -63,27 +63,31 @@ def logs(
     from rocminfra.runner.output import log_text, run_text
     from rocminfra.runner.output.run_json import error_document, failure_document
     from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.session import Progress
 
     options = Options(inventory, (*limit, *hosts), data, verbosity=verbose)
 
-    def read(show: log_text.Show | None) -> tuple[Answered[tuple[Line, ...]], ...]:
+    def read(
+        progress: Progress, show: log_text.Show | None
+    ) -> tuple[Answered[tuple[Line, ...]], ...]:
         most = lines if lines is not None or since is not None else LINES
         begin = None if since is None else since_of(since)
         wanted = Wanted(source or tuple(UNITS), most, begin, follow)
-        return read_logs(options, progress_shown(quiet=True), wanted, show)
+        return read_logs(options, progress, wanted, show)
 
     if not follow:
         return answer_with(
             "logs",
             as_json,
-            lambda: read(None),
+            lambda progress: read(progress, None),
             lambda answer: {
                 "lines": [_without_host(dataclasses.asdict(line)) for line in answer or ()]
             },
             lambda answers: log_text.print_lines(merged(answers), several=len(answers) > 1),
         )
     try:
-        answers = read(log_text.json_line if as_json else log_text.follower())
+        shown = log_text.json_line if as_json else log_text.follower()
+        answers = read(progress_shown(quiet=True), shown)
     except FailedError as error:
         if not as_json:
             raise

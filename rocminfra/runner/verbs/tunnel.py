@@ -41,7 +41,7 @@ def tunnel(
     from rocminfra.runner.hosts.asking import only_host, request_of, settings_of
     from rocminfra.runner.hosts.forwarding import Forward
     from rocminfra.runner.output.endpoint_text import base_url, client_lines
-    from rocminfra.runner.output.run_text import message
+    from rocminfra.runner.output.terminal import message
     from rocminfra.runner.run.playbook import Options
     from rocminfra.runner.run.session import Session
 

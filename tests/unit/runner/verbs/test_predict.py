@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -151,13 +152,32 @@ def test_the_picture_is_svg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     path = tmp_path / "picture.svg"
     assert run(["predict", "docvqa", "--svg", str(path)]) == 0
     root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
-    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
-    assert len(lines) == 3
-    texts = [text.text or "" for text in root.findall("{http://www.w3.org/2000/svg}text")]
+    texts = [text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert any(text.startswith("TTFT 41.") and "(" in text for text in texts)
-    assert all(len(line.attrib["points"].split()) > 10 for line in lines)
+    assert {"running", "waiting", "KV cache used", "requests", "seconds"} <= set(texts)
+    marks = [
+        path.attrib["d"]
+        for path in root.iter("{http://www.w3.org/2000/svg}path")
+        if path.get("aria-roledescription") == "line mark"
+    ]
+    # Two of requests, and the edge of the KV cache.
+    assert len(marks) == 3
+    assert all(mark.count("L") > 10 for mark in marks)
+    assert "var(--" not in path.read_text(encoding="utf-8")
     capsys.readouterr()
     assert run(["predict", "docvqa", "--svg", str(tmp_path / "no" / "folder.svg")]) == 3
+
+
+def test_a_missing_library_is_named_with_its_extra(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    path = tmp_path / "picture.svg"
+    assert run(["predict", "docvqa", "--svg", str(path)]) == 3
+    err = capsys.readouterr().err
+    assert "pictures need altair, which is not installed" in err
+    assert "pip install 'rocminfra[report]'" in err
+    assert not path.exists()
 
 
 def result_folder(folder: Path, itl_ms: float, ttft_ms: float, outcome: str = "valid") -> Path:

@@ -1,0 +1,1 @@
+"""Pictures of a run as Altair specifications; vl-convert draws them, without a browser."""
