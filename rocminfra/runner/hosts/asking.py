@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_config, ctx_host
 
-from rocminfra.failure import Do, ExitCode, FailedError, Failure, most_severe
+from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, most_severe
 from rocminfra.runner.run.execution import on_each
 from rocminfra.runner.run.playbook import Options
 from rocminfra.runner.run.session import Progress, Request, Session
@@ -107,7 +107,7 @@ def only_host(session: Session, verb: str, options: Options, words: tuple[str, .
     if len(session.hosts) > 1:
         names = [host.name for host in session.hosts]
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.ONE_HOST_ONLY,
             f"{verb} is about one host, and there are {len(names)}",
             (f"hosts: {', '.join(names)}",),
             Do(shlex.join((*shlex.split(options.command(verb, names[0])), *words))),

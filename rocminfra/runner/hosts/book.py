@@ -9,7 +9,7 @@ from typing import Any
 
 from pyinfra.api.host import Host
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.host_paths import RUN_LOCK
 from rocminfra.runner.run.host_lock import owner
 from rocminfra.runner.run.host_program import run_program
@@ -163,7 +163,7 @@ def _ask(session: Session, host: Host, action: str, request: Mapping[str, Any]) 
     )
     if not succeeded:
         raise FailedError(
-            ExitCode.UNEXPECTED,
+            Fault.BOOK_UNREADABLE,
             f"the book of {host.name} could not be read",
             tuple(errors.splitlines())[-5:],
             Do(f"rocminfra events --limit {host.name} -v"),

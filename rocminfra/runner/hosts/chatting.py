@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 
 # The first token of a long prompt on a busy engine may take a while; silence longer is trouble.
 TIMEOUT = httpx.Timeout(10, read=300)
@@ -129,16 +129,16 @@ def _refused(response: httpx.Response) -> FailedError:
     except (ValueError, AttributeError):
         pass
     why = tuple(said.splitlines()[:5])
-    kind = ExitCode.SETTINGS if 400 <= response.status_code < 500 else ExitCode.NOT_READY
+    is_ours = 400 <= response.status_code < 500
     return FailedError(
-        kind,
+        Fault.QUESTION_REFUSED if is_ours else Fault.ENGINE_NOT_READY,
         f"the engine refused the question (HTTP {response.status_code})",
         why,
-        Do("rocminfra status") if kind is ExitCode.NOT_READY else None,
+        None if is_ours else Do("rocminfra status"),
     )
 
 
 def _no_answer(error: Exception, begun: bool) -> FailedError:
     words = str(error) or type(error).__name__
     what = "the answer broke off" if begun else "the engine does not answer"
-    return FailedError(ExitCode.NOT_READY, what, (words,), Do("rocminfra status"))
+    return FailedError(Fault.ENGINE_NOT_READY, what, (words,), Do("rocminfra status"))

@@ -17,7 +17,7 @@ from paramiko import Channel, SSHException, Transport
 from pyinfra.api.host import Host
 from pyinfra.connectors.ssh import SSHConnector
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.runner.run.session import Session
 
 HERE = "127.0.0.1"
@@ -50,7 +50,7 @@ class Forward:
         """Listen; raises :class:`FailedError` when the port is taken, or without SSH."""
         if not issubclass(self.host.connector_cls, SSHConnector):
             what = f"{self.host.name} is not reached over SSH, so there is nothing to forward"
-            raise FailedError(ExitCode.SETTINGS, what)
+            raise FailedError(Fault.NOT_OVER_SSH, what)
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -58,7 +58,7 @@ class Forward:
         except OSError as error:
             self._listener.close()
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.LOCAL_PORT_TAKEN,
                 f"port {self.wanted} of this machine cannot be used: {error.strerror}",
                 next=Do(f"rocminfra tunnel --limit {self.host.name} --port 0   # any free port"),
             ) from None

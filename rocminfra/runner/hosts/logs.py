@@ -12,7 +12,7 @@ from typing import Any
 from pyinfra.api.host import Host
 
 from rocminfra.bench.job import UNIT_PREFIX as BENCH_UNIT
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.host_paths import PREFETCH_LOG
 from rocminfra.operations.engine import IMAGE_UNIT
 from rocminfra.operations.hub_model import UNIT as DOWNLOAD_UNIT
@@ -90,7 +90,7 @@ def since_of(text: str) -> dict[str, float]:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OPTION_INVALID,
             f"--since {text}: neither how long ago (30s, 10m, 2h, 1d) nor a time "
             "(2026-01-31 or 2026-01-31T09:30)",
             next=Do("rocminfra logs --since 10m"),

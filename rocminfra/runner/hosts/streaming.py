@@ -13,7 +13,7 @@ from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import make_unix_command_for_host
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.host_answers import BEGIN, END, framed
 from rocminfra.runner.run.host_program import connector_arguments, launched
 
@@ -40,7 +40,7 @@ def streamed(state: State, host: Host, program: str, request: str) -> Iterator[s
     elif isinstance(connector, LocalConnector):
         lines = _here(host, raw, started)
     else:
-        raise FailedError(ExitCode.SETTINGS, f"{host.name} is not reached over SSH")
+        raise FailedError(Fault.NOT_OVER_SSH, f"{host.name} is not reached over SSH")
     # A login shell may greet before, and say goodbye after.
     begun = False
     for line in lines:
@@ -99,7 +99,7 @@ def _check(host: Host, status: int, said: str) -> None:
         return
     why = tuple(line for line in said.splitlines() if line.strip())[-5:]
     raise FailedError(
-        ExitCode.UNEXPECTED,
+        Fault.LOGS_UNREADABLE,
         f"the logs of {host.name} could not be read",
         why or (f"exit status {status}",),
         Do("rocminfra status   # says what is there"),

@@ -20,7 +20,7 @@ from pyinfra.api.state import State
 from pyinfra.connectors.local import LocalConnector
 
 from rocminfra import __version__
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.host_paths import RUN_LOCK
 from rocminfra.operations.host_failures import record
 from rocminfra.runner.run.execution import CONNECTION_LOST, on_each
@@ -82,7 +82,7 @@ class HostLock:
         )
         if not succeeded:
             what = f"the lock {self.path} could not be taken"
-            record(host, Failure(ExitCode.UNEXPECTED, what, tuple(errors.splitlines())))
+            record(host, Failure(Fault.LOCK_NOT_TAKEN, what, tuple(errors.splitlines())))
             return False
         answer = json.loads(output)
         holder = answer["holder"]
@@ -120,7 +120,7 @@ def needs_lock(host: Host) -> bool:
 def _locked(host: Host, holder: dict[str, Any]) -> Failure:
     pid = holder.get("pid")
     return Failure(
-        ExitCode.LOCKED,
+        Fault.HOST_LOCKED,
         f"{host.name} is locked by another run",
         (_described(holder),),
         Do(f"wait for it; or end its connection, on {host.name}: kill {shlex.quote(str(pid))}"),

@@ -8,7 +8,7 @@ import sys
 import click
 
 from rocminfra import __version__
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError, Fault
 from rocminfra.runner.verbs.options import command, host_options
 from rocminfra.runner.verbs.shared import patch, progress_shown
 
@@ -55,7 +55,7 @@ def chat(
         text = sys.stdin.read() if prompt == "-" else prompt
         if not text.strip():
             raise FailedError(
-                ExitCode.SETTINGS, "the question is empty", next=Do("rocminfra chat 'Hello'")
+                Fault.OPTION_INVALID, "the question is empty", next=Do("rocminfra chat 'Hello'")
             )
         with Session(request_of("chat", options), progress_shown(quiet=True)) as session:
             session.connect()

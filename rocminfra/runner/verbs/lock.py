@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError, Fault
 from rocminfra.runner.verbs.asking import answer_with, hosts_argument
 from rocminfra.runner.verbs.options import command, host_options
 from rocminfra.runner.verbs.shared import patch
@@ -93,13 +93,13 @@ def lock(
 def _check_break(reason: str, named: bool) -> None:
     if not reason.strip():
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OPTION_INVALID,
             "--break wants a reason, which others read in rocminfra events",
             next=Do("rocminfra lock HOST --break 'its laptop is off until Monday'"),
         )
     if not named:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OPTION_INVALID,
             "a lock is broken on the hosts that are named, and none is",
             next=Do("rocminfra lock   # says which host is locked"),
         )
