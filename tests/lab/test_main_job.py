@@ -284,6 +284,18 @@ def test_the_real_guidellm_measures_and_its_results_come_back_verified(
     done = [one for one in requests if one["outcome"] == "completed"]
     assert all(one["tokens_out"] == 32 and one["tokens_in"] > 128 for one in done)
     assert all(one["start"] < one["first_token"] < one["end"] for one in done)
+    record = json.loads(report.with_name("point.json").read_text())
+    (attempt,) = record["attempts"]
+    sources = attempt["telemetry"]["sources"]
+    assert sources["power_w"] == sources["vram_used_mib"] == "driver"
+    assert sources["energy_j"] == "amd-smi", "the counter, which no file has"
+    assert attempt["telemetry"]["cpu_seconds"] < 0.01 * attempt["seconds"]
+    samples = report.with_name("telemetry.jsonl").read_text().splitlines()
+    gpus = [json.loads(line)["gpus"][0] for line in samples]
+    assert all(gpu["power_w"] == 612 for gpu in gpus)
+    counter = [gpu["energy_j"] for gpu in gpus if gpu["energy_j"] is not None]
+    assert 2 <= len(counter) <= 2 + attempt["seconds"] / 30
+    assert counter == sorted(counter)
     assert "MI300X simulated ×20" in run.err, "nobody may take these figures for real ones"
 
 

@@ -91,6 +91,8 @@ class AttemptRecord:
     + engine: the engine's counters afterwards
     + launcher: the launcher's record: patched or not, and why
     + folder: folder of its files, if another attempt followed
+    + telemetry: ``cpu_seconds`` that sampling took, and ``sources`` of each GPU figure: ``driver``,
+      ``amd-smi`` or None
     """
 
     number: int
@@ -108,6 +110,7 @@ class AttemptRecord:
     engine: Mapping[str, Any] | None
     launcher: Mapping[str, Any] | None
     folder: str | None = None
+    telemetry: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
