@@ -72,6 +72,7 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
             tokenizer=settings.model_argument,
             environment=_environment(scenario, settings),
             usd_per_hour=settings.cost.usd_per_hour,
+            datasets=host_paths.DATASETS,
         ),
     )
 

@@ -225,7 +225,9 @@ def test_host_programs_use_the_standard_library_only_with_all_that_they_import()
             continue
         seen.add(path)
         outside = {name for name in tops(path) if name not in sys.stdlib_module_names}
-        assert outside <= {"rocminfra"}, f"{path.name} imports {sorted(outside)}"
+        # It runs in GuideLLM's environment and says so.
+        there = {"PIL", "pyarrow"} if path.name == "document_pages.py" else set()
+        assert outside <= {"rocminfra", *there}, f"{path.name} imports {sorted(outside)}"
         for name in imported(path):
             file = ROOT.joinpath(*name.split(".")).with_suffix(".py")
             if not file.is_file():
