@@ -97,7 +97,27 @@ ALLOWED: dict[str, set[str]] = {
     }
     | PLANNING
     | BASE,
-    "runner/output": {"bench", "droplets", "report", "report/charts", "runner", "runner/run"}
+    "runner/hosts": {
+        "bench",
+        "facts",
+        "host",
+        "inventory",
+        "operations",
+        "rendering",
+        "runner",
+        "runner/run",
+    }
+    | PLANNING
+    | BASE,
+    "runner/output": {
+        "bench",
+        "droplets",
+        "report",
+        "report/charts",
+        "runner",
+        "runner/hosts",
+        "runner/run",
+    }
     | PLANNING
     | BASE,
     "runner/verbs": {
@@ -112,6 +132,7 @@ ALLOWED: dict[str, set[str]] = {
         "report/figures",
         "report/reading",
         "runner",
+        "runner/hosts",
         "runner/output",
         "runner/run",
     }
