@@ -11,7 +11,7 @@ from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from rocminfra.facts.model_folder import MANIFEST, CopiedFile, Folder, ModelFolder
-from rocminfra.failure import Argument, Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Argument, Do, FailedError, Failure, Fault
 from rocminfra.model_files import files_to_serve, folder_problem
 from rocminfra.operations import transfers
 from rocminfra.operations.commands import Commands
@@ -62,7 +62,7 @@ def copied(source: str, destination: str) -> Commands:
     if strangers:
         yield fail(
             Failure(
-                ExitCode.REFUSED,
+                Fault.MODEL_FOLDER_FOREIGN,
                 f"{destination} holds files that were not copied there from {source}",
                 tuple(strangers[:5]),
                 Do(
@@ -95,7 +95,7 @@ def _problem(source: str) -> Failure | None:
     argument = Argument("model_folder", "source")
     if not (Path(source) / "config.json").is_file():
         return Failure(
-            ExitCode.SETTINGS,
+            Fault.MODEL_FOLDER_INVALID,
             f"{source} is not a model's folder: it holds no config.json",
             next=Do(f"ls {source}; then set ", argument),
         )
@@ -103,7 +103,7 @@ def _problem(source: str) -> Failure | None:
     if problem is None:
         return None
     return Failure(
-        ExitCode.SETTINGS,
+        Fault.MODEL_FOLDER_INCOMPLETE,
         f"{source} is not whole, and an engine would not start with it",
         (problem,),
         Do("fetch its files again, or set ", argument),

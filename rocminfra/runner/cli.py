@@ -13,7 +13,7 @@ from types import FrameType
 import click
 
 from rocminfra import __version__
-from rocminfra.failure import ExitCode, FailedError, Failure, lines
+from rocminfra.failure import ExitCode, FailedError, Failure, Fault, lines
 
 # Verb: where it is, and its line in the help.
 VERBS = {
@@ -127,7 +127,8 @@ def _show(failure: Failure) -> None:
 
 def _say_unexpected(error: Exception) -> int:
     click.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
-    click.secho(f"unexpected: {type(error).__name__}: {error}", fg="red", err=True)
+    code = Fault.UNEXPECTED.code
+    click.secho(f"unexpected: {type(error).__name__}: {error} [{code}]", fg="red", err=True)
     click.echo("next: please report this with the lines above", err=True)
     return ExitCode.UNEXPECTED
 

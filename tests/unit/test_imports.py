@@ -14,7 +14,15 @@ PACKAGE = ROOT / "rocminfra"
 
 # What each room may import of ours besides itself. A room is a folder; a module at the package's
 # top stands for itself. `planning` below means the folder's own modules, not its rooms.
-BASE = {"failure", "host_answers", "host_paths", "playbook_files", "reference_run", "settings"}
+BASE = {
+    "failure",
+    "faults",
+    "host_answers",
+    "host_paths",
+    "playbook_files",
+    "reference_run",
+    "settings",
+}
 PLANNING = {
     "planning",
     "planning/bench",
@@ -27,7 +35,8 @@ PLANNING = {
     "planning/prediction",
 }
 ALLOWED: dict[str, set[str]] = {
-    "failure": set(),
+    "failure": {"faults"},
+    "faults": set(),
     "host_answers": set(),
     "host_paths": set(),
     "playbook_files": set(),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.report.charts.style import LIGHT, resolved
 
 EXTRA = "rocminfra[report]"
@@ -72,7 +72,7 @@ def _load(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.EXTRA_MISSING,
             f"pictures need {name.replace('_', '-')}, which is not installed",
             (str(error),),
             Do(f"pip install '{EXTRA}'"),

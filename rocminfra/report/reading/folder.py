@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.bench.manifest import (
     MANIFEST,
     PARTIAL,
@@ -64,14 +64,14 @@ def read_hosts(folder: Path) -> tuple[HostFolder, ...]:
     """
     if not folder.is_dir():
         raise FailedError(
-            ExitCode.SETTINGS, f"there is no folder {folder}", next=Do("rocminfra bench")
+            Fault.RESULTS_NOT_FOUND, f"there is no folder {folder}", next=Do("rocminfra bench")
         )
     if _is_host(folder):
         return (_host(folder),)
     found = tuple(_host(path) for path in sorted(folder.iterdir()) if _is_host(path))
     if not found:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.RESULTS_NOT_FOUND,
             f"{folder} holds no results of a benchmark",
             (f"a host's folder has a job.json or a {PARTIAL}, and a folder for every point",),
             Do("name the folder of one run, such as results/20260513T101500Z"),

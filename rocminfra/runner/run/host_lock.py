@@ -21,7 +21,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.connectors.local import LocalConnector
 
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.host.programs import source
 from rocminfra.host.sent import run_lock
 from rocminfra.host_answers import answer, framed, said_besides
@@ -69,7 +69,7 @@ class HostLock:
         succeeded, output, errors = _run(state, host, "take", self.path, request)
         if not succeeded:
             what = f"the lock {self.path} could not be taken"
-            record(host, Failure(ExitCode.UNEXPECTED, what, tuple(errors.splitlines())))
+            record(host, Failure(Fault.LOCK_NOT_TAKEN, what, tuple(errors.splitlines())))
             return False
         answer = json.loads(output)
         holder = answer["holder"]
@@ -102,7 +102,7 @@ def needs_lock(host: Host) -> bool:
 def _locked(host: Host, holder: dict[str, Any]) -> Failure:
     pid = holder.get("pid")
     return Failure(
-        ExitCode.LOCKED,
+        Fault.HOST_LOCKED,
         f"{host.name} is locked by another run",
         (_described(holder),),
         Do(f"wait for it; or end its connection, on {host.name}: kill {shlex.quote(str(pid))}"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocminfra.bench.scenario import HubDataset, Scenario, SyntheticText, load_scenario
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.model.spec import ModelSpec
@@ -95,7 +95,7 @@ def scenario(name: str, folder: Path) -> Scenario:
     if isinstance(found.data, SyntheticText) or _is_docvqa(found):
         return found
     raise FailedError(
-        ExitCode.SETTINGS,
+        Fault.SCENARIO_INVALID,
         f"scenario {name}: how long the requests of its data are is not known, so nothing can be "
         "predicted",
         ("known are synthetic_text, and lmms-lab/DocVQA by its published medians",),
