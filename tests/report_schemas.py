@@ -88,10 +88,11 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _FAILURE = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["code", "kind", "what", "why", "next_command"],
+    "required": ["code", "kind", "fault", "what", "why", "next_command"],
     "properties": {
         "code": {"type": "integer"},
         "kind": {"type": "string"},
+        "fault": {"type": "string"},
         "what": {"type": "string"},
         "why": {"type": "array", "items": {"type": "string"}},
         "next_command": {"type": ["string", "null"]},

@@ -97,7 +97,17 @@ ALLOWED: dict[str, set[str]] = {
     }
     | PLANNING
     | BASE,
-    "runner/output": {"bench", "droplets", "report", "report/charts", "runner", "runner/run"}
+    "runner/output": {
+        "bench",
+        "droplets",
+        "report",
+        "report/charts",
+        "report/comparison",
+        "report/figures",
+        "report/page",
+        "runner",
+        "runner/run",
+    }
     | PLANNING
     | BASE,
     "runner/verbs": {

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.report.comparison.compare import Change, Comparison
 from rocminfra.report.comparison.subject import Subject
 
@@ -99,7 +99,7 @@ def _problem(change: Change) -> str | None:
 
 def _unusable(path: Path, why: Any) -> NoReturn:
     raise FailedError(
-        ExitCode.SETTINGS,
+        Fault.BASELINE_UNUSABLE,
         f"the baseline cannot be used: {path}",
         (str(why),),
         Do(f"rocminfra report gate RUN --baseline {path} --update, with a run that is good"),

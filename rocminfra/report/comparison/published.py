@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.report.comparison.subject import Measured, Subject, Value
 
 
@@ -22,7 +22,7 @@ def published(reference: Mapping[str, Any], after: Subject) -> Subject:
     known = reference["scenarios"]
     if scenario not in known:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.RUNS_NOT_COMPARABLE,
             f"{reference['name']} has no scenario {scenario}",
             (f"published are {', '.join(known)}",),
             Do(f"rocminfra bench --scenario {next(iter(known))}"),

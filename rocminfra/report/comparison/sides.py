@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.report.comparison.subject import Subject, subject
 from rocminfra.report.summary import Report
 
@@ -27,7 +27,7 @@ def pairs(
     names, others = {one.host for one in before}, set(own)
     if names != others:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.RUNS_NOT_COMPARABLE,
             "the runs have other hosts, so nobody can say which to compare with which",
             (
                 f"the first has {', '.join(sorted(map(str, names)))}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.bench.manifest import REPORT
 from rocminfra.report.figures.report import Wanted, make_report
 from rocminfra.report.history import History, RunLine
@@ -23,7 +23,7 @@ def read_history(results: Path, wanted: Wanted | None = None) -> History:
     """
     if not results.is_dir():
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.RESULTS_NOT_FOUND,
             f"there is no folder {results}",
             next=Do("rocminfra report index FOLDER, the one that your runs are in"),
         )

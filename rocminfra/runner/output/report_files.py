@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.report import summary_json
 from rocminfra.report.summary import Report
 from rocminfra.report.tables import csv_text, markdown_text
@@ -48,7 +48,7 @@ def write_report(report: Report, folder: Path) -> Written:
             _replace(folder / name, text)
     except OSError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OUTPUT_NOT_WRITABLE,
             f"the report cannot be written: {error.filename or folder}: {error.strerror}",
             next=Do("--output FOLDER, one that can be written to"),
         ) from None

@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from rocminfra import __version__
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError, Fault
 from rocminfra.report.comparison.compare import Comparison, compare
 from rocminfra.report.comparison.published import published
 from rocminfra.report.comparison.sides import pairs, subjects
@@ -48,7 +48,7 @@ def compare_runs(
         refused = [one for one in found if one.refusals]
         if refused and not anyway:
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.RUNS_NOT_COMPARABLE,
                 f"{refused[0].before} and {refused[0].after} are not comparable",
                 refused[0].refusals,
                 Do("compare runs of the same scenario and model, or add --anyway"),
@@ -79,14 +79,14 @@ def _comparisons(runs: tuple[str, ...], published_run: str | None) -> list[Compa
         known = reference()
         if published_run != known["name"]:
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.OPTION_INVALID,
                 f"nothing is published as {published_run}",
                 next=Do(f"--reference {known['name']}"),
             )
         return [compare(published(known, one), one) for side in sides for one in side]
     if len(sides) < 2:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OPTION_INVALID,
             "one run alone cannot be compared",
             next=Do(f"rocminfra report compare {runs[0]} OTHER, or with --reference NAME"),
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from rocminfra import __version__
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError, Fault
 from rocminfra.report.comparison.baseline import Check, baseline_text, checks, read_baseline
 from rocminfra.report.comparison.compare import compare
 from rocminfra.report.comparison.sides import pairs, subjects
@@ -47,7 +47,7 @@ def gate(run: str, baseline: Path, update: bool, junit: Path | None, as_json: bo
         if update:
             if not report.is_valid:
                 raise FailedError(
-                    ExitCode.BENCHMARK,
+                    Fault.BENCHMARK_INVALID,
                     f"run {report.run} is no baseline",
                     (report.verdict,),
                     Do("choose a valid run"),
@@ -117,7 +117,7 @@ def _write(path: Path, text: str) -> None:
         new.replace(path)
     except OSError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OUTPUT_NOT_WRITABLE,
             f"the baseline cannot be written: {path}: {error.strerror}",
             next=Do("--baseline FILE, in a folder that can be written to"),
         ) from None

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError, Fault
 from rocminfra.planning.bench.manifest import REPORT
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report.figures import slo
@@ -57,13 +57,13 @@ def reference() -> Mapping[str, Any]:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.PLAYBOOK_FILE_MISSING,
             f"the published figures cannot be read: {path}",
             (str(error),),
             Do("rocminfra init lays the file out again, in a new folder"),
         ) from None
     if not isinstance(value, Mapping):
-        raise FailedError(ExitCode.SETTINGS, f"{path} holds no published figures")
+        raise FailedError(Fault.PLAYBOOK_FILE_MISSING, f"{path} holds no published figures")
     return value
 
 
