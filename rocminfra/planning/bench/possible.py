@@ -121,7 +121,7 @@ def gpu_problems(sample: Mapping[str, Any]) -> tuple[str, ...]:
         if total is not None and used > total:
             reasons.append(f"vram_used_mib is {used:,} of {total:,}")
     which = sample.get("gpu")
-    return tuple(f"impossible figure of amd-smi: GPU {which}: {reason}" for reason in reasons)
+    return tuple(f"impossible figure of GPU {which}: {reason}" for reason in reasons)
 
 
 def counted(reasons: Iterable[str]) -> tuple[str, ...]:
