@@ -36,6 +36,10 @@ VERBS = {
         "rocminfra.runner.verbs.predict:predict",
         "Say what a benchmark would measure, before a GPU is rented.",
     ),
+    "report": (
+        "rocminfra.runner.verbs.report:report",
+        "Say what a benchmark's results mean: verdict, price, what changed.",
+    ),
     "droplet": (
         "rocminfra.runner.verbs.droplet:droplet",
         "Droplets of the cloud: create, use, destroy; what they cost.",

@@ -114,6 +114,8 @@ ALLOWED: dict[str, set[str]] = {
         "droplets",
         "report",
         "report/charts",
+        "report/comparison",
+        "report/figures",
         "runner",
         "runner/hosts",
         "runner/run",
