@@ -14,7 +14,8 @@ from types import FrameType
 import click
 
 from rocminfra import __version__
-from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault
+from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, lines
+from rocminfra.runner.typed import again, remember
 
 # Verb: where it is, and its line in the help.
 VERBS = {
@@ -121,8 +122,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     click ends with 2 for a wrong option, which here means that a plan has changes; so its errors
     are turned into 3.
     """
-    from rocminfra.runner.output.again import remember
-
     remember(sys.argv[1:] if arguments is None else arguments)
     try:
         code = rocminfra.main(args=arguments, prog_name="rocminfra", standalone_mode=False)
@@ -145,9 +144,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(failure: Failure) -> None:
-    from rocminfra.runner.output.run_text import print_failure
+    from rocminfra.settings.argument_names import SETTING_OF
 
-    print_failure(failure)
+    why = len(failure.why)
+    for number, line in enumerate(lines(failure, again, SETTING_OF)):
+        click.secho(line, fg="red" if number == why else None, err=True)
 
 
 def _say_unexpected(error: Exception) -> int:

@@ -84,7 +84,7 @@ ALLOWED: dict[str, set[str]] = {
     "report/figures": {"failure", "report", "report/reading"} | PLANNING,
     "report/comparison": {"failure", "report", "report/reading", "report/figures"} | PLANNING,
     "droplets": {"inventory"} | PLANNING | BASE,
-    "runner": {"failure"},
+    "runner": {"failure", "settings"},
     "runner/run": {
         "bench",
         "connectors",

@@ -11,9 +11,9 @@ from typing import Any
 from rocminfra import __version__
 from rocminfra.failure import ExitCode, FailedError, Failure, most_severe, next_words
 from rocminfra.report.table import Row, Table, read_table
-from rocminfra.runner.output.again import again
 from rocminfra.runner.run.results import HostResult, OperationResult, RunResult
 from rocminfra.runner.run.status_results import HostStatus
+from rocminfra.runner.typed import again
 from rocminfra.settings.argument_names import SETTING_OF
 
 SCHEMA_VERSION = 1

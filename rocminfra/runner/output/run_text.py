@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable
 
 from rocminfra.failure import ExitCode, Failure, lines
-from rocminfra.runner.output.again import again
 from rocminfra.runner.output.tables import table_lines
 from rocminfra.runner.output.terminal import duration, styled
 from rocminfra.runner.output.terminal import message as message
@@ -18,6 +17,7 @@ from rocminfra.runner.run.results import (
     RunResult,
 )
 from rocminfra.runner.run.status_results import HostStatus
+from rocminfra.runner.typed import again
 from rocminfra.settings.argument_names import SETTING_OF
 
 _SIGNS = {
