@@ -86,6 +86,9 @@ class Again:
     + verbose: more output would help
     + attach: benchmark run that goes on, to follow to its end
     + verb: another verb with the same hosts and settings; ``apply`` is ``deploy.py``
+    + yes: do not ask
+    + limit: host or group to limit it to, instead of what was given
+    + keys: settings of this run that are to be called otherwise: (given, meant)
     """
 
     first: Text = ""
@@ -96,6 +99,9 @@ class Again:
     verbose: bool = False
     attach: str | None = None
     verb: str = ""
+    yes: bool = False
+    limit: str | None = None
+    keys: tuple[tuple[str, str], ...] = ()
 
 
 Next = Do | Again
@@ -195,6 +201,11 @@ def again_words(step: Again, settings: Mapping[Argument, str]) -> str:
     run = step.resume or step.attach
     if run is not None:
         options.append(f"--data bench.run={run}")
+    options += [f"--data {meant}=… instead of {given}" for given, meant in step.keys]
+    if step.limit is not None:
+        options.append(f"--limit {shlex.quote(step.limit)}")
+    if step.yes:
+        options.append("--yes")
     if step.verbose:
         options.append("--debug")
     if step.verb:

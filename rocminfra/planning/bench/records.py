@@ -58,6 +58,7 @@ class JobRecord:
     + tokenizer: its folder or repository
     + environment: variables of GuideLLM's process, without secrets
     + usd_per_hour: the host's price
+    + datasets: folder of data sets that are made on the host
     """
 
     run: str
@@ -71,6 +72,7 @@ class JobRecord:
     tokenizer: str
     environment: Mapping[str, str]
     usd_per_hour: float | None = None
+    datasets: str = ""
     version: int = VERSION
 
 

@@ -104,7 +104,7 @@ def run_verb(
         chosen[0] = Options(inventory, limit, extra, verbosity=verbose)
         return run_bench(chosen[0], progress)
 
-    result = guarded("bench", as_json, work)
+    result = guarded("bench", as_json, work, verbose)
     report(result, as_json, chosen[0], chosen[0].command("bench"), junit=junit)
     return result.code
 

@@ -378,23 +378,6 @@ def test_an_interrupted_benchmark_is_resumed_by_its_id_however_it_is_named(
     assert (result.interrupted, result.resume) == (True, "20260513T101500Z")
 
 
-def test_a_host_that_is_refused_is_said_before_the_others_begin(runner: Any) -> None:
-    runner.write(
-        "from pyinfra import host, state\n"
-        "from rocminfra.failure import Failure, Fault\n"
-        "from rocminfra.operations.host_failures import exclude\n"
-        'if host.name == "b":\n'
-        '    exclude(state, host, Failure(Fault.ENGINE_STOPPED, "the engine is stopped"))\n'
-        + FILE.format(folder=runner.folder)
-    )
-    runner.hosts = {"a": {}, "b": {}}
-    result = runner()
-    assert result.code is ExitCode.NOT_READY
-    assert (runner.folder / "a").exists()
-    assert not (runner.folder / "b").exists()
-    assert runner.lines[0] == "[b] cannot go on: the engine is stopped"
-
-
 def test_a_playbook_file_that_does_not_exist(runner: Any) -> None:
     with pytest.raises(FailedError, match="there is no playbook file") as caught:
         runner(files=("tasks/nothing.py",))
