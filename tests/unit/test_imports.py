@@ -116,6 +116,7 @@ ALLOWED: dict[str, set[str]] = {
         "report/charts",
         "report/comparison",
         "report/figures",
+        "report/reading",
         "runner",
         "runner/hosts",
         "runner/run",

@@ -10,7 +10,7 @@ from typing import Any
 from rocminfra import __version__
 from rocminfra.failure import ExitCode, Failure
 from rocminfra.report.point_report import Percentiles
-from rocminfra.report.runs import Latencies, ListedRun
+from rocminfra.report.reading.runs import Latencies, ListedRun
 from rocminfra.runner.output.run_json import SCHEMA_VERSION, failure_document
 from rocminfra.runner.output.tables import table_lines
 

@@ -34,7 +34,7 @@ Without RUN it lists the runs of the results folder, the newest first; with RUN 
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout")
 def results(run: str | None, results: Path, as_json: bool) -> ExitCode:
-    from rocminfra.report.runs import find_run, list_results, read_latencies
+    from rocminfra.report.reading.runs import find_run, list_results, read_latencies
     from rocminfra.report.table import lines, read_table
     from rocminfra.runner.output.results_out import latency_lines, list_lines, results_document
     from rocminfra.runner.output.run_json import dump

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rocminfra.failure import ExitCode, FailedError
-from rocminfra.report.runs import find_run, list_results, read_latencies
+from rocminfra.report.reading.runs import find_run, list_results, read_latencies
 
-RECORDED = Path(__file__).parents[2] / "recorded/runs/demo"
+RECORDED = Path(__file__).parents[3] / "recorded/runs/demo"
 FIRST, SECOND = "20260513T101500Z", "20260513T101500Z-3fa9c1"
 
 
