@@ -8,6 +8,7 @@ from rocminfra.report.charts.library import altair
 from rocminfra.report.charts.picture import (
     WIDTH,
     Picture,
+    Sheet,
     Table,
     by_load,
     drawn,
@@ -66,20 +67,25 @@ def cost_by_load(host: HostReport, key: str = "cost") -> Picture:
     if not values:
         return without(key, title, "No valid point has a throughput.", table)
     sort = [names[point.name] for point in points]
-    chart = _by_load(values, sort, [(_ALL, "blue", "circle"), (_COMPLETED, "vermillion", "square")])
+    sheet = Sheet()
+    chart = _by_load(
+        sheet, values, sort, [(_ALL, "blue", "circle"), (_COMPLETED, "vermillion", "square")]
+    )
     cheapest = min(values, key=lambda row: row["value"] or 0)
     alt = f"Dollars a million tokens at {len(points)} loads, lowest {cheapest['value']} at "
     alt += f"{cheapest['point']} ({cheapest['series']})."
     notes = [host.economics.explanation if host.economics else None, not_valid_note(host.points)]
-    return drawn(key, title, alt, chart, note=" ".join(filter(None, notes)) or None, table=table)
+    return drawn(
+        key, title, alt, sheet.spec(chart), note=" ".join(filter(None, notes)) or None, table=table
+    )
 
 
 def _by_load(
-    values: list[dict[str, Any]], sort: list[str], series: list[tuple[str, str, str]]
+    sheet: Sheet, values: list[dict[str, Any]], sort: list[str], series: list[tuple[str, str, str]]
 ) -> Any:
     alt = altair()
     domain = [row[0] for row in series]
-    base = alt.Chart(alt.Data(values=values), width=WIDTH, height=220).encode(
+    base = alt.Chart(sheet.data(values), width=WIDTH, height=220).encode(
         x=alt.X(
             "point:N",
             sort=sort,
@@ -141,10 +147,10 @@ def goodput(host: HostReport, key: str = "goodput") -> Picture:
     if not values:
         why = "No requests are on record to count those that meet the objectives."
         return without(key, title, f"{host.slo.text} {why}", table)
-    alt = altair()
+    alt, sheet = altair(), Sheet()
     domain = ["meets all", "misses one"]
     chart = (
-        alt.Chart(alt.Data(values=values), width=WIDTH, height=alt.Step(26))
+        alt.Chart(sheet.data(values), width=WIDTH, height=alt.Step(26))
         .mark_bar()
         .encode(
             y=alt.Y("point:N", sort=[names[point.name] for point in points], title=None),
@@ -161,4 +167,4 @@ def goodput(host: HostReport, key: str = "goodput") -> Picture:
             ],
         )
     )
-    return drawn(key, title, host.slo.text, chart, note=host.slo.text, table=table)
+    return drawn(key, title, host.slo.text, sheet.spec(chart), note=host.slo.text, table=table)

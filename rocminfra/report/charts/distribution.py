@@ -10,6 +10,7 @@ from rocminfra.report.charts.library import altair
 from rocminfra.report.charts.picture import (
     WIDTH,
     Picture,
+    Sheet,
     Table,
     drawn,
     rounded,
@@ -32,7 +33,7 @@ def distribution(point: PointReport, key: str) -> Picture:
     """Histograms of the completed requests' latencies."""
     title = "Do all requests fare alike?"
     completed = [request for request in point.requests if request.outcome == "completed"]
-    panels, rows = [], []
+    sheet, panels, rows = Sheet(), [], []
     for field, kind, meaning in _KINDS:
         values = [
             value
@@ -40,7 +41,7 @@ def distribution(point: PointReport, key: str) -> Picture:
             if value is not None and math.isfinite(value)
         ]
         if values:
-            panels.append(_panel(values, kind, meaning))
+            panels.append(_panel(sheet, values, kind, meaning))
             rows.append(_row(kind, sorted(values)))
     if not panels:
         return without(key, title, _why_nothing(point))
@@ -51,7 +52,7 @@ def distribution(point: PointReport, key: str) -> Picture:
     note = None
     if point.requests_total > len(point.requests):
         note = f"{len(point.requests):,} requests were sampled of {point.requests_total:,}."
-    return drawn(key, title, alt, altair().vconcat(*panels), note=note, table=table)
+    return drawn(key, title, alt, sheet.spec(altair().vconcat(*panels)), note=note, table=table)
 
 
 def _why_nothing(point: PointReport) -> str:
@@ -86,7 +87,7 @@ def bins(values: Sequence[float], most: int = _BINS) -> list[tuple[float, float,
     ]
 
 
-def _panel(values: list[float], kind: str, meaning: str) -> Any:
+def _panel(sheet: Sheet, values: list[float], kind: str, meaning: str) -> Any:
     alt = altair()
     factor, unit = time_unit(values)
     scaled = sorted(value * factor for value in values)
@@ -101,7 +102,7 @@ def _panel(values: list[float], kind: str, meaning: str) -> Any:
     suffix = "" if is_zero else f" (axis starts at {rounded(start):g})"
     x_scale = alt.Scale(domain=[start, end], zero=is_zero, nice=False)
     bars = (
-        alt.Chart(alt.Data(values=rows), width=WIDTH, height=90)
+        alt.Chart(sheet.data(rows), width=WIDTH, height=90)
         .mark_bar(color=colour("blue"), opacity=0.75, binSpacing=1)
         .encode(
             x=alt.X("from:Q", bin="binned", title=f"{kind}, {unit}{suffix}", scale=x_scale),
@@ -118,7 +119,7 @@ def _panel(values: list[float], kind: str, meaning: str) -> Any:
         {"at": rounded(_quantile(scaled, share)), "name": name}
         for name, share in (("median", 0.5), ("p95", 0.95))
     ]
-    rules = alt.Chart(alt.Data(values=marks)).encode(x=alt.X("at:Q", scale=x_scale))
+    rules = alt.Chart(sheet.data(marks)).encode(x=alt.X("at:Q", scale=x_scale))
     return alt.layer(
         bars,
         rules.mark_rule(color=colour("vermillion"), strokeWidth=1.5).encode(

@@ -9,6 +9,7 @@ from rocminfra.report.charts.library import altair
 from rocminfra.report.charts.picture import (
     WIDTH,
     Picture,
+    Sheet,
     Table,
     by_load,
     drawn,
@@ -66,12 +67,13 @@ def throughput_against_latency(host: HostReport, key: str = "throughput") -> Pic
         for order, point, quantile, tokens, latency in rows
     ]
     marked = _marked(host, names)
-    chart = _plane(values, marked, unit)
+    sheet = Sheet()
+    chart = _plane(sheet, values, marked, unit)
     alt = f"{len({row[1].name for row in rows})} points, from {names[rows[0][1].name]} to "
     alt += f"{names[rows[-1][1].name]}; end-to-end latency over tokens a second."
     alt += "".join(f" {what} at {point}." for point, what in marked.items())
     note = " ".join(filter(None, (host.knee.why if host.knee else None, not_valid_note(points))))
-    return drawn(key, title, alt, chart, note=note or None, table=table)
+    return drawn(key, title, alt, sheet.spec(chart), note=note or None, table=table)
 
 
 def _marked(host: HostReport, names: dict[str, str]) -> dict[str, str]:
@@ -87,7 +89,7 @@ def _marked(host: HostReport, names: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def _plane(values: list[dict[str, Any]], marked: dict[str, str], unit: str) -> Any:
+def _plane(sheet: Sheet, values: list[dict[str, Any]], marked: dict[str, str], unit: str) -> Any:
     alt = altair()
     series = [
         ("median", "blue", "circle", [1, 0]),
@@ -101,8 +103,9 @@ def _plane(values: list[dict[str, Any]], marked: dict[str, str], unit: str) -> A
     shades = alt.Color(
         "series:N", scale=alt.Scale(domain=domain, range=[colour(row[1]) for row in present])
     )
+    valid = [value for value in values if value["series"] != "not valid"]
     lines = (
-        alt.Chart(alt.Data(values=[value for value in values if value["series"] != "not valid"]))
+        alt.Chart(sheet.data(valid))
         .mark_line(strokeWidth=1.5, opacity=0.7)
         .encode(
             x=x,
@@ -117,7 +120,7 @@ def _plane(values: list[dict[str, Any]], marked: dict[str, str], unit: str) -> A
         )
     )
     dots = (
-        alt.Chart(alt.Data(values=values))
+        alt.Chart(sheet.data(values))
         .mark_point(filled=True, size=70, opacity=1)
         .encode(
             x=x,
@@ -139,9 +142,9 @@ def _plane(values: list[dict[str, Any]], marked: dict[str, str], unit: str) -> A
         for value in values
         if value["series"] == "median" and value["point"] in marked
     ]
-    ringed = alt.Chart(alt.Data(values=rings)).encode(x=x, y=y)
-    layers = [lines, dots]
+    layers = [lines, dots] if valid else [dots]
     if rings:
+        ringed = alt.Chart(sheet.data(rings)).encode(x=x, y=y)
         layers += [
             ringed.mark_point(filled=False, size=260, color=colour("ink"), strokeWidth=1.5),
             ringed.mark_text(
@@ -182,10 +185,10 @@ def latency_by_load(host: HostReport, key: str = "latency") -> Picture:
     table = _latency_table(points, names)
     if not valid:
         return without(key, title, "No point is valid, so no latency is shown.", table)
-    panels, shown = [], []
+    sheet, panels, shown = Sheet(), [], []
     for kind, meaning, read in _KINDS:
         is_last = kind == _KINDS[-1][0]
-        panel = _panel(host, valid, names, (kind, meaning), read, is_last)
+        panel = _panel(sheet, host, valid, names, (kind, meaning), read, is_last)
         if panel is not None:
             panels.append(panel)
             shown.append(kind)
@@ -198,10 +201,11 @@ def latency_by_load(host: HostReport, key: str = "latency") -> Picture:
         notes.append(host.itl_floor_source)
     chart = altair().vconcat(*panels).resolve_scale(color="shared", shape="shared")
     note = " ".join(filter(None, notes)) or None
-    return drawn(key, title, alt, chart, note=note, table=table)
+    return drawn(key, title, alt, sheet.spec(chart), note=note, table=table)
 
 
 def _panel(
+    sheet: Sheet,
     host: HostReport,
     points: Sequence[PointReport],
     names: dict[str, str],
@@ -232,7 +236,7 @@ def _panel(
         axis=load_axis(len(points), is_last),
         scale=alt.Scale(type="point", padding=0.3),
     )
-    base = alt.Chart(alt.Data(values=values), width=WIDTH, height=150).encode(
+    base = alt.Chart(sheet.data(values), width=WIDTH, height=150).encode(
         x=x,
         y=alt.Y("value:Q", title=f"{kind[0]}, {unit}", scale=alt.Scale(zero=True)),
         color=_scaled(alt.Color, [colour(name) for name in _COLOURS]),
@@ -250,7 +254,7 @@ def _panel(
     )
     layers = [lines, dots]
     if floor is not None:
-        at = alt.Chart(alt.Data(values=[{"floor": rounded(floor * factor)}]))
+        at = alt.Chart(sheet.data([{"floor": rounded(floor * factor)}]))
         layers += [
             at.mark_rule(strokeDash=[3, 3], color=colour("muted"), strokeWidth=1.5).encode(
                 y="floor:Q"

@@ -6,6 +6,7 @@ from rocminfra.report.charts.library import altair
 from rocminfra.report.charts.picture import (
     WIDTH,
     Picture,
+    Sheet,
     Table,
     by_load,
     drawn,
@@ -44,9 +45,9 @@ def phases(host: HostReport, key: str = "phases") -> Picture:
         for point in points
         for phase in point.phases
     ]
-    alt = altair()
+    alt, sheet = altair(), Sheet()
     chart = (
-        alt.Chart(alt.Data(values=values), width=WIDTH, height=alt.Step(26))
+        alt.Chart(sheet.data(values), width=WIDTH, height=alt.Step(26))
         .mark_bar(stroke=colour("surface"), strokeWidth=1)
         .encode(
             y=alt.Y("point:N", sort=[names[point.name] for point in points], title=None),
@@ -86,7 +87,7 @@ def phases(host: HostReport, key: str = "phases") -> Picture:
         title,
         f"Mean time in queue, prefill and decode for {len(points)} loads; at {last.load.label}: "
         f"{shares}.",
-        chart,
+        sheet.spec(chart),
         note=not_valid_note(host.points),
         table=Table("Phases of a request, from the engine's histograms", headings, rows),
     )

@@ -59,12 +59,37 @@ def without(key: str, title: str, why: str, table: Table | None = None) -> Pictu
     return Picture(key, title, why, nothing=why, table=table)
 
 
-def drawn(key: str, title: str, alt: str, chart: Any, **more: Any) -> Picture:
-    """A picture of an Altair chart.
+class Sheet:
+    """The rows that the charts of one picture show.
+
+    Altair copies and checks a chart again and again while it is put together: thousands of rows
+    with it take seconds. So a chart names its rows, and they come in at the end.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+
+    def data(self, rows: list[dict[str, Any]]) -> Any:
+        """The rows under a name, for a chart."""
+        name = f"rows-{len(self._rows) + 1}"
+        self._rows[name] = rows
+        return altair().NamedData(name=name)
+
+    def spec(self, chart: Any) -> dict[str, Any]:
+        """The specification of the finished chart with all its rows.
+
+        Tests check it against Vega-Lite's schema; that takes too long to do for every reader.
+        """
+        found: dict[str, Any] = chart.properties(config=config()).to_dict(validate=False)
+        return {**found, "datasets": dict(self._rows)}
+
+
+def drawn(key: str, title: str, alt: str, spec: dict[str, Any], **more: Any) -> Picture:
+    """A picture of a specification.
 
     + more: ``note`` and ``table``
     """
-    return Picture(key, title, alt, chart.properties(config=config()).to_dict(), **more)
+    return Picture(key, title, alt, spec, **more)
 
 
 def by_load(host: HostReport) -> tuple[PointReport, ...]:

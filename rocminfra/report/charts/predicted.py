@@ -9,6 +9,7 @@ from rocminfra.report.charts.library import altair
 from rocminfra.report.charts.picture import (
     WIDTH,
     Picture,
+    Sheet,
     Table,
     by_load,
     drawn,
@@ -38,10 +39,11 @@ def predicted(host: HostReport, key: str = "predicted") -> Picture:
     if not points:
         return without(key, title, host.prediction_note or "There is no prediction for this run.")
     names = labels(by_load(host))
+    sheet = Sheet()
     panels = [
-        _panel(points, names, "tokens/s", _tokens),
-        _panel(points, names, "TTFT median", _ttft),
-        _panel(points, names, "ITL median", _itl),
+        _panel(sheet, points, names, "tokens/s", _tokens),
+        _panel(sheet, points, names, "TTFT median", _ttft),
+        _panel(sheet, points, names, "ITL median", _itl),
     ]
     rows = tuple(
         (
@@ -64,7 +66,7 @@ def predicted(host: HostReport, key: str = "predicted") -> Picture:
         return without(key, title, "The prediction has no figure that was measured.", table)
     alt = f"Predicted and measured throughput and latency of {len(points)} valid points."
     chart = altair().vconcat(*drawable)
-    return drawn(key, title, alt, chart, note=host.prediction_note, table=table)
+    return drawn(key, title, alt, sheet.spec(chart), note=host.prediction_note, table=table)
 
 
 def _tokens(point: PointReport) -> _Pair:
@@ -98,6 +100,7 @@ def _cells(pair: _Pair, shown: Callable[[float | None], str]) -> tuple[str, str,
 
 
 def _panel(
+    sheet: Sheet,
     points: Sequence[PointReport],
     names: dict[str, str],
     title: str,
@@ -118,7 +121,7 @@ def _panel(
         return None
     domain = ["predicted", "measured"]
     return (
-        alt.Chart(alt.Data(values=values), width=WIDTH, height=130)
+        alt.Chart(sheet.data(values), width=WIDTH, height=130)
         .mark_point(size=80, strokeWidth=2, opacity=1)
         .encode(
             x=alt.X(

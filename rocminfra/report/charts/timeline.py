@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rocminfra.report.charts.library import altair
@@ -10,6 +11,7 @@ from rocminfra.report.charts.picture import (
     MOST_POINTS,
     WIDTH,
     Picture,
+    Sheet,
     Table,
     drawn,
     rounded,
@@ -20,30 +22,18 @@ from rocminfra.report.charts.style import colour
 from rocminfra.report.point_report import Moment, PointReport, TimeSeries
 
 _MIB_IN_GIB = 1024
+_STATES = ["running", "waiting"]
+_Samples = Sequence[tuple[float, float]]
 
 
 def timeline(point: PointReport, key: str) -> Picture:
     """KV cache, requests, preemptions, power and memory over the time of a point."""
     title = "What did engine and GPU do meanwhile?"
     series = point.timeline
-    panels = [
-        panel
-        for panel in (
-            _share(series),
-            _requests(series),
-            _single(series, series.engine, "preemptions", "preemptions", "green"),
-            _single(series, series.gpu, "power_w", "power, W", "vermillion"),
-            _single(series, series.gpu, "vram_mib", "VRAM, GiB", "purple", 1 / _MIB_IN_GIB),
-        )
-        if panel is not None
-    ]
-    missing = _missing(series)
-    if not panels:
+    strips = _Strips(series)
+    chart = strips.chart()
+    if chart is None:
         return without(key, title, "No engine metrics and no GPU telemetry are on record.")
-    # Only the lowest panel names the axis that all share.
-    chart = altair().vconcat(
-        *(panel(is_last=number == len(panels) - 1) for number, panel in enumerate(panels))
-    )
     alt = f"Time line of {point.load.label}: " + " ".join(
         f"{row[0]} from {row[1]} to {row[2]}." for row in _rows(series)
     )
@@ -56,9 +46,9 @@ def timeline(point: PointReport, key: str) -> Picture:
         )
     else:
         notes.append("The measured window is not on record, so none is shaded.")
-    if missing:
+    if missing := _missing(series):
         notes.append(f"Not on record: {', '.join(missing)}.")
-    return drawn(key, title, alt, chart, note=" ".join(notes), table=table)
+    return drawn(key, title, alt, strips.sheet.spec(chart), note=" ".join(notes), table=table)
 
 
 def thinned(
@@ -85,23 +75,47 @@ def _samples(moments: Sequence[Moment], field: str) -> list[tuple[float, float]]
     ]
 
 
-def _share(series: TimeSeries) -> Any:
-    samples = _samples(series.engine, "kv_usage")
-    if not samples:
-        return None
+class _Strips:
+    """The charts of a time line, one below the other; only the lowest names their common axis."""
 
-    def panel(is_last: bool) -> Any:
+    def __init__(self, series: TimeSeries) -> None:
+        self.sheet = Sheet()
+        self._series = series
+        moments = (*series.engine, *series.gpu)
+        self._end = max((moment.at_s for moment in moments), default=1.0)
+
+    def chart(self) -> Any:
+        """All strips that have samples; None when none has."""
+        series = self._series
+        found = []
+        if usage := _samples(series.engine, "kv_usage"):
+            found.append(partial(self._share, usage))
+        states = {state: _samples(series.engine, state) for state in _STATES}
+        if any(states.values()):
+            found.append(partial(self._requests, states))
+        if preempted := _samples(series.engine, "preemptions"):
+            found.append(partial(self._line, preempted, "preemptions", "green"))
+        if power := _samples(series.gpu, "power_w"):
+            found.append(partial(self._line, power, "power, W", "vermillion"))
+        if memory := _samples(series.gpu, "vram_mib"):
+            gib = [(at, value / _MIB_IN_GIB) for at, value in memory]
+            found.append(partial(self._line, gib, "VRAM, GiB", "purple"))
+        if not found:
+            return None
+        last = len(found) - 1
+        return altair().vconcat(*(strip(number == last) for number, strip in enumerate(found)))
+
+    def _share(self, samples: _Samples, is_last: bool) -> Any:
         alt = altair()
-        rows = [{"s": rounded(at), "value": rounded(value)} for at, value in thinned(samples)]
-        area = (
-            alt.Chart(alt.Data(values=rows))
+        chart = (
+            alt.Chart(self.sheet.data(_plain(samples)))
             .mark_area(
                 fill=colour("blue"),
                 fillOpacity=0.15,
                 line={"color": colour("blue"), "strokeWidth": 1.5},
             )
             .encode(
-                x=_x(series, is_last),
+                x=self._x(is_last),
                 y=alt.Y(
                     "value:Q",
                     title="KV cache",
@@ -110,117 +124,70 @@ def _share(series: TimeSeries) -> Any:
                 ),
             )
         )
-        return _with_window(series, area, is_last)
+        return self._with_window(chart, is_last)
 
-    return panel
-
-
-def _requests(series: TimeSeries) -> Any:
-    states = {state: _samples(series.engine, state) for state in ("running", "waiting")}
-    if not any(states.values()):
-        return None
-
-    def panel(is_last: bool) -> Any:
+    def _requests(self, states: Mapping[str, _Samples], is_last: bool) -> Any:
         alt = altair()
         rows = [
-            {"s": rounded(at), "value": rounded(value), "state": state}
-            for state, samples in states.items()
-            for at, value in thinned(samples)
+            {**row, "state": state} for state, samples in states.items() for row in _plain(samples)
         ]
-        domain = ["running", "waiting"]
-        lines = (
-            alt.Chart(alt.Data(values=rows))
+        shades = [colour("green"), colour("vermillion")]
+        chart = (
+            alt.Chart(self.sheet.data(rows))
             .mark_line(strokeWidth=1.5)
             .encode(
-                x=_x(series, is_last),
-                y=alt.Y(
-                    "value:Q",
-                    title="requests",
-                    scale=alt.Scale(zero=True),
-                    axis=alt.Axis(tickCount=3),
-                ),
-                color=alt.Color(
-                    "state:N",
-                    scale=alt.Scale(domain=domain, range=[colour("green"), colour("vermillion")]),
-                ),
+                x=self._x(is_last),
+                y=alt.Y("value:Q", title="requests", axis=alt.Axis(tickCount=3)),
+                color=alt.Color("state:N", scale=alt.Scale(domain=_STATES, range=shades)),
                 strokeDash=alt.StrokeDash(
-                    "state:N", scale=alt.Scale(domain=domain, range=[[1, 0], [4, 2]])
+                    "state:N", scale=alt.Scale(domain=_STATES, range=[[1, 0], [4, 2]])
                 ),
             )
         )
-        return _with_window(series, lines, is_last)
+        return self._with_window(chart, is_last)
 
-    return panel
-
-
-def _single(
-    series: TimeSeries,
-    moments: Sequence[Moment],
-    field: str,
-    title: str,
-    shade: str,
-    factor: float = 1.0,
-) -> Any:
-    samples = _samples(moments, field)
-    if not samples:
-        return None
-
-    def panel(is_last: bool) -> Any:
+    def _line(self, samples: _Samples, title: str, shade: str, is_last: bool) -> Any:
         alt = altair()
-        rows = [
-            {"s": rounded(at), "value": rounded(value * factor)} for at, value in thinned(samples)
-        ]
-        line = (
-            alt.Chart(alt.Data(values=rows))
+        # Never a flat line at half height: zero of something is at the bottom.
+        is_flat = not any(value > 0 for _, value in samples)
+        scale = alt.Scale(domain=[0, 1]) if is_flat else alt.Scale(zero=True)
+        chart = (
+            alt.Chart(self.sheet.data(_plain(samples)))
             .mark_line(strokeWidth=1.5, color=colour(shade))
             .encode(
-                x=_x(series, is_last),
+                x=self._x(is_last),
                 y=alt.Y(
-                    "value:Q",
-                    title=title,
-                    # Never a flat line at half height: zero of something is at the bottom.
-                    scale=alt.Scale(zero=True) if _any(samples) else alt.Scale(domain=[0, 1]),
-                    axis=alt.Axis(tickCount=3, format=",~f"),
+                    "value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=3, format=",~f")
                 ),
             )
         )
-        return _with_window(series, line, is_last)
+        return self._with_window(chart, is_last)
 
-    return panel
-
-
-def _any(samples: Sequence[tuple[float, float]]) -> bool:
-    return any(value > 0 for _, value in samples)
-
-
-def _end(series: TimeSeries) -> float:
-    moments = (*series.engine, *series.gpu)
-    return max((moment.at_s for moment in moments), default=1.0)
-
-
-def _x(series: TimeSeries, is_last: bool) -> Any:
-    alt = altair()
-    shown = is_last
-    return alt.X(
-        "s:Q",
-        title="seconds since the point's start" if shown else None,
-        scale=alt.Scale(domain=[0, _end(series)], nice=False),
-        axis=alt.Axis(labels=shown, ticks=shown),
-    )
-
-
-def _with_window(series: TimeSeries, chart: Any, is_last: bool) -> Any:
-    alt = altair()
-    layers = [chart]
-    if series.window_start_s is not None and series.window_end_s is not None:
-        window = [{"s": rounded(series.window_start_s), "end": rounded(series.window_end_s)}]
-        layers.insert(
-            0,
-            alt.Chart(alt.Data(values=window))
-            .mark_rect(color=colour("window"), opacity=0.07, description="measured window")
-            .encode(x=_x(series, is_last), x2="end:Q"),
+    def _x(self, is_last: bool) -> Any:
+        alt = altair()
+        return alt.X(
+            "s:Q",
+            title="seconds since the point's start" if is_last else None,
+            scale=alt.Scale(domain=[0, self._end], nice=False),
+            axis=alt.Axis(labels=is_last, ticks=is_last),
         )
-    return alt.layer(*layers).properties(width=WIDTH, height=72)
+
+    def _with_window(self, chart: Any, is_last: bool) -> Any:
+        alt = altair()
+        start, end = self._series.window_start_s, self._series.window_end_s
+        layers = [chart]
+        if start is not None and end is not None:
+            window = (
+                alt.Chart(self.sheet.data([{"s": rounded(start), "end": rounded(end)}]))
+                .mark_rect(color=colour("window"), opacity=0.07, description="measured window")
+                .encode(x=self._x(is_last), x2="end:Q")
+            )
+            layers.insert(0, window)
+        return alt.layer(*layers).properties(width=WIDTH, height=72)
+
+
+def _plain(samples: _Samples) -> list[dict[str, Any]]:
+    return [{"s": rounded(at), "value": rounded(value)} for at, value in thinned(samples)]
 
 
 def _rows(series: TimeSeries) -> list[tuple[str, ...]]:
