@@ -35,6 +35,8 @@ ENVIRONMENTS = "/opt/rocminfra"
 
 # Gone at a reboot.
 APT_UPDATED = "/run/rocminfra-apt-updated"
+# Of what runs in units of its own: how far it is, its last words.
+JOBS = "/run/rocminfra"
 PREFETCH_LOG = "/run/rocminfra-prefetch.log"
 
 # Where the host's own programs look.

@@ -117,7 +117,9 @@ class Scenario(Section):
     )
     max_error_rate: float = Field(default=0.0, ge=0, le=1)
     worker_processes: int = Field(default=10, ge=1, description="GuideLLM's own default is 10")
-    sample_size: int = Field(default=200, ge=1, description="request records kept in a report")
+    sample_size: int = Field(
+        default=200, ge=1, description="requests of each outcome that report.json keeps"
+    )
     seed: int = Field(default=42, ge=0)
 
     @model_validator(mode="after")

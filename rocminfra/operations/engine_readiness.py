@@ -11,6 +11,7 @@ from pyinfra.api.host import Host
 
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
 from rocminfra.failure import Argument, Do, ExitCode, Failure
+from rocminfra.operations.progress import is_heard, tell
 
 # One question waits at most this long on the host, so that a lost connection is noticed.
 WAIT_SLICE_S = 9
@@ -45,7 +46,10 @@ def wait(host: Host, question: Question, timeout_s: int) -> Waited:
         if status.state != "loading" or elapsed >= timeout_s:
             return Waited(status, elapsed)
         last = status.log[-1] if status.log else status.reason
-        host.log(f"still loading {elapsed:.0f} s of {timeout_s} s: {last}", logger.info)
+        if is_heard(host):
+            tell(host, note=f"gives up after {timeout_s} s; last words: {last}")
+        else:
+            host.log(f"still loading {elapsed:.0f} s of {timeout_s} s: {last}", logger.info)
 
 
 def not_ready(question: Question, waited: Waited, timeout_s: int) -> Failure:

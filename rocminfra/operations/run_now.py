@@ -14,6 +14,7 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 
 from rocminfra.host_answers import answer, framed
+from rocminfra.operations.progress import is_heard, tell
 
 BEAT_S = 10
 
@@ -39,13 +40,18 @@ def run_now(
     + doing: what is waited for, said every ten seconds, such as "Docker restarts"
     + stdin: what the command reads
     """
+    with _beat(host, doing):
+        return ask(host, command, stdin)
+
+
+def ask(host: Host, command: StringCommand | str, stdin: str | None = None) -> Answer:
+    """As :func:`run_now`, for a command that takes a moment only."""
     given: Any = host.current_op_global_arguments or {}
     arguments = {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
     if stdin is not None:
         arguments["_stdin"] = stdin
     script = command if isinstance(command, str) else command.get_raw_value()
-    with _beat(host, doing):
-        succeeded, output = host.run_shell_command(StringCommand(framed(script)), **arguments)
+    succeeded, output = host.run_shell_command(StringCommand(framed(script)), **arguments)
     printed = answer(output.stdout_lines)
     # Without an answer nothing has run, whatever the login shell made of it.
     ran = succeeded and printed is not None
@@ -54,6 +60,11 @@ def run_now(
 
 @contextmanager
 def _beat(host: Host, doing: str) -> Iterator[None]:
+    if is_heard(host):
+        tell(host, note=doing)
+        yield
+        return
+
     def beat() -> None:
         seconds = 0
         while True:

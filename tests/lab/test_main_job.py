@@ -271,7 +271,19 @@ def test_the_real_guidellm_measures_and_its_results_come_back_verified(
     )
     (report,) = results.glob(f"{host.name}/*/report.json")
     (benchmark,) = json.loads(report.read_text())["benchmarks"]
-    assert benchmark["metrics"]["request_totals"]["successful"] > 0
+    totals = benchmark["metrics"]["request_totals"]
+    assert totals["successful"] > 0
+    lines = report.with_name("requests.jsonl").read_text().splitlines()
+    requests = [one for one in map(json.loads, lines) if one["in_window"]]
+    outcomes = [one["outcome"] for one in requests]
+    names = {"successful": "completed", "errored": "errored", "incomplete": "incomplete"}
+    assert {name: outcomes.count(ours) for name, ours in names.items()} == {
+        name: totals[name] for name in names
+    }
+    # The chat template's tokens are on top of the 128.
+    done = [one for one in requests if one["outcome"] == "completed"]
+    assert all(one["tokens_out"] == 32 and one["tokens_in"] > 128 for one in done)
+    assert all(one["start"] < one["first_token"] < one["end"] for one in done)
     assert "MI300X simulated ×20" in run.err, "nobody may take these figures for real ones"
 
 

@@ -21,6 +21,7 @@ from rocminfra.host.bench.attempt import (
 )
 from rocminfra.host.bench.control_group import Launcher
 from rocminfra.host.bench.files import read_json, write_json
+from rocminfra.host.bench.requests_file import keep_requests
 from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch
 from rocminfra.planning.bench import guidellm_report, retry
@@ -195,14 +196,14 @@ def _conclude(
         findings.fail(attempt.record.why)
     if findings.outcome != "valid" and len(attempts) > 1:
         findings.reasons.append(f"the attempt before it: {attempts[-2].why}")
-    _judge(scenario, folder, findings)
+    _judge(scenario, folder, attempt.record.number, findings)
     _compare_with_engine(attempt.before, attempt.after, findings)
     findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
     for reason in impossible_samples(folder):
         findings.doubt(reason)
 
 
-def _judge(scenario: ScenarioRecord, folder: Path, findings: Findings) -> None:
+def _judge(scenario: ScenarioRecord, folder: Path, attempt: int, findings: Findings) -> None:
     if findings.outcome != "valid":
         return
     path = folder / "report.json"
@@ -220,6 +221,7 @@ def _judge(scenario: ScenarioRecord, folder: Path, findings: Findings) -> None:
         findings.fail(str(error))
         return
     findings.figures = found.as_dict()
+    keep_requests(folder, report, attempt, scenario.sample_size)
     measured = None
     if scenario.max_requests is None:
         measured = scenario.max_seconds - scenario.warmup_seconds

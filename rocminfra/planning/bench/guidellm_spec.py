@@ -50,7 +50,9 @@ def spec(
             "tokenizer": {"kind": "hf_auto", "model": tokenizer},
             "data": [dict(scenario.data)],
             "seed": {"kind": "static", "value": seed},
-            "metrics": {"kind": "generative", "sample_size": scenario.sample_size},
+            # Every request's numbers and no text; `requests.jsonl` is made of them, and the report
+            # is then cut to the scenario's sample_size. None would keep all prompts in memory.
+            "metrics": {"kind": "generative", "sample_size": 0},
             "outputs": [
                 {"kind": "json", "path": "report.json"},
                 {"kind": "html", "path": "report.html"},

@@ -6,7 +6,7 @@ from rocminfra.planning.capacity.alternatives import Alternative
 from rocminfra.planning.capacity.answer import CapacityPlan
 from rocminfra.planning.capacity.capacity import Capacity
 from rocminfra.runner.output.capacity_json import setting_of
-from rocminfra.runner.output.run_text import aligned
+from rocminfra.runner.output.tables import table_lines
 
 GIB = 1024**3
 _BAR = 60
@@ -19,11 +19,11 @@ def capacity_lines(plan: CapacityPlan) -> list[str]:
     lines = [
         f"{spec.name} on {chosen.tensor_parallel} x {gpu.name}: {_verdict(chosen)}",
         "",
-        *aligned(_rows(chosen)),
+        *table_lines(_rows(chosen)),
         "",
         *memory_bar(chosen),
         "",
-        *aligned(
+        *table_lines(
             [("GPUs", "weights/GPU", "KV cache tokens", "x full length", "ITL floor", "fits")]
             + [_size_row(row) for row in plan.sizes]
         ),

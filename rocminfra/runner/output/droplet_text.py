@@ -10,6 +10,7 @@ from rocminfra.droplets.clock import iso, lasting
 from rocminfra.droplets.known import Known
 from rocminfra.droplets.offer import LEAST_HOURS, Offer
 from rocminfra.droplets.records import Account, Image, Size
+from rocminfra.runner.output.tables import table_lines
 
 
 def say(line: str) -> None:
@@ -34,12 +35,12 @@ def size_lines(sizes: Sequence[Size]) -> list[str]:
                 ", ".join(size.regions) if size.creatable else "none: cannot be created",
             )
         )
-    return _aligned(rows)
+    return table_lines(rows)
 
 
 def image_lines(images: Sequence[Image]) -> list[str]:
     """Images with their slugs."""
-    return _aligned([("image", "name"), *((image.slug, image.name) for image in images)])
+    return table_lines([("image", "name"), *((image.slug, image.name) for image in images)])
 
 
 def droplet_lines(found: Sequence[Known], now: float) -> list[str]:
@@ -61,7 +62,7 @@ def droplet_lines(found: Sequence[Known], now: float) -> list[str]:
                 _until(until, now),
             )
         )
-    return _aligned(rows)
+    return table_lines(rows)
 
 
 def offer_lines(offer: Offer, account: Account, host: str) -> list[str]:
@@ -85,11 +86,3 @@ def _until(until: float | None, now: float) -> str:
     if until is None:
         return "for ever: no expiry tag"
     return f"{iso(until)}, {'over' if until <= now else lasting(until - now)}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -13,7 +13,7 @@ from rocminfra.planning.prediction.published import CALIBRATED, Comparison
 from rocminfra.planning.prediction.sensitivity import CHANGE, Effect
 from rocminfra.planning.prediction.virtual_run import Trace
 from rocminfra.runner.output.predict_json import cost
-from rocminfra.runner.output.run_text import aligned
+from rocminfra.runner.output.tables import table_lines
 
 _COLUMNS = 64
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -48,7 +48,7 @@ def outcome_lines(outcome: Outcome, is_utf8: bool) -> list[str]:
                     "-" if price is None else f"{price:.3f}",
                 )
             )
-        lines += aligned(rows)
+        lines += table_lines(rows)
         heaviest = max(points, key=lambda point: point.figures.kv_usage_max or 0.0)
         trace = heaviest.traces[0]
         lines += [
@@ -120,7 +120,7 @@ def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
                 )
             )
     width = max(len(row) for row in rows)
-    table = aligned(row + ("",) * (width - len(row)) for row in rows)
+    table = table_lines(row + ("",) * (width - len(row)) for row in rows)
     refused = dict.fromkeys(item for outcome in outcomes for item in outcome.refused)
     return [
         *table,
@@ -146,7 +146,7 @@ def figure_lines(figures: Sequence[Comparison], measured: str) -> list[str]:
         )
         for figure in figures
     ]
-    return aligned(rows)
+    return table_lines(rows)
 
 
 def caption(point: PredictedPoint, bands: Bands) -> str:
@@ -168,7 +168,7 @@ def effect_lines(effects: Sequence[Effect]) -> list[str]:
     for figure in figures:
         row = [cells[figure, constant] for constant in constants]
         rows.append((figure, *(f"{one.lower:+.1%} / {one.higher:+.1%}" for one in row)))
-    return aligned(rows)
+    return table_lines(rows)
 
 
 def kv_line(trace: Trace, is_utf8: bool) -> str:

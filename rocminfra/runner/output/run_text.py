@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
-from typing import TextIO
 
 from rocminfra.failure import Failure, lines
+from rocminfra.runner.output.tables import table_lines
+from rocminfra.runner.output.terminal import duration, styled
+from rocminfra.runner.output.terminal import message as message
 from rocminfra.runner.run.results import (
     HostResult,
     HostState,
@@ -25,19 +26,6 @@ _SIGNS = {
     Outcome.FAILED: "!",
     Outcome.NOT_RUN: "-",
 }
-_COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1"}
-
-
-def styled(text: str, style: str, stream: TextIO) -> str:
-    """``text`` in a colour where there is a terminal and ``NO_COLOR`` is not set."""
-    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return text
-    return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m"
-
-
-def message(text: str, style: str | None = None) -> None:
-    """A line on stderr."""
-    print(styled(text, style, sys.stderr) if style else text, file=sys.stderr, flush=True)
 
 
 def show_operation(name: str) -> None:
@@ -51,14 +39,6 @@ def show_host(host: str, success: bool, changed: bool, seconds: float) -> None:
     word, style = (word, "green") if success else ("failed", "red")
     took = f" ({duration(seconds)})" if seconds >= 1 else ""
     message(f"    [{host}] {styled(word, style, sys.stderr)}{took}")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 4.2 s, 3 min 20 s."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
 
 
 def print_plan(result: RunResult, verbosity: int = 0) -> None:
@@ -83,7 +63,7 @@ def print_status(hosts: Iterable[HostStatus]) -> None:
             ("  ok " if part.good else "  !! ", name, part.words)
             for name, part in host.parts.items()
         ]
-        for line in aligned(rows):
+        for line in table_lines(rows):
             print(line)
 
 
@@ -103,7 +83,7 @@ def print_summary(result: RunResult) -> None:
                 duration(seconds),
             )
         )
-    for line in aligned(rows):
+    for line in table_lines(rows):
         print(line)
 
 
@@ -125,18 +105,6 @@ def print_failure(failure: Failure, prefix: str = "") -> None:
     message(f"{prefix}{what}", "red")
     if following:
         message(following)
-
-
-def aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Rows with their columns below each other."""
-    table = list(rows)
-    if not table:
-        return []
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]
 
 
 def _plan_words(host: HostResult) -> str:

@@ -25,6 +25,7 @@ from pyinfra_cli.util import exec_file
 from rocminfra.failure import ExitCode, FailedError, Failure
 from rocminfra.operations.host_failures import record
 from rocminfra.operations.host_settings import InvalidSettings
+from rocminfra.runner.run.activity import Activities
 from rocminfra.runner.run.connection_check import trouble
 from rocminfra.runner.run.connection_trouble import unreachable
 
@@ -35,12 +36,19 @@ DEAD_AFTER_S = 90
 CONNECTION_LOST = (SSHException, EOFError, ConnectionError, TimeoutError)
 
 
-def connect(state: State, hosts: Sequence[Host]) -> dict[str, Failure]:
-    """Connect to hosts at once; returns why some could not be, by name."""
+def connect(state: State, hosts: Sequence[Host], activities: Activities) -> dict[str, Failure]:
+    """Connect to hosts at once; returns why some could not be, by name.
+
+    + activities: told of every host that is being connected to
+    """
     state.set_stage(StateStage.Connect)
     refused: dict[str, Failure] = {}
 
     def run(host: Host) -> bool:
+        with activities.begin("Connect", host.name):
+            return reached(host)
+
+    def reached(host: Host) -> bool:
         try:
             host.connect(raise_exceptions=True)
         except Exception as error:  # reading somebody's ssh configuration may raise anything
@@ -58,17 +66,18 @@ def connect(state: State, hosts: Sequence[Host]) -> dict[str, Failure]:
     return refused
 
 
-def prepare(state: State, files: Sequence[str]) -> None:
+def prepare(state: State, files: Sequence[str], activities: Activities) -> None:
     """Run playbook files for every active host, which collects the operations.
 
     + files: paths; pyinfra orders operations by file and line
+    + activities: told of every host that is being looked at
     """
     state.set_stage(StateStage.Prepare)
     for number, filename in enumerate(files):
         state.config.lock_current_state()
         state.current_op_file_number = number
         state.current_deploy_filename = filename
-        on_each(state, _active(state), partial(_prepare_host, state, filename))
+        on_each(state, _active(state), partial(_prepare_host, state, filename, activities))
         state.config.reset_locked_state()
 
 
@@ -129,8 +138,12 @@ def _active(state: State) -> list[Host]:
     return [host for host in state.inventory if host in state.active_hosts]
 
 
-def _prepare_host(state: State, filename: str, host: Host) -> bool:
-    with ctx_config.use(state.config.copy()), ctx_host.use(host):
+def _prepare_host(state: State, filename: str, activities: Activities, host: Host) -> bool:
+    with (
+        activities.begin("Look at the host", host.name),
+        ctx_config.use(state.config.copy()),
+        ctx_host.use(host),
+    ):
         exec_file(filename)
     return True
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +23,8 @@ from pyinfra_cli.util import exec_file
 from rocminfra.failure import Again, Failure
 from rocminfra.operations.bench import run_under_way
 from rocminfra.operations.host_failures import keep_silent_at_exit
+from rocminfra.operations.progress import listen
+from rocminfra.runner.run.activity import Activities, Activity
 from rocminfra.runner.run.execution import connect, execute, prepare
 from rocminfra.runner.run.host_lock import needs_lock, new_lock
 from rocminfra.runner.run.host_log import HostLog
@@ -67,11 +69,13 @@ class Progress:
     + line: a line of what pyinfra or a task says
     + operation: an operation begins, by name
     + host: what became of it on one host: the host's name, success, change, seconds
+    + activities: what runs at the moment
     """
 
     line: Callable[[str], None]
     operation: Callable[[str], None]
     host: Callable[[str, bool, bool, float], None]
+    activities: Activities = field(default_factory=Activities)
 
 
 class Session:
@@ -136,11 +140,11 @@ class Session:
 
     def connect(self) -> None:
         """Connect to all hosts; those that refuse are part of the results."""
-        self._refused = connect(self.state, self.hosts)
+        self._refused = connect(self.state, self.hosts, self._progress.activities)
 
     def prepare(self, files: Sequence[Path]) -> None:
         """Collect the operations of playbook files; with detect_changes also what they'd do."""
-        prepare(self.state, [str(file) for file in files])
+        prepare(self.state, [str(file) for file in files], self._progress.activities)
 
     def execute(self) -> None:
         """Run the operations that :meth:`prepare` collected, with the hosts locked."""
@@ -209,12 +213,17 @@ class _Callbacks(BaseStateCallback):
         self.progress = progress
         self.seconds: dict[tuple[str, str], float] = {}
         self.started: dict[tuple[str, str], float] = {}
+        self._activities: dict[tuple[str, str], Activity] = {}
 
     def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         self.progress.operation(operation_name(state.get_op_meta(op_hash)))
 
     def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
         self.started[host.name, op_hash] = time.monotonic()
+        name = operation_name(state.get_op_meta(op_hash))
+        activity = self.progress.activities.begin(name, host.name)
+        self._activities[host.name, op_hash] = activity
+        listen(host, activity)
 
     def operation_host_success(  # type: ignore[override]
         self, state: State, host: Host, op_hash: str, retry_count: int = 0
@@ -233,6 +242,7 @@ class _Callbacks(BaseStateCallback):
 
     def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         for host in state.inventory:
+            self._stop(host, op_hash)
             if (host.name, op_hash) not in self.seconds:
                 continue
             meta = state.get_op_data_for_host(host, op_hash).operation_meta
@@ -243,3 +253,10 @@ class _Callbacks(BaseStateCallback):
     def _ended(self, host: Host, op_hash: str) -> None:
         started = self.started.pop((host.name, op_hash), time.monotonic())
         self.seconds[host.name, op_hash] = time.monotonic() - started
+        self._stop(host, op_hash)
+
+    def _stop(self, host: Host, op_hash: str) -> None:
+        activity = self._activities.pop((host.name, op_hash), None)
+        if activity is not None:
+            activity.end()
+            listen(host, None)

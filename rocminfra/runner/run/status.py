@@ -39,7 +39,11 @@ def read_status(
 
         def ask(host: Host) -> bool:
             settings = load_settings(host.data.dict())  # type: ignore[no-untyped-call]
-            with ctx_config.use(session.state.config.copy()), ctx_host.use(host):
+            with (
+                progress.activities.begin("Look at the host", host.name),
+                ctx_config.use(session.state.config.copy()),
+                ctx_host.use(host),
+            ):
                 for name, read in parts.items():
                     found.setdefault(host.name, {})[name] = read(host, settings)
             return True

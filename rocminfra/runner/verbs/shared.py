@@ -42,10 +42,13 @@ def progress_shown(quiet: bool = False) -> Progress:
 
 def guarded(verb: str, as_json: bool, work: Callable[[Progress], RunResult]) -> RunResult:
     """Run a verb; with ``--json`` even a wrong option ends in a JSON document."""
+    from rocminfra.runner.output.live import Shown
     from rocminfra.runner.run.playbook import error_result
 
+    progress = progress_shown()
     try:
-        return work(progress_shown())
+        with Shown(progress.activities):
+            return work(progress)
     except FailedError as error:
         if not as_json:
             raise

@@ -29,13 +29,16 @@ def status(
     patch()
     from rocminfra.runner.output import run_text
     from rocminfra.runner.output.junit import status_cases
+    from rocminfra.runner.output.live import Shown
     from rocminfra.runner.output.run_json import dump, status_document
     from rocminfra.runner.run.playbook import Options, error_result
     from rocminfra.runner.run.status import read_status
 
     options = Options(inventory, limit, data, verbosity=verbose)
     try:
-        hosts = read_status(options, progress_shown(quiet=True))
+        progress = progress_shown(quiet=True)
+        with Shown(progress.activities):
+            hosts = read_status(options, progress)
         error = None
     except FailedError as problem:
         if not as_json:

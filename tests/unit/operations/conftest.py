@@ -18,6 +18,7 @@ from pyinfra.context import ctx_host, ctx_state
 from rocminfra.facts.fresh_host import FreshHost
 from rocminfra.failure import Failure
 from rocminfra.host_answers import BEGIN, END, is_framed
+from rocminfra.operations import packages
 from rocminfra.planning.fresh_host import Observed
 
 
@@ -81,7 +82,7 @@ class Outcome:
 
     @property
     def shell(self) -> list[str]:
-        """The commands as text; an upload, or a file of one transfer, as ``put PATH``."""
+        """The commands as text; an upload, or a file of one transfer, as ``put PATH``; packages."""
         shown = []
         for command in self.commands:
             if isinstance(command, FileUploadCommand):
@@ -90,6 +91,10 @@ class Outcome:
                 shown += [f"put {path}" for path in sent_files(command)]
             elif not isinstance(command, FunctionCommand):
                 shown.append(str(command))
+            elif command.function is packages._install:
+                missing, maybe = command.args
+                offered = f" where offered: {' '.join(maybe)}" if maybe else ""
+                shown.append(f"apt-get install {' '.join(missing)}{offered}")
         return shown
 
     @property

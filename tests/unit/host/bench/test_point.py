@@ -16,6 +16,7 @@ from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch as telemetry_fetch
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.records import PointRecord, read
+from rocminfra.planning.bench.requests import read_line
 from rocminfra.planning.bench.retry import Patience
 
 IMPOSSIBLE = Path(__file__).parents[2] / "planning" / "bench" / "impossible"
@@ -61,11 +62,28 @@ def test_a_good_point_is_valid(
     assert (folder / "metrics_before.prom").read_text().startswith("# TYPE")
     assert {path.name for path in folder.iterdir()} >= {
         *("guidellm.json", "report.json", "report.html", "stdout.log", "stderr.log"),
-        *("metrics_after.prom", "metrics.jsonl", "telemetry.jsonl"),
+        *("metrics_after.prom", "metrics.jsonl", "telemetry.jsonl", "requests.jsonl"),
     }
     assert calls(program)[0]["cwd"] == str(folder)
     known = finished(record)
     assert (known.name, known.outcome, known.requests_per_second) == (POINT.name, "valid", 2.0)
+
+
+def test_every_request_is_kept_and_the_report_has_a_sample(
+    measure: Callable[..., PointRecord], program: Path, tmp_path: Path
+) -> None:
+    written = json.loads((program.parent / "report.json").read_text())
+    records = [{"request_id": f"{number}", "prompt_tokens": 147} for number in range(46)]
+    written["benchmarks"][0]["requests"]["successful"] = records
+    (program.parent / "report.json").write_text(json.dumps(written))
+    assert measure(sample_size=5).outcome == "valid"
+    folder = tmp_path / POINT.name
+    found = [read_line(line) for line in (folder / "requests.jsonl").read_text().splitlines()]
+    assert {one.id for one in found} == {f"{number}" for number in range(46)}
+    (benchmark,) = json.loads((folder / "report.json").read_text())["benchmarks"]
+    assert benchmark["requests"]["successful"] == records[:5]
+    spec = json.loads((folder / "guidellm.json").read_text())["spec"]
+    assert spec["metrics"]["sample_size"] == 0, "otherwise GuideLLM drops requests"
 
 
 def test_exit_0_with_a_report_full_of_errors_is_invalid(

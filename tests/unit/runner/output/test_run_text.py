@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
 from rocminfra.failure import Do, ExitCode
@@ -80,34 +78,3 @@ def test_a_status_shows_good_and_bad_parts(capsys: pytest.CaptureFixture[str]) -
         "  ok   scratch  /dev/vdc",
         "  !!   engine   dead",
     ]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({"TERM": "xterm"}, "\x1b[31mx\x1b[0m"),
-        ({"TERM": "xterm", "NO_COLOR": "1"}, "x"),
-        ({"TERM": "dumb"}, "x"),
-    ],
-)
-def test_colours_only_on_a_terminal_that_wants_them(
-    environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    assert run_text.styled("x", "red", Terminal()) == expected
-    assert run_text.styled("x", "red", io.StringIO()) == "x"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.04, "0.0 s"), (59.94, "59.9 s"), (60.4, "1 min 0 s"), (200, "3 min 20 s")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert run_text.duration(seconds) == text
