@@ -71,6 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     "bench": {"host"} | PLANNING | BASE,
     "report": {"rendering"} | PLANNING | BASE,
     "report/charts": {"failure", "report"},
+    "report/page": {"failure", "report", "report/charts"},
     "report/reading": {"failure", "planning/bench", "report"},
     "report/figures": {"failure", "report", "report/reading"} | PLANNING,
     "report/comparison": {"failure", "report", "report/reading", "report/figures"} | PLANNING,
@@ -88,7 +89,15 @@ ALLOWED: dict[str, set[str]] = {
     }
     | PLANNING
     | BASE,
-    "runner/output": {"bench", "droplets", "report", "report/charts", "runner", "runner/run"}
+    "runner/output": {
+        "bench",
+        "droplets",
+        "report",
+        "report/charts",
+        "report/page",
+        "runner",
+        "runner/run",
+    }
     | PLANNING
     | BASE,
     "runner/verbs": {

@@ -15,6 +15,7 @@ from rocminfra.report.charts.picture import (
     labels,
     load_axis,
     not_valid_note,
+    rate_text,
     rounded,
     text,
     without,
@@ -123,8 +124,8 @@ def goodput(host: HostReport, key: str = "goodput") -> Picture:
         (
             names[point.name],
             {True: "met", False: "missed", None: "not valid"}[point.slo.met],
-            text(point.slo.goodput_per_s),
-            text(None if point.figures is None else point.figures.requests_per_s),
+            rate_text(point.slo.goodput_per_s),
+            rate_text(None if point.figures is None else point.figures.requests_per_s),
             "–" if point.slo.attained is None else f"{point.slo.attained:.1%}",
             "; ".join(point.slo.misses) or "–",
         )

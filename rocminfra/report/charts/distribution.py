@@ -107,7 +107,7 @@ def _panel(sheet: Sheet, values: list[float], kind: str, meaning: str) -> Any:
         .encode(
             x=alt.X("from:Q", bin="binned", title=f"{kind}, {unit}{suffix}", scale=x_scale),
             x2="to:Q",
-            y=alt.Y("requests:Q", title="requests", axis=alt.Axis(tickCount=3)),
+            y=alt.Y("requests:Q", title="requests", axis=alt.Axis(tickCount=3, tickMinStep=1)),
             tooltip=[
                 alt.Tooltip("requests:Q"),
                 alt.Tooltip("from:Q", title=f"from, {unit}", format=",.4~g"),

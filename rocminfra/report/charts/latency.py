@@ -16,6 +16,7 @@ from rocminfra.report.charts.picture import (
     labels,
     load_axis,
     not_valid_note,
+    rate_text,
     rounded,
     text,
     time_text,
@@ -166,7 +167,7 @@ def _throughput_table(points: Sequence[PointReport], names: dict[str, str]) -> T
         rows.append(
             (
                 name,
-                text(figures.requests_per_s),
+                rate_text(figures.requests_per_s),
                 text(figures.tokens_per_s, 0),
                 text(figures.completed_tokens_per_s, 0),
                 time_text(figures.latency_s.median),

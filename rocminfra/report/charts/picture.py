@@ -147,6 +147,13 @@ def text(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
+def rate_text(value: float | None) -> str:
+    """Something a second: three digits, and no more than that claims."""
+    if value is None:
+        return "–"
+    return text(value, 0 if value >= 100 else 1 if value >= 10 else 2)
+
+
 def time_text(seconds: float | None) -> str:
     """A time with its unit."""
     if seconds is None:

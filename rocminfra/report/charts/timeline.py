@@ -137,7 +137,7 @@ class _Strips:
             .mark_line(strokeWidth=1.5)
             .encode(
                 x=self._x(is_last),
-                y=alt.Y("value:Q", title="requests", axis=alt.Axis(tickCount=3)),
+                y=alt.Y("value:Q", title="requests", axis=alt.Axis(tickCount=3, tickMinStep=1)),
                 color=alt.Color("state:N", scale=alt.Scale(domain=_STATES, range=shades)),
                 strokeDash=alt.StrokeDash(
                     "state:N", scale=alt.Scale(domain=_STATES, range=[[1, 0], [4, 2]])
@@ -157,7 +157,10 @@ class _Strips:
             .encode(
                 x=self._x(is_last),
                 y=alt.Y(
-                    "value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=3, format=",~f")
+                    "value:Q",
+                    title=title,
+                    scale=scale,
+                    axis=alt.Axis(tickCount=3, tickMinStep=1, format=",~f"),
                 ),
             )
         )

@@ -8,7 +8,15 @@ from rocminfra.report.charts.cost import cost_by_load, goodput
 from rocminfra.report.charts.distribution import distribution
 from rocminfra.report.charts.latency import latency_by_load, throughput_against_latency
 from rocminfra.report.charts.phases import phases
-from rocminfra.report.charts.picture import Picture, Table, by_load, labels, text, time_text
+from rocminfra.report.charts.picture import (
+    Picture,
+    Table,
+    by_load,
+    labels,
+    rate_text,
+    text,
+    time_text,
+)
 from rocminfra.report.charts.predicted import predicted
 from rocminfra.report.charts.timeline import timeline
 from rocminfra.report.point_report import PointReport
@@ -50,6 +58,7 @@ class HostSection:
     key: str
     host: HostReport
     headlines: tuple[Headline, ...]
+    reasons: tuple[str, ...]
     figures: Table
     pictures: tuple[Picture, ...]
     points: tuple[PointSection, ...]
@@ -88,6 +97,7 @@ def _host(number: int, host: HostReport) -> HostSection:
         key=key,
         host=host,
         headlines=headlines(host),
+        reasons=reasons(host),
         figures=figures_table(host),
         pictures=overview(host, f"{key}-"),
         points=tuple(
@@ -114,7 +124,7 @@ def headlines(host: HostReport) -> tuple[Headline, ...]:
         at = f"at {calm.load.label}" + (", the knee" if host.knee else "")
         figures = calm.figures
         if figures.requests_per_s is not None:
-            found.append(Headline("Requests a second", text(figures.requests_per_s), at))
+            found.append(Headline("Requests a second", rate_text(figures.requests_per_s), at))
         for name, latency in (
             ("Time to first token", figures.ttft_s),
             ("Time between tokens", figures.itl_s),
@@ -130,6 +140,16 @@ def headlines(host: HostReport) -> tuple[Headline, ...]:
             detail += f"; ${strict:,.3f} for completed requests only"
         found.append(Headline("A million tokens", f"${cost.usd_per_million_tokens:,.3f}", detail))
     return tuple(found)
+
+
+def reasons(host: HostReport) -> tuple[str, ...]:
+    """Why points are not valid, each reason once with the loads that it concerns."""
+    names = labels(by_load(host))
+    found: dict[str, list[str]] = {}
+    for point in by_load(host):
+        for reason in point.reasons:
+            found.setdefault(reason, []).append(names[point.name])
+    return tuple(f"{', '.join(loads)}: {reason}" for reason, loads in found.items())
 
 
 def figures_table(host: HostReport) -> Table:
@@ -152,7 +172,7 @@ def figures_table(host: HostReport) -> Table:
             (
                 *start,
                 *(f"{n:,}" for n in (figures.completed, figures.errored, figures.incomplete)),
-                text(figures.requests_per_s),
+                rate_text(figures.requests_per_s),
                 text(figures.tokens_per_s, 0),
                 *(time_text(figures.ttft_s.median), time_text(figures.ttft_s.p95)),
                 *(time_text(figures.itl_s.median), time_text(figures.itl_s.p95)),
@@ -188,7 +208,7 @@ def _own_figures(point: PointReport) -> tuple[tuple[str, str], ...]:
     energy = point.energy
     rows = (
         ("requests completed", f"{figures.completed:,}"),
-        ("requests a second", _shown(figures.requests_per_s, "")),
+        ("requests a second", rate_text(figures.requests_per_s)),
         ("tokens a second, all", _shown(figures.tokens_per_s, "", 0)),
         ("tokens a second, completed", _shown(figures.completed_tokens_per_s, "", 0)),
         ("measured window", time_text(figures.duration_s)),

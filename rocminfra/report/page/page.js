@@ -15,12 +15,12 @@
     delete spec.title;
     resize(spec, width);
     const options = { actions: false, renderer: "svg", defaultStyle: false };
-    return window.vegaEmbed(chart, spec, options);
+    return window.vegaEmbed(chart.firstElementChild, spec, options);
   };
 
   const draw = async (chart) => {
     // Less room for an axis and its title to begin with; what is still too wide is drawn once more.
-    const room = Math.min(chart.clientWidth, 860);
+    const room = Math.min(chart.clientWidth, 960);
     let width = room - 76;
     let result = await embed(chart, width);
     const drawn = chart.querySelector("svg").getAttribute("width");
