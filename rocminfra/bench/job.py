@@ -12,6 +12,9 @@ from rocminfra.planning.bench.records import JobRecord, as_json
 from rocminfra.settings import Settings
 from rocminfra.settings.addresses import in_url
 
+# Of the systemd unit that a run has on its host; the run's id follows.
+UNIT_PREFIX = "rocminfra-bench-"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -43,7 +46,7 @@ class Job:
     @property
     def unit(self) -> str:
         """The systemd unit that it runs in."""
-        return f"rocminfra-bench-{self.run}.service"
+        return f"{UNIT_PREFIX}{self.run}.service"
 
 
 def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job:
@@ -72,6 +75,7 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
             tokenizer=settings.model_argument,
             environment=_environment(scenario, settings),
             usd_per_hour=settings.cost.usd_per_hour,
+            datasets=host_paths.DATASETS,
         ),
     )
 

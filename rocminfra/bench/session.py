@@ -16,7 +16,7 @@ from rocminfra.bench import results
 from rocminfra.bench.job import Job
 from rocminfra.bench.remote import Answer, Remote
 from rocminfra.bench.unpacking import unpack
-from rocminfra.failure import Again, Do, ExitCode, FailedError
+from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.planning.bench.manifest import PARTIAL
 from rocminfra.planning.bench.points import planned_names
@@ -84,21 +84,21 @@ class Session:
         is_unknown = status.scenario is None and not (self.results_dir / job.run).exists()
         if self.resumes and is_unknown:
             raise FailedError(
-                ExitCode.BENCHMARK,
+                Fault.RUN_UNKNOWN,
                 f"there is no run {job.run} to resume, neither on the host nor in "
                 f"{self.results_dir}",
                 next=Again(new_run=True),
             )
         if self.resumes and self._is_forgotten(status):
             raise FailedError(
-                ExitCode.BENCHMARK,
+                Fault.RUN_COMPLETE,
                 f"the host does not know run {job.run} any more, and its complete results are in "
                 f"{self._folder}",
                 next=Again("begin a new run; those results stay", new_run=True),
             )
         if status.scenario is not None and status.scenario != job.record.scenario:
             raise FailedError(
-                ExitCode.BENCHMARK,
+                Fault.RUN_OF_ANOTHER_SCENARIO,
                 f"run {job.run} was made with another scenario than {job.scenario.name} is now",
                 next=Again("a changed scenario is a new run", new_run=True),
             )
@@ -107,7 +107,7 @@ class Session:
         busy_with = status.busy_with
         if busy_with is not None:
             raise FailedError(
-                ExitCode.LOCKED,
+                Fault.BENCHMARK_RUNNING,
                 f"benchmark {busy_with} runs on this host",
                 next=Again("wait for it, or follow it", resume=busy_with),
             )
@@ -115,7 +115,7 @@ class Session:
         return not (state == "finished" and len(valid) == len(planned_names(job.scenario.plan)))
 
     def _is_forgotten(self, status: Status) -> bool:
-        """Whether a start would measure anew, under the name of what is here and complete."""
+        """Whether a start would measure again under the name of complete results that are here."""
         is_here = results.holds_complete(self.results_dir, self.job.run, self.job.host)
         return status.scenario is None and is_here
 
@@ -142,7 +142,7 @@ class Session:
         if not answer.succeeded:
             why = answer.stderr.splitlines()
             what = f"run {job.run} did not start"
-            raise FailedError(ExitCode.BENCHMARK, what, why, Do(self._journal))
+            raise FailedError(Fault.RUN_DID_NOT_START, what, why, Do(self._journal))
         valid = sum(point.outcome == "valid" for point in status.points)
         kept = f", {valid} valid points are kept" if valid else ""
         points = len(planned_names(job.scenario.plan))
@@ -161,12 +161,12 @@ class Session:
             state = status.state
             if state == "none" and self.clock() > started_by:
                 what = f"run {self.job.run} was started and left no sign of life"
-                raise FailedError(ExitCode.BENCHMARK, what, next=Do(self._journal))
+                raise FailedError(Fault.RUN_DID_NOT_START, what, next=Do(self._journal))
             if state not in ("none", "running"):
                 return status
             if self.clock() > deadline:
                 what = f"run {self.job.run} has not ended in time"
-                raise FailedError(ExitCode.BENCHMARK, what, next=self._again)
+                raise FailedError(Fault.RUN_NOT_IN_TIME, what, next=self._again)
 
     def _tell(self, status: Status) -> None:
         for repeat in status.repeats:
@@ -214,7 +214,7 @@ class Session:
                     continue
                 if not unpacked.digests:
                     what = f"no result of run {job.run} arrived"
-                    raise FailedError(ExitCode.BENCHMARK, what, unpacked.problems, self._again)
+                    raise FailedError(Fault.RESULTS_MISSING, what, unpacked.problems, self._again)
                 missing = (*not_finished, *unpacked.problems)
                 folder = results.publish(self.results_dir, job.run, job.host, staged, missing)
                 if folder != self._folder:
@@ -223,7 +223,7 @@ class Session:
                         f"attempt stay in {self._folder}"
                     )
                     why = (*missing, f"what came back is in {folder}")
-                    raise FailedError(ExitCode.BENCHMARK, what, why, self._again)
+                    raise FailedError(Fault.RESULTS_PARTIAL, what, why, self._again)
                 return
 
     def _fetch_archive(self, target: Path) -> None:
@@ -236,7 +236,7 @@ class Session:
         if not packed.succeeded:
             what = f"the results of run {self.job.run} could not be packed on the host"
             raise FailedError(
-                ExitCode.BENCHMARK, what, packed.stderr.splitlines()[-5:], self._again
+                Fault.RESULTS_PARTIAL, what, packed.stderr.splitlines()[-5:], self._again
             )
         try:
             self.remote.fetch(remote, target)
@@ -252,7 +252,7 @@ class Session:
         except ValueError:
             what = "the benchmark's program on the host does not answer"
             why = answer.stderr.splitlines()[-5:]
-            raise FailedError(ExitCode.BENCHMARK, what, why, self._again) from None
+            raise FailedError(Fault.RESULTS_PARTIAL, what, why, self._again) from None
         return status
 
     def _program(self, arguments: str) -> str:
@@ -270,7 +270,7 @@ class Session:
 
     def _lost(self, error: Exception) -> FailedError:
         return FailedError(
-            ExitCode.UNREACHABLE,
+            Fault.CONNECTION_LOST,
             f"the connection was lost during run {self.job.run}, which continues on the host",
             (f"{type(error).__name__}: {error}",),
             self._again,

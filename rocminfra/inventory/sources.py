@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.inventory.hosts_file import InventoryHost, host_data, read_hosts_file
 from rocminfra.settings import load_settings
@@ -107,7 +107,7 @@ def pyinfra_hosts(
     example = folder / "hosts.example.yaml"
     raise UnusableInventory(
         Failure(
-            ExitCode.SETTINGS,
+            Fault.NO_HOSTS,
             f"no hosts: there is no {folder / HOSTS_FILE_NAME}, and {HOSTS_FILE} and {HOSTS} are "
             "not set",
             next=Do(
@@ -158,7 +158,7 @@ def through_connector(
         if connector not in (BATCHED, PLAIN):
             raise UnusableInventory(
                 Failure(
-                    ExitCode.SETTINGS,
+                    Fault.CONNECTOR_UNKNOWN,
                     f"{name}: there is no connector '{connector}'",
                     next=Do(f"{CONNECTOR}={BATCHED} (facts in one exec) or {CONNECTOR}={PLAIN}"),
                 )
@@ -186,7 +186,7 @@ def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:
         if not any(fnmatch(name, pattern) for name in names):
             raise UnusableInventory(
                 Failure(
-                    ExitCode.SETTINGS,
+                    Fault.LIMIT_MATCHES_NOTHING,
                     f"--limit {pattern} matches no host",
                     (f"hosts: {', '.join(names)}", f"groups: {', '.join(sorted(groups))}"),
                     Do(f"--limit {names[0]}"),
@@ -210,7 +210,7 @@ def _completed(
 def _unusable(error: SettingsError) -> UnusableInventory:
     problems = tuple(str(problem) for problem in error.problems)
     what = "the hosts' settings cannot be used"
-    return UnusableInventory(Failure(ExitCode.SETTINGS, what, problems))
+    return UnusableInventory(Failure(Fault.INVENTORY_UNUSABLE, what, problems))
 
 
 def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:

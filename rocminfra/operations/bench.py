@@ -16,7 +16,7 @@ from rocminfra.bench.job import Job, new_run_id
 from rocminfra.bench.remote import Answer
 from rocminfra.bench.scenario import Scenario, load_scenario
 from rocminfra.bench.session import Outcome, Session
-from rocminfra.failure import Again, ExitCode, FailedError, Failure
+from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.host.programs import benchmark
 from rocminfra.host_answers import answer, framed
 from rocminfra.operations import transfers
@@ -135,7 +135,7 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
         record(
             host,
             Failure(
-                ExitCode.BENCHMARK,
+                Fault.RESULTS_NOT_WRITABLE,
                 f"results of run {job.run} could not be written to {results_dir}: {error}",
                 next=Again("make room, then", resume=job.run),
             ),
@@ -154,7 +154,7 @@ def _tell(host: Host, job: Job, outcome: Outcome) -> bool:
     record(
         host,
         Failure(
-            ExitCode.BENCHMARK,
+            Fault.BENCHMARK_INVALID,
             f"run {job.run} of {job.scenario.name} is invalid",
             outcome.problems,
             Again("run what is not valid again, and nothing else", resume=job.run),

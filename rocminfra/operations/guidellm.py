@@ -7,7 +7,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from rocminfra.facts.guidellm import MARKER, GuidellmEnvironment
 from rocminfra.facts.release import HostRelease, PythonVersion
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.operations import programs
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import exclude
@@ -37,7 +37,7 @@ def gate(path: str, version: str, torch_version: str) -> None:
         state,
         host,
         Failure(
-            ExitCode.UNFIT,
+            Fault.PYTHON_TOO_OLD,
             f"GuideLLM {version} needs Python {needed} or newer as python3, and "
             f"{release.name if release else 'the host'} {found}",
             next=Do(

@@ -10,7 +10,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from rocminfra.facts.gpu_memory import GpuReport, Gpus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.system import GroupExists, UserGroups
-from rocminfra.failure import Argument, Do, ExitCode, Failure
+from rocminfra.failure import Argument, Do, Failure, Fault
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import exclude, fail
@@ -34,7 +34,7 @@ def gate(gpu_count: int = 1) -> None:
         state,
         host,
         Failure(
-            ExitCode.UNFIT,
+            Fault.GPU_MISSING,
             missing,
             next=Do(
                 "on the host: modprobe amdgpu && ls -l /dev/kfd /dev/dri; "
@@ -90,7 +90,7 @@ def access(users: Sequence[str], rule: host_files.HostFile) -> Commands:
     if unknown:
         yield fail(
             Failure(
-                ExitCode.SETTINGS,
+                Fault.USERS_UNKNOWN,
                 f"these users do not exist on the host: {', '.join(unknown)}",
                 next=Do(f"useradd -m {unknown[0]}; or remove it from ", Argument("rocm", "users")),
             )

@@ -13,7 +13,7 @@ from types import FrameType
 import click
 
 from rocminfra import __version__
-from rocminfra.failure import ExitCode, FailedError, Failure, lines
+from rocminfra.failure import ExitCode, FailedError, Failure, Fault, lines
 
 # Verb: where it is, and its line in the help.
 VERBS = {
@@ -21,6 +21,11 @@ VERBS = {
     "plan": ("rocminfra.runner.verbs.plan:plan", "Say what apply would change."),
     "apply": ("rocminfra.runner.verbs.apply:apply", "Make the hosts what the playbook says."),
     "status": ("rocminfra.runner.verbs.status:status", "Say how the hosts are."),
+    "logs": ("rocminfra.runner.verbs.logs:logs", "Show what the services on the hosts wrote."),
+    "tunnel": ("rocminfra.runner.verbs.tunnel:tunnel", "Put a host's engine on a port here."),
+    "chat": ("rocminfra.runner.verbs.chat:chat", "Ask a host's engine one question."),
+    "events": ("rocminfra.runner.verbs.events:events", "Say who applied what, and when."),
+    "lock": ("rocminfra.runner.verbs.lock:lock", "Say who is at work; break a lock."),
     "bench": ("rocminfra.runner.verbs.bench:bench", "Benchmark the engine, bring results back."),
     "capacity": (
         "rocminfra.runner.verbs.capacity:capacity",
@@ -123,7 +128,8 @@ def _show(failure: Failure) -> None:
 
 def _say_unexpected(error: Exception) -> int:
     click.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
-    click.secho(f"unexpected: {type(error).__name__}: {error}", fg="red", err=True)
+    code = Fault.UNEXPECTED.code
+    click.secho(f"unexpected: {type(error).__name__}: {error} [{code}]", fg="red", err=True)
     click.echo("next: please report this with the lines above", err=True)
     return ExitCode.UNEXPECTED
 

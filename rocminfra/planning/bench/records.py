@@ -58,6 +58,7 @@ class JobRecord:
     + tokenizer: its folder or repository
     + environment: variables of GuideLLM's process, without secrets
     + usd_per_hour: the host's price
+    + datasets: folder of data sets that are made on the host
     """
 
     run: str
@@ -71,6 +72,7 @@ class JobRecord:
     tokenizer: str
     environment: Mapping[str, str]
     usd_per_hour: float | None = None
+    datasets: str = ""
     version: int = VERSION
 
 
@@ -91,6 +93,8 @@ class AttemptRecord:
     + engine: the engine's counters afterwards
     + launcher: the launcher's record: patched or not, and why
     + folder: folder of its files, if another attempt followed
+    + telemetry: ``cpu_seconds`` that sampling took, and ``sources`` of each GPU figure: ``driver``,
+      ``amd-smi`` or None
     """
 
     number: int
@@ -108,6 +112,7 @@ class AttemptRecord:
     engine: Mapping[str, Any] | None
     launcher: Mapping[str, Any] | None
     folder: str | None = None
+    telemetry: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.report.charts.style import LIGHT, resolved
 
 EXTRA = "rocminfra[report]"
@@ -74,7 +74,7 @@ def _load(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.EXTRA_MISSING,
             f"pictures need {name.replace('_', '-')}, which is not installed",
             (str(error),),
             Do(f"pip install '{EXTRA}'"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.report.point_report import Figures, Percentiles, PointReport, SloOutcome
 from rocminfra.report.reading.requests import OUTCOMES, Requests
 from rocminfra.report.summary import SloSummary
@@ -56,7 +56,7 @@ def parse(text: str) -> tuple[Limit, ...]:
         seconds = _positive(match) if match is not None else None
         if match is None or seconds is None:
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.OPTION_INVALID,
                 f"{item.strip()!r} is no objective",
                 ("metrics are ttft, itl and e2e; percentiles p50, p95 and p99; units s and ms",),
                 Do("give it like this: --slo ttft_p95=2s,itl_p95=100ms"),
@@ -65,7 +65,7 @@ def parse(text: str) -> tuple[Limit, ...]:
         limit = Limit(match[1], percentile, seconds)  # type: ignore[arg-type]
         if any(limit.name == other.name for other in found):
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.OPTION_INVALID,
                 f"{limit.name} is given twice",
                 next=Do("give each objective once, such as --slo ttft_p95=2s,itl_p95=100ms"),
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.bench.manifest import (
     MANIFEST,
     PARTIAL,
@@ -19,7 +19,7 @@ from rocminfra.planning.bench.manifest import (
 from rocminfra.planning.bench.records import JobRecord, PointRecord, RecordError, RunRecord, read
 from rocminfra.report.reading.lines import UnreadableError, read_object
 
-# Files without which a point is no measurement when they are not the ones that were collected.
+# A point whose copies of these differ from what was collected is not a measurement.
 DECIDING = ("point.json", "report.json", "requests.jsonl")
 _T = TypeVar("_T")
 _CHUNK = 1024 * 1024
@@ -64,14 +64,14 @@ def read_hosts(folder: Path) -> tuple[HostFolder, ...]:
     """
     if not folder.is_dir():
         raise FailedError(
-            ExitCode.SETTINGS, f"there is no folder {folder}", next=Do("rocminfra bench")
+            Fault.RESULTS_NOT_FOUND, f"there is no folder {folder}", next=Do("rocminfra bench")
         )
     if _is_host(folder):
         return (_host(folder),)
     found = tuple(_host(path) for path in sorted(folder.iterdir()) if _is_host(path))
     if not found:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.RESULTS_NOT_FOUND,
             f"{folder} holds no results of a benchmark",
             (f"a host's folder has a job.json or a {PARTIAL}, and a folder for every point",),
             Do("name the folder of one run, such as results/20260513T101500Z"),
@@ -152,7 +152,7 @@ def _changed(path: Path, problems: list[str]) -> tuple[str, ...]:
     if not expected:
         problems.append(f"{MANIFEST} is empty: nothing vouches for these files")
         return ()
-    # What was added later, such as a report, is no matter; what decides on a point is.
+    # What was added later, such as a report, does not matter; what decides on a point does.
     names = {*expected, *(f"{one.parent.name}/{one.name}" for one in _deciding(path))}
     found = {name: _sha256(path / name) for name in names if (path / name).is_file()}
     wrong = differences(expected, found)

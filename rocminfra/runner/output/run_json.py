@@ -107,6 +107,7 @@ def failure_document(failure: Failure) -> dict[str, Any]:
     return {
         "code": int(failure.kind),
         "kind": failure.kind.name.lower(),
+        "fault": failure.fault.code,
         "what": failure.what,
         "why": list(failure.why),
         "next_command": None

@@ -22,7 +22,7 @@ from pyinfra.context import ctx_config, ctx_host, ctx_state
 from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.util import exec_file
 
-from rocminfra.failure import ExitCode, FailedError, Failure
+from rocminfra.failure import FailedError, Failure, Fault
 from rocminfra.operations.host_failures import record
 from rocminfra.operations.host_settings import InvalidSettings
 from rocminfra.runner.run.activity import Activities
@@ -169,17 +169,17 @@ def _failure(error: Exception) -> Failure | None:
         return error.failure
     if isinstance(error, InvalidSettings):
         lines = tuple(str(problem) for problem in error.problems)
-        return Failure(ExitCode.SETTINGS, "the settings cannot be used", lines)
+        return Failure(Fault.SETTINGS_INVALID, "the settings cannot be used", lines)
     if isinstance(error, UnexpectedExternalError):
         what = f"{error.filename}: {_described(error.exception)}"
-        return Failure(ExitCode.UNEXPECTED, what)
+        return Failure(Fault.DEPLOY_RAISED, what)
     if isinstance(error, CONNECTION_LOST):
-        return Failure(ExitCode.UNREACHABLE, f"the connection was lost: {_described(error)}")
+        return Failure(Fault.CONNECTION_LOST, f"the connection was lost: {_described(error)}")
     if isinstance(error, PyinfraError):
         if "No hosts remaining" in str(error):
             return None
-        return Failure(ExitCode.UNEXPECTED, _described(error))
-    return Failure(ExitCode.UNEXPECTED, _described(error), _origin(error))
+        return Failure(Fault.UNEXPECTED, _described(error))
+    return Failure(Fault.UNEXPECTED, _described(error), _origin(error))
 
 
 def _described(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rocminfra.failure import Again, Do, ExitCode, FailedError
+from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.playbook_files import playbook_root
 from rocminfra.runner.run.results import HostResult, RunResult
 from rocminfra.runner.run.session import Progress, Request, Session
@@ -166,7 +166,7 @@ def playbook_files(files: Sequence[str]) -> tuple[Path, list[Path]]:
             folder = playbook_root()
         except FileNotFoundError as error:
             raise FailedError(
-                ExitCode.SETTINGS, str(error), next=Do("rocminfra init DIR")
+                Fault.PLAYBOOK_FILE_MISSING, str(error), next=Do("rocminfra init DIR")
             ) from None
     paths = [folder / file for file in files]
     for path in paths:
@@ -175,7 +175,9 @@ def playbook_files(files: Sequence[str]) -> tuple[Path, list[Path]]:
                 ["deploy.py", *sorted(f"tasks/{p.name}" for p in (folder / "tasks").glob("*.py"))]
             )
             raise FailedError(
-                ExitCode.SETTINGS, f"there is no playbook file {path}", (f"there are: {shipped}",)
+                Fault.PLAYBOOK_FILE_MISSING,
+                f"there is no playbook file {path}",
+                (f"there are: {shipped}",),
             )
     return folder, paths
 

@@ -30,7 +30,7 @@ from rocminfra.runner.run.host_lock import needs_lock, new_lock
 from rocminfra.runner.run.host_log import HostLog
 from rocminfra.runner.run.host_results import host_results, operation_name
 from rocminfra.runner.run.redaction import Redaction, environment_secrets
-from rocminfra.runner.run.results import HostResult
+from rocminfra.runner.run.results import HostResult, Outcome
 from rocminfra.runner.run.targets import check_settings, limit_hosts, load_inventory
 from rocminfra.settings import load_settings
 from rocminfra.settings.hub_token import hub_token
@@ -134,6 +134,11 @@ class Session:
         self.close()
 
     @property
+    def activities(self) -> Activities:
+        """What runs at the moment, for whoever shows it."""
+        return self._progress.activities
+
+    @property
     def active(self) -> list[Host]:
         """Hosts that are connected and have not failed."""
         return [host for host in self.hosts if host in self.state.active_hosts]
@@ -141,6 +146,11 @@ class Session:
     def connect(self) -> None:
         """Connect to all hosts; those that refuse are part of the results."""
         self._refused = connect(self.state, self.hosts, self._progress.activities)
+
+    def connect_again(self, host: Host) -> Failure | None:
+        """Connect to a host whose connection was lost; why not, when it cannot be."""
+        host.disconnect()
+        return connect(self.state, [host], self._progress.activities).get(host.name)
 
     def prepare(self, files: Sequence[Path]) -> None:
         """Collect the operations of playbook files; with detect_changes also what they'd do."""
@@ -151,10 +161,13 @@ class Session:
         locked = [host for host in self.active if needs_lock(host)]
         lock = new_lock(self.request.command)
         lock.take(self.state, locked)
+        held = [host for host in locked if host in self.state.active_hosts]
+        began, is_whole = time.monotonic(), False
         try:
             execute(self.state)
+            is_whole = True
         finally:
-            lock.free(self.state, locked)
+            lock.free(self.state, held, self._ended(time.monotonic() - began, is_whole))
 
     def benchmark(self) -> str | None:
         """Id of a benchmark run that has begun and goes on on the hosts without us."""
@@ -180,6 +193,23 @@ class Session:
         ctx_state.reset()
         ctx_inventory.reset()
         ctx_config.reset()
+
+    def _ended(self, seconds: float, is_whole: bool) -> Callable[[Host], dict[str, Any]]:
+        """What each host's book of runs is to say of the end of this one; no secrets."""
+        results = {result.name: result for result in self.results()}
+
+        def ended(host: Host) -> dict[str, Any]:
+            result = results[host.name]
+            outcome = "failed" if result.failed else "done" if is_whole else "interrupted"
+            changed = [one.name for one in result.operations if one.outcome is Outcome.CHANGED]
+            return {
+                "outcome": outcome,
+                "seconds": round(seconds, 1),
+                "changed": changed,
+                "failures": [failure.what for failure in result.failures],
+            }
+
+        return ended
 
     def _echo(self, message: object = "", **_style: object) -> None:
         self._show(str(message))

@@ -18,7 +18,7 @@ from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.inventory import make_inventory
 from pyinfra_cli.util import parse_cli_arg
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.playbook_files import playbook_root
 from rocminfra.settings import load_settings
@@ -56,13 +56,13 @@ def parse_data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
         key, separator, value = item.partition("=")
         if not separator or not key:
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.DATA_OPTION_INVALID,
                 f"--data {key}{'=' if separator else ''}: not KEY=VALUE",
                 next=Do("--data vllm.max_num_seqs=32"),
             )
         if key in SECRET_KEYS:
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.SECRET_ON_COMMAND_LINE,
                 f"--data {key}=…: a secret on a command line is read by every user of this machine",
                 next=Do(_INSTEAD[key]),
             )
@@ -85,7 +85,7 @@ def inventory_argument(given: str | None) -> str:
         if os.environ.get(HOSTS) or os.environ.get(HOSTS_FILE):
             return str(playbook_root() / DEFAULT_INVENTORY)
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.NO_HOSTS,
             f"no hosts: there is no {DEFAULT_INVENTORY} here, and neither -i nor {HOSTS} is given",
             next=Do("rocminfra init my-hosts && cd my-hosts"),
         )
@@ -93,7 +93,7 @@ def inventory_argument(given: str | None) -> str:
         return given
     if given.endswith(".py") or "/" in given:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.INVENTORY_NOT_FOUND,
             f"there is no inventory file {given}",
             (f"looked for {Path(given).absolute()}",),
             Do("rocminfra init DIR  # lays out inventory/ with a commented example"),
@@ -111,21 +111,21 @@ def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
         inventory: Inventory = make_inventory(argument, override_data=dict(data))
     except UnexpectedExternalError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.INVENTORY_UNUSABLE,
             f"inventory {argument}: {type(error.exception).__name__}: {error.exception}",
         ) from error.exception
     except (SyntaxError, UnicodeDecodeError, OSError, TypeError) as error:
         # pyinfra compiles the file, and judges what is in it, outside its own guard.
         what = f"inventory {argument}: {type(error).__name__}: {error}"
-        raise FailedError(ExitCode.SETTINGS, what) from error
+        raise FailedError(Fault.INVENTORY_UNUSABLE, what) from error
     except UnusableInventory as error:
         failure = error.failure
         raise FailedError(
-            failure.kind, f"inventory {argument}: {failure.what}", failure.why, failure.next
+            failure.fault, f"inventory {argument}: {failure.what}", failure.why, failure.next
         ) from error
     except PyinfraError as error:
         what = str(error.args[0] if error.args else error)
-        raise FailedError(ExitCode.SETTINGS, f"inventory {argument}: {what}") from error
+        raise FailedError(Fault.INVENTORY_UNUSABLE, f"inventory {argument}: {what}") from error
     return inventory
 
 
@@ -139,7 +139,7 @@ def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) ->
     hosts = list(inventory)
     if not hosts:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.NO_HOSTS,
             f"inventory {argument} lists no hosts",
             next=Do("rocminfra lab up  # for practice droplets")
             if Path(argument).name == "lab.py"
@@ -154,7 +154,7 @@ def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) ->
             names = [host.name for host in hosts]
             groups = sorted(inventory.groups)
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.LIMIT_MATCHES_NOTHING,
                 f"--limit {pattern} matches no host",
                 (f"hosts:  {', '.join(names)}", f"groups: {', '.join(groups)}"),
                 Do(f"--limit {names[0]}"),
@@ -177,7 +177,7 @@ def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
             for problem in error.problems:
                 found[_line(problem, host.name, data)] = None
     if found:
-        raise FailedError(ExitCode.SETTINGS, "the settings cannot be used", tuple(found))
+        raise FailedError(Fault.SETTINGS_INVALID, "the settings cannot be used", tuple(found))
 
 
 def _value(key: str, text: str) -> Any:
@@ -188,7 +188,7 @@ def _value(key: str, text: str) -> Any:
         return read_value(text, takes)
     except ValueError as error:
         what = f"--data {key}: is not a valid YAML value: {error}"
-        raise FailedError(ExitCode.SETTINGS, what) from None
+        raise FailedError(Fault.DATA_OPTION_INVALID, what) from None
 
 
 def _is_file(argument: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError, Fault
 from rocminfra.runner.verbs.options import files_argument, host_options, junit_option, wipe_option
 from rocminfra.runner.verbs.shared import guarded, patch, report, run_bench
 
@@ -97,7 +97,7 @@ def _ask_only_on_a_terminal(settled: bool) -> None:
     if settled or sys.stdin.isatty():
         return
     raise FailedError(
-        ExitCode.SETTINGS,
+        Fault.NO_TERMINAL_TO_ASK,
         "apply asks before it changes anything, and there is no terminal to ask on",
         next=Do("rocminfra apply --yes   # or first: rocminfra plan"),
     )

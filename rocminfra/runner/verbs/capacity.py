@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError, Fault
 from rocminfra.model_files import load_model
 from rocminfra.planning.capacity.answer import plan_capacity
 from rocminfra.planning.capacity.capacity import Serving
@@ -134,12 +134,12 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
         )
     except UnknownModelError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.MODEL_UNKNOWN,
             str(error),
             next=Do(f"rocminfra capacity --model FOLDER   # default: {REFERENCE_NAME}"),
         ) from None
     except ValueError as error:
-        raise FailedError(ExitCode.SETTINGS, str(error)) from None
+        raise FailedError(Fault.OPTION_INVALID, str(error)) from None
     code = ExitCode.DONE if plan.chosen.fits else ExitCode.UNFIT
     if as_json:
         print(dump(capacity_document(plan, code)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.playbook_files import FilesInTheWay, LaidOut, lay_out
 
 SHOWN = 5
@@ -23,14 +23,14 @@ def init(folder: Path, ci: bool = False) -> LaidOut:
         if len(error.files) > SHOWN:
             files.append(f"… and {len(error.files) - SHOWN} more")
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.FOLDER_HAS_FILES,
             f"{folder} already has files of these names; nothing was written",
             tuple(files),
             Do(f"rocminfra init {shlex.quote(str(folder))}-new"),
         ) from None
     except OSError as error:
         raise FailedError(
-            ExitCode.SETTINGS, f"cannot write to {folder}: {error.strerror}", (str(error),)
+            Fault.OUTPUT_NOT_WRITABLE, f"cannot write to {folder}: {error.strerror}", (str(error),)
         ) from None
 
 

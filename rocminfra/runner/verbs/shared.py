@@ -89,8 +89,8 @@ def report(
 def for_ci(verb: str, junit: Path | None, cases: Sequence[Case]) -> None:
     """What CI shows beside the log: the JUnit file that was asked for, and a step summary.
 
-    A file that cannot be written is said and is no reason for another exit code: it is what the
-    run did that counts.
+    A file that cannot be written is reported and does not change the exit code, which says what
+    the run did.
     """
     from rocminfra.runner.output import junit as junit_file
     from rocminfra.runner.output import step_summary

@@ -101,10 +101,10 @@ def test_an_inventory_file_that_is_missing(given: str, worker: Any, tmp_path: Pa
         ("import nowhere_to_be_found", "ModuleNotFoundError"),
         ("hosts = [", "SyntaxError"),
         (
-            "from rocminfra.failure import Do, ExitCode, Failure\n"
+            "from rocminfra.failure import Do, Failure, Fault\n"
             "from rocminfra.inventory.errors import UnusableInventory\n"
             "raise UnusableInventory("
-            "Failure(ExitCode.SETTINGS, 'bad file:', ('f:2: x',), Do('fix it')))",
+            "Failure(Fault.SETTINGS_INVALID, 'bad file:', ('f:2: x',), Do('fix it')))",
             "bad file:",
         ),
         ("hosts = ['@nothing/x']", "Invalid connector: nothing"),
