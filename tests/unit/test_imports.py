@@ -85,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     "report/figures": {"failure", "report", "report/reading"} | PLANNING,
     "report/comparison": {"failure", "report", "report/reading", "report/figures"} | PLANNING,
     "droplets": {"inventory"} | PLANNING | BASE,
-    "runner": {"failure"},
+    "runner": {"failure", "settings"},
     "runner/run": {
         "bench",
         "connectors",
@@ -115,7 +115,12 @@ ALLOWED: dict[str, set[str]] = {
         "droplets",
         "report",
         "report/charts",
+<<<<<<< HEAD
         "report/page",
+=======
+        "report/comparison",
+        "report/figures",
+>>>>>>> main
         "runner",
         "runner/hosts",
         "runner/run",
