@@ -115,12 +115,9 @@ ALLOWED: dict[str, set[str]] = {
         "droplets",
         "report",
         "report/charts",
-<<<<<<< HEAD
-        "report/page",
-=======
         "report/comparison",
         "report/figures",
->>>>>>> main
+        "report/page",
         "runner",
         "runner/hosts",
         "runner/run",
