@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rocminfra.bench.job import Job, make_job
 from rocminfra.bench.remote import Answer
@@ -316,7 +317,25 @@ class LocalHost:
         )
         return Answer(done.returncode == 0, done.stdout, done.stderr)
 
+    @contextmanager
+    def stream(self, command: str, stdin: str) -> Iterator[IO[bytes]]:
+        self.commands.append(command)
+        with tempfile.TemporaryFile() as words:
+            words.write(stdin.encode())
+            words.seek(0)
+            process = subprocess.Popen(
+                ["sh", "-c", command.replace(BENCH_PROGRAMS, str(self.programs))],
+                stdin=words,
+                stdout=subprocess.PIPE,
+                env=self._environment,
+                cwd="/",
+            )
+        assert process.stdout is not None
+        with process:
+            yield process.stdout
+
     def fetch(self, path: str, target: Path) -> None:
+        """As a connector's own transfer does."""
         shutil.copyfile(path, target)
 
 
