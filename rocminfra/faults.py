@@ -56,6 +56,7 @@ class Fault(Enum):
     FOLDER_HAS_FILES = 307
     PLAYBOOK_FILE_MISSING = 308
     EXTRA_MISSING = 309
+    VERB_UNKNOWN = 310
 
     # Inventory
     NO_HOSTS = 311

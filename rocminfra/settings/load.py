@@ -77,7 +77,12 @@ def load_settings(data: Mapping[str, Any]) -> Settings:
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
-        problems.extend(_problem(item) for item in error.errors(include_url=False))
+        problems.extend(
+            _problem(item)
+            for item in error.errors(include_url=False)
+            # A default that follows from a refused value says nothing new.
+            if item["type"] != "default_factory_not_called"
+        )
     if problems:
         raise SettingsError(problems)
     return settings
