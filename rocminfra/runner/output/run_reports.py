@@ -11,6 +11,7 @@ from rocminfra.planning.bench.manifest import REPORT
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report.figures.report import Wanted, make_report
 from rocminfra.runner.output.report_files import write_report
+from rocminfra.runner.output.run_text import print_failure
 from rocminfra.runner.output.terminal import message
 from rocminfra.runner.run.results import RunResult
 
@@ -26,18 +27,19 @@ def reported(result: RunResult) -> list[str]:
     folders = [Path(host.results_folder) for host in result.hosts if host.results_folder]
     lines: list[str] = []
     for run in dict.fromkeys(folder.parent for folder in folders):
+        message(f"writing the report of {run}")
         try:
             report = make_report(run, Wanted(reference=_reference()))
             written = write_report(report, run / REPORT)
         except FailedError as error:
-            message(f"no report: {error.failure.what}", "red")
+            print_failure(error.failure)
         except Exception as error:
             # A fault of ours; the results are there, and hours of a GPU are in them.
             message(f"no report: {type(error).__name__}: {error}", "red")
             message(f"next: rocminfra report {run}")
         else:
             if written.why is not None:
-                message(written.why.failure.what, "yellow")
+                print_failure(written.why.failure)
             lines += [f"report: {written.best}", report.verdict]
     return lines
 
