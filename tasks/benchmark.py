@@ -6,6 +6,7 @@ from rocminfra.bench.job import make_job
 from rocminfra.host_paths import guidellm_environment
 from rocminfra.operations import bench, guidellm, host_files, prerequisites
 from rocminfra.operations.host_settings import current
+from rocminfra.operations.weight_reading import bandwidths, step_bytes
 
 settings = current()
 scenario = bench.scenario(settings.bench.scenario)
@@ -29,7 +30,7 @@ host_files.present(name="Install the benchmark programs", files=bench.program_fi
 
 bench.run(
     name=f"Run benchmark {scenario.name} as {run_id}",
-    job=make_job(run_id, host.name, scenario, settings),
+    job=make_job(run_id, host.name, scenario, settings, step_bytes(settings), bandwidths()),
     results_dir=settings.bench.results_dir,
     resumes=settings.bench.run is not None,
 )
