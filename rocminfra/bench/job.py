@@ -13,6 +13,9 @@ from rocminfra.planning.bench.records import JobRecord, as_json
 from rocminfra.settings import Settings
 from rocminfra.settings.addresses import in_url
 
+# Of the systemd unit that a run has on its host; the run's id follows.
+UNIT_PREFIX = "rocminfra-bench-"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -44,7 +47,7 @@ class Job:
     @property
     def unit(self) -> str:
         """The systemd unit that it runs in."""
-        return f"rocminfra-bench-{self.run}.service"
+        return f"{UNIT_PREFIX}{self.run}.service"
 
 
 def make_job(
@@ -84,6 +87,7 @@ def make_job(
             usd_per_hour=settings.cost.usd_per_hour,
             step_bytes=step_bytes,
             gpu_bandwidths=gpu_bandwidths,
+            datasets=host_paths.DATASETS,
         ),
     )
 

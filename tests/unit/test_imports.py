@@ -80,11 +80,12 @@ ALLOWED: dict[str, set[str]] = {
     "bench": {"host"} | PLANNING | BASE,
     "report": {"rendering"} | PLANNING | BASE,
     "report/charts": {"failure", "report"},
+    "report/page": {"failure", "report", "report/charts"},
     "report/reading": {"failure", "planning/bench", "report"},
     "report/figures": {"failure", "report", "report/reading"} | PLANNING,
     "report/comparison": {"failure", "report", "report/reading", "report/figures"} | PLANNING,
     "droplets": {"inventory"} | PLANNING | BASE,
-    "runner": {"failure"},
+    "runner": {"failure", "settings"},
     "runner/run": {
         "bench",
         "connectors",
@@ -97,7 +98,30 @@ ALLOWED: dict[str, set[str]] = {
     }
     | PLANNING
     | BASE,
-    "runner/output": {"bench", "droplets", "report", "report/charts", "runner", "runner/run"}
+    "runner/hosts": {
+        "bench",
+        "facts",
+        "host",
+        "inventory",
+        "operations",
+        "rendering",
+        "runner",
+        "runner/run",
+    }
+    | PLANNING
+    | BASE,
+    "runner/output": {
+        "bench",
+        "droplets",
+        "report",
+        "report/charts",
+        "report/comparison",
+        "report/figures",
+        "report/page",
+        "runner",
+        "runner/hosts",
+        "runner/run",
+    }
     | PLANNING
     | BASE,
     "runner/verbs": {
@@ -110,8 +134,10 @@ ALLOWED: dict[str, set[str]] = {
         "report/charts",
         "report/comparison",
         "report/figures",
+        "report/page",
         "report/reading",
         "runner",
+        "runner/hosts",
         "runner/output",
         "runner/run",
     }
@@ -225,7 +251,9 @@ def test_host_programs_use_the_standard_library_only_with_all_that_they_import()
             continue
         seen.add(path)
         outside = {name for name in tops(path) if name not in sys.stdlib_module_names}
-        assert outside <= {"rocminfra"}, f"{path.name} imports {sorted(outside)}"
+        # It runs in GuideLLM's environment and says so.
+        there = {"PIL", "pyarrow"} if path.name == "document_pages.py" else set()
+        assert outside <= {"rocminfra", *there}, f"{path.name} imports {sorted(outside)}"
         for name in imported(path):
             file = ROOT.joinpath(*name.split(".")).with_suffix(".py")
             if not file.is_file():

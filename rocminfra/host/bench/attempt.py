@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rocminfra.host.bench import guidellm_launcher, hang_watch
+from rocminfra.host.bench import guidellm_launcher, hang_watch, made_data
 from rocminfra.host.bench.control_group import Launcher, Running
 from rocminfra.host.bench.engine_look import settled, snapshot
 from rocminfra.host.bench.files import read_json, write_json
@@ -25,8 +25,9 @@ from rocminfra.host.bench.telemetry import (
     Sampler,
     engine_sampler,
 )
-from rocminfra.planning.bench import guidellm_spec
+from rocminfra.planning.bench import guidellm_spec, prompts
 from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.prompts import Place
 from rocminfra.planning.bench.records import AttemptRecord, JobRecord, as_json
 from rocminfra.planning.bench.retry import Limits, Patience, Verdict
 
@@ -58,7 +59,7 @@ def run_attempt(
     folder: Path,
     launcher: Launcher,
     number: int,
-    seed: int,
+    place: Place,
     limits: Limits,
     patience: Patience,
 ) -> Attempt:
@@ -69,12 +70,13 @@ def run_attempt(
     + folder: its folder, without files of another attempt
     + launcher: starts processes that can be ended together with their children
     + number: number of the attempt at this point, from 1
-    + seed: seed of its prompts
+    + place: its place among all attempts of the run, which determines its prompts
     + limits: its time limits
     + patience: how long to wait before it counts as hung
     """
     scenario = job.scenario
-    spec = guidellm_spec.spec(point, scenario, job.target, job.model, job.tokenizer, seed)
+    made = made_data.path(job)
+    spec = guidellm_spec.spec(point, scenario, job.target, job.model, job.tokenizer, place, made)
     write_json(folder / "guidellm.json", spec)
     before = settled(job.metrics_url, folder / "metrics_before.prom", patience.settle_s)
     began, clock = time.time(), time.monotonic()
@@ -90,7 +92,7 @@ def run_attempt(
     launch = launch_record(folder)
     record = AttemptRecord(
         number=number,
-        seed=seed,
+        seed=prompts.seed(scenario.seed, place),
         verdict=ended.verdict,
         why=ended.why,
         started=round(began, 3),

@@ -60,6 +60,7 @@ class JobRecord:
     + usd_per_hour: the host's price
     + step_bytes: weights that every step of the model's decoder reads; None when unknown
     + gpu_bandwidths: published memory bandwidth in bytes a second, by product name
+    + datasets: folder of data sets that are made on the host
     """
 
     run: str
@@ -75,6 +76,7 @@ class JobRecord:
     usd_per_hour: float | None = None
     step_bytes: float | None = None
     gpu_bandwidths: Mapping[str, Any] | None = None
+    datasets: str = ""
     version: int = VERSION
 
 

@@ -18,6 +18,8 @@ from rocminfra.planning.bench.records import JobRecord, read
 from rocminfra.settings import load_settings
 
 THROUGHPUT = [{"profile": "throughput"}]
+# What runs in GuideLLM's environment may use its packages, when it is called and not before.
+_THERE = {"document_pages.py": ("PIL", "pyarrow")}
 
 
 def test_a_run_is_named_by_its_utc_time() -> None:
@@ -70,7 +72,8 @@ def test_the_programs_need_nothing_but_the_standard_library(tmp_path: Path) -> N
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in names:
                 top = name.split(".")[0]
-                assert top == "rocminfra" or top in sys.stdlib_module_names, (path, name)
+                known = {"rocminfra", *sys.stdlib_module_names, *_THERE.get(Path(path).name, ())}
+                assert top in known, (path, name)
     done = subprocess.run(
         [sys.executable, "-S", "-m", "rocminfra.host.bench.runner", "--help"],
         cwd=tmp_path,
