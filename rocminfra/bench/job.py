@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,7 +22,7 @@ UNIT_PREFIX = "rocminfra-bench-"
 class Job:
     """A run on one host.
 
-    + run: id of the run, its UTC time
+    + run: id of the run
     + host: name of the host
     + scenario: what is measured
     + record: what the host is told
@@ -93,9 +94,12 @@ def make_job(
 
 
 def new_run_id(now: datetime | None = None) -> str:
-    """Name of a run that begins now: its UTC time, such as ``20260513T101500Z``."""
+    """Name of a run that begins now: its UTC time and a suffix, ``20260513T101500Z-3fa9c1``.
+
+    Two runs may begin in the same second, on two machines that know nothing of each other.
+    """
     now = datetime.now(timezone.utc) if now is None else now
-    return now.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return f"{now.astimezone(timezone.utc).strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(3)}"
 
 
 def _environment(scenario: Scenario, settings: Settings) -> dict[str, str]:
