@@ -65,6 +65,7 @@ def _unless_there(
     if isinstance(found, NoAnswer):
         yield fail(UNANSWERED)
     elif found is not None:
+        yield from fetching.given_up(IMAGE_UNIT)
         host.noop(f"image {reference} is on the host")
     else:
         yield from fetching.programs()

@@ -11,9 +11,12 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from pyinfra import logger
+from pyinfra import host, logger
+from pyinfra.api import FunctionCommand
 from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
+from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.failure import Again, Do, ExitCode, Failure, Next
 from rocminfra.host.programs import fetching
 from rocminfra.host_paths import FETCH_PROGRAMS
@@ -73,6 +76,21 @@ def fetch(host: Host, job: Job, secret: str = "", clock: Time | None = None) -> 
         if ended.code is not None or early is not None or attempt > 1:
             return failure(job, ended)
     raise AssertionError("the second attempt returns")
+
+
+def given_up(unit: str) -> Commands:
+    """Commands that end a download which is under way although nothing of its kind is wanted."""
+    found = host.get_fact(SystemdUnit, unit=f"{unit}.service")
+    if found is not None and found.active_state in ("active", "activating"):
+        yield FunctionCommand(_end, (unit,), {})
+
+
+def _end(state: State, host: Host, unit: str) -> bool:
+    found = host_job.look(host, unit)
+    if isinstance(found, Running):
+        other = found.target or "something else"
+        host.log(f"ended: the download of {other}, which is no longer wanted", logger.info)
+    return host_job.stop(host, unit)
 
 
 def failure(job: Job, ended: Ended) -> Failure:

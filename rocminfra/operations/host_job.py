@@ -26,8 +26,12 @@ SPEAK_S = 10.0
 # Questions in a row that get no answer: what is wrong then is the connection.
 MOST_UNANSWERED = 3
 _LINES = 40
-# Of the login's environment a unit gets only this: proxies, and where registries' logins are.
-_HANDED = "^(export|declare -x) (((all|ftp|http|https|no)_proxy)|HOME|DOCKER_CONFIG)="
+# Of the login's environment a unit gets only this: proxies, certificates, settings of pip and where
+# registries' logins are.
+_HANDED = (
+    "^(export|declare -x) ((all|ftp|http|https|no)_proxy|HOME|DOCKER_CONFIG|PIP_[A-Z_]+|"
+    "SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)="
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def start(host: Host, job: Job, secret: str = "") -> Ended | None:
     + secret: a line of shell that the script begins with, such as ``export HF_TOKEN=…``. It goes
       from pipe to pipe, so that it is in no argument, no unit and no file.
 
-    Proxies, HOME and DOCKER_CONFIG of the login's environment are handed on; a unit has none of it.
+    Proxies and the like of the login's environment are handed on; a unit has none of it.
     """
     answer = ask(host, start_script(job), stdin=f"{secret}\n")
     return None if answer.succeeded else Ended(None, log=answer.err or answer.out)
@@ -104,7 +108,7 @@ def start_script(job: Job) -> str:
     """Shell text that starts a job and hands it the line on its standard input."""
     base = files(job.unit)
     body = (
-        f'JOB={base}; eval "$(timeout 30 cat {base}.pipe)"; rm -f {base}.pipe; '
+        f'export JOB={base}; eval "$(timeout 30 cat {base}.pipe)"; rm -f {base}.pipe; '
         f"( {job.script}\n) >{base}.log 2>&1 </dev/null; echo $? >{base}.new; "
         f"mv {base}.new {base}.code"
     )

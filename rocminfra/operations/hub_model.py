@@ -66,6 +66,7 @@ def fetched(
     done = marker(home, repository, revision)
     problem = host.get_fact(HubModelProblem, marker=done)
     if not problem:
+        yield from fetching.given_up(UNIT)
         host.noop(f"{repository} is in {home}")
         return
     if done in host.get_fact(PathStates, paths=[done]):
@@ -75,6 +76,12 @@ def fetched(
         yield from programs.ensure(virtual_environments(host.get_fact(PythonVersion)))
     yield from fetching.programs()
     yield FunctionCommand(_fetch, (job(repository, home, revision, endpoint), token), {})
+
+
+@operation()
+def none_wanted() -> Commands:
+    """Ensure that no model of the hub is being downloaded; for a host that serves another one."""
+    yield from fetching.given_up(UNIT)
 
 
 def job(repository: str, home: str, revision: str | None, endpoint: str | None) -> host_job.Job:

@@ -195,6 +195,7 @@ def claimed_bytes() -> int:
 
 def sized(count: int) -> str:
     """Bytes as people say them: 12.3 GB."""
-    if count >= 1_000_000_000:
-        return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count:,} bytes"
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:,} bytes"

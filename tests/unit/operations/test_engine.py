@@ -164,8 +164,17 @@ def test_a_daemon_that_does_not_answer_restarts_no_engine(
 
 
 def test_an_image_that_is_there_is_not_pulled(scripted: Any, run: Callable[..., Any]) -> None:
-    scripted.facts[DockerImage] = IMAGE
+    scripted.facts.update({DockerImage: IMAGE, SystemdUnit: None})
     assert run(engine.image, reference="vllm:v1").commands == []
+
+
+def test_a_pull_that_nobody_wants_any_more_ends(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts.update({DockerImage: IMAGE, SystemdUnit: ACTIVE})
+    (command,) = run(engine.image, reference="vllm:v1").commands
+    scripted.answers = [(True, ("running", "yes", "vllm:v2", ""), ()), (True, (), ())]
+    assert command.function(None, scripted, *command.args)
+    assert scripted.logged == ["ended: the download of vllm:v2, which is no longer wanted"]
+    assert scripted.ran[-1].startswith("systemctl stop rocminfra-image ")
 
 
 @pytest.mark.parametrize("operation", [engine.image, engine.image_started])

@@ -84,6 +84,11 @@ def test_a_shell_that_names_variables_stays_as_it_is(started: Callable[..., Path
     assert base.with_suffix(".log").read_text() == "a ac 2\nb bc 2\n%n\n"
 
 
+def test_programs_of_the_job_find_its_files_too(started: Callable[..., Path]) -> None:
+    base = started(Job("unit", "sh -c 'echo from a program >$JOB.status'", "it"))
+    assert base.with_suffix(".status").read_text() == "from a program\n"
+
+
 def test_looks_tell_running_from_ended_and_from_no_answer(scripted: Any) -> None:
     scripted.answers = [
         (True, ("running", "yes", "acme/model", "3 of 9"), ()),

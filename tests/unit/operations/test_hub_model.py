@@ -12,8 +12,9 @@ from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.programs import HostPrograms
 from rocminfra.facts.release import PythonVersion
+from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 from rocminfra.operations.host_failures import failures
-from rocminfra.operations.hub_model import ENVIRONMENT, fetched, job, marker
+from rocminfra.operations.hub_model import ENVIRONMENT, fetched, job, marker, none_wanted
 
 HOME = "/mnt/models/huggingface"
 REPOSITORY = "Qwen/Qwen2-VL-72B-Instruct"
@@ -33,10 +34,19 @@ def fresh(scripted: Any) -> Any:
 
 
 def test_a_complete_model_is_not_fetched_again(scripted: Any, run: Callable[..., Any]) -> None:
-    scripted.facts[HubModelProblem] = ""
+    scripted.facts.update({HubModelProblem: "", SystemdUnit: None})
     asked: list[str] = []
     assert fetch(run, token=lambda: asked.append("token")).commands == []
     assert asked == [], "the token was read although nothing was to be fetched"
+
+
+def test_another_models_download_ends_when_this_one_is_there(
+    scripted: Any, run: Callable[..., Any]
+) -> None:
+    active = Unit("loaded", "active", enabled=False, needs_reload=False, invocation_id="1")
+    scripted.facts.update({HubModelProblem: "", SystemdUnit: active})
+    assert fetch(run).steps == ["_end"]
+    assert run(none_wanted).steps == ["_end"]
 
 
 def test_each_revision_has_its_own_marker() -> None:

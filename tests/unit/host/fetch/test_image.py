@@ -1,4 +1,4 @@
-"""An image's fetch: the registry's sizes against the disk, a daemon that hangs, logins kept quiet."""
+"""An image's fetch: the registry's sizes against the disk, a daemon that hangs, logins kept."""
 
 from __future__ import annotations
 
