@@ -9,24 +9,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
-
-class ExitCode(IntEnum):
-    """Exit code of the ``rocminfra`` command; also the class of a failure."""
-
-    DONE = 0
-    UNEXPECTED = 1
-    CHANGES = 2
-    SETTINGS = 3
-    UNREACHABLE = 4
-    REFUSED = 5
-    UNFIT = 6
-    NOT_READY = 7
-    BENCHMARK = 8
-    LOCKED = 9
-    INTERRUPTED = 130
-
+from rocminfra.faults import ExitCode as ExitCode
+from rocminfra.faults import Fault as Fault
 
 # The first of these that any host has is the run's. What needs a person's decision comes first
 # (data at stake, then wrong settings and hardware), then what makes the rest of the report
@@ -99,6 +84,11 @@ class Again:
     + resume: benchmark run to resume
     + new_run: do not resume: this begins a new run
     + verbose: more output would help
+    + attach: benchmark run that goes on, to follow to its end
+    + verb: another verb with the same hosts and settings; ``apply`` is ``deploy.py``
+    + yes: do not ask
+    + limit: host or group to limit it to, instead of what was given
+    + keys: settings of this run that are to be called otherwise: (given, meant)
     """
 
     first: Text = ""
@@ -107,6 +97,11 @@ class Again:
     resume: str | None = None
     new_run: bool = False
     verbose: bool = False
+    attach: str | None = None
+    verb: str = ""
+    yes: bool = False
+    limit: str | None = None
+    keys: tuple[tuple[str, str], ...] = ()
 
 
 Next = Do | Again
@@ -116,16 +111,21 @@ Next = Do | Again
 class Failure:
     """Why a host's run, or a whole command, ended.
 
-    + kind: class of the failure, which is the exit code
+    + fault: which one of the catalogue
     + what: what is wrong, one sentence
     + why: the evidence, a line each; remote stderr included
     + next: what to do about it, or None when nothing sensible can be said
     """
 
-    kind: ExitCode
+    fault: Fault
     what: str
     why: tuple[str, ...] = ()
     next: Next | None = None
+
+    @property
+    def kind(self) -> ExitCode:
+        """Class of the failure, which is the exit code."""
+        return self.fault.kind
 
     def because(self, *why: str) -> Failure:
         """The same failure with more evidence."""
@@ -141,13 +141,13 @@ class FailedError(Exception):
 
     def __init__(
         self,
-        kind: ExitCode,
+        fault: Fault,
         what: str,
         why: Iterable[str] = (),
         next: Next | None = None,
     ) -> None:
-        self.failure = Failure(kind, what, tuple(why), next)
-        super().__init__(kind, what, self.failure.why, next)
+        self.failure = Failure(fault, what, tuple(why), next)
+        super().__init__(fault, what, self.failure.why, next)
 
     def __str__(self) -> str:
         return self.failure.what
@@ -155,7 +155,7 @@ class FailedError(Exception):
     @classmethod
     def of(cls, failure: Failure) -> FailedError:
         """An exception that carries ``failure``."""
-        return cls(failure.kind, failure.what, failure.why, failure.next)
+        return cls(failure.fault, failure.what, failure.why, failure.next)
 
 
 def in_words(text: Text, settings: Mapping[Argument, str] | None = None) -> str:
@@ -198,10 +198,18 @@ def again_words(step: Again, settings: Mapping[Argument, str]) -> str:
     ]
     if step.wipe is not None:
         options.append(f"--data wipe={shlex.quote(step.wipe)}")
-    if step.resume is not None:
-        options.append(f"--data bench.run={step.resume}")
+    run = step.resume or step.attach
+    if run is not None:
+        options.append(f"--data bench.run={run}")
+    options += [f"--data {meant}=… instead of {given}" for given, meant in step.keys]
+    if step.limit is not None:
+        options.append(f"--limit {shlex.quote(step.limit)}")
+    if step.yes:
+        options.append("--yes")
     if step.verbose:
         options.append("--debug")
+    if step.verb:
+        options.insert(0, "deploy.py as its file" if step.verb == "apply" else step.verb)
     return f"the same command with {' '.join(options)}" if options else "the same command again"
 
 
@@ -212,7 +220,7 @@ def lines(
 ) -> list[str]:
     """A failure as it is printed, the most important lines last."""
     text = [f"    {line}" for line in failure.why]
-    text.append(failure.what)
+    text.append(f"{failure.what} [{failure.fault.code}]")
     if failure.next is not None:
         text.append(f"next: {next_words(failure.next, again, settings)}")
     return text

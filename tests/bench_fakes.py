@@ -67,7 +67,10 @@ if mode == "crash":
     sys.exit(1)
 if mode == "silent":
     sys.exit(0)
-if mode == "leaves a worker":
+if mode == "slow, with a worker":
+    # As on a busy machine: longer than its load and the silence of a test.
+    time.sleep(2.5)
+if mode.endswith("a worker"):
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     (home / "worker").write_text(str(worker.pid))
 report = json.loads((home / "report.json").read_text())
@@ -187,6 +190,9 @@ class FakeEngine:
         # By default every look at the counters finds them grown; quiet, only /serve makes them.
         self.is_quiet = False
         self.running = 0
+        # Completions that were asked for, and whether they are answered.
+        self.completions = 0
+        self.completes = True
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -195,6 +201,13 @@ class FakeEngine:
                 self.send_response(404 if body is None else 200)
                 self.end_headers()
                 self.wfile.write((body or "").encode())
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                engine.completions += 1
+                self.send_response(200 if engine.completes else 500)
+                self.end_headers()
+                self.wfile.write(b'{"choices": [{"text": "!"}]}')
 
             def log_message(self, *_: Any) -> None:
                 return
@@ -205,7 +218,7 @@ class FakeEngine:
 
     def answer(self, path: str) -> str | None:
         if path == "/v1/models":
-            return json.dumps({"data": [{"id": self.model}]})
+            return json.dumps({"data": [{"id": self.model, "max_model_len": 4096}]})
         if path == "/version":
             return json.dumps({"version": "0.20.1+fake"})
         if path == "/v1/serve":
@@ -310,8 +323,9 @@ class LocalHost:
 def is_gone(pid: int) -> bool:
     """Whether a process has ended; one that nobody has waited for yet has."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        # The latter when it goes while its file is open.
         return True
 
 

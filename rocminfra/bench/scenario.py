@@ -19,44 +19,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from rocminfra.bench.scenario_data import (
+    DATA_KINDS,
+    Data,
+    DataFile,
+    HubDataset,
+    ImageFolder,
+    SyntheticText,
+)
 from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage, planned_names
 from rocminfra.planning.bench.records import ScenarioRecord
 from rocminfra.planning.bench.retry import longest_seconds
-from rocminfra.settings import AbsolutePath, OneLine, Section
+from rocminfra.settings import OneLine, Section
 from rocminfra.settings.located_yaml import Located, read_yaml
 from rocminfra.settings.problems import Problem, SettingsError
 
+# The scenario whose keys a file takes over, except those that it has itself.
+BASED_ON = "based_on"
 # Data files in benchmarks/ that are not scenarios.
 NOT_SCENARIOS = ("reference",)
-
-
-class SyntheticText(Section):
-    """Prompts of random words with a given length in the model's tokens."""
-
-    kind: Literal["synthetic_text"]
-    prompt_tokens: int = Field(ge=1)
-    output_tokens: int = Field(ge=1)
-    prompt_tokens_stdev: int | None = Field(default=None, ge=0)
-    output_tokens_stdev: int | None = Field(default=None, ge=0)
-
-
-class DataFile(Section):
-    """A file on the host that sends the requests."""
-
-    kind: Literal["parquet_file", "json_file", "csv_file", "arrow_file", "text_file"]
-    path: AbsolutePath
-    load_kwargs: dict[str, Any] = Field(default={})
-
-
-class HubDataset(Section):
-    """A dataset on the Hugging Face Hub, or a local copy in a folder on the host."""
-
-    kind: Literal["huggingface"]
-    source: OneLine
-    load_kwargs: dict[str, Any] = Field(default={})
-
-
-Data = Annotated[SyntheticText | DataFile | HubDataset, Field(discriminator="kind")]
 
 
 class ScenarioStage(Section):
@@ -142,9 +123,30 @@ class Scenario(Section):
         return isinstance(self.data, HubDataset) and not self.data.source.startswith("/")
 
     @property
+    def planned(self) -> tuple[str, ...]:
+        """Names of all points, in the order in which they run."""
+        return planned_names(self.plan)
+
+    @property
+    def request_tokens(self) -> int | None:
+        """Tokens in and out of a request; None when they depend on the data."""
+        if not isinstance(self.data, SyntheticText):
+            return None
+        return self.data.prompt_tokens + self.data.output_tokens
+
+    @property
+    def host_files(self) -> tuple[str, ...]:
+        """Files and folders that have to be on the host."""
+        if isinstance(self.data, (DataFile, ImageFolder)):
+            return (self.data.path,)
+        if isinstance(self.data, HubDataset) and self.data.source.startswith("/"):
+            return (self.data.source,)
+        return ()
+
+    @property
     def deadline_seconds(self) -> float:
         """Time limit for all points together, in seconds."""
-        points = len(planned_names(self.plan))
+        points = len(self.planned)
         return points * longest_seconds(self.max_seconds, self.overhead_seconds)
 
     @property
@@ -185,13 +187,33 @@ def load_scenario(name: str, folder: Path) -> Scenario:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         what = f"no scenario {name!r}; {folder} has {', '.join(known) or 'none'}"
         raise SettingsError([Problem("bench.scenario", what, close[0] if close else None)])
-    located = read_yaml(path)
+    located = _read(path, folder)
     try:
         return Scenario.model_validate({"name": path.stem, **located.data})
     except ValidationError as error:
         raise SettingsError(
             [_problem(item, located) for item in error.errors(include_url=False)]
         ) from None
+
+
+def _read(path: Path, folder: Path, above: tuple[str, ...] = ()) -> Located:
+    """The keys of a scenario's file, over those of the scenario that it is based on.
+
+    + above: scenarios that are based on this one, on which it cannot be based itself
+    """
+    located = read_yaml(path)
+    if BASED_ON not in located.data:
+        return located
+    name = located.data.pop(BASED_ON)
+    above = (*above, path.stem)
+    bases = [name for name in scenario_names(folder) if name not in above]
+    if name not in bases:
+        what = f"{name!r} cannot be a base here; {folder} has {', '.join(bases) or 'none'}"
+        close = difflib.get_close_matches(str(name), bases, n=1, cutoff=0.5)
+        where = located.where(BASED_ON)
+        raise SettingsError([Problem(BASED_ON, what, close[0] if close else None, where)])
+    base = _read(folder / f"{name}.yaml", folder, above)
+    return Located(located.name, {**base.data, **located.data}, located.lines)
 
 
 def scenario_names(folder: Path) -> tuple[str, ...]:
@@ -201,20 +223,13 @@ def scenario_names(folder: Path) -> tuple[str, ...]:
     )
 
 
-_DATA_KINDS: dict[str, type[Section]] = {
-    "synthetic_text": SyntheticText,
-    "huggingface": HubDataset,
-    **dict.fromkeys(("parquet_file", "json_file", "csv_file", "arrow_file", "text_file"), DataFile),
-}
-
-
 def _problem(item: Any, located: Located) -> Problem:
     # Pydantic puts the kind of data between `data` and its key; the file has no such key.
     location: Sequence[Any] = item["loc"]
     path = [
         str(part)
         for index, part in enumerate(location)
-        if not (index == 1 and location[0] == "data" and part in _DATA_KINDS)
+        if not (index == 1 and location[0] == "data" and part in DATA_KINDS)
     ]
     key = re.sub(r"\.(\d+)", r"[\1]", ".".join(path))
     where = located.where(*path)
@@ -229,6 +244,6 @@ def _nearest(path: Sequence[str], located: Located) -> str | None:
     if path[0] == "stages":
         section = ScenarioStage
     elif path[0] == "data" and len(path) > 1:
-        section = _DATA_KINDS[located.data["data"]["kind"]]
+        section = DATA_KINDS[located.data["data"]["kind"]]
     close = difflib.get_close_matches(path[-1], list(section.model_fields), n=1, cutoff=0.6)
     return close[0] if close else None

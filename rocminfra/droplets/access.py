@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, FailedError, Failure, Fault
 
 AMD = "https://api.devcloud.amd.com"
 DIGITALOCEAN = "https://api.digitalocean.com"
@@ -76,7 +76,7 @@ def read_access(environ: Mapping[str, str], endpoint: str | None = None) -> Acce
     if not _PRINTABLE.match(value):
         raise FailedError.of(
             Failure(
-                ExitCode.UNREACHABLE,
+                Fault.CLOUD_TOKEN_UNREADABLE,
                 f"{where} holds no token: it is empty, or has spaces or line breaks within",
                 next=Do(f"make one: {console(url)}"),
             )
@@ -93,7 +93,7 @@ def console(endpoint: str) -> str:
 def checked_endpoint(url: str) -> str:
     """The endpoint without a slash at its end.
 
-    Raises :class:`FailedError` (3) when it is no URL, holds a login, or would send the token in
+    Raises :class:`FailedError` (3) when it is not a URL, holds a login, or would send the token in
     the clear.
     """
     try:
@@ -104,13 +104,13 @@ def checked_endpoint(url: str) -> str:
     usage = Do(f"export {ENDPOINT}={AMD}   # or {DIGITALOCEAN}")
     if parts.username is not None or "@" in parts.netloc:
         what = "the cloud's endpoint must hold no user name or password"
-        raise FailedError.of(Failure(ExitCode.SETTINGS, what, next=usage))
+        raise FailedError.of(Failure(Fault.CLOUD_ENDPOINT_INVALID, what, next=usage))
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         what = f"the cloud's endpoint must be a URL such as {AMD}, not {url!r}"
-        raise FailedError.of(Failure(ExitCode.SETTINGS, what, next=usage))
+        raise FailedError.of(Failure(Fault.CLOUD_ENDPOINT_INVALID, what, next=usage))
     if parts.scheme == "http" and host not in _LOOPBACK:
         what = f"the cloud's endpoint must begin with https://: {url} would show the token"
-        raise FailedError.of(Failure(ExitCode.SETTINGS, what, next=usage))
+        raise FailedError.of(Failure(Fault.CLOUD_ENDPOINT_INVALID, what, next=usage))
     return url.rstrip("/")
 
 
@@ -122,7 +122,7 @@ def _token(environ: Mapping[str, str], endpoint: str) -> tuple[str, str]:
     if not file:
         raise FailedError.of(
             Failure(
-                ExitCode.UNREACHABLE,
+                Fault.CLOUD_TOKEN_MISSING,
                 f"no token for {urlsplit(endpoint).hostname}: neither {TOKEN} nor {TOKEN_FILE} "
                 "is set",
                 next=Do(f"make one ({console(endpoint)}), then: export {TOKEN_FILE}=FILE"),
@@ -134,7 +134,7 @@ def _token(environ: Mapping[str, str], endpoint: str) -> tuple[str, str]:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise FailedError.of(
             Failure(
-                ExitCode.UNREACHABLE,
+                Fault.CLOUD_TOKEN_UNREADABLE,
                 f"the token's file cannot be read: {file}: {reason}",
                 next=Do(f"export {TOKEN_FILE}=FILE, or {TOKEN}=…"),
             )

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rocminfra.droplets.access import AMD, DIGITALOCEAN, ENDPOINT, console
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 
 # The API's own words for "no capacity"; both come with 422.
 _NO_CAPACITY = (
@@ -21,7 +21,7 @@ _SHOWN_CHARACTERS = 300
 
 
 def refused(status: int, body: bytes, location: str | None, endpoint: str, doing: str) -> Failure:
-    """The failure behind an answer that is no success.
+    """The failure behind an unsuccessful answer.
 
     + status: HTTP status
     + body: what came with it
@@ -36,40 +36,42 @@ def refused(status: int, body: bytes, location: str | None, endpoint: str, doing
         return _redirected(status, location, host, doing)
     if status == 401:
         return Failure(
-            ExitCode.UNREACHABLE,
+            Fault.CLOUD_TOKEN_REFUSED,
             f"{host} does not know this token",
             (*why, _wrong_cloud(host)),
             Do(f"make a token there: {console(endpoint)}"),
         )
     if status == 403:
         return Failure(
-            ExitCode.UNREACHABLE,
+            Fault.CLOUD_TOKEN_NOT_ALLOWED,
             f"this token may not do that ({doing})",
             (*why, "a token's scopes cannot be changed after it was made"),
             Do(f"make one with the scopes in docs/droplets.md: {console(endpoint)}"),
         )
     if status == 404:
         return Failure(
-            ExitCode.UNREACHABLE,
+            Fault.CLOUD_NOT_FOUND,
             f"{host} knows nothing of this ({doing})",
             why,
             Do("rocminfra droplet list   # shows the team that the token belongs to"),
         )
     if status == 429:
         return Failure(
-            ExitCode.UNREACHABLE,
+            Fault.CLOUD_RATE_LIMIT,
             f"{host} lets this token ask no more for now ({doing})",
             why,
             Do("wait until the hour is over, then run this again"),
         )
     if status == 422 and is_capacity(said):
-        return Failure(ExitCode.UNFIT, f"no capacity ({doing})", why, Do("rocminfra droplet sizes"))
+        return Failure(
+            Fault.CLOUD_NO_CAPACITY, f"no capacity ({doing})", why, Do("rocminfra droplet sizes")
+        )
     if status in (400, 409, 422):
         limit = any(text in said.lower() for text in _LIMIT)
         step = "ask for a higher limit in the console" if limit else "rocminfra droplet sizes"
-        return Failure(ExitCode.UNFIT, f"{host} refused it ({doing})", why, Do(step))
+        return Failure(Fault.CLOUD_REQUEST_REFUSED, f"{host} refused it ({doing})", why, Do(step))
     return Failure(
-        ExitCode.UNREACHABLE,
+        Fault.CLOUD_UNAVAILABLE,
         f"{host} is not well ({doing})",
         why,
         Do("run this again in a few minutes"),
@@ -97,7 +99,7 @@ def message(body: bytes) -> str:
 def _redirected(status: int, location: str | None, host: str, doing: str) -> Failure:
     goal = urlsplit(location or "").hostname
     return Failure(
-        ExitCode.UNREACHABLE,
+        Fault.CLOUD_REDIRECT,
         f"{host} is not the API's address any more: it redirects to {goal or 'elsewhere'}",
         (
             f"{host} said {status} ({doing})",

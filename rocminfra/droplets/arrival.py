@@ -12,7 +12,7 @@ from rocminfra.droplets.destruction import GONE_LOOKS, is_gone
 from rocminfra.droplets.ledger import NOT_OURS, Entry
 from rocminfra.droplets.records import CloudDroplet
 from rocminfra.droplets.waiting import DeadlineError, wait_for
-from rocminfra.failure import Do, ExitCode, FailedError, Failure, Next
+from rocminfra.failure import Do, FailedError, Failure, Fault, Next
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ def _within(
     except DeadlineError as error:
         raise FailedError.of(
             Failure(
-                ExitCode.NOT_READY,
+                Fault.DROPLET_NOT_READY,
                 f"droplet {entry.label} {what} within {lasting(deadline_s)}",
                 (f"last seen: {error}",),
                 following or Do("another --region, or the console's own view of the droplet"),
@@ -167,7 +167,7 @@ def _looker(cloud: Cloud, entry: Entry) -> Callable[[], CloudDroplet | str]:
 def _destroyed(cloud: Cloud, entry: Entry) -> Failure:
     cloud.ledger.close(entry, NOT_OURS, cloud.clock.now())
     return Failure(
-        ExitCode.UNREACHABLE,
+        Fault.DROPLET_GONE,
         f"someone else destroyed droplet {entry.label}",
         ("the cloud does not know it any more, and it is in no list",),
         Do("rocminfra droplet list"),
@@ -176,7 +176,7 @@ def _destroyed(cloud: Cloud, entry: Entry) -> Failure:
 
 def _not_made(entry: Entry) -> Failure:
     return Failure(
-        ExitCode.UNFIT,
+        Fault.DROPLET_CREATION_FAILED,
         f"the cloud took the request for droplet {entry.label} and could not make it",
         (f"its action {entry.action} is 'errored'",),
         Do("rocminfra droplet sizes, and another --region"),

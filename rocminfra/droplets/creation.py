@@ -10,7 +10,7 @@ from rocminfra.droplets.ledger import REFUSED, Entry
 from rocminfra.droplets.offer import Offer, no_capacity
 from rocminfra.droplets.records import CloudDroplet
 from rocminfra.droplets.waiting import DeadlineError, wait_for
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, FailedError, Failure, Fault
 
 # For how long a droplet is looked for whose id was never heard. A list may lag behind.
 LOOKUP_S = 180.0
@@ -60,7 +60,7 @@ def find(cloud: Cloud, entry: Entry) -> Entry:
         return found
     raise FailedError.of(
         Failure(
-            ExitCode.UNREACHABLE,
+            Fault.DROPLET_CREATION_UNCERTAIN,
             f"it is not known whether droplet '{entry.name}' was created: no answer came, and no "
             f"droplet with tag {entry.tag} is in the list",
             (f"it stands in the ledger: {cloud.ledger.path}",),
@@ -124,7 +124,7 @@ def _write_down(cloud: Cloud, wanted: Offer, owner: str, tag: str, identity: str
 def _taken(label: str, since: float) -> Failure:
     name = label.split(" ")[0]
     return Failure(
-        ExitCode.LOCKED,
+        Fault.DROPLET_NAME_TAKEN,
         f"there is a droplet of that name: {label}, since {iso(since)}",
         next=Do(f"rocminfra droplet show {name}, or another --name"),
     )
@@ -146,11 +146,11 @@ def _body(wanted: Offer, entry: Entry) -> dict[str, object]:
 
 
 def _elsewhere(cloud: Cloud, wanted: Offer, failure: Failure) -> Failure:
-    """A refusal for capacity with the regions that have some, asked anew."""
+    """A refusal for capacity with the regions that have some, read again."""
     try:
         sizes = cloud.client.sizes()
     except FailedError:
         return failure
     now = next((size for size in sizes if size.slug == wanted.size.slug), wanted.size)
     detailed = no_capacity(now, wanted.region, sizes)
-    return Failure(detailed.kind, detailed.what, (*failure.why, *detailed.why), detailed.next)
+    return Failure(detailed.fault, detailed.what, (*failure.why, *detailed.why), detailed.next)

@@ -9,7 +9,7 @@ from rocminfra.droplets.cloud import Cloud
 from rocminfra.droplets.ledger import DESTROYED, NEVER_APPEARED, NOT_OURS, Entry
 from rocminfra.droplets.records import CloudDroplet
 from rocminfra.droplets.waiting import DeadlineError, wait_for
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, FailedError, Failure, Fault
 
 GONE_S = 5 * 60.0
 # A list forgets a droplet for a moment now and then: it has to be missing this often in a row.
@@ -106,7 +106,7 @@ def _still_there(
         why = (f"after {GONE_S / 60:.0f} minutes: {error}",)
     price = f" at ${usd_per_hour:.2f} an hour" if usd_per_hour else ""
     return Failure(
-        ExitCode.UNREACHABLE,
+        Fault.DROPLET_MAY_STILL_RUN,
         f"droplet {label} may still run{price}",
         why,
         Do(f"rocminfra droplet destroy {number}   # and look into the console"),

@@ -18,7 +18,7 @@ from rocminfra.droplets.access import Access
 from rocminfra.droplets.api_errors import refused
 from rocminfra.droplets.clock import Clock
 from rocminfra.droplets.records import UnreadableAnswerError
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 
 Say = Callable[[str], None]
 
@@ -132,7 +132,7 @@ class Http:
     def unreachable(self, error: Exception, doing: str) -> Failure:
         host = urlsplit(self._access.endpoint).netloc
         return Failure(
-            ExitCode.UNREACHABLE,
+            Fault.CLOUD_UNAVAILABLE,
             f"no usable answer from {host} ({doing})",
             (in_words(error),),
             Do(f"curl -sSI {self._access.endpoint}   # shows whether this machine gets there"),

@@ -8,7 +8,7 @@ from rocminfra.droplets import tags
 from rocminfra.droplets.cloud import Cloud
 from rocminfra.droplets.ledger import Entry
 from rocminfra.droplets.records import CloudDroplet
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, FailedError, Failure, Fault
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def named(cloud: Cloud, wanted: str) -> Known:
     what = f"there are several droplets called '{wanted}'" if found else f"no droplet '{wanted}'"
     raise FailedError.of(
         Failure(
-            ExitCode.SETTINGS,
+            Fault.DROPLET_UNKNOWN,
             f"{what} in team '{cloud.account.name}'",
             (f"there are: {ours or 'none'}",),
             Do("rocminfra droplet list"),
@@ -106,7 +106,7 @@ def named(cloud: Cloud, wanted: str) -> Known:
 
 def _foreign(cloud: Cloud, entry: Entry) -> Failure:
     return Failure(
-        ExitCode.UNREACHABLE,
+        Fault.OTHER_TEAM,
         f"droplet {entry.label} belongs to another team than this token",
         (
             f"the droplet: team '{entry.team}' at {entry.endpoint}",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, FailedError, Failure, Fault
 
 INTENDED, CREATED, READY, KEPT, CLOSED = "intended", "created", "ready", "kept", "closed"
 
@@ -197,7 +197,7 @@ class Ledger:
     def _unusable(self, error: OSError) -> FailedError:
         return FailedError.of(
             Failure(
-                ExitCode.SETTINGS,
+                Fault.LEDGER_UNUSABLE,
                 f"the ledger cannot be used: {self.path}: {error.strerror}",
                 next=Do(f"ls -l {self.path}; df {self.path.parent}"),
             )
@@ -207,7 +207,7 @@ class Ledger:
 def damaged_failure(path: Path, book: Book) -> Failure:
     """Why nothing is created while the ledger is damaged."""
     return Failure(
-        ExitCode.REFUSED,
+        Fault.LEDGER_DAMAGED,
         f"the ledger is damaged, and may hide a droplet that costs money: {path}",
         tuple(f"line {number}: {fault}" for number, fault in book.damaged),
         Do(f"rocminfra droplet list   # what runs, by its tags; then: mv {path} {path}.damaged"),

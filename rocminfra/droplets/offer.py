@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rocminfra.droplets.records import Image, Size, SshKey
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 
 # AMD's image with the driver and without Docker or a container of its own.
 DEFAULT_IMAGE = "gpu-amd-base"
@@ -117,14 +117,14 @@ def _size(slug: str | None, sizes: Sequence[Size]) -> Size | Failure:
             return min(creatable, key=lambda size: (size.usd_per_hour, size.slug))
         what = "no droplet with one MI300X can be created now"
         why = tuple(f"{size.slug}: no region has one" for size in fitting) or _no_gpus(sizes)
-        return Failure(ExitCode.UNFIT, what, why, Do("rocminfra droplet sizes"))
+        return Failure(Fault.CLOUD_NO_CAPACITY, what, why, Do("rocminfra droplet sizes"))
     found = next((size for size in sizes if size.slug == slug), None)
     if found is not None:
         return found
     near = difflib.get_close_matches(slug, [size.slug for size in sizes], n=1, cutoff=0.5)
     gpus = ", ".join(size.slug for size in sizes if size.gpus)
     return Failure(
-        ExitCode.UNFIT,
+        Fault.SIZE_UNKNOWN,
         f"this cloud has no size '{slug}'" + (f"; did you mean '{near[0]}'?" if near else ""),
         (f"sizes with GPUs: {gpus}",) if gpus else _no_gpus(sizes),
         Do("rocminfra droplet sizes"),
@@ -166,7 +166,7 @@ def no_capacity(size: Size, region: str | None, sizes: Sequence[Size]) -> Failur
             why.append(f"there is {item.slug} at ${item.usd_per_hour:.2f} an hour in: {regions}")
     where = f"in region '{region}'" if region else "anywhere"
     what = f"{size.slug} cannot be created {where} now"
-    return Failure(ExitCode.UNFIT, what, tuple(why), Do(following))
+    return Failure(Fault.CLOUD_NO_CAPACITY, what, tuple(why), Do(following))
 
 
 def _image(slug: str, region: str, images: Sequence[Image]) -> str | Failure:
@@ -176,11 +176,11 @@ def _image(slug: str, region: str, images: Sequence[Image]) -> str | Failure:
         near = difflib.get_close_matches(slug, slugs, n=3, cutoff=0.4)
         what = f"this cloud has no image '{slug}'"
         why = (f"similar: {', '.join(near)}",) if near else ()
-        return Failure(ExitCode.UNFIT, what, why, Do("rocminfra droplet sizes --images"))
+        return Failure(Fault.IMAGE_UNKNOWN, what, why, Do("rocminfra droplet sizes --images"))
     if found is not None and found.regions and region not in found.regions:
         what = f"image '{slug}' is not there in region '{region}'"
         why = (f"it is in: {', '.join(found.regions)}",)
-        return Failure(ExitCode.UNFIT, what, why, Do(f"--region {found.regions[0]}"))
+        return Failure(Fault.IMAGE_NOT_IN_REGION, what, why, Do(f"--region {found.regions[0]}"))
     return slug
 
 
@@ -194,7 +194,7 @@ def _keys(
         if matching:
             return matching
         return Failure(
-            ExitCode.SETTINGS,
+            Fault.SSH_KEY_NOT_CHOSEN,
             "which SSH key? None of ~/.ssh/*.pub is in the cloud's account",
             (f"keys in the account: {shown}",),
             Do("--ssh-key NAME, or add your public key in the console"),
@@ -205,7 +205,7 @@ def _keys(
         if len(matches) != 1:
             what = f"{len(matches)} SSH keys of" if matches else "no SSH key in"
             return Failure(
-                ExitCode.SETTINGS,
+                Fault.SSH_KEY_UNKNOWN,
                 f"{what} the cloud's account is called '{item}'",
                 (f"keys in the account: {shown}",),
                 Do("--ssh-key ID, with an id from above"),
@@ -231,7 +231,7 @@ def _hours(wanted: Wanted, size: Size) -> float | Failure:
             # Rounded down: what is proposed must hold.
             following = f"--max-hours {int(possible * 100) / 100:g}"
         return Failure(
-            ExitCode.REFUSED,
+            Fault.COST_LIMIT,
             f"that may cost more than ${wanted.max_usd:.2f}",
             tuple(why),
             Do(following),

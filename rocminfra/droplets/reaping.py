@@ -10,7 +10,7 @@ from rocminfra.droplets.cloud import Cloud
 from rocminfra.droplets.destruction import destroy, destroy_entry, settle
 from rocminfra.droplets.ledger import BY_RUN, NOT_OURS, Entry
 from rocminfra.droplets.records import CloudDroplet
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, FailedError, Failure, Fault
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def foreign_failure(cloud: Cloud) -> Failure | None:
     if not entries:
         return None
     return Failure(
-        ExitCode.UNREACHABLE,
+        Fault.OTHER_TEAM,
         f"{len(entries)} droplets in the ledger belong to another team, and may still run",
         tuple(
             f"{entry.label} of team '{entry.team}' at {entry.endpoint}, "

@@ -20,7 +20,7 @@ from rocminfra.droplets.hosts import host_keys, merged, write_hosts_file
 from rocminfra.droplets.interrupts import Interrupted
 from rocminfra.droplets.ledger import BY_PERSON, BY_RUN, Entry
 from rocminfra.droplets.offer import Offer
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault
 
 # Destroying takes a minute or two, and is paid for.
 MARGIN_S = 180.0
@@ -98,7 +98,7 @@ def create_for_person(
                 first = error.failure
                 why = (first.what, *first.why, *problem.why)
                 raise FailedError.of(
-                    Failure(problem.kind, problem.what, why, problem.next)
+                    Failure(problem.fault, problem.what, why, problem.next)
                 ) from None
             if problem is not None:
                 raise FailedError.of(problem) from error
@@ -192,7 +192,7 @@ def _one(
         raise FailedError.of(_time_up(entry, title)) from None
     except OSError as error:
         what = f"the command cannot be started: {command[0]}: {error.strerror}"
-        raise FailedError.of(Failure(ExitCode.SETTINGS, what)) from None
+        raise FailedError.of(Failure(Fault.COMMAND_NOT_STARTED, what)) from None
     if code != 0:
         cloud.say(f"{entry.label}: {title} ended with exit code {code}")
     return code
@@ -224,7 +224,7 @@ def _abandon(cloud: Cloud, tag: str, keep: bool) -> Failure | None:
 
 def _kept(entry: Entry) -> Failure:
     return Failure(
-        ExitCode.UNEXPECTED,
+        Fault.DROPLET_KEPT,
         f"droplet {entry.label} stays, at ${entry.usd_per_hour:.2f} an hour",
         ("--keep-on-failure",),
         Do(f"rocminfra droplet ssh {entry.name}; then: rocminfra droplet destroy {entry.name}"),
@@ -234,7 +234,7 @@ def _kept(entry: Entry) -> Failure:
 def _time_up(entry: Entry, title: str) -> Failure:
     hours = (entry.expires - entry.at) / 3600
     return Failure(
-        ExitCode.REFUSED,
+        Fault.TIME_LIMIT,
         f"{title} was ended: droplet {entry.label} may live for {hours:g} h, and no longer",
         next=Do("the same with a larger --max-hours"),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocminfra.droplets.access import PREFIX
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, FailedError, Failure, Fault
 
 STATE = PREFIX + "STATE"
 
@@ -40,7 +40,7 @@ class StateFolder:
         except OSError as error:
             raise FailedError.of(
                 Failure(
-                    ExitCode.SETTINGS,
+                    Fault.LEDGER_UNUSABLE,
                     f"no folder for the ledger: {error.filename}: {error.strerror}",
                     next=Do(f"export {STATE}=DIR"),
                 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import rocminfra
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab.lock import exclusive
 from rocminfra.lab.paths import LabPaths
 
@@ -59,7 +59,7 @@ def _image() -> ModuleType:
 
 def _incomplete(error: ModuleNotFoundError) -> FailedError:
     return FailedError(
-        ExitCode.UNFIT,
+        Fault.LAB_REQUIREMENT_MISSING,
         f"the lab's own Python packages are missing: {error}",
         next=Do(f"{sys.executable} -m pip install 'rocminfra[lab]'"),
     )

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab import guest, machine, releases, removal
 from rocminfra.lab.lock import exclusive
 from rocminfra.lab.machine import Release
@@ -108,7 +108,9 @@ def _build(
     mirror = releases.mirror(release)
     if shutil.which("debootstrap") is None:
         raise FailedError(
-            ExitCode.UNFIT, "debootstrap is not installed", next=Do("apt-get install debootstrap")
+            Fault.LAB_REQUIREMENT_MISSING,
+            "debootstrap is not installed",
+            next=Do("apt-get install debootstrap"),
         )
     say(f"building the base root of {release.codename} with debootstrap (1 to 3 minutes, once)")
     packages = cache / "debootstrap-debs" / release.codename
@@ -161,13 +163,13 @@ def _contained(command: list[str], what: str) -> None:
         )
     except subprocess.TimeoutExpired:
         raise FailedError(
-            ExitCode.UNEXPECTED,
+            Fault.LAB_BASE_ROOT_FAILED,
             f"{what}: it took longer than {BUILD_TIMEOUT_S} s",
             next=Do("apt-get update, to see whether this machine's mirror answers"),
         ) from None
     if result.returncode != 0:
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_BASE_ROOT_FAILED,
             f"{what} (exit code {result.returncode})",
             tuple(result.stdout.splitlines()[-15:]),
             Do("apt-get update, to see whether this machine's mirror answers"),
@@ -178,7 +180,7 @@ def _check_space(cache: Path) -> None:
     free = shutil.disk_usage(cache).free
     if free < NEEDED_BYTES:
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_NO_SPACE,
             f"{cache} has {free / 1024**3:.1f} GiB free; the base root needs "
             f"{NEEDED_BYTES / 1024**3:.0f} GiB to be built",
             next=Do("make space, or: export ROCMINFRA_LAB_CACHE=/a/larger/disk"),

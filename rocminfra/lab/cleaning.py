@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab import droplet_record, lock, processes, removal, requirements
 from rocminfra.lab.paths import LabPaths, is_ours
 
@@ -59,7 +59,7 @@ def _end_runs(paths: LabPaths, say: Callable[[str], None]) -> None:
             left = processes.end(pids)
             if left:
                 raise FailedError(
-                    ExitCode.UNFIT, f"cannot be ended: {', '.join(str(pid) for pid in left)}"
+                    Fault.LAB_NOT_REMOVED, f"cannot be ended: {', '.join(str(pid) for pid in left)}"
                 )
 
 
@@ -69,7 +69,7 @@ def _remove_cache(cache: Path, say: Callable[[str], None]) -> None:
     mounts = tuple(place for place in removal.mounts_below(folder) if place != str(folder))
     if mounts:
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_NOT_REMOVED,
             f"something is mounted in the cache {cache}, and removing it would remove that too",
             mounts,
             Do(f"umount {shlex.quote(mounts[0])}"),

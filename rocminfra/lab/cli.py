@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from rocminfra.failure import Do, ExitCode, FailedError, lines
+from rocminfra.failure import Do, FailedError, Fault, lines
 from rocminfra.lab import cleaning, droplet_record, droplets, keys, logs, status
 from rocminfra.lab.droplets import Wanted
 from rocminfra.lab.paths import default_paths
@@ -82,7 +82,7 @@ def up(
     paths = default_paths()
     if names and count is not None and count != len(names):
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.LAB_OPTION_INVALID,
             f"--count {count} does not fit {len(names)} --name",
             next=Do("give one of the two"),
         )
@@ -105,7 +105,7 @@ def down(names: tuple[str, ...], every: bool, if_exists: bool) -> None:
     known = droplet_record.names(paths)
     if not names and not every:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.LAB_OPTION_INVALID,
             "which droplet?",
             (f"there are: {', '.join(known) or 'none'}",),
             Do("rocminfra lab down NAME, or: rocminfra lab down --all"),
@@ -170,7 +170,7 @@ def logs_(name: str) -> None:
 def clean(cache: bool, dead: bool) -> None:
     """Take everything of the lab away, also what a killed run left."""
     if cache and dead:
-        raise FailedError(ExitCode.SETTINGS, "--cache does not go with --dead")
+        raise FailedError(Fault.LAB_OPTION_INVALID, "--cache does not go with --dead")
     cleaning.clean(default_paths(), cache, _say, dead)
 
 
@@ -187,7 +187,7 @@ def _no_room(error: OSError) -> FailedError:
     """A disk that filled up while something was made; what was made has been removed by then."""
     paths = default_paths()
     return FailedError(
-        ExitCode.UNFIT,
+        Fault.LAB_FILE,
         f"{error.strerror}: {error.filename or 'a file of the lab'}",
         next=Do(f"make room: df -h {paths.state.parent} {paths.cache.parent}"),
     )

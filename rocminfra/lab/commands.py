@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 
 
 def run(
@@ -31,18 +31,18 @@ def run(
         )
     except FileNotFoundError:
         raise FailedError(
-            ExitCode.UNFIT, f"{command[0]} is not installed", next=_step(next_step)
+            Fault.LAB_REQUIREMENT_MISSING, f"{command[0]} is not installed", next=_step(next_step)
         ) from None
     except subprocess.TimeoutExpired:
         raise FailedError(
-            ExitCode.UNEXPECTED,
+            Fault.LAB_COMMAND_FAILED,
             f"`{' '.join(command)}` took longer than {timeout_s:.0f} s",
             next=_step(next_step),
         ) from None
     if result.returncode != 0:
         said = (result.stderr.strip() or result.stdout.strip()).splitlines()[-10:]
         raise FailedError(
-            ExitCode.UNEXPECTED,
+            Fault.LAB_COMMAND_FAILED,
             f"`{' '.join(command)}` failed with exit code {result.returncode}",
             tuple(said),
             _step(next_step),

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab import control_groups, layer
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.paths import LabPaths
@@ -75,7 +75,7 @@ def wait_for_ssh(paths: LabPaths, droplet: Droplet, process: subprocess.Popen[by
             continue
         how = "did not boot" if ended is not None else f"has no SSH after {BOOT_TIMEOUT_S} s"
         raise FailedError(
-            ExitCode.NOT_READY,
+            Fault.LAB_DROPLET_NOT_UP,
             f"droplet '{droplet.name}' {how}",
             console_tail(paths.droplet(droplet.name)),
             Do("look at the lines above; then rocminfra lab clean, and up again"),

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 
 PREFIX = "rocminfra-lab-"
 # Where systemd puts scopes (systemd.special(7)); `container` asks for it by name.
@@ -61,7 +61,7 @@ def make(name: str) -> tuple[Path, ...]:
     mounted = hierarchies()
     if not mounted:
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_CONTROL_GROUPS,
             "no control groups are mounted",
             next=Do("mount -t cgroup2 none /sys/fs/cgroup"),
         )
@@ -71,7 +71,7 @@ def make(name: str) -> tuple[Path, ...]:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise FailedError(
-                ExitCode.UNFIT,
+                Fault.LAB_CONTROL_GROUPS,
                 f"control groups are not writable here: {error}",
                 next=Do("run the lab on a machine, or in a privileged container"),
             ) from None

@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab.paths import LabPaths
 
 FILE = "state.json"
@@ -79,7 +79,7 @@ def check_name(name: str) -> None:
     """
     if NAME.match(name) is None or "--" in name:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.DROPLET_NAME_INVALID,
             f"'{name}' cannot be a droplet's name: small letters, digits and single hyphens, "
             "beginning with a letter, 2 to 32 characters",
             next=Do("rocminfra lab up --name lab-1"),
@@ -109,7 +109,7 @@ def load(paths: LabPaths, name: str) -> Droplet:
     if not folder.is_dir():
         known = names(paths)
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.LAB_DROPLET_UNKNOWN,
             f"there is no droplet '{name}'",
             (f"there are: {', '.join(known)}",) if known else ("no droplet is up",),
             Do("rocminfra lab status" if known else "rocminfra lab up"),
@@ -118,7 +118,7 @@ def load(paths: LabPaths, name: str) -> Droplet:
         return Droplet(**json.loads((folder / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise FailedError(
-            ExitCode.UNEXPECTED,
+            Fault.LAB_RECORD_DAMAGED,
             f"the record of droplet '{name}' cannot be used: {error}",
             ("it is left over from a run that was killed, or from another version",),
             Do(f"rocminfra lab down {name}"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab import (
     assets,
     base_root,
@@ -133,7 +133,9 @@ def reset_disk(paths: LabPaths, name: str, say: Say) -> None:
     disks = loop_disk.attached(folder)
     if not disks:
         raise FailedError(
-            ExitCode.UNFIT, f"droplet '{name}' has no disk", next=Do(f"rocminfra lab down {name}")
+            Fault.LAB_DROPLET_BROKEN,
+            f"droplet '{name}' has no disk",
+            next=Do(f"rocminfra lab down {name}"),
         )
     ssh = keys.ssh_command(paths, droplet)
     hint = f"rocminfra lab ssh {name} findmnt --source /dev/vdc"
@@ -151,7 +153,7 @@ def refuse_dead(paths: LabPaths, name: str) -> None:
     """
     if name not in processes.running(paths):
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_DROPLET_BROKEN,
             f"droplet '{name}' does not run: it is left over from a run that was killed",
             next=Do(f"rocminfra lab down {name}; rocminfra lab up --name {name}"),
         )
@@ -210,14 +212,14 @@ def _make(paths: LabPaths, droplet: Droplet) -> subprocess.Popen[bytes]:
 
 def _refuse_taken(paths: LabPaths, names: Sequence[str]) -> None:
     if len(set(names)) != len(names):
-        raise FailedError(ExitCode.SETTINGS, f"a name is given twice: {', '.join(names)}")
+        raise FailedError(Fault.LAB_OPTION_INVALID, f"a name is given twice: {', '.join(names)}")
     running = processes.running(paths)
     for name in names:
         if name not in droplet_record.names(paths):
             continue
         if name in running:
             raise FailedError(
-                ExitCode.LOCKED,
+                Fault.LAB_DROPLET_UP,
                 f"droplet '{name}' is up already",
                 next=Do(f"rocminfra lab ssh {name}, or: rocminfra lab down {name}"),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab import droplet_record, keys, processes
 from rocminfra.lab.assets import IMAGE
 from rocminfra.lab.droplet_record import Droplet
@@ -28,7 +28,7 @@ def hosts(paths: LabPaths | None = None) -> list[tuple[str, dict[str, Any]]]:
     if not found:
         dead = droplet_record.names(paths)
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_NONE_UP,
             "no practice droplet is up",
             (f"left over from a run that was killed: {', '.join(dead)}",) if dead else (),
             Do("rocminfra lab up   (or all at once: make demo)"),

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import tokenizers
 
-from rocminfra.failure import ExitCode, FailedError
+from rocminfra.failure import FailedError, Fault
 from rocminfra.lab.image_files import Entry, entries, sources
 
 TAG = "vllm/vllm-openai-rocm:v0.20.1"
@@ -65,7 +65,7 @@ def content_key(base_root: Path) -> str:
     packages = base_root / "var/lib/dpkg/status"
     if not packages.is_file():
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_BASE_ROOT_UNFIT,
             f"{base_root} is not a Debian or Ubuntu root: it has no var/lib/dpkg/status",
         )
     files = {"dpkg-status": packages, **sources()}

@@ -10,7 +10,7 @@ from pathlib import Path
 import tokenizers
 
 import rocminfra
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab.elf import library_closure
 from rocminfra.lab.rooted import link_chain
 
@@ -160,12 +160,13 @@ def _python(root: Path) -> str:
     """Name of the root's interpreter, such as ``python3.11``."""
     program = root / "usr/bin/python3"
     if not link_chain(root, program)[-1].exists():
-        raise FailedError(ExitCode.UNFIT, f"the base root {root} has no usr/bin/python3")
+        raise FailedError(Fault.LAB_BASE_ROOT_UNFIT, f"the base root {root} has no usr/bin/python3")
     name = link_chain(root, program)[-1].name
     minor = name.removeprefix("python3.")
     if not minor.isdecimal() or int(minor) < 10:
         raise FailedError(
-            ExitCode.UNFIT, f"the base root's {name} is older than Python 3.10, which is needed"
+            Fault.LAB_BASE_ROOT_UNFIT,
+            f"the base root's {name} is older than Python 3.10, which is needed",
         )
     return name
 
@@ -184,7 +185,7 @@ def _bindings() -> dict[str, Path]:
     folder = Path(tokenizers.__file__).resolve().parent
     if not list(folder.glob("*.abi3.so")):
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_REQUIREMENT_MISSING,
             f"{folder} has no abi3 library, so the image's Python cannot load it",
             next=Do("pip install --force-reinstall tokenizers"),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab.commands import run
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.paths import LabPaths
@@ -47,7 +47,7 @@ def private_key(paths: LabPaths, droplet: Droplet) -> Path:
     key = Path(droplet.cache) / paths.key.relative_to(paths.cache)
     if not os.access(key, os.R_OK):
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_FILE,
             f"the lab's key {key} cannot be read",
             ("droplets are root's; or the cache they were made from has been removed",),
             Do(f"use sudo, or: rocminfra lab down {droplet.name}"),

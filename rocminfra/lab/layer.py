@@ -20,12 +20,13 @@ NAME_SERVER = "10.0.2.3"
 DROPLET_CACHE = "/var/cache/rocminfra-lab"
 VRAM_MIB = 196_288  # one MI300X as amd-smi reports it on an SR-IOV guest
 _LIBRARY = "/usr/local/lib/rocminfra-lab"
-_UNIT = "rocminfra-lab-devices.service"
+_UNITS = ("rocminfra-lab-devices.service", "rocminfra-lab-gpu.service")
 # File of `guest`: where it goes, and its mode.
 _GUEST_FILES = {
     "apt.conf": ("/etc/apt/apt.conf.d/95rocminfra-lab", 0o644),
     "sshd.conf": ("/etc/ssh/sshd_config.d/10-rocminfra-lab.conf", 0o644),
-    _UNIT: (f"/etc/systemd/system/{_UNIT}", 0o644),
+    **{unit: (f"/etc/systemd/system/{unit}", 0o644) for unit in _UNITS},
+    "gpu_files.sh": (f"{_LIBRARY}/gpu_files.sh", 0o755),
     "devices.sh": (f"{_LIBRARY}/devices.sh", 0o755),
     "save_debs.sh": (f"{_LIBRARY}/save_debs.sh", 0o755),
     "amd_smi.py": ("/opt/rocm/bin/amd-smi", 0o755),
@@ -72,7 +73,8 @@ def make(paths: LabPaths, droplet: Droplet, disk: Loop) -> None:
         install(upper, base, path, contents, mode)
     wanted = upper / "etc/systemd/system/sysinit.target.wants"
     wanted.mkdir(exist_ok=True)
-    (wanted / _UNIT).symlink_to(f"../{_UNIT}")
+    for unit in _UNITS:
+        (wanted / unit).symlink_to(f"../{unit}")
     _lend_packages(paths.debs(droplet.release), upper, base)
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab.paths import default_paths
 
 
@@ -42,7 +42,7 @@ def exclusive(name: str, wait_s: float = 0.0, folder: Path | None = None) -> Ite
         descriptor = _acquire(file, time.monotonic() + wait_s)
     except PermissionError:
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_NEEDS_ROOT,
             f"the lab needs root (cannot write {file})",
             next=Do("sudo, or a root shell"),
         ) from None
@@ -157,7 +157,7 @@ def _locked(name: str, file: Path) -> LabLocked:
         "base": "another process builds the base root",
     }.get(name, f"the lock '{name}' is held")
     return LabLocked(
-        ExitCode.LOCKED,
+        Fault.LAB_LOCKED,
         f"{what}: {who}",
         next=Do(
             "wait until it has ended, then run this again; or end that process",

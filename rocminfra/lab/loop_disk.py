@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab.commands import run, succeeds
 
 FILE = "scratch.img"
@@ -43,7 +43,7 @@ def make(folder: Path, size_gib: int) -> Loop:
             os.truncate(stream.fileno(), size_gib * 1024**3)
     except OSError as error:
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_DISK,
             f"the file system of {folder} takes no sparse file of {size_gib} GiB: {error.strerror}",
             next=Do("rocminfra lab up --disk-gib 512, or put /var/lib on ext4 or XFS"),
         ) from None
@@ -79,7 +79,7 @@ def make_blank(folder: Path, loop: Loop, size_gib: int) -> None:
         os.close(os.open(loop.path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC))
     except OSError as error:
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_DISK,
             f"the disk is in use: {error.strerror}",
             next=Do("unmount it, or take the droplet down"),
         ) from None
@@ -104,7 +104,7 @@ def _attach(file: Path) -> Loop:
                 raise
             continue
         return loop
-    raise FailedError(ExitCode.UNFIT, "no loop device is free", next=Do(hint))
+    raise FailedError(Fault.LAB_DISK, "no loop device is free", next=Do(hint))
 
 
 def _make_node(loop: Loop) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 
 # Debian's names of architectures (dpkg-architecture(1)) for what uname says.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el"}
@@ -53,7 +53,7 @@ def release(os_release: Path = Path("/etc/os-release")) -> Release:
         text = os_release.read_text(encoding="utf-8")
     except OSError as error:
         raise FailedError(
-            ExitCode.UNFIT, f"cannot tell this machine's distribution: {error}"
+            Fault.LAB_MACHINE_UNFIT, f"cannot tell this machine's distribution: {error}"
         ) from None
     for line in text.splitlines():
         key, _, value = line.partition("=")
@@ -62,7 +62,7 @@ def release(os_release: Path = Path("/etc/os-release")) -> Release:
     like = f"{values.get('ID', '')} {values.get('ID_LIKE', '')}".split()
     if not codename or not {"debian", "ubuntu"} & set(like):
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_MACHINE_UNFIT,
             f"the lab needs Debian or Ubuntu; this machine is {values.get('PRETTY_NAME', '?')}",
             next=Do("run it in a Debian virtual machine"),
         )
@@ -114,7 +114,7 @@ def index_targets() -> str:
         ).stdout
     except FileNotFoundError:
         raise FailedError(
-            ExitCode.UNFIT, "apt-get is not installed; the lab needs Debian or Ubuntu"
+            Fault.LAB_MACHINE_UNFIT, "apt-get is not installed; the lab needs Debian or Ubuntu"
         ) from None
 
 
@@ -154,7 +154,7 @@ def parse_mirror(listed: str, codename: str) -> Mirror:
         if "main" in components[uri]:
             return Mirror(uri, tuple(name for name in _COMPONENTS if name in components[uri]))
     raise FailedError(
-        ExitCode.UNFIT,
+        Fault.LAB_MACHINE_UNFIT,
         f"this machine's apt has no source for {codename}",
         next=Do("add one to /etc/apt/sources.list.d/, then: apt-get update"),
     )

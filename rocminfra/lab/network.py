@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab.commands import run, succeeds
 from rocminfra.lab.droplet_record import Droplet
 
@@ -30,7 +30,7 @@ WAY_OUT_TIMEOUT_S = 20
 def subnet() -> str:
     """First two parts of the lab's addresses; ``ROCMINFRA_LAB_SUBNET`` overrides them.
 
-    Raises :class:`FailedError` when the variable is no such thing.
+    Raises :class:`FailedError` when the variable is not one.
     """
     value = os.environ.get(SUBNET_VARIABLE, SUBNET).strip()
     try:
@@ -39,7 +39,7 @@ def subnet() -> str:
         network = None
     if network is None or not network.is_private:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.LAB_OPTION_INVALID,
             f"{SUBNET_VARIABLE}={value} is not the first half of a private IPv4 address",
             next=Do(f"export {SUBNET_VARIABLE}={SUBNET}"),
         )
@@ -83,7 +83,7 @@ def free_number(
             return number
         blocking += [other for other in others if other not in blocking]
     raise FailedError(
-        ExitCode.UNFIT,
+        Fault.LAB_SUBNET_TAKEN,
         f"the lab's addresses {wanted_subnet}.0.0/16 are taken on this machine",
         tuple(f"route to {route}" for route in blocking[:5]),
         Do(f"export {SUBNET_VARIABLE}=172.31   # or another half that is free here"),
@@ -148,7 +148,7 @@ def start_way_out(droplet: Droplet, log: Path) -> None:
             process.kill()
             said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
             raise FailedError(
-                ExitCode.NOT_READY,
+                Fault.LAB_DROPLET_NOT_UP,
                 "slirp4netns did not connect the droplet to the network",
                 tuple(said),
                 Do("see whether /dev/net/tun is there: modprobe tun"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab import machine
 from rocminfra.lab.machine import Mirror, Release
 
@@ -31,7 +31,7 @@ def chosen(codename: str | None) -> Release:
         return own
     if not re.fullmatch(r"[a-z]+", codename):
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.LAB_OPTION_INVALID,
             f"'{codename}' is not a release's codename: small letters",
             next=Do(f"rocminfra lab up --release {own.codename}"),
         )

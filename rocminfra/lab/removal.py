@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab import control_groups, droplet_record, loop_disk, network, processes
 from rocminfra.lab.commands import succeeds
 from rocminfra.lab.paths import LabPaths
@@ -168,7 +168,7 @@ def _wait_for_nothing(find: Callable[[], Left]) -> Left:
 
 def _stayed(left: Left) -> FailedError:
     return FailedError(
-        ExitCode.UNEXPECTED,
+        Fault.LAB_COMMAND_FAILED,
         "something of the lab could not be removed",
         left.lines,
         Do("end what uses the above, then: rocminfra lab clean"),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab.commands import succeeds
 
 # Program and the Debian package that it is in.
@@ -62,7 +62,7 @@ def check_root(command: str | None = None) -> None:
     """
     if os.geteuid() != 0:
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_NEEDS_ROOT,
             "the lab needs root: it makes loop devices, mounts and network namespaces",
             next=Do(command or f"sudo {_this_command()}"),
         )
@@ -98,7 +98,7 @@ def _check_programs(programs: dict[str, str], which: Callable[[str], str | None]
         return
     packages = sorted({programs[program] for program in lacks})
     raise FailedError(
-        ExitCode.UNFIT,
+        Fault.LAB_REQUIREMENT_MISSING,
         f"Debian packages are missing: {', '.join(packages)}",
         tuple(f"no {program} (package {programs[program]})" for program in lacks),
         Do(f"apt-get update && apt-get install -y {' '.join(packages)}"),
@@ -115,7 +115,7 @@ def _check_kernel(proc: Path, dev: Path) -> None:
         return
     modules = _modules(lacks)
     raise FailedError(
-        ExitCode.UNFIT,
+        Fault.LAB_MACHINE_UNFIT,
         f"this machine's kernel lacks: {', '.join(name for name, _ in lacks)}",
         ("in a container, ask for it to be started privileged, with these devices",),
         Do(f"modprobe -a {' '.join(modules)}" if modules else "use another machine"),
@@ -134,7 +134,7 @@ def _check_space(state: Path, droplets: int) -> None:
     needed = NEEDED_GIB_PER_DROPLET * droplets
     if free < needed:
         raise FailedError(
-            ExitCode.UNFIT,
+            Fault.LAB_NO_SPACE,
             f"{place} has {free:.1f} GiB free; {droplets} droplet(s) need {needed} GiB",
             next=Do("rocminfra lab clean, or make space"),
         )

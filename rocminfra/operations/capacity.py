@@ -21,7 +21,7 @@ from pyinfra.api import operation
 from rocminfra import reference_run
 from rocminfra.facts.engine_cache import EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
-from rocminfra.failure import Again, Argument, Do, ExitCode, Failure, Next
+from rocminfra.failure import Again, Argument, Do, Failure, Fault, Next
 from rocminfra.model_files import load_model
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import exclude
@@ -53,7 +53,7 @@ def gate(
     + environment: of the engine's container; it may hide GPUs from the engine
     + the others: arguments of the engine
 
-    For a task's top level, in the prepare stage. What is not known is no refusal: the engine may
+    For a task's top level, in the prepare stage. What is unknown is not refused: the engine may
     know better, and says so when it starts.
     """
     try:
@@ -113,4 +113,4 @@ def _failure(decision: DoesNotFit) -> Failure:
     if decision.remedy is not None and decision.remedy.argument is not None:
         change = (Argument("capacity", decision.remedy.argument), decision.remedy.value)
         following = Again(arguments=(change,))
-    return Failure(ExitCode.UNFIT, decision.what, decision.why, following)
+    return Failure(Fault.MODEL_DOES_NOT_FIT, decision.what, decision.why, following)

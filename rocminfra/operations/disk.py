@@ -25,7 +25,7 @@ from pyinfra.api.command import PyinfraCommand
 
 from rocminfra.facts.disk_preview import DiskPreview
 from rocminfra.facts.disks import Disks
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.operations import programs
 from rocminfra.operations.disk_commands import format_command, step_command
 from rocminfra.operations.host_failures import exclude, fail, name_failed_operations
@@ -134,7 +134,7 @@ def _verify(desired: Desired) -> Generator[PyinfraCommand, None, None]:
         return
     yield fail(
         Failure(
-            ExitCode.REFUSED,
+            Fault.DISK_NOT_RIGHT_AFTERWARDS,
             "the scratch disk is not right although every command succeeded on it",
             tuple(_lines(decision)),
             Do(f"findmnt {desired.mount_point}; grep {desired.mount_point} /etc/fstab"),
@@ -165,7 +165,7 @@ def _desired(
 
 
 def _observe(desired: Desired) -> Observed:
-    """The host's disks: once for the whole prepare stage, anew whenever something may change."""
+    """The host's disks: once for the whole prepare stage, again whenever something may change."""
     arguments = {"device": desired.device, "mount_point": desired.mount_point}
     if state.is_executing:
         return host.get_fact(Disks, **arguments)

@@ -22,7 +22,7 @@ from rocminfra.facts.kept_files import KeptFiles
 from rocminfra.facts.paths import PathStates
 from rocminfra.facts.programs import KernelEnforcesAppArmor
 from rocminfra.facts.systemd_unit import SystemdUnit
-from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.host.programs import call
 from rocminfra.host_paths import DOCKER_BEFORE
 from rocminfra.operations import host_files, kept_files, programs
@@ -174,7 +174,7 @@ def _shows(decision: Decision) -> bool:
 
 
 def _accepted(state: State, host: Host, text: str) -> bool:
-    """Ask Docker's own program about the new file; one that cannot say is no obstacle."""
+    """Ask Docker's own program about the new file; one that cannot answer does not stop the run."""
     command = f"{call('docker_look', 'validate')}; code=$?; test $code = 1 || exit 0; exit 1"
     answer = run_now(host, command, "Docker is asked about its configuration", stdin=text)
     if answer.succeeded:
@@ -182,7 +182,7 @@ def _accepted(state: State, host: Host, text: str) -> bool:
     record(
         host,
         Failure(
-            ExitCode.UNFIT,
+            Fault.DOCKER_CONFIGURATION_UNFIT,
             f"Docker would not start with {DAEMON_JSON} as it has to be; nothing was changed",
             answer.err,
             Again(f"mend what Docker says in {DAEMON_JSON} on the host, then"),
@@ -220,7 +220,7 @@ def _back(host: Host, data_root: str, why: tuple[str, ...], needing: tuple[str, 
     + needing: units that a start of Docker that fails has taken down with it, such as an engine
     """
     failure = Failure(
-        ExitCode.UNFIT,
+        Fault.DOCKER_DOES_NOT_RUN,
         f"Docker does not run with its data in {data_root}",
         why[-20:],
         Do(f"on the host: journalctl -u {UNIT}; mend {DAEMON_JSON} or the unit, then run again"),
@@ -240,6 +240,6 @@ def _back(host: Host, data_root: str, why: tuple[str, ...], needing: tuple[str, 
     answer = run_now(host, " && ".join(steps), "Docker starts as it was before")
     if answer.succeeded:
         what = f"{failure.what}; its configuration from before is back, and it runs with that"
-        return Failure(failure.kind, what, failure.why, failure.next)
+        return Failure(failure.fault, what, failure.why, failure.next)
     what = f"{failure.what}, and not with its configuration from before either"
-    return Failure(failure.kind, what, (*failure.why, *answer.err[-10:]), failure.next)
+    return Failure(failure.fault, what, (*failure.why, *answer.err[-10:]), failure.next)

@@ -21,7 +21,7 @@ from rocminfra.facts.docker import Container, DockerContainer
 from rocminfra.facts.engine import EngineReadiness
 from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.kept_files import KeptFiles
-from rocminfra.failure import Again, Argument, Do, ExitCode, Failure
+from rocminfra.failure import Again, Argument, Do, Failure, Fault
 from rocminfra.host.programs import source
 from rocminfra.host_paths import ENGINE_BEFORE, ENGINE_QUESTION
 from rocminfra.operations import kept_files
@@ -50,7 +50,7 @@ def arguments_taken(
     + arguments: of ``vllm serve``
     + environment: text of the environment file
 
-    An image that cannot say, or that takes too long, is no obstacle.
+    An image that cannot answer, or takes too long, does not stop the run.
     """
     run = [
         *("timeout", "-k", "5", str(_CHECK_TIMEOUT_S), "docker", "run", "--rm", "--init"),
@@ -68,7 +68,7 @@ def arguments_taken(
     if answer.succeeded:
         return True
     failure = Failure(
-        ExitCode.SETTINGS,
+        Fault.ENGINE_ARGUMENTS_REFUSED,
         "the image's vLLM does not take these arguments; nothing was changed, and an engine that "
         "served before serves on",
         answer.err[-10:],
@@ -133,7 +133,7 @@ def started(state: State, host: Host, unit: str, timeout_s: int) -> bool:
     if answer.succeeded:
         return True
     failure = Failure(
-        ExitCode.NOT_READY,
+        Fault.ENGINE_DOES_NOT_START,
         f"{unit} does not start",
         answer.err,
         Again(f"mend what it says (on the host: journalctl -u {unit}), then"),

@@ -10,7 +10,7 @@ from pyinfra import logger
 from pyinfra.api.host import Host
 
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
-from rocminfra.failure import Argument, Do, ExitCode, Failure
+from rocminfra.failure import Argument, Do, Failure, Fault
 from rocminfra.operations.progress import is_heard, tell
 
 # One question waits at most this long on the host, so that a lost connection is noticed.
@@ -59,7 +59,7 @@ def not_ready(question: Question, waited: Waited, timeout_s: int) -> Failure:
     if status.state == "loading":
         what = f"{what} (gave up after {waited.elapsed_s:.0f} s of {timeout_s} s)"
     return Failure(
-        ExitCode.NOT_READY,
+        Fault.ENGINE_NOT_READY,
         what,
         status.log,
         Do(

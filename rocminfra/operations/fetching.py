@@ -17,7 +17,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from rocminfra.facts.systemd_unit import SystemdUnit
-from rocminfra.failure import Again, Do, ExitCode, Failure, Next
+from rocminfra.failure import Again, Do, Failure, Fault, Next
 from rocminfra.host.programs import fetching
 from rocminfra.host_paths import FETCH_PROGRAMS
 from rocminfra.operations import host_files, host_job
@@ -27,7 +27,13 @@ from rocminfra.operations.host_job import Ended, Job, Running, Shown
 
 # Nothing that still makes progress takes longer; what makes none ends much earlier.
 DEADLINE_S = 24 * 3600.0
-_KINDS = {"denied": ExitCode.SETTINGS, "absent": ExitCode.SETTINGS}
+_FAULTS = {
+    "space": Fault.HOST_DISK_FULL,
+    "denied": Fault.DOWNLOAD_DENIED,
+    "absent": Fault.DOWNLOAD_NOT_FOUND,
+    "unreachable": Fault.DOWNLOAD_UNREACHABLE,
+    "stalled": Fault.DOWNLOAD_STALLED,
+}
 
 
 def programs() -> Commands:
@@ -100,9 +106,9 @@ def failure(job: Job, ended: Ended) -> Failure:
     log = tuple(line for line in ended.log if line.strip())[-20:]
     if not isinstance(what, str):
         lost = () if ended.code is not None else (f"{job.unit} ended without an exit code",)
-        return Failure(ExitCode.UNEXPECTED, f"failed: {job.doing}", (*log, *lost), Again())
+        return Failure(Fault.DOWNLOAD_FAILED, f"failed: {job.doing}", (*log, *lost), Again())
     kind = str(said.get("kind"))
-    code = _KINDS.get(kind, ExitCode.UNFIT)
+    fault = _FAULTS.get(kind, Fault.DOWNLOAD_FAILED)
     following: dict[str, Next] = {
         "space": Do("make room on the host (du -xhd2 shows what takes it), or use a larger disk"),
         "denied": Again(
@@ -114,7 +120,7 @@ def failure(job: Job, ended: Ended) -> Failure:
     }
     # What the programs printed is the evidence where they did not say it themselves.
     why = tuple(line for line in log if line != what) if kind in ("failed", "stalled") else ()
-    return Failure(code, what, why, following.get(kind, Again()))
+    return Failure(fault, what, why, following.get(kind, Again()))
 
 
 class _Rate:
@@ -169,9 +175,9 @@ def _read(status: str) -> dict[str, Any]:
 def _unfinished(job: Job, lost: bool) -> Failure:
     if lost:
         what = f"the connection was lost; it goes on there: {job.doing}"
-        return Failure(ExitCode.UNREACHABLE, what, next=Again())
+        return Failure(Fault.CONNECTION_LOST, what, next=Again())
     return Failure(
-        ExitCode.NOT_READY,
+        Fault.DOWNLOAD_NOT_DONE,
         f"not done after {DEADLINE_S / 3600:.0f} h: {job.doing}",
         next=Do(f"on the host: systemctl status {job.unit}"),
     )

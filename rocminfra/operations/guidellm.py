@@ -11,7 +11,7 @@ from pyinfra.api.state import State
 
 from rocminfra.facts.guidellm import MARKER, GuidellmEnvironment
 from rocminfra.facts.release import HostRelease, PythonVersion
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.operations import fetching, host_job, programs
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import exclude, record
@@ -35,7 +35,7 @@ def gate(path: str, version: str, torch_version: str) -> None:
     python = host.get_fact(PythonVersion)
     if not too_old_for_guidellm(python):
         return
-    if host.get_fact(GuidellmEnvironment, path=path) == _contents(version, torch_version):
+    if host.get_fact(GuidellmEnvironment, path=path) == contents(version, torch_version):
         return
     needed = ".".join(map(str, GUIDELLM_PYTHON))
     release = host.get_fact(HostRelease)
@@ -44,7 +44,7 @@ def gate(path: str, version: str, torch_version: str) -> None:
         state,
         host,
         Failure(
-            ExitCode.UNFIT,
+            Fault.PYTHON_TOO_OLD,
             f"GuideLLM {version} needs Python {needed} or newer as python3, and "
             f"{release.name if release else 'the host'} {found}",
             next=Do(
@@ -70,7 +70,7 @@ def environment(
     A marker, written last, says that the environment is complete and what is in it. It is built
     in place: a virtual environment cannot be moved.
     """
-    wanted = _contents(version, torch_version)
+    wanted = contents(version, torch_version)
     if host.get_fact(GuidellmEnvironment, path=path) == wanted:
         host.noop(f"{path} holds {wanted}")
         return
@@ -89,7 +89,7 @@ def _steps(
     pip += "--disable-pip-version-check"
     torch = shlex.quote(f"torch=={torch_version}")
     guidellm = shlex.quote(f"guidellm[{EXTRAS}]=={version}")
-    wanted = shlex.quote(_contents(version, torch_version))
+    wanted = shlex.quote(contents(version, torch_version))
     steps = [
         f"if test -e {folder} && ! test -f {shlex.quote(f'{path}/pyvenv.cfg')} && "
         f'test -n "$(ls -A {folder})"; then echo {folder} is not empty and no virtual environment: '
@@ -121,7 +121,7 @@ def _install(state: State, host: Host, path: str, wanted: str, steps: tuple[str,
     record(
         host,
         Failure(
-            ExitCode.UNREACHABLE if ended is None else ExitCode.UNFIT,
+            Fault.CONNECTION_LOST if ended is None else Fault.PIP_FAILED,
             f"pip could not install {wanted}",
             tuple(why),
             # An index that cannot be reached and one without wheels are the same to pip.
@@ -131,6 +131,6 @@ def _install(state: State, host: Host, path: str, wanted: str, steps: tuple[str,
     return False
 
 
-def _contents(version: str, torch_version: str) -> str:
+def contents(version: str, torch_version: str) -> str:
     """What the marker of an environment with these versions says."""
     return f"guidellm[{EXTRAS}]=={version} torch=={torch_version}"

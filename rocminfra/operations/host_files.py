@@ -22,7 +22,7 @@ from pyinfra.operations.util.files import generate_color_diff
 
 from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.paths import PathState, PathStates
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail
 
@@ -69,7 +69,7 @@ def present(files: Sequence[HostFile]) -> Commands:
         if found is not None and found.kind != "regular file":
             yield fail(
                 Failure(
-                    ExitCode.UNFIT,
+                    Fault.PATH_TAKEN,
                     f"{file.path} should be a file and is a {found.kind}",
                     next=Do(f"look at it, then remove it: ls -ld {file.path}"),
                 )
@@ -100,7 +100,7 @@ def directories(
         if found is not None and found.kind != "directory":
             yield fail(
                 Failure(
-                    ExitCode.UNFIT,
+                    Fault.PATH_TAKEN,
                     f"{path} should be a folder and is a {found.kind}",
                     next=Do(f"look at it, then move it away: ls -ld {path}"),
                 )

@@ -197,5 +197,6 @@ def stop(host: Host, unit: str) -> bool:
 
 
 def forget(host: Host, unit: str) -> None:
-    """Remove the files of a job that has ended."""
-    ask(host, f"rm -f {files(unit)}.*")
+    """Remove the files of a job that has ended well, but for what it wrote."""
+    base = files(unit)
+    ask(host, f"rm -f {base}.code {base}.status {base}.target {base}.update")

@@ -16,7 +16,7 @@ from rocminfra import host_paths
 from rocminfra.facts.hub_model import HubModelProblem
 from rocminfra.facts.paths import PathStates
 from rocminfra.facts.release import PythonVersion
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.operations import fetching, host_job, programs
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import record
@@ -107,7 +107,9 @@ def _fetch(state: State, host: Host, wanted: host_job.Job, token: Callable[[], s
         secret = token()
     except OSError as error:
         what = f"the file with the hub's token cannot be read: {error.strerror or error}"
-        record(host, Failure(ExitCode.SETTINGS, what, next=Do("name a file that you may read")))
+        record(
+            host, Failure(Fault.SETTINGS_INVALID, what, next=Do("name a file that you may read"))
+        )
         return False
     line = f"export HF_TOKEN={shlex.quote(secret)}" if secret else ""
     failure = fetching.fetch(host, wanted, line)

@@ -11,7 +11,7 @@ from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from rocminfra.facts.model_folder import MANIFEST, CopiedFile, Folder, ModelFolder
-from rocminfra.failure import Argument, Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Argument, Do, FailedError, Failure, Fault
 from rocminfra.model_files import files_to_serve, folder_problem
 from rocminfra.operations import transfers
 from rocminfra.operations.commands import Commands
@@ -58,13 +58,13 @@ def copied(source: str, destination: str) -> Commands:
     # Only what the listing shows, which follows no link out of the folder.
     copied_before = {file.path for file in there.copied} & dict(there.sizes).keys()
     gone = copied_before - {file.path for file in wanted}
-    strangers = _strangers(wanted, there)
-    if strangers:
+    foreign = _foreign(wanted, there)
+    if foreign:
         yield fail(
             Failure(
-                ExitCode.REFUSED,
+                Fault.MODEL_FOLDER_FOREIGN,
                 f"{destination} holds files that were not copied there from {source}",
-                tuple(strangers[:5]),
+                tuple(foreign[:5]),
                 Do(
                     f"move {destination} away on the host, or give the source's folder another name"
                 ),
@@ -95,7 +95,7 @@ def _problem(source: str) -> Failure | None:
     argument = Argument("model_folder", "source")
     if not (Path(source) / "config.json").is_file():
         return Failure(
-            ExitCode.SETTINGS,
+            Fault.MODEL_FOLDER_INVALID,
             f"{source} is not a model's folder: it holds no config.json",
             next=Do(f"ls {source}; then set ", argument),
         )
@@ -103,7 +103,7 @@ def _problem(source: str) -> Failure | None:
     if problem is None:
         return None
     return Failure(
-        ExitCode.SETTINGS,
+        Fault.MODEL_FOLDER_INCOMPLETE,
         f"{source} is not whole, and an engine would not start with it",
         (problem,),
         Do("fetch its files again, or set ", argument),
@@ -142,7 +142,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _strangers(wanted: list[CopiedFile], there: Folder) -> list[str]:
+def _foreign(wanted: list[CopiedFile], there: Folder) -> list[str]:
     """Files that a first copy would replace or stand beside; none when a copy was cut off."""
     if there.copied:
         return []

@@ -13,7 +13,7 @@ from pyinfra.api.state import State
 from rocminfra import host_paths
 from rocminfra.facts.fresh_host import FreshHost
 from rocminfra.facts.packages import InstalledPackages
-from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.operations import fresh_host, host_job
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail, record
@@ -45,7 +45,7 @@ def present(packages: Sequence[str], where_offered: Sequence[str] = ()) -> Comma
     + where_offered: names that some releases have; left out on the others
 
     Waits for each of apt's four locks, says who holds it, and gives up after ten minutes. A source
-    that does not answer is named, and is no obstacle to a package that the others have.
+    that does not answer is named, and does not stop a package that others have.
 
     An index that was updated within the last hour, by this or by pyinfra's ``apt.packages``, is
     new enough: one run has one ``apt-get update``. When it was not (a package is gone from the
@@ -177,7 +177,7 @@ def _locked(host: Host, began: float, clock: fresh_host.Time) -> Failure | None:
         )
         if elapsed >= LOCK_TIMEOUT_S:
             return Failure(
-                ExitCode.NOT_READY,
+                Fault.APT_IN_USE,
                 f"apt is in use by another program, for {elapsed:.0f} s now; nothing was installed",
                 said,
                 Again(f"wait until it has ended (on the host: ps -fp {holders[0].pid}), then"),
@@ -195,7 +195,7 @@ def _not_installed(names: str, ended: host_job.Ended) -> Failure:
     if ended.code is None:
         why.append(f"{UNIT} ended without an exit code: it was killed, or the host went down")
     return Failure(
-        ExitCode.UNFIT,
+        Fault.PACKAGES_NOT_INSTALLED,
         f"apt could not install {names}",
         tuple(why[-20:]),
         Do("on the host: apt-get update, to see whether its package sources answer; then again"),
@@ -205,9 +205,9 @@ def _not_installed(names: str, ended: host_job.Ended) -> Failure:
 def _unfinished(names: str, lost: bool) -> Failure:
     if lost:
         what = f"the connection was lost while apt installs {names}, which goes on there"
-        return Failure(ExitCode.UNREACHABLE, what, next=Again())
+        return Failure(Fault.CONNECTION_LOST, what, next=Again())
     return Failure(
-        ExitCode.NOT_READY,
+        Fault.APT_IN_USE,
         f"apt has not installed {names} after {INSTALL_TIMEOUT_S} s, and is still at it",
         next=Do(f"on the host: systemctl status {UNIT}; cat {host_job.files(UNIT)}.log"),
     )

@@ -6,7 +6,7 @@ from pyinfra import host, state
 
 from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.programs import HostPrograms
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.operations import packages
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail
@@ -41,7 +41,7 @@ def still_missing(missing: tuple[str, ...], installed: list[str]) -> Failure:
     """
     names = " ".join(installed)
     return Failure(
-        ExitCode.UNFIT,
+        Fault.PROGRAMS_MISSING,
         f"not on the host although {', '.join(installed) or 'apt succeeded'} "
         f"{'is' if len(installed) == 1 else 'are'} installed: {', '.join(missing)}",
         ("this release may have it in a package of another name, or its files were removed",),

@@ -22,7 +22,7 @@ from pyinfra.api.state import State
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import make_unix_command_for_host
 
-from rocminfra.failure import Again, ExitCode, FailedError, Failure
+from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.host_answers import BEGIN
 from rocminfra.operations.host_failures import record
 
@@ -121,7 +121,7 @@ def no_sftp(name: str, error: BaseException) -> Failure:
     """The failure of a host that offers no SFTP."""
     reason = str(error) or type(error).__name__
     return Failure(
-        ExitCode.UNREACHABLE,
+        Fault.NO_SFTP,
         f"{name} offers no SFTP, by which files would be copied",
         (f"SFTP: {reason}",),
         Again(
@@ -151,7 +151,7 @@ def _send(
     except (OSError, SSHException, EOFError) as error:
         why = [str(error) or type(error).__name__]
     what = f"{target} could not be written on {host.name}"
-    record(host, Failure(ExitCode.UNEXPECTED, what, tuple(why), Again()))
+    record(host, Failure(Fault.FILE_NOT_WRITTEN, what, tuple(why), Again()))
     return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from rocminfra.failure import Argument, Do, ExitCode, Failure
+from rocminfra.failure import Argument, Do, Failure, Fault
 
 # What `uname -m` says, and how images call it (OCI image specification, GOARCH).
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -54,7 +54,7 @@ def _serves(entrypoint: Sequence[str]) -> bool:
 
 def _failure(what: str, why: tuple[str, ...]) -> Failure:
     return Failure(
-        ExitCode.UNFIT,
+        Fault.ENGINE_IMAGE_UNFIT,
         f"{what}; nothing was changed, and an engine that served before serves on",
         why,
         Do(

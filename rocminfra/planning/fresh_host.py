@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 
 CLOUD_INIT_S = 20 * 60.0
 APT_S = 15 * 60.0
@@ -137,7 +137,7 @@ def _has_port(item: Container, port: int, seen: Observed) -> bool:
 
 def _port_taken(item: Container, address: str, port: int) -> Failure:
     return Failure(
-        ExitCode.UNFIT,
+        Fault.PORT_TAKEN,
         f"container '{item.name}' has port {port}, which the engine needs",
         (
             f"its image is {item.image}",
@@ -149,7 +149,7 @@ def _port_taken(item: Container, address: str, port: int) -> Failure:
 
 def _reboot_first(packages: list[str], address: str) -> Failure:
     return Failure(
-        ExitCode.UNFIT,
+        Fault.REBOOT_PENDING,
         "a reboot is pending that changes the kernel or the GPU's driver",
         (f"packages: {', '.join(packages)}",),
         Do(f"ssh {address} systemctl reboot; then run this again"),
@@ -158,7 +158,7 @@ def _reboot_first(packages: list[str], address: str) -> Failure:
 
 def _late(reason: str, command: str, address: str) -> Failure:
     return Failure(
-        ExitCode.NOT_READY,
+        Fault.HOST_STILL_BOOTING,
         "this host does not get through its first minutes",
         (reason,),
         Do(f"ssh {address} {command}"),

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.bench.records import JobRecord, PointRecord, ScenarioRecord, read
 from rocminfra.planning.prediction.calibration import Measured
 from rocminfra.planning.prediction.predict import Timing
@@ -36,7 +36,7 @@ def read_measured(run: Path) -> list[Measured]:
                 found.append(measured)
     if not found:
         raise FailedError(
-            ExitCode.SETTINGS, f"{run} holds no valid point to calibrate on", next=_MEASURE
+            Fault.RUN_CANNOT_CALIBRATE, f"{run} holds no valid point to calibrate on", next=_MEASURE
         )
     return found
 
@@ -62,7 +62,7 @@ def _checked(file: Path, record: PointRecord, scenario: ScenarioRecord) -> Measu
 
 def _unusable(file: Path, error: Exception) -> FailedError:
     return FailedError(
-        ExitCode.SETTINGS,
+        Fault.RESULTS_UNREADABLE,
         f"{file} is not what a benchmark writes",
         (f"{type(error).__name__}: {error}",),
         _MEASURE,

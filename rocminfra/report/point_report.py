@@ -178,7 +178,8 @@ class Phase:
 
     + name: ``queue``, ``prefill`` or ``decode``
     + mean_s: sum divided by count
-    + median_s, p95_s: interpolated in the histogram's buckets, None beyond the last one
+    + median_s, p95_s: interpolated in the histogram's buckets; None below the first bound (0.3 s in
+      vLLM) and above the last
     + requests: how many it counted
     """
 

@@ -65,6 +65,13 @@ sample_size: 20
 """
 
 
+def images_at(metrics: Path) -> float:
+    """Images that the engine was sent, by its own counter."""
+    name = "vllm:mm_cache_queries_total{"
+    values = [line for line in metrics.read_text().splitlines() if line.startswith(name)]
+    return sum(float(line.rpartition(" ")[2]) for line in values)
+
+
 @dataclass
 class Deployed:
     """Two droplets and what was seen of them at each step."""
@@ -81,7 +88,7 @@ def deployed() -> Iterator[Deployed]:
     hosts = lab_host.up(["main-a", "main-b"])
     try:
         for host in hosts:
-            # What the last services of the boot write is no change of ours.
+            # What the last services of the boot write is not our change.
             host.ssh("systemctl is-system-running --wait")
         seen = {"fresh": [host.ok(f"{FRESH}; {BLANK} || true") for host in hosts]}
         dry = pyinfra(hosts, "deploy.py", "--dry")
@@ -161,8 +168,8 @@ def test_every_file_of_ours_is_known(deployed: Deployed) -> None:
     written_by_packages = {"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
     kept = {"/etc/fstab", *written_by_packages}
     assert set(new) >= OURS
-    strangers = {path for path in new if "rocminfra" in path or "vllm" in path} - OURS
-    assert strangers == set()
+    foreign = {path for path in new if "rocminfra" in path or "vllm" in path} - OURS
+    assert foreign == set()
     unexpected = set(new) - OURS - set(packaged) - kept
     assert {path for path in unexpected if path.startswith(("/usr/local", "/opt"))} == set()
 
@@ -293,7 +300,47 @@ def test_the_real_guidellm_measures_and_its_results_come_back_verified(
     done = [one for one in requests if one["outcome"] == "completed"]
     assert all(one["tokens_out"] == 32 and one["tokens_in"] > 128 for one in done)
     assert all(one["start"] < one["first_token"] < one["end"] for one in done)
+    record = json.loads(report.with_name("point.json").read_text())
+    (attempt,) = record["attempts"]
+    sources = attempt["telemetry"]["sources"]
+    assert sources["power_w"] == sources["vram_used_mib"] == "driver"
+    assert sources["energy_j"] == "amd-smi", "the counter, which no file has"
+    assert attempt["telemetry"]["cpu_seconds"] < 0.01 * attempt["seconds"]
+    samples = report.with_name("telemetry.jsonl").read_text().splitlines()
+    gpus = [json.loads(line)["gpus"][0] for line in samples]
+    assert all(gpu["power_w"] == 612 for gpu in gpus)
+    counter = [gpu["energy_j"] for gpu in gpus if gpu["energy_j"] is not None]
+    assert 2 <= len(counter) <= 2 + attempt["seconds"] / 30
+    assert counter == sorted(counter)
     assert "MI300X simulated ×20" in run.err, "nobody may take these figures for real ones"
+
+
+def test_the_published_docvqa_runs_on_pages_that_are_made_there(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    # Streams, size of pages and data are the published run's; it is shorter, with fewer pages.
+    host = deployed.hosts[0]
+    scenario = tmp_path / "short.yaml"
+    scenario.write_text(
+        "based_on: docvqa_offline\n"
+        "data: {kind: document_pages, pages: 40, questions_per_page: 6}\n"
+        "max_seconds: 8\nwarmup_seconds: 1\nworker_processes: 2\n"
+    )
+    run = pyinfra(
+        (host,),
+        *("-y", "tasks/benchmark.py", "--json", "--data", f"bench.scenario={scenario}"),
+        *("--data", f"bench.results_dir={tmp_path}"),
+    )
+    assert run.code == 0, run.err
+    (point,) = tmp_path.glob(f"*/{host.name}/01-concurrent-64/point.json")
+    record = json.loads(point.read_text())
+    assert record["outcome"] == "valid"
+    assert record["figures"]["image_pixels_mean"] == 1700 * 2200
+    assert record["figures"]["completed"] + record["figures"]["incomplete"] >= 64
+    counted = [images_at(point.parent / f"metrics_{when}.prom") for when in ("before", "after")]
+    assert counted[1] - counted[0] >= record["figures"]["completed"]
+    made = host.ok("ls /var/lib/rocminfra/datasets").split()
+    assert made == ["document-pages-v1-40x6-42.parquet"]
 
 
 def test_without_the_scratch_disk_neither_engine_nor_docker_starts(deployed: Deployed) -> None:

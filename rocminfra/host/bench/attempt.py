@@ -15,18 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rocminfra.host.bench import guidellm_launcher, hang_watch
+from rocminfra.host.bench import guidellm_launcher, hang_watch, made_data
 from rocminfra.host.bench.control_group import Launcher, Running
 from rocminfra.host.bench.files import read_json, write_json
+from rocminfra.host.bench.gpu_telemetry import TELEMETRY, gpu_sampler
 from rocminfra.host.bench.telemetry import (
     Sampler,
     engine_sample,
     engine_sampler,
     fetch,
-    gpu_sampler,
 )
-from rocminfra.planning.bench import guidellm_spec
+from rocminfra.planning.bench import guidellm_spec, prompts
 from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.prompts import Place
 from rocminfra.planning.bench.records import AttemptRecord, JobRecord, as_json
 from rocminfra.planning.bench.retry import Limits, Patience, Verdict
 
@@ -58,7 +59,7 @@ def run_attempt(
     folder: Path,
     launcher: Launcher,
     number: int,
-    seed: int,
+    place: Place,
     limits: Limits,
     patience: Patience,
 ) -> Attempt:
@@ -69,27 +70,29 @@ def run_attempt(
     + folder: its folder, without files of another attempt
     + launcher: starts processes that can be ended together with their children
     + number: number of the attempt at this point, from 1
-    + seed: seed of its prompts
+    + place: its place among all attempts of the run, which determines its prompts
     + limits: its time limits
     + patience: how long to wait before it counts as hung
     """
     scenario = job.scenario
-    spec = guidellm_spec.spec(point, scenario, job.target, job.model, job.tokenizer, seed)
+    made = made_data.path(job)
+    spec = guidellm_spec.spec(point, scenario, job.target, job.model, job.tokenizer, place, made)
     write_json(folder / "guidellm.json", spec)
     began, clock = time.time(), time.monotonic()
     before = _snapshot(job.metrics_url, folder / "metrics_before.prom")
     watch = hang_watch.Watch(clock, float(scenario.max_seconds), limits, patience.silence_s, before)
     sampler = engine_sampler(folder / "metrics.jsonl", job.metrics_url)
-    with sampler, gpu_sampler(folder / "telemetry.jsonl"):
+    gpus = gpu_sampler(folder / TELEMETRY)
+    with sampler, gpus:
         ended = _run_process(job, point, folder, launcher, watch, sampler, number, limits, patience)
-    # Taken before the engine's last sample: only the process is timed.
-    seconds = time.monotonic() - clock
+        # Taken before the last samples: only the process is timed.
+        seconds = time.monotonic() - clock
     after = _snapshot(job.metrics_url, folder / "metrics_after.prom")
     _remove_empty(folder / guidellm_launcher.STACKS)
     launch = launch_record(folder)
     record = AttemptRecord(
         number=number,
-        seed=seed,
+        seed=prompts.seed(scenario.seed, place),
         verdict=ended.verdict,
         why=ended.why,
         started=round(began, 3),
@@ -102,6 +105,10 @@ def run_attempt(
         stacks=ended.stacks,
         engine=after,
         launcher=launch,
+        telemetry={
+            "cpu_seconds": round(sampler.cpu_s + gpus.cpu_s, 3),
+            "sources": dict(gpus.sources),
+        },
     )
     write_json(folder / RECORD, as_json(record))
     return Attempt(record, before, after)
@@ -224,10 +231,12 @@ def _watch(
         if code is not None:
             return "ended", code
         launch = launch_record(folder) if watch.first_request is None else None
+        sample = sampler.latest
         verdict = watch.look(
             hang_watch.Look(
                 now=time.monotonic(),
-                engine=sampler.latest.get("engine"),
+                engine=sample.get("engine"),
+                engine_at=sample.get("monotonic"),
                 said=hang_watch.bytes_said(folder),
                 cpu_s=hang_watch.cpu_seconds(hang_watch.family(running.pid)),
                 has_begun=_has_begun(launch),

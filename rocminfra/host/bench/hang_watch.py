@@ -32,6 +32,7 @@ class Look:
     + said: bytes that GuideLLM has written to stdout and stderr
     + cpu_s: CPU seconds used so far by each of its processes, by PID
     + has_begun: whether it has sent a request; None when only the engine knows
+    + engine_at: when the engine was sampled, in monotonic seconds; None for now
     """
 
     now: float
@@ -39,6 +40,7 @@ class Look:
     said: int
     cpu_s: Mapping[int, float] = field(default_factory=dict)
     has_begun: bool | None = None
+    engine_at: float | None = None
 
 
 class Watch:
@@ -106,7 +108,9 @@ class Watch:
             self._quiet_since = seen.now
             self._quiet_cpu_s = seen.cpu_s
             return 0.0
-        return seen.now - self._quiet_since
+        # An old sample proves nothing of what came after it.
+        known_until = seen.now if seen.engine_at is None else min(seen.now, seen.engine_at)
+        return max(0.0, known_until - self._quiet_since)
 
     def _is_working(self, seen: Look) -> bool:
         """Whether one of its processes is busy with its report or its data."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rocminfra.host.bench import made_data
 from rocminfra.host.bench.attempt import (
     Attempt,
     folder_name,
@@ -25,7 +26,8 @@ from rocminfra.host.bench.requests_file import keep_requests
 from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch
 from rocminfra.planning.bench import guidellm_report, retry
-from rocminfra.planning.bench.points import Finished, Outcome, Point
+from rocminfra.planning.bench.points import Finished, Outcome, Point, planned_names
+from rocminfra.planning.bench.prompts import Place
 from rocminfra.planning.bench.records import (
     AttemptRecord,
     JobRecord,
@@ -98,15 +100,17 @@ def run_point(
         retry.seen_in(so_far, scenario.max_seconds),
         patience.silence_s,
     )
+    planned = planned_names(scenario.stages)
+    where = Place(planned.index(point.name) if point.name in planned else 0, len(planned))
     attempts: list[AttemptRecord] = []
     while True:
-        problem = engine_problem(job.target, job.model)
+        problem = engine_problem(job.target, job.model) or made_data.ensure(job)
         if problem is not None:
             findings.fail(problem)
             break
         number = len(attempts) + 1
-        seed = retry.seed(scenario.seed, earlier + len(attempts))
-        attempt = run_attempt(job, point, folder, launcher, number, seed, limits, patience)
+        place = replace(where, earlier=earlier + len(attempts))
+        attempt = run_attempt(job, point, folder, launcher, number, place, limits, patience)
         attempts.append(attempt.record)
         if not retry.is_repeated([one.verdict for one in attempts]):
             _conclude(scenario, folder, attempt, attempts, findings)

@@ -1,5 +1,7 @@
 """What engine and GPU do while a benchmark point runs: one JSON line a sample.
 
+The GPUs' figures are in :mod:`rocminfra.host.bench.gpu_telemetry`; here is what ``amd-smi`` says.
+
 Standard library only: this file is copied to the host as it is.
 """
 
@@ -14,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rocminfra.planning.bench.possible import engine_problem, gpu_problems
 from rocminfra.planning.gpus.gpu_selection import engine_rows, parse_environment
@@ -108,21 +110,39 @@ class Sampler:
     """A thread that writes samples as JSON lines until it is left.
 
     + path: file that the lines are appended to
-    + sample: makes one sample; an OSError or ValueError of it becomes a line with ``error``
+    + sample: makes one sample, or None when there is nothing new; an OSError or ValueError of it
+      becomes a line with ``error``
     + period_s: time between the beginnings of two samples
+    + last: makes one more sample at the end, or None
+    + sources: where the figures of the samples come from
 
-    ``latest`` is the newest sample.
+    ``latest`` is the newest sample, ``cpu_s`` the processor time that all of them took, without
+    that of programs that were called. Every line has ``time`` (Unix) and ``monotonic`` seconds:
+    between two lines, both must have passed by the same.
     """
 
     def __init__(
-        self, path: Path, sample: Callable[[], Mapping[str, Any]], period_s: float
+        self,
+        path: Path,
+        sample: Callable[[], Mapping[str, Any] | None],
+        period_s: float,
+        last: Callable[[], Mapping[str, Any] | None] | None = None,
+        sources: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._path = path
         self._sample = sample
         self._period_s = period_s
+        self._last = last
+        self._sources = sources
         self.latest: Mapping[str, Any] = {}
+        self.cpu_s = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=path.stem, daemon=True)
+
+    @property
+    def sources(self) -> Mapping[str, Any]:
+        """Where the figures came from, by name."""
+        return self._sources()
 
     def __enter__(self) -> Sampler:
         self._thread.start()
@@ -136,10 +156,18 @@ class Sampler:
         with self._path.open("a", encoding="utf-8") as stream:
             while not self._stop.is_set():
                 began = time.monotonic()
-                self.latest = _stamped(self._sample)
-                stream.write(json.dumps(self.latest, sort_keys=True) + "\n")
-                stream.flush()
+                self._write(stream, self._sample)
                 self._stop.wait(max(0.0, self._period_s - (time.monotonic() - began)))
+            if self._last is not None:
+                self._write(stream, self._last)
+
+    def _write(self, stream: IO[str], sample: Callable[[], Mapping[str, Any] | None]) -> None:
+        made = _stamped(sample)
+        if made is not None:
+            self.latest = made
+            stream.write(json.dumps(made, sort_keys=True) + "\n")
+            stream.flush()
+        self.cpu_s = time.thread_time()
 
 
 def engine_sampler(path: Path, url: str, period_s: float = 1.0) -> Sampler:
@@ -147,20 +175,38 @@ def engine_sampler(path: Path, url: str, period_s: float = 1.0) -> Sampler:
 
     def sample() -> dict[str, Any]:
         figures, reasons = _read_engine(fetch(url))
-        return {"engine": figures, **_impossible(reasons)}
+        return {"engine": figures, **impossible(reasons)}
 
     return Sampler(path, sample, period_s)
 
 
-def gpu_sampler(path: Path, period_s: float = 2.0) -> Sampler:
-    """Sampler of ``amd-smi metric``; one call costs 40 to 60 ms of a core."""
+def gpus_of_engine() -> list[dict[str, Any]]:
+    """Figures of the engine's GPUs from one call of ``amd-smi metric``.
 
-    def sample() -> dict[str, Any]:
-        gpus = _of_engine(gpu_samples(_amd_smi("metric")), "vram_total_mib")
-        reasons = [reason for gpu in gpus for reason in gpu_problems(gpu)]
-        return {"gpus": [_possible(gpu) for gpu in gpus], **_impossible(reasons)}
+    Raises OSError, ValueError or ``subprocess.SubprocessError`` when it has none.
+    """
+    return _of_engine(gpu_samples(_amd_smi("metric")), "vram_total_mib")
 
-    return Sampler(path, sample, period_s)
+
+def engine_environment() -> dict[str, str]:
+    """The engine's environment, which may hide GPUs from it; empty when it cannot be read."""
+    try:
+        return parse_environment(ENGINE_ENVIRONMENT.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return {}
+
+
+def impossible(reasons: list[str]) -> dict[str, Any]:
+    """The part of a sample that says what of it cannot be."""
+    return {"impossible": reasons} if reasons else {}
+
+
+def possible(gpu: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that can be: JSON has no NaN."""
+    return {
+        name: None if gpu_problems({"gpu": None, name: value}) else value
+        for name, value in gpu.items()
+    }
 
 
 def _read_engine(text: str) -> tuple[dict[str, float], list[str]]:
@@ -201,35 +247,16 @@ def _of_engine(rows: list[dict[str, Any]], memory: str) -> list[dict[str, Any]]:
     totals = [row[memory] for row in rows]
     if all(total is None for total in totals):
         return rows
-    return [rows[row] for row, _ in engine_rows(totals, _environment())]
+    return [rows[row] for row, _ in engine_rows(totals, engine_environment())]
 
 
-def _environment() -> dict[str, str]:
-    """The engine's, which may hide GPUs from it."""
+def _stamped(sample: Callable[[], Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    now = {"time": round(time.time(), 3), "monotonic": round(time.monotonic(), 3)}
     try:
-        return parse_environment(ENGINE_ENVIRONMENT.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        return {}
-
-
-def _impossible(reasons: list[str]) -> dict[str, Any]:
-    return {"impossible": reasons} if reasons else {}
-
-
-def _possible(gpu: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures that can be: JSON has no NaN."""
-    return {
-        name: None if gpu_problems({"gpu": None, name: value}) else value
-        for name, value in gpu.items()
-    }
-
-
-def _stamped(sample: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    now = round(time.time(), 3)
-    try:
-        return {"time": now, **sample()}
+        made = sample()
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return {"time": now, "error": f"{type(error).__name__}: {error}"}
+        return {**now, "error": f"{type(error).__name__}: {error}"}
+    return None if made is None else {**now, **made}
 
 
 def _amd_smi(command: str) -> str:

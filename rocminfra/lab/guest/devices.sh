@@ -34,7 +34,7 @@ boot)
     mkdir -p /run/rocminfra-lab-sys/block /run/rocminfra-lab-sys/dev /run/rocminfra-lab-sys/class
     # A folder cannot be made in sysfs, and without a driver there is none for GPUs. So the classes
     # are the same links (no files: reading zram-control/hot_add makes the host a disk), and with
-    # them what amdgpu says of its memory, in bytes.
+    # them what amdgpu says of the GPU.
     mkdir -p /run/rocminfra-lab-sys/classes
     for class in /sys/class/*; do
         mkdir "/run/rocminfra-lab-sys/classes/${class##*/}"
@@ -45,7 +45,14 @@ boot)
     rm -rf /run/rocminfra-lab-sys/classes/drm
     mkdir -p /run/rocminfra-lab-sys/classes/drm/renderD128/device
     vram_mib=$(sed -n 's/.*"vram_mib": *\([0-9]*\).*/\1/p' /etc/rocminfra-lab/gpu.json)
-    echo $((vram_mib << 20)) >/run/rocminfra-lab-sys/classes/drm/renderD128/device/mem_info_vram_total
+    device=/run/rocminfra-lab-sys/classes/drm/renderD128/device
+    echo $((vram_mib << 20)) >$device/mem_info_vram_total
+    # What an MI300X guest has: labels, and no power1_average. gpu_files.sh writes the figures.
+    mkdir -p $device/hwmon/hwmon0
+    echo amdgpu >$device/hwmon/hwmon0/name
+    echo PPT >$device/hwmon/hwmon0/power1_label
+    echo junction >$device/hwmon/hwmon0/temp2_label
+    echo mem >$device/hwmon/hwmon0/temp3_label
     mount --bind /run/rocminfra-lab-sys/classes /sys/class
     mount --bind /run/rocminfra-lab-sys/block /sys/block
     mount --bind /run/rocminfra-lab-sys/dev /sys/dev/block

@@ -11,12 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rocminfra.planning.bench import prompts
 from rocminfra.planning.bench.points import Point
+from rocminfra.planning.bench.prompts import Place
 from rocminfra.planning.bench.records import ScenarioRecord
 
 
 def spec(
-    point: Point, scenario: ScenarioRecord, target: str, model: str, tokenizer: str, seed: int
+    point: Point,
+    scenario: ScenarioRecord,
+    target: str,
+    model: str,
+    tokenizer: str,
+    place: Place,
+    made: str | None = None,
 ) -> dict[str, Any]:
     """Configuration for ``guidellm run --config`` for one attempt at a point, as JSON values.
 
@@ -25,7 +33,8 @@ def spec(
     + target: base address of the engine, such as ``http://127.0.0.1:8000/v1``
     + model: name under which the engine serves the model
     + tokenizer: its tokenizer's folder or repository
-    + seed: seed of the attempt, which determines its prompts
+    + place: of the attempt among all of its run, which determines its prompts
+    + made: path of the data set that was made for the scenario, or None
 
     Outputs are relative to GuideLLM's working folder.
     """
@@ -48,8 +57,8 @@ def spec(
             "profile": profile,
             "constraints": constraints,
             "tokenizer": {"kind": "hf_auto", "model": tokenizer},
-            "data": [dict(scenario.data)],
-            "seed": {"kind": "static", "value": seed},
+            "data": [prompts.guidellm_data(scenario.data, place, made)],
+            "seed": {"kind": "static", "value": prompts.seed(scenario.seed, place)},
             # Every request's numbers and no text; `requests.jsonl` is made of them, and the report
             # is then cut to the scenario's sample_size. None would keep all prompts in memory.
             "metrics": {"kind": "generative", "sample_size": 0},

@@ -15,7 +15,7 @@ from typing import Any
 
 # Rounding of sums and means, in parts of the figure.
 _ROUNDING = 1e-6
-# Beyond it a whole number is no float any more.
+# A larger whole number does not fit a float.
 _MOST = 1e300
 # GuideLLM's statistics of a distribution that lie in order, and those that lie somewhere between.
 _IN_ORDER = (
@@ -121,7 +121,7 @@ def gpu_problems(sample: Mapping[str, Any]) -> tuple[str, ...]:
         if total is not None and used > total:
             reasons.append(f"vram_used_mib is {used:,} of {total:,}")
     which = sample.get("gpu")
-    return tuple(f"impossible figure of amd-smi: GPU {which}: {reason}" for reason in reasons)
+    return tuple(f"impossible figure of GPU {which}: {reason}" for reason in reasons)
 
 
 def counted(reasons: Iterable[str]) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ class JobRecord:
     + tokenizer: its folder or repository
     + environment: variables of GuideLLM's process, without secrets
     + usd_per_hour: the host's price
+    + datasets: folder of data sets that are made on the host
     """
 
     run: str
@@ -71,6 +72,7 @@ class JobRecord:
     tokenizer: str
     environment: Mapping[str, str]
     usd_per_hour: float | None = None
+    datasets: str = ""
     version: int = VERSION
 
 
@@ -91,6 +93,8 @@ class AttemptRecord:
     + engine: the engine's counters afterwards
     + launcher: the launcher's record: patched or not, and why
     + folder: folder of its files, if another attempt followed
+    + telemetry: ``cpu_seconds`` that sampling took, and ``sources`` of each GPU figure: ``driver``,
+      ``amd-smi`` or None
     """
 
     number: int
@@ -108,6 +112,7 @@ class AttemptRecord:
     engine: Mapping[str, Any] | None
     launcher: Mapping[str, Any] | None
     folder: str | None = None
+    telemetry: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,10 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class PointSummary:
-    """A finished point in ``status.json``."""
+    """A finished point in ``status.json``.
+
+    + kept: measured by an earlier attempt at this run
+    """
 
     name: str
     label: str
@@ -182,6 +190,7 @@ class PointSummary:
     reasons: tuple[str, ...]
     wall_seconds: float
     attempts: int = 1
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,6 +214,8 @@ class Progress:
     + revision: increases with every change
     + current: label of the running point, or None
     + planned: number of points
+    + point, point_started: name of the running point, and when it began (Unix time, seconds)
+    + started: when this attempt at the run began
     """
 
     run: str
@@ -215,7 +226,37 @@ class Progress:
     planned: int
     points: tuple[PointSummary, ...]
     repeats: tuple[Repeat, ...] = ()
+    point: str | None = None
+    point_started: float | None = None
+    started: float | None = None
     version: int = VERSION
+
+
+@dataclass(frozen=True)
+class Live:
+    """How far a running point and its run are; None for what the engine does not say.
+
+    + label, number, planned: the point, from 1, and how many there are
+    + point_s, point_expected_s: seconds since the point began, and about how long it takes
+    + run_s, run_expected_s: the same of this attempt at the run
+    + requests: completed since the point began, by the engine's counter
+    + tokens_per_second: in and out, over the last seconds
+    + kv_cache_usage: 0 to 1
+    + running, waiting: requests in the engine
+    """
+
+    label: str
+    number: int
+    planned: int
+    point_s: float
+    point_expected_s: float
+    run_s: float
+    run_expected_s: float
+    requests: float | None = None
+    tokens_per_second: float | None = None
+    kv_cache_usage: float | None = None
+    running: float | None = None
+    waiting: float | None = None
 
 
 @dataclass(frozen=True)
@@ -226,6 +267,7 @@ class Status:
     + scenario: the run's scenario; None when the host does not know the run
     + manifest_sha256: digest of the finished run's manifest
     + busy_with: the run that is active on this host, if any
+    + live: how far the running point is
     """
 
     state: str
@@ -237,6 +279,7 @@ class Status:
     scenario: ScenarioRecord | None
     manifest_sha256: str | None
     busy_with: str | None
+    live: Live | None = None
     version: int = VERSION
 
 
@@ -298,6 +341,7 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "float": _is_number,
+    "bool": lambda value: isinstance(value, bool),
     "Mapping": lambda value: isinstance(value, Mapping),
     "StageKind": lambda value: value in get_args(StageKind),
     "Outcome": lambda value: value in get_args(Outcome),
@@ -306,6 +350,6 @@ _RECORDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         *(ScenarioRecord, JobRecord, AttemptRecord, PointRecord, Provenance, RunRecord),
-        *(PointSummary, Repeat, Stage, Point),
+        *(PointSummary, Repeat, Live, Stage, Point),
     )
 }

@@ -130,17 +130,6 @@ def is_repeated(verdicts: Sequence[str]) -> bool:
     return len(verdicts) < MOST_ATTEMPTS and verdicts[-1] in _REPEATED
 
 
-def seed(scenario_seed: int, earlier: int) -> int:
-    """Seed of an attempt.
-
-    + scenario_seed: the scenario's seed, used for the first attempt
-    + earlier: number of earlier attempts at this point, including those of a resumed run
-
-    The same seed would give the same prompts, which may still be in the engine's prefix cache.
-    """
-    return scenario_seed + earlier
-
-
 def longest_seconds(max_seconds: float, overhead_seconds: float) -> float:
     """Longest duration of a point, with every attempt at its hard limit."""
     return MOST_ATTEMPTS * (max_seconds + overhead_seconds) + IDLE_S

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, Failure, Fault
 from rocminfra.planning.disk.arguments import DEVICE, EXPECTED_SIZE
 from rocminfra.planning.disk.observation import Desired, Device, Finding, Mount, Observed, Signature
 
@@ -59,7 +59,7 @@ def choose(observed: Observed, desired: Desired) -> Chosen | Failure:
     ]
     if elsewhere:
         return Failure(
-            ExitCode.REFUSED,
+            Fault.LABELLED_DISK_UNUSABLE,
             f"{elsewhere[0].path} carries the label {desired.label}, but cannot be chosen",
             tuple(str(item) for item in rejected),
             Do(
@@ -82,14 +82,14 @@ def choose(observed: Observed, desired: Desired) -> Chosen | Failure:
     evidence = tuple(str(item) for item in rejected)
     if not candidates:
         return Failure(
-            ExitCode.REFUSED,
+            Fault.NO_DISK_FITS,
             "no disk can be the scratch disk",
             evidence or ("this host shows no disks at all",),
             Do("lsblk on the host; then name the disk with ", DEVICE),
         )
     evidence += tuple(f"{d.path}: could be it ({describe(d)})" for d in candidates)
     return Failure(
-        ExitCode.REFUSED,
+        Fault.SEVERAL_DISKS_FIT,
         f"{len(candidates)} disks could be the scratch disk, and the choice is not guessed",
         evidence,
         Do("name one with ", DEVICE, ", or its size with ", EXPECTED_SIZE),
@@ -166,7 +166,7 @@ def _by_path(observed: Observed, desired: Desired) -> Chosen | Failure:
     device = observed.named(desired.device)
     if device is None:
         return Failure(
-            ExitCode.REFUSED,
+            Fault.DEVICE_NOT_FOUND,
             f"{desired.device} is not a block device of this host",
             tuple(f"{d.path}: {describe(d)}" for d in observed.devices),
             Do("lsblk on the host; then set ", DEVICE),
@@ -197,7 +197,7 @@ def _in_fstab(observed: Observed, desired: Desired) -> Chosen | Failure | None:
         return None
     if len(found) > 1:
         return Failure(
-            ExitCode.REFUSED,
+            Fault.FSTAB_CONFLICT,
             f"fstab's line for {desired.mount_point} fits {len(found)} devices",
             tuple(f"{d.path}: {describe(d)}" for d in found),
             Do("detach the copy, or give it another UUID (xfs_admin -U generate)"),

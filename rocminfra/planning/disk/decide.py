@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.planning.disk.arguments import DEVICE, LABEL
 from rocminfra.planning.disk.choice import Chosen, choose, describe
 from rocminfra.planning.disk.decision import Decision, Format, Keep, Mount, Refuse
@@ -50,7 +50,7 @@ def decide(observed: Observed, desired: Desired) -> Decision:
     if observed.problems:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.DISKS_NOT_OBSERVED,
                 "the disks of this host could not be observed",
                 observed.problems,
                 Again("repair what is named above (as root: lsblk, findmnt), then"),
@@ -106,7 +106,7 @@ def _mounted(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     if len(live) > 1:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.MOUNTS_STACKED,
                 f"{len(live)} mounts are stacked on {path}",
                 seen,
                 Do(f"umount {path}"),
@@ -116,7 +116,7 @@ def _mounted(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     if live[0].number != device.number:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.MOUNT_POINT_TAKEN,
                 f"{path} is taken by another device than {device.path} ({device.number})",
                 seen,
                 Do(f"umount {path}, or set ", DEVICE, " to what is mounted there"),
@@ -126,7 +126,7 @@ def _mounted(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     if live[0].kind != "xfs" or live[0].root != "/":
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.MOUNTED_NOT_XFS,
                 f"what is mounted at {path} from {device.path} is not a whole XFS file system",
                 seen,
                 Again(f"umount {path}, then"),
@@ -136,7 +136,7 @@ def _mounted(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     if not is_ours(device, desired.label):
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.MOUNTED_OTHER_FILESYSTEM,
                 f"{device.path} is mounted at {path}, but is not the file system labelled "
                 f"{desired.label}",
                 (*seen, *_evidence(observed, device)),
@@ -163,7 +163,7 @@ def _mount(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     if expected is not None and expected != uuid.lower():
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.LABEL_OF_ANOTHER_FILESYSTEM,
                 f"{device.path} carries our label, but is not the file system that fstab expects",
                 (f"fstab expects UUID {expected}", f"{device.path} has UUID {uuid}"),
                 Do(f"to adopt it, remove the line for {desired.mount_point} from /etc/fstab"),
@@ -202,7 +202,7 @@ def _format(observed: Observed, desired: Desired, choice: Chosen) -> Decision:
     wanted = tokens(desired.host, device)[0]
     return Refuse(
         Failure(
-            ExitCode.REFUSED,
+            Fault.DISK_NOT_BLANK,
             f"{device.path} is not blank ({describe(device)})",
             (*_evidence(observed, device), *mismatches(desired.wipe, desired.host, device)),
             Again("look at what it holds first; to destroy it", wipe=wanted),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.planning.disk.arguments import DEVICE, EXPECTED_SIZE, LABEL, MOUNT_POINT
 from rocminfra.planning.disk.choice import SMALLEST, mounts_of, size_problem, system_use, uses
 from rocminfra.planning.disk.decision import Refuse
@@ -35,7 +35,7 @@ def label_problem(desired: Desired) -> Refuse | None:
         return None
     return Refuse(
         Failure(
-            ExitCode.REFUSED,
+            Fault.LABEL_INVALID,
             f"{desired.label!r} cannot be the label of the scratch disk",
             ("an XFS label has at most 12 bytes; here letters, digits, dots, dashes and _",),
             Do("set ", LABEL, " to another one, such as rocm-models"),
@@ -49,7 +49,7 @@ def mount_point_problem(observed: Observed, desired: Desired) -> Refuse | None:
     if place.real != path:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.MOUNT_POINT_UNSAFE,
                 f"mount point {path} is a symbolic link, or lies behind one",
                 (f"it leads to {place.real}",),
                 Do("set ", MOUNT_POINT, f" to {place.real}, or remove the link"),
@@ -60,7 +60,7 @@ def mount_point_problem(observed: Observed, desired: Desired) -> Refuse | None:
     if not place.folder:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.MOUNT_POINT_UNSAFE,
                 f"mount point {path} is not a directory",
                 ("it exists as something else",),
                 Do(f"move it away: mv {path} {path}.old"),
@@ -70,7 +70,7 @@ def mount_point_problem(observed: Observed, desired: Desired) -> Refuse | None:
         names = ", ".join(place.names)
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.MOUNT_POINT_NOT_EMPTY,
                 f"mount point {path} holds {place.count} entries on the disk below it",
                 (
                     f"first entries: {names}",
@@ -89,7 +89,7 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
         if line.target != desired.mount_point and line.source in ours:
             return Refuse(
                 Failure(
-                    ExitCode.REFUSED,
+                    Fault.FSTAB_CONFLICT,
                     f"/etc/fstab mounts {line.source} both at {line.target} and at "
                     f"{desired.mount_point}",
                     (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
@@ -100,7 +100,7 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
         if line.target != desired.mount_point and device in named:
             return Refuse(
                 Failure(
-                    ExitCode.REFUSED,
+                    Fault.FSTAB_CONFLICT,
                     f"/etc/fstab gives {device.path} to {line.target}, "
                     f"not to {desired.mount_point}",
                     (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
@@ -115,7 +115,7 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
         if line.target == desired.mount_point and named and device not in named:
             return Refuse(
                 Failure(
-                    ExitCode.REFUSED,
+                    Fault.FSTAB_CONFLICT,
                     f"/etc/fstab gives {desired.mount_point} to {named[0].path}, "
                     f"not to {device.path}",
                     (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
@@ -127,7 +127,7 @@ def fstab_problem(observed: Observed, desired: Desired, device: Device) -> Refus
         if line.target == desired.mount_point and strange:
             return Refuse(
                 Failure(
-                    ExitCode.REFUSED,
+                    Fault.FSTAB_CONFLICT,
                     f"/etc/fstab mounts something else at {desired.mount_point}",
                     (f"line: {line.source} {line.target} {line.kind} {','.join(line.options)}",),
                     Do(
@@ -158,7 +158,7 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
     if problems:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.DISK_NOT_UNDERSTOOD,
                 f"{device.path} is not understood",
                 problems,
                 Do("lsblk on the host"),
@@ -170,7 +170,7 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
             what = f"{member.path} is of kind {member.kind}"
             return Refuse(
                 Failure(
-                    ExitCode.REFUSED,
+                    Fault.DISK_NOT_UNDERSTOOD,
                     what,
                     (),
                     Do("set ", DEVICE, " to a disk"),
@@ -181,7 +181,7 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
     if system is not None:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.DISK_OF_THE_SYSTEM,
                 f"{device.path} belongs to the running system",
                 (system,),
                 Do("set ", DEVICE, " to another disk"),
@@ -194,7 +194,7 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
         free = f"umount {mounts[0].target}" if mounts else "stop what uses it"
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.DISK_IN_USE,
                 f"{device.path} is in use",
                 used,
                 Again(f"{free}, then"),
@@ -205,12 +205,12 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
         if member.read_only:
             free = f"blockdev --setrw {member.path}, if that is right"
             return Refuse(
-                Failure(ExitCode.REFUSED, f"{member.path} is read-only", (), Do(free)), device
+                Failure(Fault.DISK_READ_ONLY, f"{member.path} is read-only", (), Do(free)), device
             )
     if device.size < SMALLEST:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.DISK_TOO_SMALL,
                 f"{device.path} is too small for XFS",
                 (f"it has {device.size} bytes, and mkfs.xfs needs {SMALLEST}",),
                 Do("set ", DEVICE, " to a larger disk"),
@@ -221,7 +221,7 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
     if size is not None:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.DISK_WRONG_SIZE,
                 f"{device.path} has the wrong size",
                 (size,),
                 Do("set ", EXPECTED_SIZE, ", or ", DEVICE, ", to what is right"),
@@ -237,7 +237,7 @@ def disk_problem(observed: Observed, desired: Desired, device: Device) -> Refuse
     if failed:
         return Refuse(
             Failure(
-                ExitCode.REFUSED,
+                Fault.DISK_CONTENT_UNKNOWN,
                 f"what {device.path} holds is unknown",
                 failed,
                 Again("repair what is named above (no token permits wiping it), then"),
@@ -275,7 +275,7 @@ def twin_problem(observed: Observed, device: Device) -> Refuse | None:
         return None
     return Refuse(
         Failure(
-            ExitCode.REFUSED,
+            Fault.DISK_TWIN,
             f"{device.path} cannot be told apart from another disk",
             tuple(twins),
             Do("lsblk -o +SERIAL,WWN,UUID on the host; detach the copy, or free one of the two"),
@@ -306,7 +306,7 @@ def uuid_problem(observed: Observed, desired: Desired, device: Device, uuid: str
         return None
     return Refuse(
         Failure(
-            ExitCode.REFUSED,
+            Fault.UUID_TAKEN,
             f"{device.path} would get UUID {uuid}, which another disk has or may have",
             holders,
             Do(

@@ -15,7 +15,7 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rocminfra.failure import Again, Argument, Do, ExitCode, Failure
+from rocminfra.failure import Again, Argument, Do, Failure, Fault
 from rocminfra.planning.docker import installation
 from rocminfra.planning.docker.observation import DockerSeen
 
@@ -134,7 +134,7 @@ def _problem(seen: DockerSeen, merged: Mapping[str, object], data_root: str) -> 
     both = sorted(set(seen.flags) & set(merged) - {"features", "runtimes"})
     if both:
         return Failure(
-            ExitCode.UNFIT,
+            Fault.DOCKER_CONFIGURATION_UNFIT,
             f"Docker does not start with a setting that is both a flag of docker.service and in "
             f"{DAEMON_JSON}: {', '.join(both)}",
             ("systemctl cat docker.service shows the flags",),
@@ -144,7 +144,7 @@ def _problem(seen: DockerSeen, merged: Mapping[str, object], data_root: str) -> 
         )
     if merged.get("userns-remap") or seen.flags.get("userns-remap", ("",))[-1]:
         return Failure(
-            ExitCode.UNFIT,
+            Fault.DOCKER_CONFIGURATION_UNFIT,
             "Docker runs containers under other user ids here (userns-remap), and the engine "
             "needs the host's network and devices",
             next=Again(f"on the host, remove userns-remap from {DAEMON_JSON} or the unit, then"),
@@ -158,14 +158,14 @@ def _storage_problem(
     driver = merged.get("storage-driver") or seen.flags.get("storage-driver", ("",))[-1]
     if driver in _OWN_FILESYSTEM:
         return Failure(
-            ExitCode.UNFIT,
+            Fault.DOCKER_CONFIGURATION_UNFIT,
             f"Docker is told to use the storage driver {driver}, which needs "
             f"{_OWN_FILESYSTEM[str(driver)]}, and {data_root} is on XFS",
             next=Again("on the host, remove storage-driver from Docker's configuration, then"),
         )
     if driver in _SNAPSHOTTERS and _feature(merged) is False:
         return Failure(
-            ExitCode.UNFIT,
+            Fault.DOCKER_CONFIGURATION_UNFIT,
             f"Docker is told to use {driver}, which is of the containerd image store; that one "
             "keeps images on the root disk",
             next=Again("on the host, remove storage-driver from Docker's configuration, then"),
@@ -180,7 +180,7 @@ def _feature(configuration: Mapping[str, object]) -> object:
 
 def _refused(what: str, flag: str) -> Failure:
     return Failure(
-        ExitCode.REFUSED,
+        Fault.DOCKER_FLAG,
         what,
         ("systemctl cat docker.service shows where the flag stands",),
         Again(
@@ -192,7 +192,7 @@ def _refused(what: str, flag: str) -> Failure:
 
 def _not_json(why: str) -> Failure:
     return Failure(
-        ExitCode.UNFIT,
+        Fault.DOCKER_CONFIGURATION_UNFIT,
         f"{DAEMON_JSON} is not a JSON object",
         (why,),
         Again(f"repair or remove {DAEMON_JSON} on the host, then"),
@@ -202,7 +202,7 @@ def _not_json(why: str) -> Failure:
 def moving(now: str, data_root: str, contents: tuple[str, ...]) -> Failure:
     """Containers or volumes that a move of the data, or another image store, would hide."""
     return Failure(
-        ExitCode.REFUSED,
+        Fault.DOCKER_DATA_ELSEWHERE,
         f"Docker's data is in {now}, with containers or volumes that moving it to {data_root} "
         "would stop and hide",
         contents[:10],
@@ -215,7 +215,7 @@ def moving(now: str, data_root: str, contents: tuple[str, ...]) -> Failure:
 
 
 UNANSWERED = Failure(
-    ExitCode.UNFIT,
+    Fault.DOCKER_DOES_NOT_RUN,
     "Docker runs on this host and does not answer",
     next=Do("on the host: journalctl -u docker.service, then systemctl restart docker.service"),
 )

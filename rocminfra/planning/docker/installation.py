@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rocminfra.failure import Again, Argument, ExitCode, Failure
+from rocminfra.failure import Again, Argument, Failure, Fault
 from rocminfra.planning.docker.observation import DockerSeen
 
 # The program of a snap is a link to snap itself.
@@ -53,7 +53,7 @@ def problem(seen: DockerSeen, package: str) -> Failure | None:
         )
     if seen.engine is None and seen.containerd_io and package == "docker.io":
         return Failure(
-            ExitCode.REFUSED,
+            Fault.CONTAINERD_IN_THE_WAY,
             "containerd.io is installed without Docker, and installing docker.io would remove it "
             "with all that runs in it",
             next=Again(
@@ -65,4 +65,4 @@ def problem(seen: DockerSeen, package: str) -> Failure | None:
 
 
 def _unfit(what: str, first: str) -> Failure:
-    return Failure(ExitCode.UNFIT, what, next=Again(f"on the host, {first}"))
+    return Failure(Fault.DOCKER_INSTALLATION_UNFIT, what, next=Again(f"on the host, {first}"))

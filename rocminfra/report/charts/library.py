@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from functools import cache
 from types import ModuleType
 from typing import Any
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.report.charts.style import LIGHT, resolved
 
 EXTRA = "rocminfra[report]"
@@ -52,6 +53,7 @@ def png(spec: Mapping[str, Any], palette: Mapping[str, str] = LIGHT, scale: floa
     return found
 
 
+@cache
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script that needs nothing else.
 
@@ -72,7 +74,7 @@ def _load(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.EXTRA_MISSING,
             f"pictures need {name.replace('_', '-')}, which is not installed",
             (str(error),),
             Do(f"pip install '{EXTRA}'"),

@@ -98,6 +98,7 @@ def failure_data(failure: Failure) -> dict[str, Any]:
     return {
         "code": int(failure.kind),
         "kind": failure.kind.name.lower(),
+        "fault": failure.fault.code,
         "what": failure.what,
         "why": list(failure.why),
         "next_command": None if step is None else next_words(step, again_words),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.failure import Do, ExitCode, FailedError, Failure, lines
+from rocminfra.failure import Do, FailedError, Failure, Fault, lines
 from rocminfra.report.table import Row
 from rocminfra.runner.run.results import HostResult, Outcome, RunResult
 from rocminfra.runner.run.status_results import HostStatus
@@ -90,7 +90,7 @@ def write(path: Path, verb: str, cases: Sequence[Case]) -> None:
         ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OUTPUT_NOT_WRITABLE,
             f"the JUnit file cannot be written: {path}: {error.strerror}",
             next=Do("--junit FILE, in a folder that can be written to"),
         ) from None

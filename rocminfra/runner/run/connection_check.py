@@ -18,7 +18,7 @@ from pyinfra.api.state import State
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import SUDO_PASSWORD_REQUIRED_LINES, make_unix_command_for_host
 
-from rocminfra.failure import Again, Do, ExitCode, Failure, Next
+from rocminfra.failure import Again, Do, Failure, Fault, Next
 from rocminfra.host_answers import answer, framed, said_besides
 from rocminfra.runner.run.connection_trouble import login
 
@@ -51,7 +51,7 @@ def trouble(state: State, host: Host) -> Failure | None:
     except TimeoutError:
         what = f"{host.name} does not start a command within {TIMEOUT_S:.0f} s"
         why = "its login shell, or sudo, waits for something"
-        return Failure(ExitCode.UNREACHABLE, what, (why,), _look(host))
+        return Failure(Fault.COMMAND_DOES_NOT_START, what, (why,), _look(host))
     if status == 0 and answer(stdout) is not None:
         return None
     if any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in stderr) and _can_ask():
@@ -89,7 +89,7 @@ def judged(
         if "openssh" not in version.lower():
             why = (*why, f"the server calls itself {version}; only OpenSSH was tried")
         following = _look(host)
-    return Failure(ExitCode.UNREACHABLE, what, why, following)
+    return Failure(Fault.LOGIN_UNUSABLE, what, why, following)
 
 
 def _sudo(host: Host, user: str, text: str) -> tuple[str, Next]:

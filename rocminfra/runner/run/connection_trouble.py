@@ -21,7 +21,7 @@ from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 from pyinfra.connectors.ssh import SSHConnector
 
-from rocminfra.failure import Again, Do, ExitCode, Failure, Next
+from rocminfra.failure import Again, Do, Failure, Fault, Next
 from rocminfra.inventory.ssh_config import original_file
 
 
@@ -35,7 +35,7 @@ def unreachable(host: Host, error: BaseException) -> Failure:
     if not isinstance(error, _SPOKEN):
         said = f"{type(error).__name__}: {said}"
     why = (said,) if words is None else (said, words)
-    return Failure(ExitCode.UNREACHABLE, f"{host.name} cannot be reached", why, following)
+    return Failure(Fault.HOST_UNREACHABLE, f"{host.name} cannot be reached", why, following)
 
 
 def login(host: Host) -> str | None:

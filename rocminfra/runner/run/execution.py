@@ -22,12 +22,13 @@ from pyinfra.context import ctx_config, ctx_host, ctx_state
 from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.util import exec_file
 
-from rocminfra.failure import ExitCode, FailedError, Failure
+from rocminfra.failure import FailedError, Failure, Fault
 from rocminfra.operations.host_failures import record
 from rocminfra.operations.host_settings import InvalidSettings
 from rocminfra.runner.run.activity import Activities
 from rocminfra.runner.run.connection_check import trouble
 from rocminfra.runner.run.connection_trouble import unreachable
+from rocminfra.settings.problems import refusal
 
 KEEPALIVE_S = 15
 DEAD_AFTER_S = 90
@@ -168,18 +169,17 @@ def _failure(error: Exception) -> Failure | None:
     if isinstance(error, FailedError):
         return error.failure
     if isinstance(error, InvalidSettings):
-        lines = tuple(str(problem) for problem in error.problems)
-        return Failure(ExitCode.SETTINGS, "the settings cannot be used", lines)
+        return refusal([str(problem) for problem in error.problems])
     if isinstance(error, UnexpectedExternalError):
         what = f"{error.filename}: {_described(error.exception)}"
-        return Failure(ExitCode.UNEXPECTED, what)
+        return Failure(Fault.DEPLOY_RAISED, what)
     if isinstance(error, CONNECTION_LOST):
-        return Failure(ExitCode.UNREACHABLE, f"the connection was lost: {_described(error)}")
+        return Failure(Fault.CONNECTION_LOST, f"the connection was lost: {_described(error)}")
     if isinstance(error, PyinfraError):
         if "No hosts remaining" in str(error):
             return None
-        return Failure(ExitCode.UNEXPECTED, _described(error))
-    return Failure(ExitCode.UNEXPECTED, _described(error), _origin(error))
+        return Failure(Fault.UNEXPECTED, _described(error))
+    return Failure(Fault.UNEXPECTED, _described(error), _origin(error))
 
 
 def _described(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State, StateOperationMeta
 from pyinfra.connectors.ssh import SSHConnector
 
-from rocminfra.failure import Again, Do, ExitCode, Failure, next_words
+from rocminfra.failure import Again, Do, Failure, Fault, next_words
 from rocminfra.operations.bench import results_folder
 from rocminfra.operations.host_failures import failures
 from rocminfra.runner.run.host_log import HostLog
@@ -141,20 +141,22 @@ class _Collector:
             words = next_words(failure.next, lambda step, _: self.again(host, step), SETTING_OF)
             following = Do(self.redact.text(words))
         return Failure(
-            failure.kind, self.redact.text(failure.what), self.redact.lines(failure.why), following
+            failure.fault, self.redact.text(failure.what), self.redact.lines(failure.why), following
         )
 
     def _operation_failure(self, host: Host, operation: OperationResult) -> Failure:
         said = operation.stderr or self.redact.lines(self.log.errors(host.name))
         if _is_disconnected(host):
             what = f"{host.name}: the connection was lost during operation '{operation.name}'"
-            return Failure(ExitCode.UNREACHABLE, what, said, Do(self.again(host, Again())))
+            return Failure(Fault.CONNECTION_LOST, what, said, Do(self.again(host, Again())))
         what = f"{host.name}: operation '{operation.name}' failed"
-        return Failure(ExitCode.UNEXPECTED, what, said, Do(self.again(host, Again(verbose=True))))
+        return Failure(
+            Fault.OPERATION_FAILED, what, said, Do(self.again(host, Again(verbose=True)))
+        )
 
     def _unexplained(self, host: Host) -> Failure:
         return Failure(
-            ExitCode.UNEXPECTED,
+            Fault.RUN_ENDED_EARLY,
             f"{host.name}: the run ended early",
             self.redact.lines(self.log.errors(host.name)) or ("pyinfra gave no reason",),
             Do(self.again(host, Again(verbose=True))),

@@ -18,8 +18,9 @@ from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.inventory import make_inventory
 from pyinfra_cli.util import parse_cli_arg
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.inventory.errors import UnusableInventory
+from rocminfra.inventory.sources import unmatched_limit
 from rocminfra.playbook_files import playbook_root
 from rocminfra.settings import load_settings
 from rocminfra.settings.connection_keys import (
@@ -30,7 +31,7 @@ from rocminfra.settings.connection_keys import (
 from rocminfra.settings.environment import HOSTS, HOSTS_FILE
 from rocminfra.settings.load import wanted_of
 from rocminfra.settings.located_yaml import read_value
-from rocminfra.settings.problems import Problem, SettingsError
+from rocminfra.settings.problems import Problem, SettingsError, refusal
 from rocminfra.settings.secret_names import SECRET_KEYS
 
 # What to do instead of giving a secret by --data.
@@ -56,13 +57,13 @@ def parse_data(items: Sequence[str], wipe: Sequence[str]) -> dict[str, Any]:
         key, separator, value = item.partition("=")
         if not separator or not key:
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.DATA_OPTION_INVALID,
                 f"--data {key}{'=' if separator else ''}: not KEY=VALUE",
                 next=Do("--data vllm.max_num_seqs=32"),
             )
         if key in SECRET_KEYS:
             raise FailedError(
-                ExitCode.SETTINGS,
+                Fault.SECRET_ON_COMMAND_LINE,
                 f"--data {key}=…: a secret on a command line is read by every user of this machine",
                 next=Do(_INSTEAD[key]),
             )
@@ -85,7 +86,7 @@ def inventory_argument(given: str | None) -> str:
         if os.environ.get(HOSTS) or os.environ.get(HOSTS_FILE):
             return str(playbook_root() / DEFAULT_INVENTORY)
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.NO_HOSTS,
             f"no hosts: there is no {DEFAULT_INVENTORY} here, and neither -i nor {HOSTS} is given",
             next=Do("rocminfra init my-hosts && cd my-hosts"),
         )
@@ -93,7 +94,7 @@ def inventory_argument(given: str | None) -> str:
         return given
     if given.endswith(".py") or "/" in given:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.INVENTORY_NOT_FOUND,
             f"there is no inventory file {given}",
             (f"looked for {Path(given).absolute()}",),
             Do("rocminfra init DIR  # lays out inventory/ with a commented example"),
@@ -111,21 +112,21 @@ def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
         inventory: Inventory = make_inventory(argument, override_data=dict(data))
     except UnexpectedExternalError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.INVENTORY_UNUSABLE,
             f"inventory {argument}: {type(error.exception).__name__}: {error.exception}",
         ) from error.exception
     except (SyntaxError, UnicodeDecodeError, OSError, TypeError) as error:
         # pyinfra compiles the file, and judges what is in it, outside its own guard.
         what = f"inventory {argument}: {type(error).__name__}: {error}"
-        raise FailedError(ExitCode.SETTINGS, what) from error
+        raise FailedError(Fault.INVENTORY_UNUSABLE, what) from error
     except UnusableInventory as error:
         failure = error.failure
         raise FailedError(
-            failure.kind, f"inventory {argument}: {failure.what}", failure.why, failure.next
+            failure.fault, f"inventory {argument}: {failure.what}", failure.why, failure.next
         ) from error
     except PyinfraError as error:
         what = str(error.args[0] if error.args else error)
-        raise FailedError(ExitCode.SETTINGS, f"inventory {argument}: {what}") from error
+        raise FailedError(Fault.INVENTORY_UNUSABLE, f"inventory {argument}: {what}") from error
     return inventory
 
 
@@ -139,7 +140,7 @@ def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) ->
     hosts = list(inventory)
     if not hosts:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.NO_HOSTS,
             f"inventory {argument} lists no hosts",
             next=Do("rocminfra lab up  # for practice droplets")
             if Path(argument).name == "lab.py"
@@ -152,20 +153,14 @@ def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) ->
         matching = _matching(inventory, pattern)
         if not matching:
             names = [host.name for host in hosts]
-            groups = sorted(inventory.groups)
-            raise FailedError(
-                ExitCode.SETTINGS,
-                f"--limit {pattern} matches no host",
-                (f"hosts:  {', '.join(names)}", f"groups: {', '.join(groups)}"),
-                Do(f"--limit {names[0]}"),
-            )
+            raise FailedError.of(unmatched_limit(pattern, names, sorted(inventory.groups)))
         chosen.update(matching)
     return [host for host in hosts if host.name in chosen]
 
 
 def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
     """Check every host's settings; raises :class:`FailedError` with all that is wrong."""
-    found: dict[str, None] = {}
+    found: dict[str, tuple[str, str] | None] = {}
     for key in CONNECTION_KEYS.keys() & data.keys():
         what = connection_problem(key, data[key])
         if what is not None:
@@ -175,9 +170,12 @@ def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
             load_settings(host.data.dict())  # type: ignore[no-untyped-call]
         except SettingsError as error:
             for problem in error.problems:
-                found[_line(problem, host.name, data)] = None
+                renamed = problem.hint is not None and problem.key in data
+                meant = (problem.key, problem.hint or "") if renamed else None
+                found[_line(problem, host.name, data)] = meant
     if found:
-        raise FailedError(ExitCode.SETTINGS, "the settings cannot be used", tuple(found))
+        keys = [keys for keys in found.values() if keys is not None]
+        raise FailedError.of(refusal(list(found), keys))
 
 
 def _value(key: str, text: str) -> Any:
@@ -188,7 +186,7 @@ def _value(key: str, text: str) -> Any:
         return read_value(text, takes)
     except ValueError as error:
         what = f"--data {key}: is not a valid YAML value: {error}"
-        raise FailedError(ExitCode.SETTINGS, what) from None
+        raise FailedError(Fault.DATA_OPTION_INVALID, what, next=Again("correct it; then")) from None
 
 
 def _is_file(argument: str) -> bool:

@@ -16,7 +16,7 @@ from rocminfra.droplets.ledger import damaged_failure
 from rocminfra.droplets.reaping import close_what_is_gone, doomed, foreign_failure
 from rocminfra.droplets.reaping import reap as reap_all
 from rocminfra.droplets.ssh_reach import ssh_command
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault
 from rocminfra.runner.output.droplet_json import droplet_data, image_data, size_data
 from rocminfra.runner.output.droplet_text import droplet_lines, image_lines, say, size_lines
 from rocminfra.runner.verbs.droplet_create import create, run
@@ -118,7 +118,7 @@ def ssh(endpoint: str | None, name: str, command: tuple[str, ...]) -> int:
         if item.droplet is None or item.droplet.address is None:
             raise FailedError.of(
                 Failure(
-                    ExitCode.UNREACHABLE,
+                    Fault.DROPLET_NO_ADDRESS,
                     f"droplet {item.label} has no address yet",
                     next=Do(f"rocminfra droplet show {name}"),
                 )
@@ -208,7 +208,7 @@ def _doubts(cloud: Cloud) -> tuple[Failure, ...]:
 
 def _not_ours(item: Known) -> Failure:
     return Failure(
-        ExitCode.REFUSED,
+        Fault.DROPLET_NOT_OURS,
         f"droplet {item.label} was not made by rocminfra",
         (f"it has no tag '{tags.OURS}' and is not in the ledger",),
         Do("destroy it in the cloud's console, if it is yours"),
@@ -217,7 +217,7 @@ def _not_ours(item: Known) -> Failure:
 
 def _unpinned(item: Known, address: str) -> Failure:
     return Failure(
-        ExitCode.REFUSED,
+        Fault.HOST_KEY_UNKNOWN,
         f"the host key of droplet {item.label} is not known here: it was created elsewhere",
         next=Do(f"ssh root@{address}   # and compare the key yourself"),
     )

@@ -20,7 +20,7 @@ from rocminfra.droplets.known import Known
 from rocminfra.droplets.offer import DEFAULT_IMAGE, LONGEST_HOURS, Offer, Wanted, offer
 from rocminfra.droplets.run import Job, Outcome, apply_command, create_for_person
 from rocminfra.droplets.run import run as run_job
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, FailedError, Failure, Fault
 from rocminfra.runner.output import step_summary
 from rocminfra.runner.output.droplet_json import droplet_data, offer_data
 from rocminfra.runner.output.droplet_text import offer_lines, say
@@ -176,7 +176,7 @@ def _agreed(
     if not _NAME.match(name):
         raise FailedError.of(
             Failure(
-                ExitCode.SETTINGS,
+                Fault.DROPLET_NAME_INVALID,
                 f"'{name}' cannot be a droplet's name: small letters, digits and hyphens",
                 next=Do("--name mi300x-1"),
             )

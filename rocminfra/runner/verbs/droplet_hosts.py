@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rocminfra.failure import Do, ExitCode, FailedError, Failure
+from rocminfra.failure import Do, FailedError, Failure, Fault
 from rocminfra.settings.environment import HOSTS_FILE
 from rocminfra.settings.located_yaml import read_yaml
 from rocminfra.settings.problems import SettingsError
@@ -33,7 +33,9 @@ def written_by_operator(
     except SettingsError as error:
         why = tuple(str(problem) for problem in error.problems)
         what = f"the hosts file cannot be used: {path}"
-        raise FailedError.of(Failure(ExitCode.SETTINGS, what, why, Do(f"mend {path}"))) from None
+        raise FailedError.of(
+            Failure(Fault.INVENTORY_UNUSABLE, what, why, Do(f"mend {path}"))
+        ) from None
     defaults, hosts = data.get("defaults"), data.get("hosts")
     own = hosts.get(name) if isinstance(hosts, dict) else None
     return (

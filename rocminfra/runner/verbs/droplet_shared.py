@@ -14,7 +14,7 @@ import click
 from rocminfra.droplets.cloud import Cloud
 from rocminfra.droplets.interrupts import Interrupts
 from rocminfra.droplets.opening import open_cloud
-from rocminfra.failure import Do, ExitCode, FailedError, Failure, lines
+from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, lines
 from rocminfra.runner.output.droplet_json import document, failure_data
 from rocminfra.runner.output.droplet_text import say
 
@@ -86,7 +86,7 @@ def confirmed(question: str, yes: bool, command: str) -> None:
     if not sys.stdin.isatty():
         raise FailedError.of(
             Failure(
-                ExitCode.SETTINGS,
+                Fault.NO_TERMINAL_TO_ASK,
                 "this costs money, and there is no terminal to ask on",
                 next=Do(f"{command} --yes"),
             )

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.inventory.hosts_file import read_hosts_file
 from rocminfra.settings import Settings, SettingsError, load_settings
 from rocminfra.settings.environment import HOSTS_FILE, environment_settings
+from rocminfra.settings.problems import refusal
 
 # Where the playbook looks as well.
 HOSTS = Path("inventory/hosts.yaml")
@@ -38,8 +39,7 @@ def host_settings(name: str | None) -> Settings:
         data = hosts[name] if name is not None else next(iter(hosts.values()), overrides)
         return load_settings(data)
     except SettingsError as error:
-        problems = tuple(str(problem) for problem in error.problems)
-        raise FailedError(ExitCode.SETTINGS, "the settings cannot be used", problems) from None
+        raise FailedError.of(refusal([str(problem) for problem in error.problems])) from None
 
 
 def with_settings(
@@ -71,7 +71,7 @@ def with_settings(
 
 def _no_host(name: str, path: Path, known: tuple[str, ...]) -> FailedError:
     return FailedError(
-        ExitCode.SETTINGS,
+        Fault.HOST_UNKNOWN,
         f"--host {name}: there is no such host in {path}",
         (f"hosts: {', '.join(known) or 'none'}",),
         Do(f"--host {known[0]}" if known else "rocminfra init my-hosts"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.engine.gpus import GPUS
 from rocminfra.planning.model.reference import REFERENCE_NAME
 
@@ -73,7 +73,7 @@ def page_size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text, re.ASCII)
     if match is None:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OPTION_INVALID,
             f"--page is WIDTHxHEIGHT in pixels, not {text[:40]!r}",
             next=Do("rocminfra capacity --page 1700x2200"),
         )

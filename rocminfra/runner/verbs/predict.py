@@ -12,7 +12,7 @@ import click
 import yaml
 
 from rocminfra.bench.scenario import Scenario
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, ExitCode, FailedError, Fault
 from rocminfra.model_files import load_model
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.capacity.overhead import GIB, measured
@@ -263,7 +263,7 @@ def _base(options: dict[str, Any]) -> Variant:
         return variant_of(choices(options)[0], Variant(spec, serving=serving))
     except (UnknownModelError, PredictionUnsupportedError) as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.MODEL_UNKNOWN,
             str(error),
             next=Do(f"rocminfra predict --model FOLDER   # default: {REFERENCE_NAME}"),
         ) from None
@@ -277,7 +277,7 @@ def _predicted(base: Variant, options: dict[str, Any]) -> Sequence[Outcome]:
         found += [scenario(name, playbook_root() / "benchmarks") for name in names]
     except SettingsError as error:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.SCENARIO_INVALID,
             "the scenario cannot be used",
             tuple(str(problem) for problem in error.problems),
         ) from None
@@ -294,10 +294,12 @@ def _calibrated(variant: Variant, options: dict[str, Any]) -> tuple[Variant, Seq
     try:
         found = calibrate(variant, read_measured(options["run"]))
     except DoesNotFitError as error:
-        raise FailedError(ExitCode.UNFIT, str(error)) from None
+        raise FailedError(Fault.MODEL_DOES_NOT_FIT, str(error)) from None
     except (CalibrationError, ValueError) as error:
         raise FailedError(
-            ExitCode.SETTINGS, f"{options['run']} cannot calibrate the prediction", (str(error),)
+            Fault.RUN_CANNOT_CALIBRATE,
+            f"{options['run']} cannot calibrate the prediction",
+            (str(error),),
         ) from None
     return found.variant, found.comparisons
 
@@ -315,7 +317,7 @@ def _refuse_another_check(variant: Variant, options: dict[str, Any]) -> None:
         )
     else:
         return
-    raise FailedError(ExitCode.SETTINGS, what, next=Do("rocminfra predict --check"))
+    raise FailedError(Fault.OPTION_INVALID, what, next=Do("rocminfra predict --check"))
 
 
 def _check(answer: _Answer, with_sensitivity: bool) -> None:
@@ -330,8 +332,9 @@ def _check(answer: _Answer, with_sensitivity: bool) -> None:
         if with_sensitivity:
             answer.effects = effects(answer.variant, reference)
     except ValueError as error:
-        code = ExitCode.UNFIT if isinstance(error, DoesNotFitError) else ExitCode.SETTINGS
-        raise FailedError(code, str(error)) from None
+        unfit = isinstance(error, DoesNotFitError)
+        fault = Fault.MODEL_DOES_NOT_FIT if unfit else Fault.OPTION_INVALID
+        raise FailedError(fault, str(error)) from None
 
 
 def _write_svg(path: Path, answer: _Answer) -> None:
@@ -350,7 +353,7 @@ def _write_svg(path: Path, answer: _Answer) -> None:
             prediction_svg(f"{answer.variant.spec.name}, predicted", panels), encoding="utf-8"
         )
     except OSError as error:
-        raise FailedError(ExitCode.SETTINGS, f"{path} cannot be written: {error}") from None
+        raise FailedError(Fault.OUTPUT_NOT_WRITABLE, f"{path} cannot be written: {error}") from None
     run_text.message(f"the picture is in {path}")
 
 

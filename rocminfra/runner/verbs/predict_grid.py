@@ -8,8 +8,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.bench.scenario import HubDataset, Scenario, SyntheticText, load_scenario
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.bench.scenario import Scenario, load_scenario
+from rocminfra.bench.scenario_data import (
+    PAGE_HEIGHT,
+    PAGE_WIDTH,
+    DocumentPages,
+    HubDataset,
+    SyntheticText,
+)
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.model.spec import ModelSpec
@@ -92,10 +99,10 @@ def scenario(name: str, folder: Path) -> Scenario:
     """A scenario of ``benchmarks/``; raises SettingsError, and :class:`FailedError` for data
     whose requests nobody described."""
     found = load_scenario(name, folder)
-    if isinstance(found.data, SyntheticText) or _is_docvqa(found):
+    if isinstance(found.data, (SyntheticText, DocumentPages)) or _is_docvqa(found):
         return found
     raise FailedError(
-        ExitCode.SETTINGS,
+        Fault.SCENARIO_INVALID,
         f"scenario {name}: how long the requests of its data are is not known, so nothing can be "
         "predicted",
         ("known are synthetic_text, and lmms-lab/DocVQA by its published medians",),
@@ -125,6 +132,14 @@ def job_of(
     elif spec.vision is None:
         raise ValueError(
             f"scenario {found.name} asks about pages, and how {spec.name} cuts them is not known"
+        )
+    elif isinstance(data, DocumentPages):
+        load = workloads.ScannedPages(
+            spec.vision,
+            serving.max_pixels,
+            median_pixels=PAGE_WIDTH * PAGE_HEIGHT,
+            aspect=PAGE_HEIGHT / PAGE_WIDTH,
+            prefix_share=prefix_share,
         )
     else:
         load = workloads.ScannedPages(spec.vision, serving.max_pixels, prefix_share=prefix_share)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from rocminfra.failure import Do, ExitCode, FailedError
+from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.prediction.grid import Outcome
@@ -17,7 +17,7 @@ def refuse_speculation(options: dict[str, Any]) -> None:
     """Raise :class:`FailedError` for speculative decoding, which is not modelled."""
     if options["speculative_config"] is not None:
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OPTION_INVALID,
             "--speculative-config: speculative decoding is not modelled, because how many drafted "
             "tokens are accepted depends on the texts; without it the time between tokens is "
             "predicted as it is without drafts",
@@ -33,7 +33,7 @@ def question_of(options: dict[str, Any]) -> Question | None:
         return None
     if any(one is None for one in lengths):
         raise FailedError(
-            ExitCode.SETTINGS,
+            Fault.OPTION_INVALID,
             "a load without a scenario's file needs --prompt-tokens and --output-tokens",
             next=Do("rocminfra predict --prompt-tokens 1000 --output-tokens 200 --concurrency 32"),
         )
@@ -45,7 +45,7 @@ def no_prediction(outcome: Outcome, options: dict[str, Any]) -> FailedError:
     """Why the only variant has no prediction, and the whole command that asks further."""
     error, choice = outcome.error or "", outcome.choice
     if not outcome.is_unfit:
-        return FailedError(ExitCode.SETTINGS, error)
+        return FailedError(Fault.OPTION_INVALID, error)
     words = ["rocminfra", "capacity"]
     if options["model"] != REFERENCE_NAME:
         words += ["--model", options["model"]]
@@ -69,4 +69,4 @@ def no_prediction(outcome: Outcome, options: dict[str, Any]) -> FailedError:
     ):
         if value != default:
             words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
-    return FailedError(ExitCode.UNFIT, error, next=Do(shlex.join(words)))
+    return FailedError(Fault.MODEL_DOES_NOT_FIT, error, next=Do(shlex.join(words)))

@@ -33,7 +33,9 @@ def problem(folder: Path, text: str) -> Problem:
 
 
 def test_every_shipped_scenario_loads() -> None:
-    assert scenario_names(BENCHMARKS) == ("docvqa", "smoke", "synthetic_sweep")
+    assert scenario_names(BENCHMARKS) == (
+        *("docvqa", "docvqa_offline", "smoke", "synthetic_sweep"),
+    )
     for name in scenario_names(BENCHMARKS):
         assert load_scenario(name, BENCHMARKS).name == name
 
@@ -76,6 +78,16 @@ def test_published_figures_are_data_for_their_scenarios() -> None:
         load_scenario("reference", BENCHMARKS)
 
 
+def test_the_offline_set_is_all_that_differs_from_the_published_run() -> None:
+    published = load_scenario("docvqa", BENCHMARKS)
+    offline = load_scenario("docvqa_offline", BENCHMARKS)
+    changed = {
+        key for key in Scenario.model_fields if getattr(published, key) != getattr(offline, key)
+    }
+    assert changed == {"name", "description", "data"}
+    assert not offline.needs_hub
+
+
 def test_the_program_on_the_host_takes_the_same_stages() -> None:
     scenario = load_scenario("smoke", BENCHMARKS)
     plain = json.loads(json.dumps(as_json(scenario.record)))
@@ -92,6 +104,29 @@ def test_a_misspelt_name_is_refused_with_the_nearest() -> None:
         load_scenario("smok", BENCHMARKS)
     (found,) = caught.value.problems
     assert (found.key, found.hint) == ("bench.scenario", "smoke")
+
+
+def test_a_scenario_based_on_another_has_its_keys_and_its_own(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(GOOD)
+    (tmp_path / "mine.yaml").write_text("based_on: base\nmax_seconds: 7\n")
+    mine, base = load_scenario("mine", tmp_path), load_scenario("base", tmp_path)
+    assert (mine.name, mine.max_seconds) == ("mine", 7)
+    assert (mine.data, mine.stages) == (base.data, base.stages)
+    (tmp_path / "third.yaml").write_text("based_on: mine\ndescription: third\n")
+    third = load_scenario("third", tmp_path)
+    assert (third.max_seconds, third.description, third.data) == (7, "third", base.data)
+
+
+def test_only_a_scenario_of_the_folder_can_be_a_base(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(GOOD)
+    found = problem(tmp_path, "based_on: bas\n")
+    assert (found.key, found.hint, found.where) == ("based_on", "base", f"{tmp_path}/mine.yaml:1")
+    (tmp_path / "second.yaml").write_text("based_on: mine\n")
+    assert "'second' cannot be" not in problem(tmp_path, "based_on: second\n").what
+    assert "'mine' cannot be a base here" in problem(tmp_path, "based_on: second\n").what
+    assert "'mine' cannot be a base here" in problem(tmp_path, "based_on: mine\n").what
+    wrong = problem(tmp_path, "based_on: base\nmax_second: 7\n")
+    assert (wrong.hint, wrong.where) == ("max_seconds", f"{tmp_path}/mine.yaml:2")
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,8 @@ def test_a_limit_that_may_match_passes(pattern: str, tmp_path: Path) -> None:
 
 def test_a_limit_that_matches_no_host_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
-        InventoryError, match=r"--limit lab-3 matches no host\n    hosts: lab-1, lab"
+        InventoryError,
+        match=r"--limit lab-3 matches no host \(did you mean lab-2\?\) \[RI-315\]\n    hosts: lab",
     ):
         _limited(("lab-1", "lab-3"), tmp_path / "amd_cloud.py")
 
@@ -208,7 +209,9 @@ def test_without_an_installation_there_is_pyinfras_own_connector(
 
 def test_an_unknown_connector_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     _installed(monkeypatch, "rocminfra")
-    with pytest.raises(InventoryError, match="there is no connector 'winrm'\n    next: ROCMINFRA_"):
+    with pytest.raises(
+        InventoryError, match=r"there is no connector 'winrm' \[RI-314\]\n    next: ROCMINFRA_"
+    ):
         through_connector([("a", {})], {"ROCMINFRA_CONNECTOR": "winrm"})
 
 

@@ -89,7 +89,7 @@ def test_a_disk_that_fills_up_meanwhile_is_said(
     result = _run("up")
     assert result.exit_code == ExitCode.UNFIT
     lines = result.stderr.splitlines()
-    assert lines[0] == f"{os.strerror(number)}: /cache/debs/a.deb"
+    assert lines[0] == f"{os.strerror(number)}: /cache/debs/a.deb [RI-648]"
     assert lines[1] == f"next: make room: df -h {paths.state.parent} {paths.cache.parent}"
 
 

@@ -19,7 +19,7 @@ from rocminfra.facts.kept_files import Kept, KeptFiles
 from rocminfra.facts.paths import PathStates
 from rocminfra.facts.system import Arch
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
-from rocminfra.failure import ExitCode, Failure
+from rocminfra.failure import ExitCode, Failure, Fault
 from rocminfra.operations import engine, engine_change
 from rocminfra.operations.host_failures import failures
 from rocminfra.operations.host_files import HostFile
@@ -169,7 +169,7 @@ def test_without_a_question_on_the_host_the_new_one_is_taken(text: str, host: An
     assert '"port": 8000' in command
 
 
-NEW = Failure(ExitCode.NOT_READY, "vllm.service does not serve m: dead", ("HIP out of memory",))
+NEW = Failure(Fault.ENGINE_NOT_READY, "vllm.service does not serve m: dead", ("HIP out of memory",))
 
 
 def back(host: Any, *answers: Any, status: EngineStatus | None = None) -> Failure:

@@ -9,12 +9,12 @@ from pathlib import Path
 DEPLOY = """
 from pyinfra.api import operation
 from pyinfra.operations import server
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, ExitCode, Failure, Fault
 from rocminfra.operations.host_failures import fail
 
 @operation()
 def broken():
-    yield fail(Failure(ExitCode.UNFIT, "no disk", why=("evidence",), next=Do("lsblk")))
+    yield fail(Failure(Fault.NO_DISK_FITS, "no disk", why=("evidence",), next=Do("lsblk")))
 
 broken(name="Broken")
 server.shell(name="Later", commands=["touch later"])
@@ -30,11 +30,11 @@ server.shell(name="Broken", commands=["echo hopeless >&2; exit 3"])
 GATE = """
 from pyinfra import host, state
 from pyinfra.operations import server
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Do, ExitCode, Failure, Fault
 from rocminfra.operations.host_failures import exclude
 
 if host.name == "@local":
-    exclude(state, host, Failure(ExitCode.REFUSED, "not this one", next=Do("look")))
+    exclude(state, host, Failure(Fault.DISK_NOT_BLANK, "not this one", next=Do("look")))
 server.shell(name="Work", commands=["echo done"])
 """
 
@@ -58,7 +58,7 @@ def test_the_message_is_the_last_word_and_nothing_later_runs(tmp_path: Path) -> 
     result = pyinfra(tmp_path, DEPLOY, "-y", "--alone")
     assert result.returncode == 1
     lines = result.stderr.strip().splitlines()
-    assert lines[-2:] == ["--> [@local] no disk", "--> [@local] next: lsblk"]
+    assert lines[-2:] == ["--> [@local] no disk [RI-513]", "--> [@local] next: lsblk"]
     assert "evidence" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "later").exists()

@@ -148,7 +148,7 @@ def test_a_failing_operation_is_the_last_word_and_not_pyinfras(folder: Path) -> 
     done = rocminfra(folder, "apply", "broken.py", "-i", "@local", "--yes")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-2:] == [
-        "@local: operation 'x' failed",
+        "@local: operation 'x' failed [RI-103]",
         "next: rocminfra apply -i @local --limit @local broken.py -v",
     ]
     assert "No hosts remaining" not in done.stderr + done.stdout

@@ -199,3 +199,12 @@ def test_nobody_can_say_where_it_is(tmp_path: Path) -> None:
     assert not ask_for_stacks([], signal.SIGUSR1, tmp_path / "none", patience_s=0.1)
     assert cpu_seconds([2**22 + 1]) == {}
     assert bytes_said(tmp_path) == 0
+
+
+def test_an_old_sample_of_the_engine_is_no_silence() -> None:
+    watch = Watch(1000.0, LOAD_S, LIMITS, 60.0, BEFORE)
+    for second in range(1, 200):
+        seen = Look(1000.0 + second, IDLE, 100, {}, True, engine_at=1001.0)
+        assert watch.look(seen) is None, "since 1001 nobody knows what the engine did"
+    # The same counters at 1200 s: they have stood still all the while.
+    assert watch.look(Look(1200.0, IDLE, 100, {}, True, engine_at=1200.0)) == "hung"

@@ -123,10 +123,13 @@ def test_a_process_that_hangs_and_ignores_sigterm_is_killed_at_its_limit(
     assert is_gone(calls(program)[0]["pid"])
 
 
+@pytest.mark.parametrize("mode", ["leaves a worker", "slow, with a worker"])
 def test_workers_do_not_outlive_their_point(
-    measure: Callable[..., PointRecord], program: Path
+    mode: str, measure: Callable[..., PointRecord], program: Path
 ) -> None:
-    assert measure("leaves a worker").outcome == "valid"
+    # A slow one looked hung between two samples of the engine, whose counters rise at each.
+    record = measure(mode)
+    assert (record.outcome, len(record.attempts)) == ("valid", 1)
     assert is_gone(int((program.parent / "worker").read_text()))
 
 
@@ -206,7 +209,7 @@ def test_a_point_with_impossible_figures_is_invalid(
 
 def test_what_was_sampled_beside_a_point_is_judged_too(tmp_path: Path) -> None:
     assert impossible_samples(tmp_path) == ()
-    samples = [{"gpus": [], "impossible": ["impossible figure of amd-smi: GPU 0: power_w is -3"]}]
+    samples = [{"gpus": [], "impossible": ["impossible figure of GPU 0: power_w is -3"]}]
     lines = "".join(json.dumps(sample) + "\n" for sample in [*samples * 2, {"error": "refused"}])
     (tmp_path / "telemetry.jsonl").write_text(lines)
     (tmp_path / "metrics_after.prom").write_text("vllm:kv_cache_usage_perc 1.39\n")

@@ -259,7 +259,7 @@ def test_killed_while_it_repeats_no_seed_is_used_twice(
     set_modes(program)
     record = go(folder)
     assert set(outcomes(record).values()) == {"valid"}
-    assert [call["seed"] for call in calls(program)] == [42, 43, 44, 42, 42, 42]
+    assert [call["seed"] for call in calls(program)] == [42, 43, 44, 1042, 2042, 3042]
     assert record.points[0].attempts[0].number == 1
     kept = folder / "superseded" / "01-concurrent-4-1" / "attempt-1"
     assert json.loads((kept / "attempt.json").read_text())["verdict"] == "hung"
@@ -278,7 +278,7 @@ def test_resuming_after_two_hangs_tries_again_with_a_third_seed(
     before = len(calls(program))
     record = go(folder)
     assert set(outcomes(record).values()) == {"valid"}
-    assert [call["seed"] for call in calls(program)[before:]] == [44, 43, 42, 42]
+    assert [call["seed"] for call in calls(program)[before:]] == [44, 1043, 2042, 3042]
 
 
 def test_records_of_an_older_version_are_resumed(folder: Path, program: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rocminfra.host.bench import telemetry
+from rocminfra.host.bench import driver_files, telemetry
+from rocminfra.host.bench.gpu_telemetry import gpu_sampler
 from rocminfra.host.bench.telemetry import Sampler, engine_sample, gpu_models, gpu_samples
 
 # Shapes of a real MI300X: ROCm 7.2.1, AMDSMI 26.2.2.
@@ -47,7 +48,9 @@ def test_what_is_no_list_of_gpus_is_refused(page: str) -> None:
 
 @pytest.fixture
 def amd_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where amd-smi will be; sysfs has no GPU."""
     program = tmp_path / "amd-smi"
+    monkeypatch.setattr(driver_files, "DRM", tmp_path / "drm")
     monkeypatch.setattr(telemetry, "AMD_SMI", str(program))
     return program
 
@@ -122,16 +125,16 @@ def test_samples_hold_nothing_that_json_has_not(amd_smi: Path, tmp_path: Path) -
     power = {"socket_power": {"value": float("nan"), "unit": "W"}}
     says(amd_smi, json.dumps([{**GPU, "usage": usage, "power": power}]))
     path = tmp_path / "telemetry.jsonl"
-    with telemetry.gpu_sampler(path, period_s=60):
+    with gpu_sampler(path, period_s=60):
         while not path.exists() or not path.read_text():
             pass
-    (line,) = path.read_text().splitlines()
+    line = path.read_text().splitlines()[0]
     sample = json.loads(line, parse_constant=pytest.fail)
     assert sample["gpus"][0]["gfx_activity_percent"] is None
     assert sample["gpus"][0]["vram_total_mib"] == 196592.0
     assert [reason.partition(" is ")[0] for reason in sample["impossible"]] == [
-        "impossible figure of amd-smi: GPU 0: gfx_activity_percent",
-        "impossible figure of amd-smi: GPU 0: power_w",
+        "impossible figure of GPU 0: gfx_activity_percent",
+        "impossible figure of GPU 0: power_w",
     ]
 
 
@@ -159,7 +162,7 @@ def test_only_the_engines_gpus_say_what_they_are(amd_smi: Path) -> None:
 def sampled(amd_smi: Path, path: Path, rows: list[dict[str, object]]) -> list[int]:
     """Numbers of the GPUs in one sample."""
     says(amd_smi, json.dumps(rows))
-    with telemetry.gpu_sampler(path, period_s=60):
+    with gpu_sampler(path, period_s=60):
         while not path.exists() or not path.read_text():
             pass
-    return [gpu["gpu"] for gpu in json.loads(path.read_text())["gpus"]]
+    return [gpu["gpu"] for gpu in json.loads(path.read_text().splitlines()[0])["gpus"]]

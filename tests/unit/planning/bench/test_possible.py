@@ -38,7 +38,7 @@ def test_cases_of_the_field(case: str, named: str) -> None:
     found = json.loads((CASES / f"{case}.json").read_text(encoding="utf-8"))
     (reason,) = reasons(found)
     assert reason.startswith(f"impossible figure of GuideLLM: {named}")
-    # What cannot be is no figure, in JSON least of all.
+    # What is impossible is not a figure, least of all in JSON.
     text = json.dumps(figures(found).as_dict(), allow_nan=False)
     assert "-17508" not in text
 
@@ -168,5 +168,5 @@ def test_what_amd_smi_says(figure: str, value: float, named: str) -> None:
 
 def test_a_reason_that_came_often_is_said_once() -> None:
     many = [f"impossible figure of the engine: usage is {value}, above 1" for value in (1.4, 1.5)]
-    other = "impossible figure of amd-smi: GPU 0: power_w is -3.0, below 0"
+    other = "impossible figure of GPU 0: power_w is -3.0, below 0"
     assert counted([*many, other]) == (f"{many[0]} (in 2 samples)", other)

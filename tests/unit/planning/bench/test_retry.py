@@ -17,7 +17,6 @@ from rocminfra.planning.bench.retry import (
     is_repeated,
     limits,
     longest_seconds,
-    seed,
     seen_in,
 )
 
@@ -99,8 +98,3 @@ def test_requests_that_ran_out_early_leave_a_longer_overhead() -> None:
 )
 def test_only_a_hang_is_repeated_and_only_once(verdicts: list[str], again: bool) -> None:
     assert is_repeated(verdicts) is again
-
-
-def test_no_two_attempts_have_the_same_prompts() -> None:
-    assert len({seed(42, earlier) for earlier in range(10)}) == 10
-    assert seed(42, 0) == 42

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rocminfra.failure import ExitCode, FailedError, Failure
+from rocminfra.failure import ExitCode, FailedError, Failure, Fault
 from rocminfra.report.table import Row
 from rocminfra.runner.output.junit import Case, run_cases, status_cases, write
 from rocminfra.runner.output.step_summary import append, case_lines
@@ -20,7 +20,7 @@ from rocminfra.runner.run.results import (
 )
 from rocminfra.runner.run.status_results import HostStatus, Part
 
-REFUSED = Failure(ExitCode.REFUSED, "the disk is not blank", ("it has a partition table",))
+REFUSED = Failure(Fault.DISK_NOT_BLANK, "the disk is not blank", ("it has a partition table",))
 HOST = HostResult(
     "a",
     HostState.FAILED,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_check import SCHEMAS, load, violations
 
-from rocminfra.failure import Again, Do, ExitCode
+from rocminfra.failure import Again, Do, ExitCode, Fault
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.records import as_json
 from rocminfra.runner.output.run_json import dump, run_document, status_document
@@ -29,7 +29,7 @@ from rocminfra.runner.run.status_results import HostStatus, Part
 _text = st.text(max_size=10)
 _failures = st.builds(
     Failure,
-    st.sampled_from([kind for kind in ExitCode if kind not in (ExitCode.DONE, ExitCode.CHANGES)]),
+    st.sampled_from(Fault),
     _text,
     st.lists(_text, max_size=2).map(tuple),
     st.none() | st.builds(Do, _text) | st.builds(Again, _text, wipe=st.none() | _text),
@@ -132,7 +132,7 @@ def test_the_check_itself_can_fail() -> None:
 
 
 def test_the_exit_code_is_in_the_document() -> None:
-    failed = HostResult("a", HostState.FAILED, (), (Failure(ExitCode.REFUSED, "no"),))
+    failed = HostResult("a", HostState.FAILED, (), (Failure(Fault.DISK_NOT_BLANK, "no"),))
     result = RunResult("apply", "i", (), (failed,))
     assert run_document(result, result.code)["code"] == 5
     assert run_document(result, result.code)["hosts"][0]["failures"][0]["kind"] == "refused"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rocminfra.failure import Do, ExitCode
+from rocminfra.failure import Do, Fault
 from rocminfra.runner.output import run_text
 from rocminfra.runner.run.results import (
     Failure,
@@ -16,7 +16,7 @@ from rocminfra.runner.run.results import (
 )
 from rocminfra.runner.run.status_results import HostStatus, Part
 
-FAILURE = Failure(ExitCode.REFUSED, "the disk is not blank", ("blkid: ext4",), Do("--wipe x"))
+FAILURE = Failure(Fault.DISK_NOT_BLANK, "the disk is not blank", ("blkid: ext4",), Do("--wipe x"))
 
 
 def result(*hosts: HostResult) -> RunResult:
@@ -55,7 +55,7 @@ def test_a_failure_has_its_most_important_line_last(capsys: pytest.CaptureFixtur
     assert captured.err.splitlines() == [
         "",
         "    blkid: ext4",
-        "a: the disk is not blank",
+        "a: the disk is not blank [RI-501]",
         "next: --wipe x",
     ]
 

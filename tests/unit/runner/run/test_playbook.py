@@ -90,10 +90,10 @@ FAIL = """\
 from pyinfra import host, state
 from pyinfra.api import operation
 from pyinfra.operations import server
-from rocminfra.failure import Again, Do, ExitCode, Failure
+from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.operations.host_failures import fail, exclude
 
-FAILURE = Failure(ExitCode.{kind}, "what is wrong", ("the evidence",), Do("do this"))
+FAILURE = Failure(Fault.{fault}, "what is wrong", ("the evidence",), Do("do this"))
 
 @operation()
 def failing():
@@ -102,23 +102,23 @@ def failing():
 """
 
 
-@pytest.mark.parametrize("kind", ["REFUSED", "UNFIT", "NOT_READY", "BENCHMARK", "LOCKED"])
-def test_a_recorded_failure_gives_its_exit_code(kind: str, runner: Any) -> None:
-    runner.write(FAIL.format(kind=kind) + 'failing(name="the check")\n')
+FAULTS = ("DISK_NOT_BLANK", "GPU_MISSING", "ENGINE_NOT_READY", "BENCHMARK_INVALID", "HOST_LOCKED")
+
+
+@pytest.mark.parametrize(("fault", "code"), zip(FAULTS, (5, 6, 7, 8, 9), strict=True))
+def test_a_recorded_failure_gives_its_exit_code(fault: str, code: int, runner: Any) -> None:
+    runner.write(FAIL.format(fault=fault) + 'failing(name="the check")\n')
     result = runner()
     (host,) = result.hosts
     (failure,) = host.failures
-    assert (failure.what, failure.why, next_of(failure)) == (
-        "what is wrong",
-        ("the evidence",),
-        "do this",
-    )
-    assert result.code is ExitCode[kind]
+    assert (failure.what, failure.why) == ("what is wrong", ("the evidence",))
+    assert next_of(failure) == "do this"
+    assert result.code == code
     assert outcomes(host) == {"the check": "failed"}
 
 
 def test_the_next_command_of_an_operation_is_this_command_line(runner: Any) -> None:
-    text = FAIL.format(kind="BENCHMARK").replace(
+    text = FAIL.format(fault="BENCHMARK_INVALID").replace(
         'Do("do this")', 'Again("then", resume="20260513T101500Z")'
     )
     runner.write(text + 'failing(name="the check")\n')
@@ -131,7 +131,7 @@ def test_the_next_command_of_an_operation_is_this_command_line(runner: Any) -> N
 
 def test_a_wipe_token_is_offered_as_this_command_takes_it(runner: Any) -> None:
     said = 'Again("look first; to destroy it", wipe="h:/dev/vd c:1")'
-    text = FAIL.format(kind="REFUSED").replace('Do("do this")', said)
+    text = FAIL.format(fault="DISK_NOT_BLANK").replace('Do("do this")', said)
     runner.write(text + 'failing(name="disk")\n')
     (failure,) = runner().hosts[0].failures
     assert next_of(failure) == (
@@ -142,7 +142,7 @@ def test_a_wipe_token_is_offered_as_this_command_takes_it(runner: Any) -> None:
 @pytest.mark.parametrize("verb", ["plan", "apply"])
 def test_a_host_taken_out_is_refused_before_its_first_operation(verb: str, runner: Any) -> None:
     runner.write(
-        FAIL.format(kind="REFUSED")
+        FAIL.format(fault="DISK_NOT_BLANK")
         + f'server.shell(name="before", commands="touch {runner.folder}/touched")\n'
         + "exclude(state, host, FAILURE)\n"
         + f'server.shell(name="after", commands="touch {runner.folder}/touched")\n'
@@ -210,7 +210,7 @@ def test_one_hosts_trouble_stays_its_own(trouble: str, runner: Any) -> None:
     assert not (runner.folder / "bad").exists()
     assert bad.state is HostState.FAILED
     assert words in bad.failures[0].what
-    assert result.code is code
+    assert result.code == code
 
 
 def test_a_fact_that_fails_on_the_last_host_says_what_the_host_said(runner: Any) -> None:
@@ -299,7 +299,9 @@ def test_data_that_may_hold_a_secret_is_not_repeated(runner: Any) -> None:
 
 def test_a_next_command_is_redacted(runner: Any) -> None:
     runner.environ["HF_TOKEN"] = "hf_from_the_variable"
-    text = FAIL.format(kind="REFUSED").replace('"do this"', '"curl -H hf_from_the_variable"')
+    text = FAIL.format(fault="DISK_NOT_BLANK").replace(
+        '"do this"', '"curl -H hf_from_the_variable"'
+    )
     runner.write(text + 'failing(name="the check")\n')
     result = runner(data=("model.name=hf_from_the_variable",))
     assert "hf_from" not in repr(result)

@@ -101,10 +101,10 @@ def test_an_inventory_file_that_is_missing(given: str, worker: Any, tmp_path: Pa
         ("import nowhere_to_be_found", "ModuleNotFoundError"),
         ("hosts = [", "SyntaxError"),
         (
-            "from rocminfra.failure import Do, ExitCode, Failure\n"
+            "from rocminfra.failure import Do, Failure, Fault\n"
             "from rocminfra.inventory.errors import UnusableInventory\n"
             "raise UnusableInventory("
-            "Failure(ExitCode.SETTINGS, 'bad file:', ('f:2: x',), Do('fix it')))",
+            "Failure(Fault.SETTINGS_INVALID, 'bad file:', ('f:2: x',), Do('fix it')))",
             "bad file:",
         ),
         ("hosts = ['@nothing/x']", "Invalid connector: nothing"),
@@ -142,8 +142,8 @@ def test_a_limit_that_matches_no_host_lists_what_there_is(worker: Any) -> None:
     with pytest.raises(FailedError, match="--limit c matches no host") as caught:
         worker("limited", ["a", "b"], ["b"], ["a", "c"])
     assert caught.value.failure.kind is ExitCode.SETTINGS
-    assert caught.value.failure.why == ("hosts:  a, b", "groups: group")
-    assert next_of(caught.value) == "--limit a"
+    assert caught.value.failure.why == ("hosts: a, b", "groups: group")
+    assert next_of(caught.value) == "the same command with --limit NAME"
 
 
 def test_an_inventory_without_hosts(worker: Any) -> None:

@@ -1,0 +1,1 @@
+"""What follows from a run's points: objectives, knee, price, verdict. Pure functions."""
