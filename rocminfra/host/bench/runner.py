@@ -20,16 +20,18 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rocminfra.host.bench import files
+from rocminfra.host.bench.amd_smi import gpu_models
 from rocminfra.host.bench.control_group import Launcher, launcher
 from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, read_point, run_point
-from rocminfra.host.bench.telemetry import fetch, gpu_models
+from rocminfra.host.bench.telemetry import fetch
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.points import (
     Finished,
@@ -75,6 +77,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     stages = job.scenario.stages
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
+        gpus = tuple(gpu_models())
         valid = _valid_points(folder, planned_names(stages))
         done = {record.point.name: finished(record) for record in valid}
         (folder / MANIFEST).unlink(missing_ok=True)
@@ -83,7 +86,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             for record in valid:
                 progress.add(record, kept=True)
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience)
+                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience, gpus)
         except Stopped:
             state = "stopped"
         ended = RunRecord(
@@ -95,7 +98,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             never_run=never_run(stages, done),
             usd_per_hour=job.usd_per_hour,
             guidellm=job.guidellm_version,
-            provenance=_provenance(job),
+            provenance=_provenance(job, gpus),
             started=progress.started,
             ended=round(time.time(), 3),
         )
@@ -228,6 +231,7 @@ def _one(
     launch: Launcher,
     progress: _Progress,
     patience: Patience | None,
+    gpus: Sequence[Mapping[str, Any]],
 ) -> Finished:
     target = folder / point.name
     files.set_aside(target)
@@ -242,6 +246,7 @@ def _one(
         earlier=files.earlier_attempts(target),
         patience=patience,
         repeating=progress.repeat,
+        gpus=[gpu.get("name") for gpu in gpus],
     )
     progress.add(record)
     return finished(record)
@@ -285,7 +290,7 @@ def _progress(folder: Path) -> Progress | None:
     return None if value is None else read(Progress, value, files.STATUS)
 
 
-def _provenance(job: JobRecord) -> Provenance:
+def _provenance(job: JobRecord, gpus: Sequence[Mapping[str, Any]]) -> Provenance:
     base = job.target.rpartition("/v1")[0] or job.target
     try:
         engine = json.loads(fetch(f"{base}/version")).get("version")
@@ -293,7 +298,7 @@ def _provenance(job: JobRecord) -> Provenance:
         engine = None
     return Provenance(
         engine=engine,
-        gpus=tuple(gpu_models()),
+        gpus=tuple(gpus),
         model=job.model,
         kernel=platform.release(),
         machine=platform.machine(),
