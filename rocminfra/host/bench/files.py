@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import tarfile
@@ -85,11 +86,17 @@ def write_manifest(folder: Path) -> None:
     write_atomic(folder / MANIFEST, format_manifest(digests))
 
 
+def manifest_text(folder: Path) -> str:
+    """The run's manifest; made in memory where there is none, as after a kill or on a full disk."""
+    try:
+        return (folder / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return format_manifest({name: sha256(folder / name) for name in result_files(folder)})
+
+
 def listing(folder: Path) -> dict[str, Any]:
-    """The manifest's text and every file's size, by path; the manifest is made if there is none."""
-    if not (folder / MANIFEST).exists():
-        write_manifest(folder)
-    text = (folder / MANIFEST).read_text(encoding="utf-8")
+    """The manifest's text and every file's size, by path."""
+    text = manifest_text(folder)
     sizes = {
         name: (folder / name).stat().st_size
         for name in parse_manifest(text)
@@ -105,14 +112,17 @@ def pack(folder: Path, names: Iterable[str], stream: IO[bytes]) -> None:
     + names: paths below it; one that is gone is left out
     + stream: takes the archive as it is made, so that the host needs no room for it
     """
+    manifest = manifest_text(folder).encode()
     # Level 1: text shrinks to a fifth at the speed of a fast network.
     with (
         gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1) as packed,
         tarfile.open(fileobj=packed, mode="w|", bufsize=_CHUNK) as archive,
     ):
-        for name in (MANIFEST, *names):
-            check_path(name)
-            path = folder / name
+        member = tarfile.TarInfo(MANIFEST)
+        member.size = len(manifest)
+        archive.addfile(member, io.BytesIO(manifest))
+        for name in names:
+            path = folder / check_path(name)
             if path.is_file() and not path.is_symlink():
                 archive.add(path, arcname=name, recursive=False)
 

@@ -339,6 +339,29 @@ def test_programs_that_are_missing_say_so(carry: Callable[..., Outcome], remote:
     assert "No module named" in caught.value.failure.why[-1]
 
 
+def test_of_two_runs_that_begin_at_once_the_second_is_told_of_the_first(
+    carry: Callable[..., Outcome], remote: LocalHost, tmp_path: Path
+) -> None:
+    (remote.programs.parent / "tools" / "systemd-run").write_text("#!/bin/sh\n")
+    other = "20260513T101500Z-000000"
+
+    class Raced(Flaky):
+        """Whose lock is taken by another run between our look and our start."""
+
+        def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+            answer = self.remote.run(command.replace("--wait 5", "--wait 0"), stdin, timeout_s)
+            if "--wait 5" not in command:
+                return answer
+            status = {**json.loads(answer.stdout), "busy_with": other}
+            return Answer(True, json.dumps(status), answer.stderr)
+
+    with pytest.raises(FailedError) as caught:
+        carry(remote=Raced(remote))
+    assert caught.value.failure.kind is ExitCode.LOCKED
+    assert other in caught.value.failure.what
+    assert f"bench.run={other}" in next_of(caught.value)
+
+
 def test_a_program_that_dies_at_once_is_not_waited_for_for_ever(
     carry: Callable[..., Outcome], remote: LocalHost
 ) -> None:
