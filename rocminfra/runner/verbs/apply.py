@@ -56,7 +56,8 @@ def apply(
     from rocminfra.runner.output import run_text
     from rocminfra.runner.run.playbook import Options, benchmark_data, hosts_done, run
 
-    options = Options(inventory, limit, data, wipe, files, verbose)
+    early = () if bench is None else ("bench.prepare=true",)
+    options = Options(inventory, limit, data, wipe, files, verbose, implied=early)
     confirm = None if yes or as_json else _confirmed
 
     def work(progress: Progress) -> RunResult:
