@@ -24,6 +24,7 @@ VERBS = {
     "logs": ("rocminfra.runner.verbs.logs:logs", "Show what the services on the hosts wrote."),
     "tunnel": ("rocminfra.runner.verbs.tunnel:tunnel", "Put a host's engine on a port here."),
     "chat": ("rocminfra.runner.verbs.chat:chat", "Ask a host's engine one question."),
+    "config": ("rocminfra.runner.verbs.config:config", "Say where a host's settings come from."),
     "events": ("rocminfra.runner.verbs.events:events", "Say who applied what, and when."),
     "lock": ("rocminfra.runner.verbs.lock:lock", "Say who is at work; break a lock."),
     "bench": ("rocminfra.runner.verbs.bench:bench", "Benchmark the engine, bring results back."),
