@@ -152,6 +152,11 @@ class Fault(Enum):
     CONTAINERD_IN_THE_WAY = 533
     MODEL_FOLDER_FOREIGN = 534
 
+    # Removal
+    NO_RECORD = 541
+    REMOVAL_STOPPED = 542
+    CHANGED_SINCE_PLAN = 543
+
     # Droplets
     LEDGER_DAMAGED = 551
     COST_LIMIT = 552

@@ -1,0 +1,141 @@
+"""Take away from hosts what their record says that rocminfra made there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pyinfra.api.host import Host
+
+from rocminfra.failure import Again, FailedError, Failure, Fault
+from rocminfra.planning.removal import Record, Removal, Seen, Step, decide
+from rocminfra.runner.hosts.streaming import streamed
+from rocminfra.runner.run.execution import CONNECTION_LOST
+from rocminfra.runner.run.host_lock import HostLock
+from rocminfra.runner.run.host_record import ask_record
+from rocminfra.runner.run.session import Session
+
+
+def plan_removal(session: Session, host: Host, with_runs: bool) -> Removal:
+    """What would be taken away from a host, and what stays; raises :class:`FailedError`."""
+    decided = decide(seen_of(ask_record(session.state, host, "look")), with_runs)
+    if isinstance(decided, Failure):
+        raise FailedError.of(decided)
+    return decided
+
+
+def remove(
+    session: Session,
+    host: Host,
+    planned: Removal,
+    with_runs: bool,
+    lock: HostLock,
+    say: Callable[[Step], None],
+) -> int:
+    """Take the steps of a plan, as long as the host is as it was planned for.
+
+    + planned: what somebody has agreed to
+    + lock: this run's
+    + say: told of each step that was taken
+
+    Returns how many steps were taken; raises :class:`FailedError` for the first that cannot be.
+    """
+    lock.take(session.state, [host])
+    if host not in session.state.active_hosts:
+        return 0
+    taken = 0
+    outcome: dict[str, Any] = {"outcome": "failed", "failures": ["remove did not end"]}
+    try:
+        if plan_removal(session, host, with_runs) != planned:
+            raise FailedError(
+                Fault.CHANGED_SINCE_PLAN,
+                f"{host.name} has changed since the plan; nothing was removed",
+                next=Again(),
+            )
+        for number in _taken(session, host, planned):
+            say(planned.steps[number])
+            taken += 1
+        outcome = {"outcome": "done", "failures": []}
+        return taken
+    except FailedError as error:
+        outcome["failures"] = [error.failure.what]
+        raise
+    finally:
+        outcome["changed"] = [step.words for step in planned.steps[:taken]]
+        lock.free(session.state, [host], lambda _host: outcome)
+
+
+def seen_of(answer: Mapping[str, Any]) -> Seen:
+    """What the program on the host saw, as planning takes it."""
+    return Seen(
+        record=_record_of(answer["record"]),
+        files=answer["files"],
+        trees=frozenset(answer["trees"]),
+        packages=frozenset(answer["packages"]),
+        purged=None if answer["purged"] is None else frozenset(answer["purged"]),
+        old_root=answer["old_root"],
+        containers=None if answer["containers"] is None else tuple(answer["containers"]),
+        volumes=None if answer["volumes"] is None else tuple(answer["volumes"]),
+        mounted=answer["mounted"],
+        below=tuple(answer["below"]),
+        fstab_lines=tuple(answer["fstab_lines"]),
+        at_work=tuple(answer["at_work"]),
+        runs=tuple(answer["runs"]),
+        state=answer["state"],
+    )
+
+
+def _record_of(record: Mapping[str, Any] | None) -> Record | None:
+    if record is None or "mount_point" not in record:
+        # Begun, and never updated: the first apply was cut off. Its names and `before` are enough.
+        return None if record is None else _with_before(Record(), record["before"])
+    return _with_before(
+        Record(
+            files=record["files"],
+            fstab_line=record["fstab_line"],
+            mount_point=record["mount_point"],
+            container=record["container"],
+            image=record["image"],
+        ),
+        record["before"],
+    )
+
+
+def _with_before(record: Record, before: Mapping[str, Any]) -> Record:
+    settings = {name: value for name, value in before["settings"].items() if value is not None}
+    return Record(
+        frozenset(before["paths"]),
+        before["docker"],
+        before["fstab"],
+        before["mount"],
+        record.files,
+        record.fstab_line,
+        record.mount_point,
+        record.container,
+        record.image,
+        settings,
+    )
+
+
+def _taken(session: Session, host: Host, planned: Removal) -> Any:
+    """Numbers of the steps as they are taken."""
+    steps = [{"kind": step.kind.value, **step.arguments} for step in planned.steps]
+    what = f"{host.name}: the removal stopped; what was not removed is as it was"
+    request = json.dumps({"steps": steps})
+    program = ("remove_made", request, Fault.REMOVAL_STOPPED, what)
+    done = 0
+    try:
+        for line in streamed(session.state, host, *program):
+            answer = json.loads(line)
+            if "why" in answer:
+                step = planned.steps[answer["step"]]
+                why = (session.redact.text(answer["why"]), f"while it was to {step.words}")
+                raise FailedError(Fault.REMOVAL_STOPPED, what, why, Again())
+            done += 1
+            yield answer["step"]
+    except CONNECTION_LOST as error:
+        what = f"{host.name}: the connection was lost during the removal"
+        raise FailedError(Fault.CONNECTION_LOST, what, (str(error),), Again()) from error
+    if done != len(steps):
+        raise FailedError(Fault.REMOVAL_STOPPED, what, ("it ended early",), Again())
