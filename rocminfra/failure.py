@@ -84,6 +84,9 @@ class Again:
     + resume: benchmark run to resume
     + new_run: do not resume: this begins a new run
     + verbose: more output would help
+    + yes: do not ask
+    + limit: host or group to limit it to, instead of what was given
+    + keys: settings of this run that are to be called otherwise: (given, meant)
     """
 
     first: Text = ""
@@ -92,6 +95,9 @@ class Again:
     resume: str | None = None
     new_run: bool = False
     verbose: bool = False
+    yes: bool = False
+    limit: str | None = None
+    keys: tuple[tuple[str, str], ...] = ()
 
 
 Next = Do | Again
@@ -190,6 +196,11 @@ def again_words(step: Again, settings: Mapping[Argument, str]) -> str:
         options.append(f"--data wipe={shlex.quote(step.wipe)}")
     if step.resume is not None:
         options.append(f"--data bench.run={step.resume}")
+    options += [f"--data {meant}=… instead of {given}" for given, meant in step.keys]
+    if step.limit is not None:
+        options.append(f"--limit {shlex.quote(step.limit)}")
+    if step.yes:
+        options.append("--yes")
     if step.verbose:
         options.append("--debug")
     return f"the same command with {' '.join(options)}" if options else "the same command again"

@@ -115,7 +115,7 @@ class Session:
         return not (state == "finished" and len(valid) == len(planned_names(job.scenario.plan)))
 
     def _is_forgotten(self, status: Status) -> bool:
-        """Whether a start would measure anew, under the name of what is here and complete."""
+        """Whether a start would measure again under the name of complete results that are here."""
         is_here = results.holds_complete(self.results_dir, self.job.run, self.job.host)
         return status.scenario is None and is_here
 

@@ -18,6 +18,7 @@ SETTING_OF: Mapping[Argument, str] = {
     Argument("docker", "leave_behind"): "docker.leave_behind",
     Argument("docker", "package"): "docker.package",
     Argument("rocm", "users"): "rocm.users",
+    Argument("rocm", "gpu_count"): "rocm.gpu_count",
     Argument("model_folder", "source"): "model.source",
     Argument("engine", "reference"): "engine.image",
     Argument("engine", "arguments"): "vllm.extra_args",

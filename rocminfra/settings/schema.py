@@ -297,7 +297,7 @@ class Cost(Section):
 
 
 class Settings(Section):
-    """Everything a host can be told."""
+    """Every setting of a host."""
 
     storage: Storage = Storage()
     model: Model = Model()

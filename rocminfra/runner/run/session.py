@@ -22,7 +22,7 @@ from pyinfra_cli.util import exec_file
 
 from rocminfra.failure import Again, Failure
 from rocminfra.operations.bench import run_under_way
-from rocminfra.operations.host_failures import keep_silent_at_exit
+from rocminfra.operations.host_failures import failures, keep_silent_at_exit
 from rocminfra.operations.progress import listen
 from rocminfra.runner.run.activity import Activities, Activity
 from rocminfra.runner.run.execution import connect, execute, prepare
@@ -99,6 +99,7 @@ class Session:
         self._log = HostLog(self._show, request.verbosity)
         self._log.attach()
         self._refused: dict[str, Failure] = {}
+        self._told: set[tuple[str, str]] = set()
         self.state = State(check_for_changes=request.detect_changes)
         self.state.cwd = str(request.folder)
         self.state.print_noop_info = request.verbosity > 0
@@ -120,7 +121,7 @@ class Session:
         check_settings(self.hosts, request.data)
         self.redact = Redaction(self._secrets())
         self.state.init(inventory, config, initial_limit=self.hosts)
-        self._times = _Callbacks(progress)
+        self._times = _Callbacks(progress, self._tell)
         self.state.add_callback_handler(self._times)  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> Session:
@@ -147,6 +148,7 @@ class Session:
     def connect(self) -> None:
         """Connect to all hosts; those that refuse are part of the results."""
         self._refused = connect(self.state, self.hosts, self._progress.activities)
+        self._tell_who_is_out()
 
     def connect_again(self, host: Host) -> Failure | None:
         """Connect to a host whose connection was lost; why not, when it cannot be."""
@@ -156,12 +158,14 @@ class Session:
     def prepare(self, files: Sequence[Path]) -> None:
         """Collect the operations of playbook files; with detect_changes also what they'd do."""
         prepare(self.state, [str(file) for file in files], self._progress.activities)
+        self._tell_who_is_out()
 
     def execute(self) -> None:
         """Run the operations that :meth:`prepare` collected, with the hosts locked."""
         locked = [host for host in self.active if needs_lock(host)]
         lock = new_lock(self.request.command)
         lock.take(self.state, locked)
+        self._tell_who_is_out()
         held = [host for host in locked if host in self.state.active_hosts]
         began, is_whole = time.monotonic(), False
         record = HostRecords(self.state, lock.unrecorded)
@@ -197,6 +201,19 @@ class Session:
         ctx_state.reset()
         ctx_inventory.reset()
         ctx_config.reset()
+
+    def _tell_who_is_out(self) -> None:
+        """Say at once which hosts the run goes on without; the whole story comes at its end."""
+        if self.active:
+            for host in self.hosts:
+                self._tell(host)
+
+    def _tell(self, host: Host) -> None:
+        known = failures(host) or filter(None, [self._refused.get(host.name)])
+        for failure in known:
+            if (host.name, failure.what) not in self._told:
+                self._told.add((host.name, failure.what))
+                self._show(f"[{host.name}] is out of this run: {failure.what}")
 
     def _ended(self, seconds: float, is_whole: bool) -> Callable[[Host], dict[str, Any]]:
         """What each host's book of runs is to say of the end of this one; no secrets."""
@@ -243,8 +260,9 @@ class Session:
 class _Callbacks(BaseStateCallback):
     """pyinfra's callbacks: how long things took, and what to show."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, tell: Callable[[Host], None]) -> None:
         self.progress = progress
+        self.tell = tell
         self.seconds: dict[tuple[str, str], float] = {}
         self.started: dict[tuple[str, str], float] = {}
         self._activities: dict[tuple[str, str], Activity] = {}
@@ -273,6 +291,8 @@ class _Callbacks(BaseStateCallback):
         max_retries: int = 0,
     ) -> None:
         self._ended(host, op_hash)
+        if len(state.active_hosts) > 1:  # the others may take long
+            self.tell(host)
 
     def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         for host in state.inventory:

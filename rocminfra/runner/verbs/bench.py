@@ -32,6 +32,6 @@ def bench(
 
     extra = benchmark_data(data, scenario, resume)
     options = Options(inventory, limit, extra, verbosity=verbose)
-    result = guarded("bench", as_json, lambda progress: run_bench(options, progress))
+    result = guarded("bench", as_json, lambda progress: run_bench(options, progress), verbose)
     report(result, as_json, options.command("bench"), junit=junit)
     return result.code

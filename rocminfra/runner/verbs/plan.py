@@ -33,7 +33,9 @@ def plan(
     from rocminfra.runner.run.playbook import Options, run
 
     options = Options(inventory, limit, data, wipe, files, verbose)
-    result = guarded("plan", as_json, lambda progress: run("plan", options, progress, apply=False))
+    result = guarded(
+        "plan", as_json, lambda progress: run("plan", options, progress, apply=False), verbose
+    )
     code = result.code
     if exit_code and code is ExitCode.DONE and result.changes:
         code = ExitCode.CHANGES

@@ -35,7 +35,7 @@ Hosts = Mapping[str, Mapping[str, Any]]
 
 
 # A run's result, what pyinfra and the tasks said, operations and hosts as they went, and the plans
-# that were shown before asking. A class of this module would be imported where it is unpickled.
+# that were shown first. A class of this module would be imported where it is unpickled.
 Ran = tuple[RunResult, list[str], list[str], list[RunResult]]
 
 
