@@ -159,6 +159,7 @@ class Fault(Enum):
     NO_RECORD = 541
     REMOVAL_STOPPED = 542
     CHANGED_SINCE_PLAN = 543
+    ENGINE_UNIT_NOT_OURS = 544
 
     # Droplets
     LEDGER_DAMAGED = 551

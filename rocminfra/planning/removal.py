@@ -77,6 +77,7 @@ class Seen:
     + trees: those of TREES that are there as plain folders
     + packages: Docker's that are installed
     + purged: what removing them would remove, None when that is not known
+    + docker: whether any Docker is there
     + old_root: whether Docker's usual folder on the root disk holds something
     + containers, volumes: names, None when Docker does not answer
     + mounted: whether something is mounted at the mount point
@@ -92,6 +93,7 @@ class Seen:
     trees: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()
     purged: frozenset[str] | None = None
+    docker: bool = False
     old_root: bool = False
     containers: tuple[str, ...] | None = ()
     volumes: tuple[str, ...] | None = ()
@@ -171,6 +173,14 @@ def decide(seen: Seen, with_runs: bool = False) -> Removal | Failure:
             seen.at_work,
             Do(f"wait for it; or on the host: systemctl stop {' '.join(seen.at_work)}"),
         )
+    if UNIT_FILE in seen.files and not _is_ours(UNIT_FILE, seen, record):
+        # It may serve, and would with nothing of what it stands on.
+        return Failure(
+            Fault.ENGINE_UNIT_NOT_OURS,
+            f"{UNIT_FILE} is not as an apply left it, so nothing is removed",
+            ("somebody has changed it, or the last apply was cut off",),
+            Do(f"rocminfra apply, which makes it ours again; or on the host: rm {UNIT_FILE}"),
+        )
     docker = _why_docker_stays(seen, record)
     steps: list[Step] = []
     kept: list[Kept] = []
@@ -205,7 +215,7 @@ def _why_docker_stays(seen: Seen, record: Record) -> str | None:
     if record.had_docker:
         return _BEFORE
     if not seen.packages:
-        return None
+        return "it is of no package that apply installs" if seen.docker else None
     if seen.containers is None or seen.volumes is None:
         return "it does not answer, so nobody knows what else it runs"
     others = sorted(set(seen.containers) - {record.container})
@@ -226,9 +236,8 @@ def _why_docker_stays(seen: Seen, record: Record) -> str | None:
 def _engine(seen: Seen, record: Record, steps: list[Step], kept: list[Kept]) -> None:
     if UNIT_FILE not in seen.files:
         return
-    if _is_ours(UNIT_FILE, seen, record):
-        words = f"stop and disable {ENGINE_UNIT}: the engine answers no more"
-        steps.append(Step(Kind.STOP, words, {"unit": ENGINE_UNIT}))
+    words = f"stop and disable {ENGINE_UNIT}: the engine answers no more"
+    steps.append(Step(Kind.STOP, words, {"unit": ENGINE_UNIT}))
     _file(UNIT_FILE, seen, record, steps, kept)
 
 

@@ -89,10 +89,10 @@ def look(file: Path, request: Json) -> Json:
 def fstab_lines(fstab: Path, place: str) -> list[str]:
     """Entries of a mount point, without their newline."""
     try:
-        text = fstab.read_text(encoding="utf-8", errors="surrogateescape")
+        text = fstab.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return []
-    return [line for line in text.splitlines() if _is_for(line, place)]
+    return [line for line in text.split("\n") if _is_for(line, place)]
 
 
 def _is_for(line: str, place: str) -> bool:

@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -139,8 +140,8 @@ def fstab(line: str, path: str = FSTAB) -> None:
     """Remove one line from fstab; every other byte stays."""
     old = Path(path).read_bytes()
     wanted = line.encode("utf-8", "surrogateescape")
-    lines = old.splitlines(True)
-    kept = [one for one in lines if one.rstrip(b"\r\n") != wanted]
+    lines = re.findall(rb"[^\n]*\n|[^\n]+", old)
+    kept = [one for one in lines if one.rstrip(b"\n") != wanted]
     if len(kept) == len(lines):
         return
     if len(kept) != len(lines) - 1:
@@ -214,7 +215,7 @@ def _reload(path: str) -> None:
 
 
 def _nobody_owns(folder: str) -> bool:
-    return _try("dpkg-query", "--search", "--", folder).returncode != 0
+    return not _succeeds("dpkg-query", "--search", "--", folder)
 
 
 def _no_mount_in(path: str, itself: bool = True) -> None:
@@ -225,7 +226,7 @@ def _no_mount_in(path: str, itself: bool = True) -> None:
             raise StepError(f"{target} is mounted")
 
 
-def _try(*command: str) -> Any:
+def _try(*command: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -236,8 +237,7 @@ def _try(*command: str) -> Any:
 
 
 def _succeeds(*command: str) -> bool:
-    done: bool = _try(*command).returncode == 0
-    return done
+    return _try(*command).returncode == 0
 
 
 def _command(*command: str) -> str:
@@ -245,7 +245,7 @@ def _command(*command: str) -> str:
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-5:]
         raise StepError(f"{' '.join(command)}: {'; '.join(said) or done.returncode}")
-    return str(done.stdout.decode("utf-8", "replace"))
+    return done.stdout.decode("utf-8", "replace")
 
 
 def main() -> int:

@@ -69,11 +69,12 @@ def remove(
 def seen_of(answer: Mapping[str, Any]) -> Seen:
     """What the program on the host saw, as planning takes it."""
     return Seen(
-        record=_record_of(answer["record"]),
+        record=_record_of(answer["record"], answer["mount_point"]),
         files=answer["files"],
         trees=frozenset(answer["trees"]),
         packages=frozenset(answer["packages"]),
         purged=None if answer["purged"] is None else frozenset(answer["purged"]),
+        docker=answer["docker"],
         old_root=answer["old_root"],
         containers=None if answer["containers"] is None else tuple(answer["containers"]),
         volumes=None if answer["volumes"] is None else tuple(answer["volumes"]),
@@ -86,10 +87,11 @@ def seen_of(answer: Mapping[str, Any]) -> Seen:
     )
 
 
-def _record_of(record: Mapping[str, Any] | None) -> Record | None:
-    if record is None or "mount_point" not in record:
-        # Begun, and never updated: the first apply was cut off. Its names and `before` are enough.
-        return None if record is None else _with_before(Record(), record["before"])
+def _record_of(record: Mapping[str, Any] | None, place: str) -> Record | None:
+    if record is None:
+        return None
+    if "mount_point" not in record:  # begun, and never updated: the first apply was cut off
+        return _with_before(Record(mount_point=place), record["before"])
     return _with_before(
         Record(
             files=record["files"],
