@@ -48,6 +48,11 @@ VERBS = {
         "Droplets of the cloud: create, use, destroy; what they cost.",
     ),
     "lab": ("rocminfra.lab.cli:lab", "Practice droplets on this machine, without hardware."),
+    "docs": ("rocminfra.runner.verbs.docs:docs", "Show a page of the documentation."),
+    "completion": (
+        "rocminfra.runner.verbs.completion:completion",
+        "Print what makes the Tab key complete verbs.",
+    ),
 }
 
 EPILOG = """\b
@@ -82,7 +87,7 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb; for one that is not there the nearest, with the rest of the command."""
         verb = args[0]
-        if verb in VERBS or verb.startswith("-"):
+        if verb in VERBS or verb.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         import difflib
 
