@@ -31,6 +31,10 @@ VERBS = {
     "lock": ("rocminfra.runner.verbs.lock:lock", "Say who is at work; break a lock."),
     "remove": ("rocminfra.runner.verbs.remove:remove", "Take away what apply made; never data."),
     "bench": ("rocminfra.runner.verbs.bench:bench", "Benchmark the engine, bring results back."),
+    "results": (
+        "rocminfra.runner.verbs.results:results",
+        "List benchmark runs that are here; print a table again.",
+    ),
     "capacity": (
         "rocminfra.runner.verbs.capacity:capacity",
         "Say whether a model fits a GPU, before one is rented.",

@@ -117,6 +117,7 @@ ALLOWED: dict[str, set[str]] = {
         "report/charts",
         "report/comparison",
         "report/figures",
+        "report/reading",
         "report/page",
         "runner",
         "runner/hosts",
