@@ -188,8 +188,9 @@ def decide(seen: Seen, with_runs: bool = False) -> Removal | Failure:
     if docker is None:
         if seen.packages:
             names = sorted(seen.packages)
+            arguments = {"names": names, "container": record.container}
             words = f"remove Docker, which apply installed: {', '.join(names)}"
-            steps.append(Step(Kind.PACKAGES, words, {"names": names}))
+            steps.append(Step(Kind.PACKAGES, words, arguments))
     else:
         kept.append(Kept("Docker, with its configuration", docker))
     for path in FILES[1:]:
@@ -203,7 +204,7 @@ def decide(seen: Seen, with_runs: bool = False) -> Removal | Failure:
         if keep:
             what = f"{len(keep)} benchmark runs in {host_paths.RUNS}"
             kept.append(Kept(what, "they may be the only copy; --runs removes them too"))
-        words = f"remove {host_paths.STATE}: record, book and lock"
+        words = f"remove {host_paths.STATE}: record, book, lock and data sets"
         words += f", and {len(seen.runs)} benchmark runs" if with_runs and seen.runs else ""
         steps.append(Step(Kind.STATE, words, {"path": host_paths.STATE, "keep_runs": bool(keep)}))
     kept.append(Kept("all data on the scratch disk: models, caches, images", "it is data"))

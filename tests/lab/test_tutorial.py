@@ -19,6 +19,7 @@ pytestmark = pytest.mark.lab
 PAGE = ROOT / "docs" / "tutorial.md"
 NAME = f"{lab_host.PREFIX}tutorial"
 ANY = "…"
+TRANSCRIPT = "TUTORIAL_TRANSCRIPT"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def test_the_tutorial_is_what_happens(tmp_path: Path) -> None:
     environ = {key: value for key, value in os.environ.items() if "ROCMINFRA" not in key}
     environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
     commands = shown()
+    transcript: list[str] = []
     assert len(commands) >= 12
     try:
         for one in commands:
@@ -86,11 +88,14 @@ def test_the_tutorial_is_what_happens(tmp_path: Path) -> None:
                 check=False,
                 timeout=240,
             )
+            transcript.append(f"$ {one.command}\n{done.stdout.replace(NAME, 'tutorial')}")
             output = done.stdout if done.stdout.endswith("\n") else f"{done.stdout}\n"
             assert done.returncode == 0, f"{one.command}\n{output}"
             expected = renamed(one.output)
             assert pattern(expected).match(output), f"{one.command}\n{output}\nis not\n{expected}"
         assert NAME not in lab_host.names()
+        if TRANSCRIPT in os.environ:  # for docs/session_svg.py
+            Path(os.environ[TRANSCRIPT]).write_text("".join(transcript), encoding="utf-8")
     finally:
         lab_host.down(NAME)
 

@@ -58,8 +58,14 @@ def stop(unit: str) -> None:
         raise StepError(f"{unit} is still active")
 
 
-def packages(names: list[str]) -> None:
-    """Purge packages, and nothing with them."""
+def packages(names: list[str], container: str) -> None:
+    """Purge Docker's packages, and nothing with them; not while it has containers of others.
+
+    + container: the engine's, which may be there
+    """
+    found = set(_command("docker", "ps", "--all", "--format", "{{.Names}}").split())
+    if found - {container}:
+        raise StepError(f"Docker has other containers: {', '.join(sorted(found - {container}))}")
     simulated = _command("apt-get", "--simulate", "purge", "--", *names)
     words = (line.split() for line in simulated.splitlines())
     would = {line[1] for line in words if len(line) > 1 and line[0] in ("Purg", "Remv")}

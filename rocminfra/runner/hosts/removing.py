@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pyinfra.api.host import Host
 
 from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.planning.removal import Record, Removal, Seen, Step, decide
+from rocminfra.runner.hosts.asking import Answered, ask_in
 from rocminfra.runner.hosts.streaming import streamed
 from rocminfra.runner.run.execution import CONNECTION_LOST
-from rocminfra.runner.run.host_lock import HostLock
+from rocminfra.runner.run.host_lock import new_lock
 from rocminfra.runner.run.host_record import ask_record
 from rocminfra.runner.run.session import Session
 
@@ -27,43 +28,46 @@ def plan_removal(session: Session, host: Host, with_runs: bool) -> Removal:
 
 def remove(
     session: Session,
-    host: Host,
-    planned: Removal,
+    plans: Mapping[str, Removal],
     with_runs: bool,
-    lock: HostLock,
-    say: Callable[[Step], None],
-) -> int:
-    """Take the steps of a plan, as long as the host is as it was planned for.
+    say: Callable[[str, Step], None],
+) -> tuple[Answered[Removal], ...]:
+    """Take the steps of the plans, on hosts that are as they were planned for.
 
-    + planned: what somebody has agreed to
-    + lock: this run's
-    + say: told of each step that was taken
+    + plans: by host, what somebody has agreed to
+    + say: told of each step that was taken, and on which host
 
-    Returns how many steps were taken; raises :class:`FailedError` for the first that cannot be.
+    A host's lock is held meanwhile, and its book says what was done.
     """
-    lock.take(session.state, [host])
-    if host not in session.state.active_hosts:
-        return 0
-    taken = 0
-    outcome: dict[str, Any] = {"outcome": "failed", "failures": ["remove did not end"]}
+    hosts = [host for host in session.active if host.name in plans]
+    lock = new_lock(session.request.command)
+    lock.take(session.state, hosts)
+    held = [host for host in hosts if host in session.state.active_hosts]
+    ends: dict[str, dict[str, Any]] = {}
+
+    def act(session: Session, host: Host, _settings: object) -> Removal:
+        planned = plans[host.name]
+        end = ends[host.name] = {"outcome": "interrupted", "changed": [], "failures": []}
+        try:
+            if plan_removal(session, host, with_runs) != planned:
+                raise FailedError(
+                    Fault.CHANGED_SINCE_PLAN,
+                    f"{host.name} has changed since the plan; nothing was removed",
+                    next=Again(),
+                )
+            for number in _taken(session, host, planned):
+                say(host.name, planned.steps[number])
+                end["changed"].append(planned.steps[number].words)
+        except FailedError as error:
+            end |= {"outcome": "failed", "failures": [error.failure.what]}
+            raise
+        end["outcome"] = "done"
+        return planned
+
     try:
-        if plan_removal(session, host, with_runs) != planned:
-            raise FailedError(
-                Fault.CHANGED_SINCE_PLAN,
-                f"{host.name} has changed since the plan; nothing was removed",
-                next=Again(),
-            )
-        for number in _taken(session, host, planned):
-            say(planned.steps[number])
-            taken += 1
-        outcome = {"outcome": "done", "failures": []}
-        return taken
-    except FailedError as error:
-        outcome["failures"] = [error.failure.what]
-        raise
+        return ask_in(session, act, "Remove")
     finally:
-        outcome["changed"] = [step.words for step in planned.steps[:taken]]
-        lock.free(session.state, [host], lambda _host: outcome)
+        lock.free(session.state, held, lambda host: ends.get(host.name, {"outcome": "interrupted"}))
 
 
 def seen_of(answer: Mapping[str, Any]) -> Seen:
@@ -120,7 +124,7 @@ def _with_before(record: Record, before: Mapping[str, Any]) -> Record:
     )
 
 
-def _taken(session: Session, host: Host, planned: Removal) -> Any:
+def _taken(session: Session, host: Host, planned: Removal) -> Iterator[int]:
     """Numbers of the steps as they are taken."""
     steps = [{"kind": step.kind.value, **step.arguments} for step in planned.steps]
     what = f"{host.name}: the removal stopped; what was not removed is as it was"

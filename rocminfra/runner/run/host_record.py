@@ -54,6 +54,10 @@ class HostRecords:
             except CONNECTION_LOST:
                 # The next apply does it; until then its files are ours by their names alone.
                 return True
+            except FailedError:
+                # A host whose run has failed has said why.
+                if host in self.state.active_hosts:
+                    raise
             return True
 
         changed = [host for host in hosts if host.name in self.unrecorded or self._changed(host)]

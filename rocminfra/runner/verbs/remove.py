@@ -14,11 +14,9 @@ from rocminfra.runner.verbs.options import command, host_options
 from rocminfra.runner.verbs.shared import patch
 
 if TYPE_CHECKING:
-    from pyinfra.api.host import Host
-
     from rocminfra.planning.removal import Removal
     from rocminfra.runner.hosts.asking import Answered
-    from rocminfra.runner.run.session import Progress, Session
+    from rocminfra.runner.run.session import Progress
 
 
 @command(
@@ -52,13 +50,12 @@ def remove(
     from rocminfra.runner.hosts.asking import ask_in, request_of
     from rocminfra.runner.output.removal_text import print_removal, removal_body
     from rocminfra.runner.output.terminal import message
-    from rocminfra.runner.run.host_lock import new_lock
     from rocminfra.runner.run.interrupts import ask
     from rocminfra.runner.run.playbook import Options
     from rocminfra.runner.run.session import Session
 
     options = Options(inventory, (*limit, *hosts), data, verbosity=verbose)
-    taken: dict[str, int] = {}
+    agreed: dict[str, Removal] = {}
 
     def work(progress: Progress) -> Sequence[Answered[Removal]]:
         _check(options, only_plan, yes, as_json)
@@ -77,30 +74,25 @@ def remove(
             if not yes and not ask("remove this?"):
                 message("not removed")
                 return planned
-            lock = new_lock(request.command)
-
-            def act(session: Session, host: Host, _settings: object) -> Removal:
-                plan = plans[host.name]
-                taken[host.name] = remove_from(
+            agreed.update(plans)
+            done = {
+                one.name: one
+                for one in remove_from(
                     session,
-                    host,
-                    plan,
+                    plans,
                     with_runs,
-                    lock,
-                    lambda step: message(f"    [{host.name}] {step.words}"),
+                    lambda host, step: message(f"    [{host}] {step.words}"),
                 )
-                return plan
-
-            done = {one.name: one for one in ask_in(session, act)}
+            }
             return tuple(done.get(one.name, one) for one in planned)
 
     def body(plan: Removal | None) -> dict[str, Any]:
         return removal_body(plan, not only_plan)
 
     def show(answers: Sequence[Answered[Removal]]) -> None:
-        for name in taken:
-            if not next(one for one in answers if one.name == name).failures:
-                print(f"{name}: removed; its data stays")
+        for answered in answers:
+            if answered.name in agreed and not answered.failures:
+                print(f"{answered.name}: removed; its data stays")
 
     return answer_with("remove", as_json, work, body, show)
 

@@ -168,7 +168,11 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     apt = 'case "$*" in *simulate*) for p in $APT_WOULD; do echo "Purg $p [1]"; done;; esac\n'
-    for name, text in {"apt-get": apt, "systemctl": "exit ${SYSTEMCTL:-3}\n"}.items():
+    for name, text in {
+        "apt-get": apt,
+        "systemctl": "exit ${SYSTEMCTL:-3}\n",
+        "docker": "echo $CONTAINERS\n",
+    }.items():
         path = folder / name
         path.write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/asked\n{text}')
         path.chmod(0o755)
@@ -179,10 +183,15 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_packages_go_alone_or_not_at_all(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APT_WOULD", "docker.io theirs")
     with pytest.raises(StepError, match="apt would also remove theirs"):
-        remove_made.packages(["docker.io"])
+        remove_made.packages(["docker.io"], "engine")
     assert "--yes" not in tools.read_text()
+    monkeypatch.setenv("CONTAINERS", "engine theirs")
+    with pytest.raises(StepError, match="Docker has other containers: theirs"):
+        remove_made.packages(["docker.io"], "engine")
+    assert "--yes" not in tools.read_text()
+    monkeypatch.setenv("CONTAINERS", "engine")
     monkeypatch.setenv("APT_WOULD", "docker.io")
-    remove_made.packages(["docker.io"])
+    remove_made.packages(["docker.io"], "engine")
     assert "--yes purge -- docker.io" in tools.read_text()
 
 
