@@ -1,4 +1,4 @@
-"""Draws docs/session.svg from what the tutorial's commands printed; nothing in it is written by hand.
+"""Draws docs/session.svg from what the tutorial's commands printed, not by hand.
 
 TUTORIAL_TRANSCRIPT=/tmp/session.txt python -m pytest tests/lab/test_tutorial.py
 python docs/session_svg.py /tmp/session.txt
