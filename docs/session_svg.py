@@ -45,7 +45,9 @@ def svg(shown: list[str]) -> str:
     for line in shown:
         style = "bold white" if line.startswith("$ ") else "dim" if line.startswith("  … ") else ""
         console.print(Text(line, style=style), no_wrap=True, overflow="ellipsis", crop=True)
-    return console.export_svg(title="rocminfra on a practice droplet", unique_id="session")
+    drawn = console.export_svg(title="rocminfra on a practice droplet", unique_id="session")
+    # A picture in a README loads no fonts from elsewhere.
+    return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
