@@ -252,8 +252,6 @@ def _answer(action: str, path: Path, request: Record) -> Record:
     run = {"token": request["token"], **who, "command": request.get("command", "")}
     process = {"since": _utc(now), "pid": pid, "start": start_time(pid), "boot": boot_id()}
     taken = take(path, {**run, **process}, is_running)
-    # Saves the runner a question: without it, it begins the host's record.
-    taken["recorded"] = (path.parent / "record.json").exists()
     if taken["taken"]:
         note(path, {"event": "began", **run, **request.get("event", {})}, now)
     return taken
