@@ -25,9 +25,8 @@ from rocminfra.host.bench.files import read_json, write_json
 from rocminfra.host.bench.requests_file import keep_requests
 from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch
-from rocminfra.planning.bench import guidellm_report, retry
-from rocminfra.planning.bench.points import Finished, Outcome, Point, planned_names
-from rocminfra.planning.bench.prompts import Place
+from rocminfra.planning.bench import guidellm_report, profiles, prompts, retry
+from rocminfra.planning.bench.points import Finished, Outcome, Point
 from rocminfra.planning.bench.records import (
     AttemptRecord,
     JobRecord,
@@ -95,13 +94,12 @@ def run_point(
     began = time.time()
     findings = Findings()
     limits = retry.limits(
-        scenario.max_seconds,
+        profiles.load_seconds(point, scenario.stages, scenario.max_seconds),
         scenario.overhead_seconds,
         retry.seen_in(so_far, scenario.max_seconds),
         patience.silence_s,
     )
-    planned = planned_names(scenario.stages)
-    where = Place(planned.index(point.name) if point.name in planned else 0, len(planned))
+    where = prompts.place_of(point, scenario.stages)
     attempts: list[AttemptRecord] = []
     while True:
         problem = engine_problem(job.target, job.model) or made_data.ensure(job)
@@ -113,7 +111,10 @@ def run_point(
         attempt = run_attempt(job, point, folder, launcher, number, place, limits, patience)
         attempts.append(attempt.record)
         if not retry.is_repeated([one.verdict for one in attempts]):
-            _conclude(scenario, folder, attempt, attempts, findings)
+            if point.stage is None:
+                _conclude(scenario, folder, attempt, attempts, findings)
+            else:
+                _note_end(attempt, attempts, findings)
             break
         keep_aside(folder, number)
         attempts[-1] = replace(attempt.record, folder=folder_name(number))
@@ -195,19 +196,30 @@ def _conclude(
     findings: Findings,
 ) -> None:
     """Judge the last attempt at a point."""
-    findings.exit_code = attempt.record.exit_code
-    if attempt.record.why is not None:
-        findings.fail(attempt.record.why)
-    if findings.outcome != "valid" and len(attempts) > 1:
-        findings.reasons.append(f"the attempt before it: {attempts[-2].why}")
-    _judge(scenario, folder, attempt.record.number, findings)
-    _compare_with_engine(attempt.before, attempt.after, findings)
+    _note_end(attempt, attempts, findings)
+    judge(scenario, folder, attempt.record.number, findings)
+    compare_with_engine(attempt.before, attempt.after, findings)
     findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
     for reason in impossible_samples(folder):
         findings.doubt(reason)
 
 
-def _judge(scenario: ScenarioRecord, folder: Path, attempt: int, findings: Findings) -> None:
+def _note_end(attempt: Attempt, attempts: Sequence[AttemptRecord], findings: Findings) -> None:
+    findings.exit_code = attempt.record.exit_code
+    if attempt.record.why is not None:
+        findings.fail(attempt.record.why)
+    if findings.outcome != "valid" and len(attempts) > 1:
+        findings.reasons.append(f"the attempt before it: {attempts[-2].why}")
+
+
+def judge(scenario: ScenarioRecord, folder: Path, attempt: int, findings: Findings) -> None:
+    """Read a point's report into its findings, and keep its requests.
+
+    + scenario: what it needs in order to count
+    + folder: the point's folder, with a report of one benchmark
+    + attempt: number of the attempt that made the report
+    + findings: what is known so far; a failed point is left as it is
+    """
     if findings.outcome != "valid":
         return
     path = folder / "report.json"
@@ -240,9 +252,13 @@ def _judge(scenario: ScenarioRecord, folder: Path, attempt: int, findings: Findi
         findings.reasons.append(f"first error: {first_error}")
 
 
-def _compare_with_engine(
+def compare_with_engine(
     before: Mapping[str, float] | None, after: Mapping[str, float] | None, findings: Findings
 ) -> None:
+    """Compare a point's findings with what the engine counted meanwhile.
+
+    + before, after: the engine's counters, or None if unreadable
+    """
     if not before or not after:
         findings.engine["counted"] = None
         return

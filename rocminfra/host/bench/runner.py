@@ -19,14 +19,13 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from rocminfra.host.bench import files
+from rocminfra.host.bench import files, stage
 from rocminfra.host.bench.control_group import Launcher, launcher
 from rocminfra.host.bench.lock import Busy, is_held, only_one
-from rocminfra.host.bench.point import finished, read_point, run_point
+from rocminfra.host.bench.point import finished, run_point
 from rocminfra.host.bench.telemetry import fetch, gpu_models
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.points import (
@@ -73,15 +72,14 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     stages = job.scenario.stages
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
-        valid = _valid_points(folder, planned_names(stages))
-        done = {record.point.name: finished(record) for record in valid}
+        valid, done = stage.kept(folder, stages)
         (folder / MANIFEST).unlink(missing_ok=True)
         state = "finished"
         try:
             for record in valid:
                 progress.add(record)
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience)
+                done.update(_one(job, todo[0], folder, launch, progress, patience))
         except Stopped:
             state = "stopped"
         ended = RunRecord(
@@ -215,9 +213,12 @@ def _one(
     launch: Launcher,
     progress: _Progress,
     patience: Patience | None,
-) -> Finished:
+) -> dict[str, Finished]:
+    """Run a point, or a whole stage; what has an outcome now, by name."""
     target = folder / point.name
     files.set_aside(target)
+    if point.stage is not None:
+        stage.set_parts_aside(folder, point)
     target.mkdir()
     progress.begin(point)
     record = run_point(
@@ -230,13 +231,11 @@ def _one(
         patience=patience,
         repeating=progress.repeat,
     )
-    progress.add(record)
-    return finished(record)
-
-
-def _valid_points(folder: Path, names: Sequence[str]) -> list[PointRecord]:
-    found = [read_point(folder / name) for name in names]
-    return [record for record in found if record is not None and record.outcome == "valid"]
+    records = (record,) if point.stage is None else stage.split(job, record, folder)
+    # The process of a whole stage is no point itself, unless nothing came of it.
+    for one in records if len(records) == 1 else records[1:]:
+        progress.add(one)
+    return {one.point.name: finished(one) for one in records}
 
 
 def _status_now(folder: Path) -> Status:

@@ -18,6 +18,8 @@ from typing import Any, TypeVar, get_args
 from rocminfra.planning.bench.points import Outcome, Point, Stage, StageKind
 
 VERSION = 1
+# The record of a process that ran a whole stage, in its folder instead of `point.json`.
+STAGE = "stage.json"
 
 _T = TypeVar("_T")
 
@@ -43,6 +45,7 @@ class ScenarioRecord:
     worker_processes: int
     description: str = ""
     max_requests: int | None = None
+    slo: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,9 @@ class PointRecord:
     + figures: as in :class:`rocminfra.planning.bench.guidellm_report.Figures`, or None
     + engine: the engine's counters during the point, and its peaks
     + attempts: empty in files of earlier versions
+    + stage: folder of the process that ran a whole stage, this point included; None for a process
+      of its own
+    + conclusion: of a whole stage, what GuideLLM's search found
     """
 
     point: Point
@@ -136,6 +142,8 @@ class PointRecord:
     started: float
     wall_seconds: float
     attempts: tuple[AttemptRecord, ...] = ()
+    stage: str | None = None
+    conclusion: Mapping[str, Any] | None = None
     version: int = VERSION
 
 
@@ -274,7 +282,7 @@ def _record(kind: Any, value: Any, where: str) -> Any:
     for item in dataclasses.fields(kind):
         if item.name in value:
             given[item.name] = _value(str(item.type), value[item.name], f"{where}: {item.name}")
-        elif item.default is dataclasses.MISSING:
+        elif item.default is item.default_factory is dataclasses.MISSING:
             raise RecordError(f"{where} has no {item.name}")
     return kind(**given)
 
