@@ -38,7 +38,7 @@ from rocminfra.settings.problems import Problem, SettingsError
 # The scenario whose keys a file takes over, except those that it has itself.
 BASED_ON = "based_on"
 # Data files in benchmarks/ that are not scenarios.
-NOT_SCENARIOS = ("reference",)
+NOT_SCENARIOS = ("example", "reference")
 
 
 class Slo(Section):

@@ -128,7 +128,7 @@ def _part(
         _cut(own / name, folder / name, started, ended)
     findings = Findings(exit_code=process.exit_code)
     judge(job.scenario, folder, process.attempts[-1].number, findings)
-    compare_with_engine(*_counters(folder / "metrics.jsonl"), findings)
+    compare_with_engine(*_counters(own / "metrics.jsonl", started, ended), findings)
     findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
     record = PointRecord(
         point=point,
@@ -169,13 +169,19 @@ def _cut(source: Path, target: Path, started: float, ended: float) -> None:
     write_atomic(target, "".join(f"{line}\n" for line in inside))
 
 
-def _counters(path: Path) -> tuple[dict[str, float] | None, dict[str, float] | None]:
-    """The engine's counters at a point's first and last sample."""
+def _counters(
+    path: Path, started: float, ended: float
+) -> tuple[dict[str, float] | None, dict[str, float] | None]:
+    """The engine's counters just before a point and just after it, None where there are none."""
     if not path.exists():
         return None, None
-    samples = [json.loads(line).get("engine") for line in path.read_text().splitlines()]
-    found = [sample for sample in samples if sample]
-    return (found[0], found[-1]) if found else (None, None)
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    samples = [line for line in lines if line.get("engine")]
+    before = [line for line in samples if line["time"] <= started] or samples[:1]
+    after = [line for line in samples if line["time"] >= ended] or samples[-1:]
+    if not samples or before[-1]["time"] >= after[0]["time"]:
+        return None, None
+    return before[-1]["engine"], after[0]["engine"]
 
 
 def _records(folder: Path, name: str) -> Iterator[PointRecord]:
