@@ -16,6 +16,9 @@ CI_FILES = (
     ".github/workflows/reap.yml",
 )
 
+# What belongs to one user: results, and hosts with their addresses.
+GITIGNORE = "results/\ninventory/hosts.yaml\n"
+
 _IGNORED = ("__pycache__", ".*", "hosts.yaml")
 
 
@@ -73,6 +76,8 @@ def lay_out(folder: Path, source: Path | None = None, ci: bool = False) -> LaidO
     + source: the playbook to copy, by default the shipped one
     + ci: also the workflows, which measure on a droplet and destroy forgotten ones
 
+    Also writes a ``.gitignore``, unless there is one: that is somebody's own.
+
     Raises :class:`FilesInTheWay` when any file exists already; nothing is copied then.
     """
     source = packaged_root() if source is None else source
@@ -90,6 +95,10 @@ def lay_out(folder: Path, source: Path | None = None, ci: bool = False) -> LaidO
         target = folder / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / file, target)
+    ignored = folder / ".gitignore"
+    if not ignored.exists():
+        ignored.write_text(GITIGNORE, encoding="utf-8")
+        files = (Path(".gitignore"), *files)
     return LaidOut(folder, files)
 
 

@@ -43,7 +43,7 @@ def edit_points(run: Path, change: Callable[[Path], None]) -> None:
 
 
 def vouch(run: Path) -> None:
-    """Write the manifests anew."""
+    """Write the manifests again."""
     for folder in (host_of(run), run):
         (folder / MANIFEST).unlink(missing_ok=True)
         digests = {

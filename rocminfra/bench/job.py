@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -12,12 +13,15 @@ from rocminfra.planning.bench.records import JobRecord, as_json
 from rocminfra.settings import Settings
 from rocminfra.settings.addresses import in_url
 
+# Of the systemd unit that a run has on its host; the run's id follows.
+UNIT_PREFIX = "rocminfra-bench-"
+
 
 @dataclass(frozen=True)
 class Job:
     """A run on one host.
 
-    + run: id of the run, its UTC time
+    + run: id of the run
     + host: name of the host
     + scenario: what is measured
     + record: what the host is told
@@ -43,7 +47,7 @@ class Job:
     @property
     def unit(self) -> str:
         """The systemd unit that it runs in."""
-        return f"rocminfra-bench-{self.run}.service"
+        return f"{UNIT_PREFIX}{self.run}.service"
 
 
 def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job:
@@ -78,9 +82,12 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
 
 
 def new_run_id(now: datetime | None = None) -> str:
-    """Name of a run that begins now: its UTC time, such as ``20260513T101500Z``."""
+    """Name of a run that begins now: its UTC time and a suffix, ``20260513T101500Z-3fa9c1``.
+
+    Two runs may begin in the same second, on two machines that know nothing of each other.
+    """
     now = datetime.now(timezone.utc) if now is None else now
-    return now.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return f"{now.astimezone(timezone.utc).strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(3)}"
 
 
 def _environment(scenario: Scenario, settings: Settings) -> dict[str, str]:

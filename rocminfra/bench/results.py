@@ -5,6 +5,7 @@
     results/<run>/MANIFEST.sha256          covers everything below, checked by sha256sum -c
     results/<run>/<host>/<point>/…
     results/<run>/<host>/PARTIAL           exists only when something is missing, and says what
+    results/<run>/report/                  what rocminfra report makes of them; in no manifest
     results/.earlier/<run>-<host>-<n>/     results that were superseded
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from rocminfra.planning.bench.manifest import (
     MANIFEST,
     PARTIAL,
+    REPORT,
     ManifestError,
     differences,
     format_manifest,
@@ -108,8 +110,11 @@ def verify(run: Path) -> tuple[str, ...]:
         return (f"{MANIFEST}: {error.strerror}",)
     except (ManifestError, UnicodeDecodeError) as error:
         return (str(error),)
-    found = digests_below(run)
-    found.pop(MANIFEST, None)
+    found = {
+        path: digest
+        for path, digest in digests_below(run).items()
+        if path != MANIFEST and path.split("/")[0] != REPORT
+    }
     problems = differences(expected, found)
     partial = tuple(
         f"{path.parent.name} is incomplete: {line}"
@@ -156,7 +161,7 @@ def folder_name(host: str) -> str:
     keeps ``lab:1`` and ``lab_1`` apart.
     """
     name = re.sub(r"[^A-Za-z0-9._-]", "_", host).lstrip(".")
-    if name == host and name not in ("", MANIFEST):
+    if name == host and name not in ("", MANIFEST, REPORT):
         return name
     return f"{name or '_'}-{hashlib.sha256(host.encode()).hexdigest()[:8]}"
 

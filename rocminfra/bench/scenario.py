@@ -22,12 +22,14 @@ from pydantic import Field, ValidationError, model_validator
 from rocminfra.bench.scenario_data import (
     DATA_KINDS,
     Data,
+    DataFile,
     HubDataset,
+    ImageFolder,
     SyntheticText,
     guidellm_keys,
 )
 from rocminfra.bench.scenario_stages import ScenarioStage
-from rocminfra.planning.bench.points import Point, Stage
+from rocminfra.planning.bench.points import Point, Stage, planned_names
 from rocminfra.planning.bench.profiles import load_seconds, most_points
 from rocminfra.planning.bench.records import ScenarioRecord
 from rocminfra.planning.bench.retry import longest_seconds
@@ -117,6 +119,27 @@ class Scenario(Section):
     def needs_hub(self) -> bool:
         """Whether its data is fetched from the Hugging Face Hub at run time."""
         return isinstance(self.data, HubDataset) and not self.data.source.startswith("/")
+
+    @property
+    def planned(self) -> tuple[str, ...]:
+        """Names of all points, in the order in which they run."""
+        return planned_names(self.plan)
+
+    @property
+    def request_tokens(self) -> int | None:
+        """Tokens in and out of a request; None when they depend on the data."""
+        if not isinstance(self.data, SyntheticText):
+            return None
+        return self.data.prompt_tokens + self.data.output_tokens
+
+    @property
+    def host_files(self) -> tuple[str, ...]:
+        """Files and folders that have to be on the host."""
+        if isinstance(self.data, (DataFile, ImageFolder)):
+            return (self.data.path,)
+        if isinstance(self.data, HubDataset) and self.data.source.startswith("/"):
+            return (self.data.source,)
+        return ()
 
     @property
     def deadline_seconds(self) -> float:

@@ -102,7 +102,7 @@ class BatchedSSHConnector(SSHConnector):
                 super().connect()
                 break
             except ConnectError as error:
-                # One that was silent for long is no server with too much to do.
+                # A long silence is not a busy server.
                 slow = time.monotonic() - started > BANNER_SLOW_SECONDS
                 if tried == BANNER_TRIES or slow or not _no_banner(error):
                     raise
@@ -281,7 +281,7 @@ def _unframed(output: CommandOutput) -> CommandOutput:
     """The output without what the login shell printed besides."""
     lines = output.stdout_lines
     stdout = answer(lines)
-    if stdout is None and BEGIN in lines:  # cut off by what is no text
+    if stdout is None and BEGIN in lines:  # cut off by bytes that are not text
         stdout = lines[lines.index(BEGIN) + 1 :]
     if stdout is None:
         return output

@@ -52,7 +52,7 @@ class Question:
 
     @classmethod
     def asked(cls, fact: Fact, arguments: Arguments, connector_arguments: Arguments) -> Question:
-        """The question that pyinfra is asking."""
+        """The question that pyinfra asks now."""
         identity = {
             key: value
             for key, value in connector_arguments.items()

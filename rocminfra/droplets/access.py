@@ -93,7 +93,7 @@ def console(endpoint: str) -> str:
 def checked_endpoint(url: str) -> str:
     """The endpoint without a slash at its end.
 
-    Raises :class:`FailedError` (3) when it is no URL, holds a login, or would send the token in
+    Raises :class:`FailedError` (3) when it is not a URL, holds a login, or would send the token in
     the clear.
     """
     try:

@@ -21,7 +21,7 @@ _SHOWN_CHARACTERS = 300
 
 
 def refused(status: int, body: bytes, location: str | None, endpoint: str, doing: str) -> Failure:
-    """The failure behind an answer that is no success.
+    """The failure behind an unsuccessful answer.
 
     + status: HTTP status
     + body: what came with it

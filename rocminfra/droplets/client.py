@@ -97,7 +97,7 @@ class CloudClient:
         This and every other method raise :class:`FailedError` when the cloud refuses (4, 6) or
         cannot be reached (4).
         """
-        return self._read("/v2/account", "asking whose token this is", account_of)
+        return self._read("/v2/account", "reading the token's account", account_of)
 
     def sizes(self) -> tuple[Size, ...]:
         """Every size, with its price and the regions that have it now."""

@@ -26,7 +26,7 @@ def iso(seconds: float) -> str:
 
 
 def seconds_of(text: str) -> float | None:
-    """``2026-01-31T09:30:00Z`` as seconds since 1970; None when it is no such time."""
+    """``2026-01-31T09:30:00Z`` as seconds since 1970; None when it is not such a time."""
     try:
         moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
     except ValueError:

@@ -146,7 +146,7 @@ def _body(wanted: Offer, entry: Entry) -> dict[str, object]:
 
 
 def _elsewhere(cloud: Cloud, wanted: Offer, failure: Failure) -> Failure:
-    """A refusal for capacity with the regions that have some, asked anew."""
+    """A refusal for capacity with the regions that have some, read again."""
     try:
         sizes = cloud.client.sizes()
     except FailedError:

@@ -99,7 +99,7 @@ def _with_tag(running: list[CloudDroplet], tag: str) -> list[CloudDroplet]:
 
 
 def _listed(access: Access, state: StateFolder) -> list[CloudDroplet]:
-    """The team's droplets, asked anew after :data:`CACHE_S`."""
+    """The team's droplets, read again after :data:`CACHE_S`."""
     clock = Clock()
     # The token names the team; its hash names the file, and nobody can read it back.
     key = json.dumps([access.endpoint, access.token.header()])

@@ -15,9 +15,9 @@ from rocminfra.host.programs import call
 class Preview:
     """One file system of the disk.
 
-    + used: bytes, or None when it could not be told
+    + used: bytes, or None when unknown
     + newest: names of the newest files, the newest first
-    + problem: why it could not be told, or None
+    + problem: why it is unknown, or None
     """
 
     device: str

@@ -13,7 +13,7 @@ class UnusableInventory(InventoryError):
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
         # pyinfra prints the text behind its own prefix, so what is wrong comes first.
-        shown = lines(failure, lambda *_: "run this again")
+        shown = lines(failure)
         why = shown[: len(failure.why)]
         what, *following = shown[len(failure.why) :]
         super().__init__("\n".join([what, *why, *(f"    {line}" for line in following)]))

@@ -7,6 +7,7 @@ function in an inventory's list.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 
 import click
 
-from rocminfra.failure import Do, Failure, Fault
+from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.inventory.hosts_file import InventoryHost, host_data, read_hosts_file
 from rocminfra.settings import load_settings
@@ -31,7 +32,7 @@ from rocminfra.settings.environment import (
     variable,
 )
 from rocminfra.settings.local_paths import expanded
-from rocminfra.settings.problems import Problem, SettingsError
+from rocminfra.settings.problems import Problem, SettingsError, refusal
 
 Source = Callable[[Mapping[str, str], Path], "list[InventoryHost] | None"]
 
@@ -184,14 +185,21 @@ def refuse_empty_limit(names: Sequence[str], inventory_file: str) -> None:
         if pattern in groups or pattern.startswith("@"):
             continue
         if not any(fnmatch(name, pattern) for name in names):
-            raise UnusableInventory(
-                Failure(
-                    Fault.LIMIT_MATCHES_NOTHING,
-                    f"--limit {pattern} matches no host",
-                    (f"hosts: {', '.join(names)}", f"groups: {', '.join(sorted(groups))}"),
-                    Do(f"--limit {names[0]}"),
-                )
-            )
+            raise UnusableInventory(unmatched_limit(pattern, names, sorted(groups)))
+
+
+def unmatched_limit(pattern: str, names: Sequence[str], groups: Sequence[str]) -> Failure:
+    """That ``--limit`` names nothing, with the nearest name that there is.
+
+    + names, groups: hosts and groups of the inventory
+    """
+    near = difflib.get_close_matches(pattern, [*names, *groups], n=1, cutoff=0.4)
+    return Failure(
+        Fault.LIMIT_MATCHES_NOTHING,
+        f"--limit {pattern} matches no host" + (f" (did you mean {near[0]}?)" if near else ""),
+        (f"hosts: {', '.join(names)}", f"groups: {', '.join(groups)}"),
+        Again(limit=near[0] if near else "NAME"),
+    )
 
 
 def _completed(
@@ -208,9 +216,9 @@ def _completed(
 
 
 def _unusable(error: SettingsError) -> UnusableInventory:
-    problems = tuple(str(problem) for problem in error.problems)
-    what = "the hosts' settings cannot be used"
-    return UnusableInventory(Failure(Fault.INVENTORY_UNUSABLE, what, problems))
+    return UnusableInventory(
+        refusal([str(problem) for problem in error.problems], fault=Fault.INVENTORY_UNUSABLE)
+    )
 
 
 def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:

@@ -30,7 +30,7 @@ WAY_OUT_TIMEOUT_S = 20
 def subnet() -> str:
     """First two parts of the lab's addresses; ``ROCMINFRA_LAB_SUBNET`` overrides them.
 
-    Raises :class:`FailedError` when the variable is no such thing.
+    Raises :class:`FailedError` when the variable is not one.
     """
     value = os.environ.get(SUBNET_VARIABLE, SUBNET).strip()
     try:

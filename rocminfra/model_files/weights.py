@@ -20,7 +20,7 @@ from rocminfra.planning.model.weight_files import (
     weight_files,
 )
 
-# A header longer than this is no header: the format's own limit.
+# The format's own limit: anything longer is not a header.
 _MOST_HEADER_BYTES = 100_000_000
 _LENGTH_BYTES = 8
 _NAMED = 3

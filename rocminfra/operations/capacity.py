@@ -53,7 +53,7 @@ def gate(
     + environment: of the engine's container; it may hide GPUs from the engine
     + the others: arguments of the engine
 
-    For a task's top level, in the prepare stage. What is not known is no refusal: the engine may
+    For a task's top level, in the prepare stage. What is unknown is not refused: the engine may
     know better, and says so when it starts.
     """
     try:

@@ -165,7 +165,7 @@ def _desired(
 
 
 def _observe(desired: Desired) -> Observed:
-    """The host's disks: once for the whole prepare stage, anew whenever something may change."""
+    """The host's disks: once for the whole prepare stage, again whenever something may change."""
     arguments = {"device": desired.device, "mount_point": desired.mount_point}
     if state.is_executing:
         return host.get_fact(Disks, **arguments)

@@ -174,7 +174,7 @@ def _shows(decision: Decision) -> bool:
 
 
 def _accepted(state: State, host: Host, text: str) -> bool:
-    """Ask Docker's own program about the new file; one that cannot say is no obstacle."""
+    """Ask Docker's own program about the new file; one that cannot answer does not stop the run."""
     command = f"{call('docker_look', 'validate')}; code=$?; test $code = 1 || exit 0; exit 1"
     answer = run_now(host, command, "Docker is asked about its configuration", stdin=text)
     if answer.succeeded:

@@ -50,7 +50,7 @@ def arguments_taken(
     + arguments: of ``vllm serve``
     + environment: text of the environment file
 
-    An image that cannot say, or that takes too long, is no obstacle.
+    An image that cannot answer, or takes too long, does not stop the run.
     """
     run = [
         *("timeout", "-k", "5", str(_CHECK_TIMEOUT_S), "docker", "run", "--rm", "--init"),

@@ -37,7 +37,7 @@ class Time:
 def gate(engine: str = "", port: int = 8000, clock: Time | None = None) -> None:
     """Wait until the host is through its first minutes, or take it out of the run.
 
-    + engine: name of the engine's container, which is no stranger
+    + engine: name of the engine's container, which belongs here
     + port: port that the engine serves on
 
     For a task's top level, before any operation. It reads only, and a dry run waits too: what that

@@ -58,13 +58,13 @@ def copied(source: str, destination: str) -> Commands:
     # Only what the listing shows, which follows no link out of the folder.
     copied_before = {file.path for file in there.copied} & dict(there.sizes).keys()
     gone = copied_before - {file.path for file in wanted}
-    strangers = _strangers(wanted, there)
-    if strangers:
+    foreign = _foreign(wanted, there)
+    if foreign:
         yield fail(
             Failure(
                 Fault.MODEL_FOLDER_FOREIGN,
                 f"{destination} holds files that were not copied there from {source}",
-                tuple(strangers[:5]),
+                tuple(foreign[:5]),
                 Do(
                     f"move {destination} away on the host, or give the source's folder another name"
                 ),
@@ -142,7 +142,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _strangers(wanted: list[CopiedFile], there: Folder) -> list[str]:
+def _foreign(wanted: list[CopiedFile], there: Folder) -> list[str]:
     """Files that a first copy would replace or stand beside; none when a copy was cut off."""
     if there.copied:
         return []

@@ -44,7 +44,7 @@ def present(packages: Sequence[str], where_offered: Sequence[str] = ()) -> Comma
     + where_offered: names that some releases have; left out on the others
 
     Waits for each of apt's four locks, says who holds it, and gives up after ten minutes. A source
-    that does not answer is named, and is no obstacle to a package that the others have.
+    that does not answer is named, and does not stop a package that others have.
 
     An index that was updated within the last hour, by this or by pyinfra's ``apt.packages``, is
     new enough: one run has one ``apt-get update``. When it was not (a package is gone from the

@@ -10,7 +10,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from rocminfra.facts.gpu_memory import GpuReport, Gpus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.system import GroupExists, UserGroups
-from rocminfra.failure import Argument, Do, Failure, Fault
+from rocminfra.failure import Again, Argument, Do, Failure, Fault, Next
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import exclude, fail
@@ -30,18 +30,23 @@ def gate(gpu_count: int = 1) -> None:
     missing = missing_nodes(nodes, gpu_count)
     if missing is None:
         return
-    exclude(
-        state,
-        host,
-        Failure(
-            Fault.GPU_MISSING,
-            missing,
-            next=Do(
-                "on the host: modprobe amdgpu && ls -l /dev/kfd /dev/dri; "
-                "without amdgpu-dkms install it and reboot"
-            ),
-        ),
-    )
+    found = _render_nodes(nodes)
+    following: Next
+    if not _has_driver(nodes):
+        following = Do(
+            "on the host: modprobe amdgpu && ls -l /dev/kfd /dev/dri; "
+            "without amdgpu-dkms install it and reboot"
+        )
+    elif not found:
+        following = Again("on the host: dmesg | grep amdgpu says why; then reboot it; then")
+    else:
+        # The driver runs: another modprobe brings no GPU back.
+        following = Again(
+            "a GPU that is lost comes back with a reboot (dmesg | grep amdgpu says why); "
+            f"where the machine has no more than {len(found)}",
+            arguments=((Argument("rocm", "gpu_count"), str(len(found))),),
+        )
+    exclude(state, host, Failure(Fault.GPU_MISSING, missing, next=following))
 
 
 def container_devices() -> tuple[str, ...]:
@@ -56,13 +61,20 @@ def container_devices() -> tuple[str, ...]:
 
 def missing_nodes(nodes: Sequence[GpuNode], gpu_count: int) -> str | None:
     """What is missing of the GPU's device nodes, or None."""
-    paths = [node.path for node in nodes]
-    if "/dev/kfd" not in paths:
+    if not _has_driver(nodes):
         return "/dev/kfd is missing: the amdgpu driver is not loaded or there is no Instinct GPU"
-    render = [path for path in paths if path.startswith("/dev/dri/renderD")]
+    render = _render_nodes(nodes)
     if len(render) < gpu_count:
         return f"{len(render)} render nodes instead of {gpu_count}: {', '.join(render) or 'none'}"
     return None
+
+
+def _has_driver(nodes: Sequence[GpuNode]) -> bool:
+    return any(node.path == "/dev/kfd" for node in nodes)
+
+
+def _render_nodes(nodes: Sequence[GpuNode]) -> list[str]:
+    return [node.path for node in nodes if node.path.startswith("/dev/dri/renderD")]
 
 
 @operation()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import shlex
 import signal
 import sys
 import traceback
@@ -13,7 +14,8 @@ from types import FrameType
 import click
 
 from rocminfra import __version__
-from rocminfra.failure import ExitCode, FailedError, Failure, Fault, lines
+from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, lines
+from rocminfra.runner.typed import again, remember
 
 # Verb: where it is, and its line in the help.
 VERBS = {
@@ -21,7 +23,16 @@ VERBS = {
     "plan": ("rocminfra.runner.verbs.plan:plan", "Say what apply would change."),
     "apply": ("rocminfra.runner.verbs.apply:apply", "Make the hosts what the playbook says."),
     "status": ("rocminfra.runner.verbs.status:status", "Say how the hosts are."),
+    "logs": ("rocminfra.runner.verbs.logs:logs", "Show what the services on the hosts wrote."),
+    "tunnel": ("rocminfra.runner.verbs.tunnel:tunnel", "Put a host's engine on a port here."),
+    "chat": ("rocminfra.runner.verbs.chat:chat", "Ask a host's engine one question."),
+    "events": ("rocminfra.runner.verbs.events:events", "Say who applied what, and when."),
+    "lock": ("rocminfra.runner.verbs.lock:lock", "Say who is at work; break a lock."),
     "bench": ("rocminfra.runner.verbs.bench:bench", "Benchmark the engine, bring results back."),
+    "results": (
+        "rocminfra.runner.verbs.results:results",
+        "List benchmark runs that are here; print a table again.",
+    ),
     "capacity": (
         "rocminfra.runner.verbs.capacity:capacity",
         "Say whether a model fits a GPU, before one is rented.",
@@ -29,6 +40,10 @@ VERBS = {
     "predict": (
         "rocminfra.runner.verbs.predict:predict",
         "Say what a benchmark would measure, before a GPU is rented.",
+    ),
+    "report": (
+        "rocminfra.runner.verbs.report:report",
+        "Say what a benchmark's results mean: verdict, price, what changed.",
     ),
     "droplet": (
         "rocminfra.runner.verbs.droplet:droplet",
@@ -64,6 +79,22 @@ class Verbs(click.Group):
             raise TypeError(f"{VERBS[cmd_name][0]} is not a click command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb; for one that is not there the nearest, with the rest of the command."""
+        verb = args[0]
+        if verb in VERBS or verb.startswith("-"):
+            return super().resolve_command(ctx, args)
+        import difflib
+
+        near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
+        words = ["rocminfra", near[0], *args[1:]] if near else ["rocminfra", "--help"]
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise FailedError(
+            Fault.VERB_UNKNOWN, f"there is no verb '{verb}'{hint}", next=Do(shlex.join(words))
+        )
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
@@ -95,6 +126,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     click ends with 2 for a wrong option, which here means that a plan has changes; so its errors
     are turned into 3.
     """
+    remember(sys.argv[1:] if arguments is None else arguments)
     try:
         code = rocminfra.main(args=arguments, prog_name="rocminfra", standalone_mode=False)
     except click.exceptions.Abort:
@@ -116,8 +148,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(failure: Failure) -> None:
+    from rocminfra.settings.argument_names import SETTING_OF
+
     why = len(failure.why)
-    for number, line in enumerate(lines(failure)):
+    for number, line in enumerate(lines(failure, again, SETTING_OF)):
         click.secho(line, fg="red" if number == why else None, err=True)
 
 

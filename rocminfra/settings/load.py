@@ -77,7 +77,12 @@ def load_settings(data: Mapping[str, Any]) -> Settings:
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
-        problems.extend(_problem(item) for item in error.errors(include_url=False))
+        problems.extend(
+            _problem(item)
+            for item in error.errors(include_url=False)
+            # A default that follows from a refused value says nothing new.
+            if item["type"] != "default_factory_not_called"
+        )
     if problems:
         raise SettingsError(problems)
     return settings
@@ -86,7 +91,7 @@ def load_settings(data: Mapping[str, Any]) -> Settings:
 def load_pyinfra_settings(data: Mapping[str, Any]) -> Settings:
     """The settings of pyinfra's data of a host, which may hold ``--data`` of its own command.
 
-    pyinfra leaves a text what is no number, truth value or JSON to it (``.92``, ``[a, b]``,
+    pyinfra leaves as text what it takes for no number, truth value or JSON (``.92``, ``[a, b]``,
     ``yes``). Those are read here as in every other place, so that one value means one thing.
 
     Raises :class:`SettingsError` with every problem found.

@@ -52,4 +52,9 @@ def repository_or_folder(text: str) -> str:
             "must be a repository of the hub such as Qwen/Qwen2-VL-72B-Instruct, or a folder that "
             f"begins with /, ./, ../ or ~{hint}"
         )
+    if os.path.isdir(text):
+        raise ValueError(
+            f"{text} is a folder here, and would be taken for a repository of the hub: "
+            f"write ./{text} for the folder; where the repository is meant, run this elsewhere"
+        )
     return text

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rocminfra.failure import Again, Failure, Fault
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -75,3 +77,21 @@ def kind_of(value: object) -> str:
     if isinstance(value, Sequence):
         return "a list"
     return f"a {type(value).__name__}"
+
+
+def refusal(
+    problems: Sequence[str],
+    keys: Sequence[tuple[str, str]] = (),
+    fault: Fault = Fault.SETTINGS_INVALID,
+) -> Failure:
+    """The failure of settings that cannot be used: what, each of them, and the next step.
+
+    + problems: a line each, with where it was read
+    + keys: keys of the command line whose right name is known, (given, meant)
+    + fault: which one of the catalogue
+    """
+    first = "" if len(keys) == len(problems) else "correct it; then"
+    following = Again(first, keys=tuple(keys))
+    if len(problems) == 1:
+        return Failure(fault, problems[0], (), following)
+    return Failure(fault, f"{len(problems)} settings cannot be used", tuple(problems), following)

@@ -283,7 +283,7 @@ class Bench(Section):
     results_dir: HomePath = Field(default="results", description="folder on the operator's machine")
     run: str | None = Field(
         default=None,
-        pattern=r"^[0-9]{8}T[0-9]{6}Z$",
+        pattern=r"^[0-9]{8}T[0-9]{6}Z(-[0-9a-f]{6})?$",
         description="an earlier run to resume; without it a new one begins",
     )
 
@@ -297,7 +297,7 @@ class Cost(Section):
 
 
 class Settings(Section):
-    """Everything a host can be told."""
+    """Every setting of a host."""
 
     storage: Storage = Storage()
     model: Model = Model()

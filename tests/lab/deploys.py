@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 FILES = (
     "find /etc /usr/local /opt /root /mnt/models -xdev -path /mnt/models/docker -prune -o "
     "-type f -printf '%p|%T@\\n' -exec sha256sum {} + | sort; "
-    # Everything else that is no log and not the system's own book-keeping: neither written nor
+    # Everything else that is neither log nor the system's own bookkeeping: neither written nor
     # touched (%C@ is what chmod, chown and rename leave behind; of a folder, reading it in an
     # overlay may change that; packages are linked to those of the lab's cache, so that another
     # droplet's links to them show).
@@ -104,7 +104,7 @@ class Twice:
 
 def deploy_twice(host: LabHost) -> Twice:
     """Plan, deploy and deploy again."""
-    # What the last services of the boot write is no change of ours.
+    # What the last services of the boot write is not our change.
     host.ssh("systemctl is-system-running --wait")
     look = f"{FRESH}; {BLANK} || true"
     fresh = host.ok(look).splitlines()

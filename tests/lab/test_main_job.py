@@ -79,7 +79,7 @@ def deployed() -> Iterator[Deployed]:
     hosts = lab_host.up(["main-a", "main-b"])
     try:
         for host in hosts:
-            # What the last services of the boot write is no change of ours.
+            # What the last services of the boot write is not our change.
             host.ssh("systemctl is-system-running --wait")
         seen = {"fresh": [host.ok(f"{FRESH}; {BLANK} || true") for host in hosts]}
         dry = pyinfra(hosts, "deploy.py", "--dry")
@@ -159,8 +159,8 @@ def test_every_file_of_ours_is_known(deployed: Deployed) -> None:
     written_by_packages = {"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
     kept = {"/etc/fstab", *written_by_packages}
     assert set(new) >= OURS
-    strangers = {path for path in new if "rocminfra" in path or "vllm" in path} - OURS
-    assert strangers == set()
+    foreign = {path for path in new if "rocminfra" in path or "vllm" in path} - OURS
+    assert foreign == set()
     unexpected = set(new) - OURS - set(packaged) - kept
     assert {path for path in unexpected if path.startswith(("/usr/local", "/opt"))} == set()
 

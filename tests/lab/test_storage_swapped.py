@@ -34,7 +34,7 @@ def test_data_that_appears_between_plan_and_apply_is_not_overwritten(room: Room)
 
 
 def test_another_disk_under_the_same_name_is_not_formatted(room: Room) -> None:
-    """Same name, same number, same size, blank as well: only that it was attached anew differs."""
+    """Same name, same number, same size, blank as well: only that it was attached again differs."""
     disk = room.disk()
     decision, commands = room.plan(disk.path)
     assert isinstance(decision, Format)

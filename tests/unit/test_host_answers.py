@@ -123,8 +123,8 @@ def test_the_playbook_asks_no_fact_that_is_not_framed() -> None:
     package = Path(rocminfra.facts.__file__).parents[1]
     files = [*package.glob("operations/*.py"), *package.glob("runner/**/*.py")]
     assert len(files) > 20
-    asking = [file.name for file in files if "pyinfra.facts" in file.read_text(encoding="utf-8")]
-    assert asking == []
+    users = [file.name for file in files if "pyinfra.facts" in file.read_text(encoding="utf-8")]
+    assert users == []
 
 
 @pytest.mark.parametrize("rc", TALKING)

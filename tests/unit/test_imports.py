@@ -80,11 +80,12 @@ ALLOWED: dict[str, set[str]] = {
     "bench": {"host"} | PLANNING | BASE,
     "report": {"rendering"} | PLANNING | BASE,
     "report/charts": {"failure", "report"},
+    "report/page": {"failure", "report", "report/charts"},
     "report/reading": {"failure", "planning/bench", "report"},
     "report/figures": {"failure", "report", "report/reading"} | PLANNING,
     "report/comparison": {"failure", "report", "report/reading", "report/figures"} | PLANNING,
     "droplets": {"inventory"} | PLANNING | BASE,
-    "runner": {"failure"},
+    "runner": {"failure", "settings"},
     "runner/run": {
         "bench",
         "connectors",
@@ -97,7 +98,31 @@ ALLOWED: dict[str, set[str]] = {
     }
     | PLANNING
     | BASE,
-    "runner/output": {"bench", "droplets", "report", "report/charts", "runner", "runner/run"}
+    "runner/hosts": {
+        "bench",
+        "facts",
+        "host",
+        "inventory",
+        "operations",
+        "rendering",
+        "runner",
+        "runner/run",
+    }
+    | PLANNING
+    | BASE,
+    "runner/output": {
+        "bench",
+        "droplets",
+        "report",
+        "report/charts",
+        "report/comparison",
+        "report/figures",
+        "report/reading",
+        "report/page",
+        "runner",
+        "runner/hosts",
+        "runner/run",
+    }
     | PLANNING
     | BASE,
     "runner/verbs": {
@@ -110,8 +135,10 @@ ALLOWED: dict[str, set[str]] = {
         "report/charts",
         "report/comparison",
         "report/figures",
+        "report/page",
         "report/reading",
         "runner",
+        "runner/hosts",
         "runner/output",
         "runner/run",
     }

@@ -37,7 +37,12 @@ def source(tmp_path: Path) -> Path:
 def test_the_playbook_is_copied_without_caches_and_own_hosts(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "new" / "folder"
     laid_out = lay_out(target, source)
-    assert set(tree(target)) == {"deploy.py", "tasks/a.py", "inventory/hosts.example.yaml"}
+    assert set(tree(target)) == {
+        ".gitignore",
+        "deploy.py",
+        "tasks/a.py",
+        "inventory/hosts.example.yaml",
+    }
     assert [str(file) for file in laid_out.files] == sorted(tree(target))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rocminfra import __version__
 from rocminfra.playbook_files import CI_FILES, lay_out
 
 ROOT = Path(__file__).parents[2]
@@ -171,3 +172,15 @@ def test_every_verb_and_option_that_a_job_calls_is_there() -> None:
         shown += done.stdout
     missing = {option for option in used - foreign if option not in shown}
     assert missing == set(), json.dumps(sorted(missing))
+
+
+def test_jobs_install_this_version_and_no_later_one() -> None:
+    """What a job does to droplets does not change because somebody published a release."""
+    texts = [path.read_text(encoding="utf-8") for path in (*WORKFLOWS, ACTION)]
+    named = re.findall(
+        r"(?:\|\| '|default: |--quiet )(rocminfra(?:\[\w+\])?)((?:==[\d.]+)?)(?:'|$)",
+        "\n".join([*texts, PAGE]),
+        flags=re.MULTILINE,
+    )
+    assert len(named) == 5
+    assert {version for _, version in named} == {f"=={__version__}"}

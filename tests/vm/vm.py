@@ -38,7 +38,7 @@ class Vm:
         )
 
     def disk(self, name: str, size: int) -> Path:
-        """A blank disk; one of that name is made anew."""
+        """A blank disk; one of that name is created again."""
         path = self.folder / f"{name}.img"
         with open(path, "wb") as file:
             file.truncate(size)

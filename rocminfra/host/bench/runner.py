@@ -24,6 +24,7 @@ from types import FrameType
 
 from rocminfra.host.bench import files, stage
 from rocminfra.host.bench.control_group import Launcher, launcher
+from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, run_point
 from rocminfra.host.bench.telemetry import fetch, gpu_models
@@ -77,7 +78,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
         state = "finished"
         try:
             for record in valid:
-                progress.add(record)
+                progress.add(record, kept=True)
             while todo := next_points(stages, done):
                 done.update(_one(job, todo[0], folder, launch, progress, patience))
         except Stopped:
@@ -158,11 +159,14 @@ class _Progress:
         self._planned = planned
         self._revision = 0
         self._point: Point | None = None
+        self._point_started: float | None = None
+        self._kept: set[str] = set()
         self._repeats: list[Repeat] = []
         self._write("running", None)
 
     def begin(self, point: Point) -> None:
         self._point = point
+        self._point_started = round(time.time(), 3)
         self._write("running", point.label)
 
     def repeat(self, attempt: AttemptRecord) -> None:
@@ -172,8 +176,10 @@ class _Progress:
         self._repeats.append(Repeat(point.name, point.label, attempt.number + 1, attempt.why or ""))
         self._write("running", point.label)
 
-    def add(self, record: PointRecord) -> None:
+    def add(self, record: PointRecord, kept: bool = False) -> None:
         self.records.append(record)
+        if kept:
+            self._kept.add(record.point.name)
         self._write("running", None)
 
     def end(self, state: str) -> None:
@@ -188,14 +194,19 @@ class _Progress:
             revision=self._revision,
             current=current,
             planned=self._planned,
-            points=tuple(_short(record) for record in self.records),
+            points=tuple(
+                _short(record, record.point.name in self._kept) for record in self.records
+            ),
             # Includes points that are running.
             repeats=tuple(self._repeats),
+            point=None if current is None or self._point is None else self._point.name,
+            point_started=None if current is None else self._point_started,
+            started=self.started,
         )
         files.write_json(self._folder / files.STATUS, as_json(progress))
 
 
-def _short(record: PointRecord) -> PointSummary:
+def _short(record: PointRecord, kept: bool) -> PointSummary:
     return PointSummary(
         name=record.point.name,
         label=record.label,
@@ -203,6 +214,7 @@ def _short(record: PointRecord) -> PointSummary:
         reasons=record.reasons,
         wall_seconds=record.wall_seconds,
         attempts=max(1, len(record.attempts)),
+        kept=kept,
     )
 
 
@@ -246,7 +258,8 @@ def _status_now(folder: Path) -> Status:
         progress = _progress(folder)
         if progress is not None:
             state = "died" if progress.state == "running" else progress.state
-    job = files.read_json(folder / JOB)
+    value = files.read_json(folder / JOB)
+    job = None if value is None else read(JobRecord, value, JOB)
     manifest = folder / MANIFEST
     shared = folder.parent / files.LOCK
     return Status(
@@ -256,9 +269,12 @@ def _status_now(folder: Path) -> Status:
         planned=0 if progress is None else progress.planned,
         points=() if progress is None else progress.points,
         repeats=() if progress is None else progress.repeats,
-        scenario=None if job is None else read(JobRecord, job, JOB).scenario,
+        scenario=None if job is None else job.scenario,
         manifest_sha256=files.sha256(manifest) if manifest.exists() else None,
         busy_with=shared.read_text().strip() if is_held(shared) else None,
+        live=None
+        if job is None or progress is None or state != "running"
+        else live(folder, progress, job.scenario.max_seconds, time.time()),
     )
 
 

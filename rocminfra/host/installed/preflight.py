@@ -63,7 +63,7 @@ def vram_percent(document: object, environment: Mapping[str, str] | None = None)
     shares = []
     for _, row in engine_rows([total for _, total in readings], environment):
         used, total = readings[row]
-        # More than there is, is no reading.
+        # A reading above the total cannot be right.
         if used is not None and total and used <= total:
             shares.append(100.0 * used / total)
     return max(shares) if shares else None
@@ -147,7 +147,7 @@ def _value(leaf: Any) -> float | None:
     value = leaf.get("value") if isinstance(leaf, dict) else leaf
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    # What is not finite or negative is no reading either.
+    # Neither can one that is negative or not finite.
     return float(value) if 0 <= value < MOST_MIB else None
 
 

@@ -47,7 +47,7 @@ def verdict(
     complete: Callable[[], str],
     model: str,
 ) -> tuple[str, str]:
-    """State and reason, asking no more than is needed.
+    """State and reason, with no more questions than needed.
 
     + unit: properties of the systemd unit (``ActiveState``, ``SubState``, ``Result``)
     + owners: ids of the containers that own the listening sockets; "" for a process in none

@@ -1,8 +1,15 @@
-"""Allow one run at a time on a host. Prints one JSON object on stdout.
+"""Allow one run at a time on a host, and keep a book of runs. Prints one JSON object on stdout.
 
     echo '{"token": "T", "owner": "alice@laptop", "command": "rocminfra apply"}' |
         python3 run_lock.py take FILE
     echo '{"token": "T"}' | python3 run_lock.py free FILE
+    echo '{}' | python3 run_lock.py show FILE
+    echo '{"owner": "alice@laptop", "reason": "its laptop is gone"}' |
+        python3 run_lock.py break FILE
+    echo '{"lines": 100}' | python3 run_lock.py events FILE
+
+The book is ``events.jsonl`` beside the lock: who began what and when, how it ended, and who broke a
+lock and why. ``take`` and ``break`` write their event, ``free`` the one in its request, if any.
 
 The record is read from stdin: arguments are visible to every user of the host, and sudo logs them.
 Only its owner can read the lock file.
@@ -28,6 +35,9 @@ from pathlib import Path
 from typing import Any
 
 Record = dict[str, Any]
+
+# Beyond this many bytes the older half of the book is dropped.
+BOOK_BYTES = 1000000
 
 # Runs this file, with the rest of stdin as its input: python3 -c LAUNCHER LENGTH_IN_BYTES take FILE
 LAUNCHER = "import sys; exec(sys.stdin.buffer.read(int(sys.argv.pop(1))))"
@@ -66,6 +76,69 @@ def free(path: Path, token: str) -> Record:
             return {"freed": False}
         _write(file, "")
         return {"freed": True}
+
+
+def show(path: Path, running: Callable[[Record], bool]) -> Record:
+    """Who holds the lock: ``{"holder": record or None, "running": bool}``. Changes nothing."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            holder = _read(file)
+    except FileNotFoundError:
+        holder = None
+    return {"holder": holder, "running": holder is not None and running(holder)}
+
+
+def break_(path: Path, running: Callable[[Record], bool]) -> Record:
+    """Take the lock from a run that holds it: ``{"broken": record or None}``.
+
+    The run itself goes on. A lock whose run is gone needs no breaking, and is left alone.
+    """
+    if not path.exists():
+        return {"broken": None}
+    with open(path, "r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        holder = _read(file)
+        if holder is None or not running(holder):
+            return {"broken": None}
+        _write(file, "")
+        return {"broken": holder}
+
+
+def note(lock: Path, event: Record, now: float, most: int = BOOK_BYTES) -> None:
+    """Write an event into the book beside a lock, with the time.
+
+    + most: size of the book, in bytes, from which its older half is dropped
+    """
+    line = json.dumps({"time": _utc(now), **event}, ensure_ascii=False) + "\n"
+    with open(_book(lock), "a+", encoding="utf-8", opener=_private) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if file.tell() > most:
+            file.seek(0)
+            lines = file.read().splitlines(True)
+            _write(file, "".join(lines[len(lines) // 2 :]))
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def events(lock: Path, most: int) -> list[Record]:
+    """The last events of the book; a line that was cut off is left out.
+
+    + most: how many at most
+    """
+    try:
+        lines = _book(lock).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            found.append(event)
+    return found[max(0, len(found) - most) :]
 
 
 def is_running(holder: Record) -> bool:
@@ -115,6 +188,14 @@ def _status(pid: int) -> list[str] | None:
     return [name, *rest.split()]
 
 
+def _book(lock: Path) -> Path:
+    return lock.parent / "events.jsonl"
+
+
+def _utc(now: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
@@ -140,25 +221,40 @@ def _write(file: Any, text: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("action", choices=("take", "free"))
+    parser.add_argument("action", choices=("take", "free", "show", "break", "events"))
     parser.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
     request = json.loads(sys.stdin.buffer.read())
-    if options.action == "free":
-        print(json.dumps(free(options.file, request["token"])))
-        return 0
-    pid = holding_process(os.getppid())
-    record = {
-        "token": request["token"],
-        "owner": request.get("owner", ""),
-        "command": request.get("command", ""),
-        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "pid": pid,
-        "start": start_time(pid),
-        "boot": boot_id(),
-    }
-    print(json.dumps(take(options.file, record, is_running)))
+    print(json.dumps(_answer(options.action, options.file, request)))
     return 0
+
+
+def _answer(action: str, path: Path, request: Record) -> Record:
+    now = time.time()
+    if action == "show":
+        return show(path, is_running)
+    if action == "events":
+        return {"events": events(path, int(request["lines"])), **show(path, is_running)}
+    if action == "free":
+        if request.get("event") is not None and path.parent.is_dir():
+            note(path, request["event"], now)
+        return free(path, request["token"])
+    who = {"owner": request.get("owner", "")}
+    if action == "break":
+        broken = break_(path, is_running)
+        holder = broken["broken"]
+        if holder is not None:
+            run = {key: holder.get(key) for key in ("token", "owner", "command", "since")}
+            event = {"event": "lock broken", **who, "reason": request["reason"], "holder": run}
+            note(path, event, now)
+        return broken
+    pid = holding_process(os.getppid())
+    run = {"token": request["token"], **who, "command": request.get("command", "")}
+    process = {"since": _utc(now), "pid": pid, "start": start_time(pid), "boot": boot_id()}
+    taken = take(path, {**run, **process}, is_running)
+    if taken["taken"]:
+        note(path, {"event": "began", **run, **request.get("event", {})}, now)
+    return taken
 
 
 if __name__ == "__main__":

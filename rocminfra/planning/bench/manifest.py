@@ -13,6 +13,9 @@ from pathlib import PurePosixPath
 MANIFEST = "MANIFEST.sha256"
 # Marks a host's results as incomplete; lists what is missing, one item per line.
 PARTIAL = "PARTIAL"
+# Folder of a run's report, which is made afterwards and made again at will: no manifest covers it,
+# and no host's folder has this name.
+REPORT = "report"
 
 _LINE = re.compile(r"^([0-9a-f]{64}) [ *](.+)$")
 

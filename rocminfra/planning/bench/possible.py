@@ -15,7 +15,7 @@ from typing import Any
 
 # Rounding of sums and means, in parts of the figure.
 _ROUNDING = 1e-6
-# Beyond it a whole number is no float any more.
+# A larger whole number does not fit a float.
 _MOST = 1e300
 # GuideLLM's statistics of a distribution that lie in order, and those that lie somewhere between.
 _IN_ORDER = (

@@ -1,6 +1,6 @@
 """Which of a host's cards an engine may use: one selection for everybody who counts GPUs.
 
-A card is no GPU for an engine because it is listed somewhere: other makers' cards have render nodes
+A card is not a GPU for an engine just because it is listed: other makers' cards have render nodes
 too, a processor's own graphics are an AMD GPU with half a gigabyte, a partitioned GPU is several,
 a GPU in one piece has the render nodes of seven partitions that it could have, and the engine's
 environment may hide GPUs from it.
@@ -92,7 +92,7 @@ def select(gpus: Iterable[Gpu]) -> Selection:
     largest = max((_mib(gpu) or 0 for gpu in ours), default=0)
     reasons = {gpu.node: _foreign(gpu) or _lesser(_mib(gpu), largest) for gpu in cards}
     usable = tuple(gpu for gpu in cards if reasons[gpu.node] is None)
-    # Another node of a GPU that is chosen is no card that was rejected.
+    # Another node of a chosen GPU is not a rejected card.
     paths = {gpu.path for gpu in usable}
     rejected = tuple(
         (gpu.node, reasons[gpu.node] or "")
@@ -152,7 +152,7 @@ def engine_rows(
 
 def visible(count: int, environment: Mapping[str, str]) -> tuple[int, ...] | None:
     """Which of ``count`` GPUs the environment leaves, by position; None when it names them in a way
-    that is no position (``GPU-…``).
+    that is not a position (``GPU-…``).
 
     A list ends where it names no GPU, as ROCr and HIP have it; HIP takes an empty one for none.
     """

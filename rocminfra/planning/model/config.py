@@ -1,6 +1,6 @@
 """From a model's ``config.json`` to its figures; a family that is not known is refused.
 
-Guessing is what goes wrong elsewhere: a hybrid's state is no KV cache, a latent vector is neither
+Guesses go wrong elsewhere: a hybrid's state is not a KV cache, a latent vector is neither
 doubled nor split, a window forgets. So every family here is named, counted tensor by tensor, and
 checked against the parameters that its publisher states.
 

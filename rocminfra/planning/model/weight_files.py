@@ -28,7 +28,7 @@ UNFINISHED = (".aria2", ".incomplete", ".part", ".crdownload")
 # As transformers and huggingface_hub name the parts of a checkpoint.
 _PART = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors$")
 _MOST_PARTS = 10_000
-# A thousand times the largest published model; more is no size.
+# A thousand times the largest published model; more is not a size.
 _MOST_BYTES = 10**16
 
 

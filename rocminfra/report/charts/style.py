@@ -64,7 +64,7 @@ def resolved(value: Any, palette: Mapping[str, str]) -> Any:
     + value: a specification, or a part of one
     """
     if isinstance(value, dict):
-        # Data is somebody's text: a colour's name in it is no colour.
+        # Data is somebody's text: a colour's name in it is not a colour.
         return {
             key: part if key in ("values", "datasets") else resolved(part, palette)
             for key, part in value.items()

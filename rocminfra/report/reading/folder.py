@@ -26,7 +26,7 @@ from rocminfra.planning.bench.records import (
 )
 from rocminfra.report.reading.lines import UnreadableError, read_object
 
-# Files without which a point is no measurement when they are not the ones that were collected.
+# A point whose copies of these differ from what was collected is not a measurement.
 DECIDING = ("point.json", "report.json", "requests.jsonl")
 _T = TypeVar("_T")
 _CHUNK = 1024 * 1024
@@ -162,7 +162,7 @@ def _changed(path: Path, problems: list[str]) -> tuple[str, ...]:
     if not expected:
         problems.append(f"{MANIFEST} is empty: nothing vouches for these files")
         return ()
-    # What was added later, such as a report, is no matter; what decides on a point is.
+    # What was added later, such as a report, does not matter; what decides on a point does.
     names = {*expected, *(f"{one.parent.name}/{one.name}" for one in _deciding(path))}
     found = {name: _sha256(path / name) for name in names if (path / name).is_file()}
     wrong = differences(expected, found)

@@ -24,7 +24,7 @@ class GuideLLMReport:
     + benchmark: its only benchmark; empty when the file cannot be used
     + figures: None when it cannot be used
     + window: Unix times of the measured window
-    + problems: why the point is no measurement, a sentence each
+    + problems: why the point is not a measurement, a sentence each
     """
 
     benchmark: Mapping[str, Any] = field(default_factory=dict)

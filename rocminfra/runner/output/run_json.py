@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rocminfra import __version__
-from rocminfra.failure import ExitCode, FailedError, Failure, again_words, most_severe, next_words
+from rocminfra.failure import ExitCode, FailedError, Failure, most_severe, next_words
 from rocminfra.report.table import Row, Table, read_table
 from rocminfra.runner.run.results import HostResult, OperationResult, RunResult
 from rocminfra.runner.run.status_results import HostStatus
+from rocminfra.runner.typed import again
 from rocminfra.settings.argument_names import SETTING_OF
 
 SCHEMA_VERSION = 1
@@ -112,7 +113,7 @@ def failure_document(failure: Failure) -> dict[str, Any]:
         "why": list(failure.why),
         "next_command": None
         if failure.next is None
-        else next_words(failure.next, again_words, SETTING_OF),
+        else next_words(failure.next, again, SETTING_OF),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from rocminfra.failure import Failure, lines
+from rocminfra.failure import ExitCode, Failure, lines
 from rocminfra.runner.output.tables import table_lines
 from rocminfra.runner.output.terminal import duration, styled
 from rocminfra.runner.output.terminal import message as message
@@ -17,6 +17,8 @@ from rocminfra.runner.run.results import (
     RunResult,
 )
 from rocminfra.runner.run.status_results import HostStatus
+from rocminfra.runner.typed import again
+from rocminfra.settings.argument_names import SETTING_OF
 
 _SIGNS = {
     Outcome.PENDING: "+",
@@ -28,17 +30,39 @@ _SIGNS = {
 }
 
 
-def show_operation(name: str) -> None:
-    """An operation begins."""
-    message(f"--> {name}", "blue")
+class Steps:
+    """What becomes of the operations, as it happens: those that change something, fail or speak.
 
+    + all_of_them: also those that change nothing
+    """
 
-def show_host(host: str, success: bool, changed: bool, seconds: float) -> None:
-    """What became of an operation on one host."""
-    word = "changed" if changed else "ok"
-    word, style = (word, "green") if success else ("failed", "red")
-    took = f" ({duration(seconds)})" if seconds >= 1 else ""
-    message(f"    [{host}] {styled(word, style, sys.stderr)}{took}")
+    def __init__(self, all_of_them: bool = False) -> None:
+        self._all = all_of_them
+        self._title: str | None = None
+
+    def operation(self, name: str) -> None:
+        """An operation begins; its name is shown when there is something to say of it."""
+        self._title = name
+
+    def line(self, text: str) -> None:
+        """A line of what pyinfra or a task says."""
+        self._show_title()
+        message(text)
+
+    def host(self, host: str, success: bool, changed: bool, seconds: float) -> None:
+        """What became of an operation on one host."""
+        if success and not changed and not self._all:
+            return
+        self._show_title()
+        word = "changed" if changed else "ok"
+        word, style = (word, "green") if success else ("failed", "red")
+        took = f" ({duration(seconds)})" if seconds >= 1 else ""
+        message(f"    [{host}] {styled(word, style, sys.stderr)}{took}")
+
+    def _show_title(self) -> None:
+        if self._title is not None:
+            message(f"--> {self._title}", "blue")
+            self._title = None
 
 
 def print_plan(result: RunResult, verbosity: int = 0) -> None:
@@ -68,7 +92,12 @@ def print_status(hosts: Iterable[HostStatus]) -> None:
 
 
 def print_summary(result: RunResult) -> None:
-    """A line for every host of an apply or bench."""
+    """A line for every host of an apply or bench; one for all when nothing had to be done."""
+    if result.verb == "apply" and not result.changes and result.code is ExitCode.DONE:
+        hosts = "1 host" if len(result.hosts) == 1 else f"{len(result.hosts)} hosts"
+        took = "" if result.seconds is None else f" ({duration(result.seconds)})"
+        print(f"nothing to change on {hosts}{took}")
+        return
     rows = []
     for host in result.hosts:
         seconds = sum(operation.seconds or 0 for operation in host.operations)
@@ -99,7 +128,8 @@ def print_failures(hosts: Iterable[HostResult]) -> None:
 def print_failure(failure: Failure, prefix: str = "") -> None:
     """One failure, the important lines last."""
     message("")
-    *others, what, following = lines(failure) if failure.next is not None else [*lines(failure), ""]
+    text = lines(failure, again, SETTING_OF)
+    *others, what, following = text if failure.next is not None else [*text, ""]
     for line in others:
         message(line)
     message(f"{prefix}{what}", "red")
@@ -110,6 +140,8 @@ def print_failure(failure: Failure, prefix: str = "") -> None:
 def _plan_words(host: HostResult) -> str:
     if host.state is HostState.UNREACHABLE:
         return "cannot be reached"
+    if host.state is HostState.INTERRUPTED:
+        return "interrupted"
     if host.failed:
         return "cannot go on"
     pending, maybe = host.count(Outcome.PENDING), host.count(Outcome.CONDITIONAL)

@@ -14,7 +14,7 @@ VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
 def append(environ: Mapping[str, str], title: str, text: Sequence[str]) -> None:
-    """Append a section where CI asks for one; a summary that cannot be written is no failure."""
+    """Append a section where CI asks for one; a summary that cannot be written fails nothing."""
     path = environ.get(VARIABLE, "").strip()
     if not path or not text:
         return

@@ -28,6 +28,7 @@ from rocminfra.operations.host_settings import InvalidSettings
 from rocminfra.runner.run.activity import Activities
 from rocminfra.runner.run.connection_check import trouble
 from rocminfra.runner.run.connection_trouble import unreachable
+from rocminfra.settings.problems import refusal
 
 KEEPALIVE_S = 15
 DEAD_AFTER_S = 90
@@ -168,8 +169,7 @@ def _failure(error: Exception) -> Failure | None:
     if isinstance(error, FailedError):
         return error.failure
     if isinstance(error, InvalidSettings):
-        lines = tuple(str(problem) for problem in error.problems)
-        return Failure(Fault.SETTINGS_INVALID, "the settings cannot be used", lines)
+        return refusal([str(problem) for problem in error.problems])
     if isinstance(error, UnexpectedExternalError):
         what = f"{error.filename}: {_described(error.exception)}"
         return Failure(Fault.DEPLOY_RAISED, what)

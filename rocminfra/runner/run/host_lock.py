@@ -11,25 +11,20 @@ import json
 import shlex
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyinfra.api import StringCommand
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.connectors.local import LocalConnector
 
+from rocminfra import __version__
 from rocminfra.failure import Do, Failure, Fault
-from rocminfra.host.programs import source
-from rocminfra.host.sent import run_lock
-from rocminfra.host_answers import answer, framed, said_besides
 from rocminfra.host_paths import RUN_LOCK
 from rocminfra.operations.host_failures import record
 from rocminfra.runner.run.execution import CONNECTION_LOST, on_each
-
-TIMEOUT_S = 30
+from rocminfra.runner.run.host_program import run_program
 
 
 @dataclass(frozen=True)
@@ -52,12 +47,23 @@ class HostLock:
         """Take it on every host; a host that is locked is out of this run."""
         on_each(state, hosts, lambda host: self._take(state, host))
 
-    def free(self, state: State, hosts: Sequence[Host]) -> None:
-        """Give it back; a host that cannot be reached any more frees it by itself."""
+    def free(
+        self,
+        state: State,
+        hosts: Sequence[Host],
+        ended: Callable[[Host], Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Give it back; a host that cannot be reached any more frees it by itself.
+
+        + ended: what the host's book of runs is to say of its end
+        """
 
         def run(host: Host) -> bool:
+            request: dict[str, Any] = {"token": self.token}
+            if ended is not None:
+                request["event"] = {"event": "ended", "token": self.token, **ended(host)}
             try:
-                _run(state, host, "free", self.path, {"token": self.token})
+                run_program(state, host, "run_lock", ("free", self.path), request)
             except CONNECTION_LOST:
                 return True
             return True
@@ -65,8 +71,15 @@ class HostLock:
         on_each(state, hosts, run)
 
     def _take(self, state: State, host: Host) -> bool:
-        request = {"token": self.token, "owner": self.owner, "command": self.command}
-        succeeded, output, errors = _run(state, host, "take", self.path, request)
+        request = {
+            "token": self.token,
+            "owner": self.owner,
+            "command": self.command,
+            "event": {"rocminfra": __version__},
+        }
+        succeeded, output, errors = run_program(
+            state, host, "run_lock", ("take", self.path), request
+        )
         if not succeeded:
             what = f"the lock {self.path} could not be taken"
             record(host, Failure(Fault.LOCK_NOT_TAKEN, what, tuple(errors.splitlines())))
@@ -87,11 +100,16 @@ def new_lock(command: str, path: str = RUN_LOCK) -> HostLock:
     + command: the command line, for others to read
     + path: the lock file on the hosts
     """
+    return HostLock(command, path, owner(), uuid.uuid4().hex)
+
+
+def owner() -> str:
+    """Who runs this, and from which machine, such as ``alice@laptop``."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in containers
         user = "unknown"
-    return HostLock(command, path, f"{user}@{socket.gethostname()}", uuid.uuid4().hex)
+    return f"{user}@{socket.gethostname()}"
 
 
 def needs_lock(host: Host) -> bool:
@@ -111,22 +129,3 @@ def _locked(host: Host, holder: dict[str, Any]) -> Failure:
 
 def _described(holder: dict[str, Any]) -> str:
     return f"{holder.get('command')}, by {holder.get('owner')}, since {holder.get('since')}"
-
-
-def _run(
-    state: State, host: Host, action: str, path: str, request: Mapping[str, str]
-) -> tuple[bool, str, str]:
-    arguments, _ = pop_global_arguments(state, host, {})
-    connector: Any = {
-        key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS
-    }
-    program = source("run_lock")
-    words = ["-c", run_lock.LAUNCHER, str(len(program.encode())), action, path]
-    connector |= {"_stdin": program + json.dumps(request), "_timeout": TIMEOUT_S}
-    command = StringCommand(framed(shlex.join(("python3", *words))))
-    succeeded, output = host.run_shell_command(command, **connector)
-    found = answer(output.stdout_lines)
-    if succeeded and found is None:
-        said = "\n".join(said_besides(output.stdout_lines)[-3:])
-        return False, "", f"{said}\nthe login shell did not run the command"
-    return succeeded, "\n".join(found or ()), output.stderr

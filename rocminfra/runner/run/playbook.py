@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.playbook_files import playbook_root
-from rocminfra.runner.run.results import HostResult, RunResult
+from rocminfra.runner.run.results import HostResult, HostState, Outcome, RunResult
 from rocminfra.runner.run.session import Progress, Request, Session
 from rocminfra.runner.run.targets import inventory_argument, parse_data
 from rocminfra.settings.argument_names import SETTING_OF
@@ -51,7 +52,7 @@ class Options:
 
         + host: limits it to this host
         """
-        words = ["rocminfra", verb]
+        words = ["rocminfra", *verb.split()]
         if self.inventory is not None:
             words += ["-i", self.inventory]
         for limit in self.limit if host is None else (host,):
@@ -67,6 +68,13 @@ class Options:
         + step: what it adds; a benchmark is resumed by the verb ``bench``, whatever began it
         """
         options = self
+        if step.attach is not None:
+            return (
+                f"{dataclasses.replace(self, data=(), files=()).command('bench attach', host)} "
+                + (shlex.quote(step.attach))
+            )
+        if step.verb:
+            options, verb = dataclasses.replace(self, files=()), step.verb
         if step.resume is not None or step.new_run:
             others = [item for item in self.data if not item.startswith("bench.run=")]
             options = dataclasses.replace(self, data=tuple(others), files=())
@@ -81,6 +89,16 @@ class Options:
         if step.verbose and not self.verbosity:
             words.append("-v")
         return " ".join(words)
+
+    def of_run(self, verb: str, run: str, host: str | None = None) -> str:
+        """The command line that does something with a benchmark run of these hosts.
+
+        + verb: of ``bench``, such as ``attach``
+        + run: its id
+        + host: limits it to this host
+        """
+        bare = dataclasses.replace(self, data=(), files=())
+        return f"{bare.command(f'bench {verb}', host)} {shlex.quote(run)}"
 
     def summary(self, verb: str) -> str:
         """What ``verb`` does, for others who find a host locked: no inventory and no data."""
@@ -123,22 +141,38 @@ def run(
     )
     names = tuple(str(path.relative_to(folder)) for path in paths)
     result = RunResult(verb, request.inventory, names)
+    started = time.monotonic()
+    declined = False
     with Session(request, progress) as session:
         try:
             session.connect()
             session.prepare(paths)
             if apply:
                 planned = dataclasses.replace(result, hosts=session.results())
-                if confirm is None or (planned.changes and confirm(planned)):
+                declined = confirm is not None and bool(planned.changes) and not confirm(planned)
+                if confirm is None or (planned.changes and not declined):
                     session.execute()
         except KeyboardInterrupt:
             return dataclasses.replace(
                 result,
-                hosts=session.results(),
+                hosts=tuple(_cut_short(host) for host in session.results()),
                 interrupted=True,
                 resume=session.benchmark(),
             )
-        return dataclasses.replace(result, hosts=session.results())
+        return dataclasses.replace(
+            result,
+            hosts=session.results(),
+            declined=declined,
+            seconds=time.monotonic() - started,
+        )
+
+
+def _cut_short(host: HostResult) -> HostResult:
+    """A host of a run that somebody ended; what it got to is no plan and no success."""
+    whole = host.state is HostState.DONE and not host.count(Outcome.NOT_RUN)
+    if host.failed or whole:
+        return host
+    return dataclasses.replace(host, state=HostState.INTERRUPTED)
 
 
 def benchmark_data(

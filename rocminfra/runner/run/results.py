@@ -26,6 +26,7 @@ class HostState(Enum):
     DONE = "done"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
+    INTERRUPTED = "interrupted"  # before all of it was looked at, or done
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class RunResult:
     + resume: id of the benchmark that continues on the hosts, after an interruption
     + error: what ended it before or beside the hosts
     + then: the benchmark that followed an ``apply --bench``
+    + declined: whether somebody was asked and did not want it
+    + seconds: how long all of it took
     """
 
     verb: str
@@ -107,6 +110,8 @@ class RunResult:
     resume: str | None = None
     error: Failure | None = None
     then: RunResult | None = None
+    declined: bool = False
+    seconds: float | None = None
 
     @property
     def changes(self) -> int:

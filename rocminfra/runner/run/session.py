@@ -22,7 +22,7 @@ from pyinfra_cli.util import exec_file
 
 from rocminfra.failure import Again, Failure
 from rocminfra.operations.bench import run_under_way
-from rocminfra.operations.host_failures import keep_silent_at_exit
+from rocminfra.operations.host_failures import failures, keep_silent_at_exit
 from rocminfra.operations.progress import listen
 from rocminfra.runner.run.activity import Activities, Activity
 from rocminfra.runner.run.execution import connect, execute, prepare
@@ -30,7 +30,7 @@ from rocminfra.runner.run.host_lock import needs_lock, new_lock
 from rocminfra.runner.run.host_log import HostLog
 from rocminfra.runner.run.host_results import host_results, operation_name
 from rocminfra.runner.run.redaction import Redaction, environment_secrets
-from rocminfra.runner.run.results import HostResult
+from rocminfra.runner.run.results import HostResult, Outcome
 from rocminfra.runner.run.targets import check_settings, limit_hosts, load_inventory
 from rocminfra.settings import load_settings
 from rocminfra.settings.hub_token import hub_token
@@ -98,6 +98,7 @@ class Session:
         self._log = HostLog(self._show, request.verbosity)
         self._log.attach()
         self._refused: dict[str, Failure] = {}
+        self._told: set[tuple[str, str]] = set()
         self.state = State(check_for_changes=request.detect_changes)
         self.state.cwd = str(request.folder)
         self.state.print_noop_info = request.verbosity > 0
@@ -119,7 +120,7 @@ class Session:
         check_settings(self.hosts, request.data)
         self.redact = Redaction(self._secrets())
         self.state.init(inventory, config, initial_limit=self.hosts)
-        self._times = _Callbacks(progress)
+        self._times = _Callbacks(progress, self._tell)
         self.state.add_callback_handler(self._times)  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> Session:
@@ -134,6 +135,11 @@ class Session:
         self.close()
 
     @property
+    def activities(self) -> Activities:
+        """What runs at the moment, for whoever shows it."""
+        return self._progress.activities
+
+    @property
     def active(self) -> list[Host]:
         """Hosts that are connected and have not failed."""
         return [host for host in self.hosts if host in self.state.active_hosts]
@@ -141,20 +147,31 @@ class Session:
     def connect(self) -> None:
         """Connect to all hosts; those that refuse are part of the results."""
         self._refused = connect(self.state, self.hosts, self._progress.activities)
+        self._tell_who_is_out()
+
+    def connect_again(self, host: Host) -> Failure | None:
+        """Connect to a host whose connection was lost; why not, when it cannot be."""
+        host.disconnect()
+        return connect(self.state, [host], self._progress.activities).get(host.name)
 
     def prepare(self, files: Sequence[Path]) -> None:
         """Collect the operations of playbook files; with detect_changes also what they'd do."""
         prepare(self.state, [str(file) for file in files], self._progress.activities)
+        self._tell_who_is_out()
 
     def execute(self) -> None:
         """Run the operations that :meth:`prepare` collected, with the hosts locked."""
         locked = [host for host in self.active if needs_lock(host)]
         lock = new_lock(self.request.command)
         lock.take(self.state, locked)
+        self._tell_who_is_out()
+        held = [host for host in locked if host in self.state.active_hosts]
+        began, is_whole = time.monotonic(), False
         try:
             execute(self.state)
+            is_whole = True
         finally:
-            lock.free(self.state, locked)
+            lock.free(self.state, held, self._ended(time.monotonic() - began, is_whole))
 
     def benchmark(self) -> str | None:
         """Id of a benchmark run that has begun and goes on on the hosts without us."""
@@ -180,6 +197,36 @@ class Session:
         ctx_state.reset()
         ctx_inventory.reset()
         ctx_config.reset()
+
+    def _tell_who_is_out(self) -> None:
+        """Say at once which hosts the run goes on without; the whole story comes at its end."""
+        if self.active:
+            for host in self.hosts:
+                self._tell(host)
+
+    def _tell(self, host: Host) -> None:
+        known = failures(host) or filter(None, [self._refused.get(host.name)])
+        for failure in known:
+            if (host.name, failure.what) not in self._told:
+                self._told.add((host.name, failure.what))
+                self._show(f"[{host.name}] is out of this run: {failure.what}")
+
+    def _ended(self, seconds: float, is_whole: bool) -> Callable[[Host], dict[str, Any]]:
+        """What each host's book of runs is to say of the end of this one; no secrets."""
+        results = {result.name: result for result in self.results()}
+
+        def ended(host: Host) -> dict[str, Any]:
+            result = results[host.name]
+            outcome = "failed" if result.failed else "done" if is_whole else "interrupted"
+            changed = [one.name for one in result.operations if one.outcome is Outcome.CHANGED]
+            return {
+                "outcome": outcome,
+                "seconds": round(seconds, 1),
+                "changed": changed,
+                "failures": [failure.what for failure in result.failures],
+            }
+
+        return ended
 
     def _echo(self, message: object = "", **_style: object) -> None:
         self._show(str(message))
@@ -209,8 +256,9 @@ class Session:
 class _Callbacks(BaseStateCallback):
     """pyinfra's callbacks: how long things took, and what to show."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, tell: Callable[[Host], None]) -> None:
         self.progress = progress
+        self.tell = tell
         self.seconds: dict[tuple[str, str], float] = {}
         self.started: dict[tuple[str, str], float] = {}
         self._activities: dict[tuple[str, str], Activity] = {}
@@ -239,6 +287,8 @@ class _Callbacks(BaseStateCallback):
         max_retries: int = 0,
     ) -> None:
         self._ended(host, op_hash)
+        if len(state.active_hosts) > 1:  # the others may take long
+            self.tell(host)
 
     def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         for host in state.inventory:

@@ -18,8 +18,9 @@ from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.inventory import make_inventory
 from pyinfra_cli.util import parse_cli_arg
 
-from rocminfra.failure import Do, FailedError, Fault
+from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.inventory.errors import UnusableInventory
+from rocminfra.inventory.sources import unmatched_limit
 from rocminfra.playbook_files import playbook_root
 from rocminfra.settings import load_settings
 from rocminfra.settings.connection_keys import (
@@ -30,7 +31,7 @@ from rocminfra.settings.connection_keys import (
 from rocminfra.settings.environment import HOSTS, HOSTS_FILE
 from rocminfra.settings.load import wanted_of
 from rocminfra.settings.located_yaml import read_value
-from rocminfra.settings.problems import Problem, SettingsError
+from rocminfra.settings.problems import Problem, SettingsError, refusal
 from rocminfra.settings.secret_names import SECRET_KEYS
 
 # What to do instead of giving a secret by --data.
@@ -152,20 +153,14 @@ def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) ->
         matching = _matching(inventory, pattern)
         if not matching:
             names = [host.name for host in hosts]
-            groups = sorted(inventory.groups)
-            raise FailedError(
-                Fault.LIMIT_MATCHES_NOTHING,
-                f"--limit {pattern} matches no host",
-                (f"hosts:  {', '.join(names)}", f"groups: {', '.join(groups)}"),
-                Do(f"--limit {names[0]}"),
-            )
+            raise FailedError.of(unmatched_limit(pattern, names, sorted(inventory.groups)))
         chosen.update(matching)
     return [host for host in hosts if host.name in chosen]
 
 
 def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
     """Check every host's settings; raises :class:`FailedError` with all that is wrong."""
-    found: dict[str, None] = {}
+    found: dict[str, tuple[str, str] | None] = {}
     for key in CONNECTION_KEYS.keys() & data.keys():
         what = connection_problem(key, data[key])
         if what is not None:
@@ -175,9 +170,12 @@ def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
             load_settings(host.data.dict())  # type: ignore[no-untyped-call]
         except SettingsError as error:
             for problem in error.problems:
-                found[_line(problem, host.name, data)] = None
+                renamed = problem.hint is not None and problem.key in data
+                meant = (problem.key, problem.hint or "") if renamed else None
+                found[_line(problem, host.name, data)] = meant
     if found:
-        raise FailedError(Fault.SETTINGS_INVALID, "the settings cannot be used", tuple(found))
+        keys = [keys for keys in found.values() if keys is not None]
+        raise FailedError.of(refusal(list(found), keys))
 
 
 def _value(key: str, text: str) -> Any:
@@ -188,7 +186,7 @@ def _value(key: str, text: str) -> Any:
         return read_value(text, takes)
     except ValueError as error:
         what = f"--data {key}: is not a valid YAML value: {error}"
-        raise FailedError(Fault.DATA_OPTION_INVALID, what) from None
+        raise FailedError(Fault.DATA_OPTION_INVALID, what, next=Again("correct it; then")) from None
 
 
 def _is_file(argument: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rocminfra.failure import Do, ExitCode, FailedError, Fault
+from rocminfra.failure import Again, ExitCode, FailedError, Fault
 from rocminfra.runner.verbs.options import files_argument, host_options, junit_option, wipe_option
 from rocminfra.runner.verbs.shared import guarded, patch, report, run_bench
 
@@ -62,7 +62,7 @@ def apply(
     def work(progress: Progress) -> RunResult:
         result = run("apply", options, progress, apply=True, confirm=confirm)
         done = hosts_done(result)
-        if bench is None or not done or result.interrupted:
+        if bench is None or not done or result.interrupted or result.declined:
             return result
         run_text.message("")
         run_text.message(f"benchmark on {', '.join(done)}", "bold")
@@ -70,8 +70,10 @@ def apply(
         following = Options(inventory, done, extra, verbosity=verbose)
         return dataclasses.replace(result, then=_bench_after(following, progress))
 
-    result = guarded("apply", as_json, work)
-    report(result, as_json, options.command("apply"), _bench_command(options, bench), junit)
+    result = guarded("apply", as_json, work, verbose)
+    report(
+        result, as_json, options, options.command("apply"), _bench_command(options, bench), junit
+    )
     return result.code
 
 
@@ -99,7 +101,7 @@ def _ask_only_on_a_terminal(settled: bool) -> None:
     raise FailedError(
         Fault.NO_TERMINAL_TO_ASK,
         "apply asks before it changes anything, and there is no terminal to ask on",
-        next=Do("rocminfra apply --yes   # or first: rocminfra plan"),
+        next=Again(yes=True),
     )
 
 

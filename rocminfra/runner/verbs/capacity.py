@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -103,8 +104,9 @@ def capacity(as_json: bool, **options: Any) -> ExitCode:
     Exits with 6 when the model does not fit.
     """
     try:
-        settings = host_settings(options.pop("host"))
-        return _answer(as_json, with_settings(options, settings))
+        host, model = options.pop("host"), options["model"]
+        settings = host_settings(host)
+        return _answer(as_json, with_settings(options, settings), host, model)
     except FailedError as error:
         if not as_json:
             raise
@@ -112,7 +114,13 @@ def capacity(as_json: bool, **options: Any) -> ExitCode:
         return error.failure.kind
 
 
-def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
+def _answer(
+    as_json: bool, options: dict[str, Any], host: str | None, model: str | None
+) -> ExitCode:
+    """Answer, and name the next command.
+
+    + host, model: as they were given, for that command
+    """
     width, height = page_size(options["page"])
     try:
         spec = load_model(options["model"], options["dtype"])
@@ -147,5 +155,8 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
     for line in capacity_lines(plan):
         print(line)
     if not plan.chosen.fits and plan.remedies and (setting := setting_of(plan.remedies[0])):
-        run_text.message(f"next: rocminfra apply --data {setting}")
+        words = ["rocminfra", "apply"]
+        words += ["--limit", host] if host is not None else []
+        words += ["--data", f"model.source={model}"] if model is not None else []
+        run_text.message(f"next: {shlex.join([*words, '--data', setting])}")
     return code

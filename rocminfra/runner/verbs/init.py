@@ -30,6 +30,10 @@ def init(folder: Path, ci: bool, as_json: bool) -> ExitCode:
         return ExitCode.DONE
     for file in laid_out.files:
         print(laid_out.folder / file)
+    if Path(".gitignore") not in laid_out.files:
+        click.echo(
+            "there is a .gitignore already; for it: results/ and inventory/hosts.yaml", err=True
+        )
     click.echo(f"{len(laid_out.files)} files in {laid_out.folder}. next:", err=True)
     for line in next_commands(laid_out.folder):
         click.echo(f"    {line}", err=True)

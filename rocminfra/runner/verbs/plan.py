@@ -33,7 +33,9 @@ def plan(
     from rocminfra.runner.run.playbook import Options, run
 
     options = Options(inventory, limit, data, wipe, files, verbose)
-    result = guarded("plan", as_json, lambda progress: run("plan", options, progress, apply=False))
+    result = guarded(
+        "plan", as_json, lambda progress: run("plan", options, progress, apply=False), verbose
+    )
     code = result.code
     if exit_code and code is ExitCode.DONE and result.changes:
         code = ExitCode.CHANGES
@@ -41,7 +43,7 @@ def plan(
         print_json(result, code)
     else:
         run_text.print_plan(result, verbose)
-    say_failures(result, options.command("plan"))
+    say_failures(result, options.command("plan"), options)
     if result.changes and code in (ExitCode.DONE, ExitCode.CHANGES):
         run_text.message(f"next: {options.command('apply')}")
     return code

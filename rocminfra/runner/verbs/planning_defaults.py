@@ -11,6 +11,7 @@ from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.inventory.hosts_file import read_hosts_file
 from rocminfra.settings import Settings, SettingsError, load_settings
 from rocminfra.settings.environment import HOSTS_FILE, environment_settings
+from rocminfra.settings.problems import refusal
 
 # Where the playbook looks as well.
 HOSTS = Path("inventory/hosts.yaml")
@@ -38,8 +39,7 @@ def host_settings(name: str | None) -> Settings:
         data = hosts[name] if name is not None else next(iter(hosts.values()), overrides)
         return load_settings(data)
     except SettingsError as error:
-        problems = tuple(str(problem) for problem in error.problems)
-        raise FailedError(Fault.SETTINGS_INVALID, "the settings cannot be used", problems) from None
+        raise FailedError.of(refusal([str(problem) for problem in error.problems])) from None
 
 
 def with_settings(

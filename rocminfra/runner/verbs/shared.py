@@ -31,21 +31,29 @@ def patch() -> None:
     watch()
 
 
-def progress_shown(quiet: bool = False) -> Progress:
+def progress_shown(quiet: bool = False, verbose: int = 0) -> Progress:
+    """Where a run's progress goes: lines on stderr, and what runs at the moment.
+
+    + quiet: of operations nothing is shown
+    + verbose: above 0 shows also the operations that change nothing
+    """
     from rocminfra.runner.output import run_text
     from rocminfra.runner.run.session import Progress
 
     if quiet:
         return Progress(run_text.message, lambda name: None, lambda *args: None)
-    return Progress(run_text.message, run_text.show_operation, run_text.show_host)
+    steps = run_text.Steps(all_of_them=verbose > 0)
+    return Progress(steps.line, steps.operation, steps.host)
 
 
-def guarded(verb: str, as_json: bool, work: Callable[[Progress], RunResult]) -> RunResult:
+def guarded(
+    verb: str, as_json: bool, work: Callable[[Progress], RunResult], verbose: int = 0
+) -> RunResult:
     """Run a verb; with ``--json`` even a wrong option ends in a JSON document."""
     from rocminfra.runner.output.live import Shown
     from rocminfra.runner.run.playbook import error_result
 
-    progress = progress_shown()
+    progress = progress_shown(verbose=verbose)
     try:
         with Shown(progress.activities):
             return work(progress)
@@ -64,6 +72,7 @@ def run_bench(options: Options, progress: Progress) -> RunResult:
 def report(
     result: RunResult,
     as_json: bool,
+    options: Options,
     again: str,
     bench_again: str | None = None,
     junit: Path | None = None,
@@ -76,21 +85,23 @@ def report(
     if as_json:
         print_json(result, result.code)
     else:
-        run_text.message("")
-        run_text.print_summary(result)
+        if result.declined:
+            run_text.message("not applied", "yellow")
+        else:
+            run_text.print_summary(result)
         if result.then is not None:
             run_text.print_summary(result.then)
         _print_tables(result.then or result)
-    say_failures(result, again)
+    say_failures(result, again, options)
     if result.then is not None:
-        say_failures(result.then, bench_again or again)
+        say_failures(result.then, bench_again or again, options)
 
 
 def for_ci(verb: str, junit: Path | None, cases: Sequence[Case]) -> None:
     """What CI shows beside the log: the JUnit file that was asked for, and a step summary.
 
-    A file that cannot be written is said and is no reason for another exit code: it is what the
-    run did that counts.
+    A file that cannot be written is reported and does not change the exit code, which says what
+    the run did.
     """
     from rocminfra.runner.output import junit as junit_file
     from rocminfra.runner.output import step_summary
@@ -104,7 +115,7 @@ def for_ci(verb: str, junit: Path | None, cases: Sequence[Case]) -> None:
     step_summary.append(os.environ, f"rocminfra {verb}", step_summary.case_lines(cases))
 
 
-def say_failures(result: RunResult, again: str) -> None:
+def say_failures(result: RunResult, again: str, options: Options) -> None:
     from rocminfra.runner.output import run_text
 
     run_text.print_failures(result.hosts)
@@ -113,8 +124,9 @@ def say_failures(result: RunResult, again: str) -> None:
     if result.interrupted:
         run_text.message("interrupted; what was done stays done", "yellow")
         if result.resume is not None:
-            run_text.message(f"run {result.resume} continues on the hosts")
-            again = f"{again} --resume {result.resume}"
+            run_text.message(f"run {result.resume} goes on on the hosts")
+            run_text.message(f"to stop it: {options.of_run('stop', result.resume)}")
+            again = options.of_run("attach", result.resume)
         run_text.message(f"next: {again}")
 
 

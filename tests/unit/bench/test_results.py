@@ -352,11 +352,27 @@ def test_staging_leaves_what_others_stage(tmp_path: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["other"]
 
 
+def test_a_report_beside_the_hosts_is_no_matter(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    with staging(results, RUN, "mi300x-1") as staged:
+        (staged / "run.json").write_text("{}")
+        publish(results, RUN, "mi300x-1", staged, ())
+    report = results / RUN / "report"
+    report.mkdir()
+    (report / "report.html").write_text("<html>")
+    assert verify(results / RUN) == ()
+    (results / RUN / "other").mkdir()
+    (results / RUN / "other" / "run.json").write_text("{}")
+    assert verify(results / RUN) == ("other/run.json: not in the manifest",)
+
+
 def test_hosts_whose_names_look_alike_have_folders_of_their_own() -> None:
     names = ["lab:1", "lab_1", "lab/1", ".lab_1", "@local", "_local", "MANIFEST.sha256", "", "."]
     folders = [folder_name(name) for name in names]
     assert len(set(folders)) == len(names)
     assert folder_name("lab_1") == "lab_1"
     assert folder_name("lab:1").startswith("lab_1-")
+    # That one is the run's report.
+    assert folder_name("report").startswith("report-")
     assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) for name in folders)
     assert MANIFEST not in folders

@@ -70,7 +70,7 @@ def test_a_wrong_token_names_the_host_that_answered(made: World) -> None:
     ],
 )
 def test_a_wrong_token_says_where_to_make_the_right_one(endpoint: str, where: str) -> None:
-    failure = refused(401, b"{}", None, endpoint, "asking")
+    failure = refused(401, b"{}", None, endpoint, "reading")
     assert where in str(failure.next)
     assert "do not work here" in failure.why[1]
 

@@ -62,6 +62,6 @@ def test_the_exit_code_tells_the_class(name: str, code: int, tmp_path: Path) -> 
 
 
 def test_the_page_has_the_matrix_as_it_is_played() -> None:
-    """docs/droplets.md: `python tests/droplet_matrix.py` prints both tables anew."""
+    """docs/droplets.md: `python tests/droplet_matrix.py` prints both tables again."""
     page = (Path(__file__).parents[3] / "docs" / "droplets.md").read_text(encoding="utf-8")
     assert table() in page

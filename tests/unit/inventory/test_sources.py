@@ -168,7 +168,8 @@ def test_a_limit_that_may_match_passes(pattern: str, tmp_path: Path) -> None:
 
 def test_a_limit_that_matches_no_host_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
-        InventoryError, match=r"--limit lab-3 matches no host \[RI-315\]\n    hosts: lab-1, lab"
+        InventoryError,
+        match=r"--limit lab-3 matches no host \(did you mean lab-2\?\) \[RI-315\]\n    hosts: lab",
     ):
         _limited(("lab-1", "lab-3"), tmp_path / "amd_cloud.py")
 

@@ -32,7 +32,7 @@ def test_a_scope_ends_with_everything_that_runs_in_it(
     try:
         (payload / "cgroup.procs").write_text(f"{inside.pid}\n")
         removal.remove(LabPaths(tmp_path / "state", tmp_path / "cache"), "unit-scope")
-        # Already waited for by whoever ended it: all that counts is that it is gone.
+        # Whoever ended it has waited for it already: it only has to be gone.
         assert inside.poll() is not None
     finally:
         inside.kill()

@@ -12,10 +12,11 @@ from rocminfra.facts.gpu_memory import Gpu, GpuReport, Gpus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.system import GroupExists, UserGroups
-from rocminfra.failure import ExitCode
+from rocminfra.failure import ExitCode, again_words, next_words
 from rocminfra.operations import rocm
 from rocminfra.operations.host_failures import failures
 from rocminfra.operations.host_files import HostFile
+from rocminfra.settings.argument_names import SETTING_OF
 
 RULE = HostFile("/etc/udev/rules.d/70-rocminfra-gpu.rules", "rule\n")
 KFD = GpuNode("/dev/kfd", 992, "render", 0o660)
@@ -93,6 +94,27 @@ def test_a_host_without_gpu_is_taken_out_before_its_first_operation(scripted: An
     assert state.failed_hosts == {scripted}
     assert state.active_hosts == set()
     assert failures(scripted)[0].kind is ExitCode.UNFIT
+
+
+@pytest.mark.parametrize(
+    ("nodes", "remedy"),
+    [
+        ((CARD, RENDER), "modprobe amdgpu"),
+        ((KFD, CARD), "reboot"),
+        ((KFD, RENDER), "--data rocm.gpu_count=1"),
+    ],
+)
+def test_the_remedy_cures_what_is_missing(
+    nodes: tuple[GpuNode, ...], remedy: str, scripted: Any
+) -> None:
+    scripted.facts[GpuNodes] = nodes
+    state.active_hosts.add(scripted)
+    rocm.gate(gpu_count=8)
+    following = failures(scripted)[0].next
+    assert following is not None
+    said = next_words(following, again_words, SETTING_OF)
+    assert remedy in said
+    assert ("modprobe" in said) == ("modprobe" in remedy)
 
 
 def test_a_container_gets_the_folder_unless_there_are_other_cards(scripted: Any) -> None:

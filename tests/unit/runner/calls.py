@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pyinfra_cli.util import PYTHON_CODES, parse_cli_arg
 
 from rocminfra.failure import Failure
 from rocminfra.operations.host_failures import failures
+from rocminfra.runner.hosts import book, logs
+from rocminfra.runner.hosts.asking import Answered
 from rocminfra.runner.run import connection_check, session, status
 from rocminfra.runner.run.host_lock import new_lock
 from rocminfra.runner.run.playbook import Options, run
@@ -32,7 +35,7 @@ Hosts = Mapping[str, Mapping[str, Any]]
 
 
 # A run's result, what pyinfra and the tasks said, operations and hosts as they went, and the plans
-# that were shown before asking. A class of this module would be imported where it is unpickled.
+# that were shown first. A class of this module would be imported where it is unpickled.
 Ran = tuple[RunResult, list[str], list[str], list[RunResult]]
 
 
@@ -141,6 +144,25 @@ def checked(hosts: Hosts, override: Mapping[str, Any]) -> None:
     """Check settings of hosts."""
     inventory = Inventory((list(hosts.items()), {}), override_data=dict(override))
     check_settings(list(inventory), override)
+
+
+def since(text: str) -> dict[str, float]:
+    """What ``logs --since`` means."""
+    return logs.since_of(text)
+
+
+def book_events(lines: Sequence[Mapping[str, Any]], running: str | None) -> list[dict[str, Any]]:
+    """Events of a book's lines, as plain data."""
+    return [dataclasses.asdict(event) for event in book.events_of(lines, running)]
+
+
+def merged(hosts: Mapping[str, Sequence[tuple[str | None, str]]]) -> list[str]:
+    """Texts of the hosts' lines in the order in which they are shown."""
+    answers = [
+        Answered(name, tuple(logs.Line(name, time, "engine", "", text) for time, text in lines))
+        for name, lines in hosts.items()
+    ]
+    return [line.text for line in logs.merged(answers)]
 
 
 def _progress(lines: list[str], progress: list[str]) -> Progress:

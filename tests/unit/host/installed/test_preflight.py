@@ -122,7 +122,7 @@ def test_somebodys_container_of_the_same_name_is_left_alone() -> None:
         ([gpu(0), gpu(196592)], {"HIP_VISIBLE_DEVICES": "1"}, 100.0),
         # A partition's memory is its GPU's.
         ([gpu(98296), gpu("N/A", "N/A")], {"HIP_VISIBLE_DEVICES": "1"}, 50.0),
-        # What cannot be is no reading, and nothing waits for it to become less.
+        # An impossible reading is ignored, and nothing waits for it to shrink.
         ([gpu(float("nan"))], {}, None),
         ([gpu(-5)], {}, None),
         ([gpu(200_000)], {}, None),

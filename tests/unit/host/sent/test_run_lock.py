@@ -160,3 +160,102 @@ def test_it_works_piped_into_python(path: Path) -> None:
     refused = call("take", str(path), token="b")
     assert (refused["taken"], refused["holder"]["command"]) == (False, "rocminfra apply")
     assert call("free", str(path), token="a") == {"freed": True}
+
+
+def book(path: Path) -> list[dict[str, Any]]:
+    return run_lock.events(path, 100)
+
+
+def asked(action: str, path: Path, **request: Any) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", source("run_lock"), action, str(path)],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_run_is_in_the_book_with_its_beginning_and_its_end(path: Path) -> None:
+    asked("take", path, token="a", owner="alice@laptop", command="rocminfra apply", event={"x": 1})
+    asked("free", path, token="a", event={"event": "ended", "token": "a", "outcome": "done"})
+    began, ended = book(path)
+    assert (began["event"], began["owner"], began["token"], began["x"]) == (
+        "began",
+        "alice@laptop",
+        "a",
+        1,
+    )
+    assert (ended["event"], ended["outcome"]) == ("ended", "done")
+    assert began["time"] <= ended["time"]
+    assert (path.parent / "events.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_run_that_gets_no_lock_is_in_no_book(path: Path) -> None:
+    taken(path, "a")
+    holder = json.loads(path.read_text())
+    holder |= {
+        "pid": os.getpid(),
+        "start": run_lock.start_time(os.getpid()),
+        "boot": run_lock.boot_id(),
+    }
+    path.write_text(json.dumps(holder))
+    assert asked("take", path, token="b", owner="bob@ci")["taken"] is False
+    assert book(path) == []
+
+
+def test_a_look_changes_nothing(path: Path) -> None:
+    assert run_lock.show(path, lambda _h: True) == {"holder": None, "running": False}
+    assert not path.parent.exists()
+    taken(path, "a")
+    before = path.read_text()
+    found = run_lock.show(path, lambda _h: True)
+    assert (found["holder"]["token"], found["running"]) == ("a", True)
+    assert run_lock.show(path, lambda _h: False)["running"] is False
+    assert path.read_text() == before
+
+
+def test_a_broken_lock_is_free_and_the_book_says_by_whom_and_why(path: Path) -> None:
+    asked("take", path, token="a", owner="alice@laptop", command="rocminfra apply")
+    broken = asked("break", path, owner="bob@ci", reason="she is on holiday")["broken"]
+    assert broken["token"] == "a"
+    assert path.read_text() == ""
+    event = book(path)[-1]
+    assert (event["event"], event["owner"], event["reason"]) == (
+        "lock broken",
+        "bob@ci",
+        "she is on holiday",
+    )
+    assert event["holder"]["owner"] == "alice@laptop"
+    # The run goes on, and does not free the lock that another one has taken since.
+    asked("take", path, token="b", owner="bob@ci")
+    assert asked("free", path, token="a", event={"event": "ended", "token": "a"}) == {
+        "freed": False
+    }
+    assert json.loads(path.read_text())["token"] == "b"
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_lock_that_nobody_holds_is_not_broken(path: Path, held: bool) -> None:
+    if held:  # by a run that is gone
+        taken(path, "a")
+    assert run_lock.break_(path, lambda _h: False) == {"broken": None}
+    assert path.exists() is held
+
+
+def test_a_book_that_grows_too_long_loses_its_older_half(path: Path) -> None:
+    path.parent.mkdir()
+    for number in range(10):
+        run_lock.note(path, {"number": number}, now=0.0, most=300)
+    numbers = [event["number"] for event in book(path)]
+    assert numbers == list(range(numbers[0], 10))
+    assert 2 <= len(numbers) < 10
+    assert run_lock.events(path, 2) == book(path)[-2:]
+
+
+def test_a_line_that_was_cut_off_is_left_out(path: Path) -> None:
+    path.parent.mkdir()
+    (path.parent / "events.jsonl").write_text('{"event": "began"}\n"text"\n{"event": "en')
+    assert book(path) == [{"event": "began"}]

@@ -38,7 +38,7 @@ def test_cases_of_the_field(case: str, named: str) -> None:
     found = json.loads((CASES / f"{case}.json").read_text(encoding="utf-8"))
     (reason,) = reasons(found)
     assert reason.startswith(f"impossible figure of GuideLLM: {named}")
-    # What cannot be is no figure, in JSON least of all.
+    # What is impossible is not a figure, least of all in JSON.
     text = json.dumps(figures(found).as_dict(), allow_nan=False)
     assert "-17508" not in text
 

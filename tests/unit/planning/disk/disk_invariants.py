@@ -80,7 +80,7 @@ def family(observed: Observed, device: Device) -> list[Device]:
 
 
 def free(observed: Observed, device: Device) -> None:
-    """Nobody has it mounted, open, as swap, or built something on it, and it is no system disk."""
+    """Nobody has it mounted, open, as swap, or built something on it, and the system does not."""
     members = family(observed, device)
     numbers = {member.number for member in members}
     assert not numbers & {m.number for m in observed.mounts}

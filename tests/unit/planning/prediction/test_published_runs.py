@@ -73,7 +73,7 @@ def test_every_figure_is_a_number_above_zero() -> None:
 
 
 def test_no_published_time_between_tokens_is_below_what_memory_allows() -> None:
-    """Faster than the bytes of one step at the published bandwidth is no measurement of it."""
+    """Nothing measured is faster than the bytes of one step at the published bandwidth."""
     for run in all_runs():
         variant = run.variant
         planned = capacity(variant.spec, variant.gpu, variant.serving, variant.tensor_parallel)

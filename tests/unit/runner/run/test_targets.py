@@ -142,8 +142,8 @@ def test_a_limit_that_matches_no_host_lists_what_there_is(worker: Any) -> None:
     with pytest.raises(FailedError, match="--limit c matches no host") as caught:
         worker("limited", ["a", "b"], ["b"], ["a", "c"])
     assert caught.value.failure.kind is ExitCode.SETTINGS
-    assert caught.value.failure.why == ("hosts:  a, b", "groups: group")
-    assert next_of(caught.value) == "--limit a"
+    assert caught.value.failure.why == ("hosts: a, b", "groups: group")
+    assert next_of(caught.value) == "the same command with --limit NAME"
 
 
 def test_an_inventory_without_hosts(worker: Any) -> None:

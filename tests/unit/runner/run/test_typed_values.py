@@ -61,7 +61,7 @@ def after_pyinfras_data(worker: Any, key: str, text: str) -> Any:
 
 
 TYPED: list[tuple[str, str, Any]] = [
-    # hosts/y1: a leading zero is no octal number
+    # hosts/y1: a leading zero does not make it octal
     ("vllm.max_num_seqs", "064", 64),
     ("vllm.port", "010000", 10000),
     ("vllm.port", "0o17500", REFUSED),
@@ -152,7 +152,7 @@ def test_any_value_is_read_alike_or_refused(worker: Any, key: str, text: str) ->
     # A file needs quotes around more than a variable does; unquoted it refuses, or means the same.
     assert file in (REFUSED, environment)
     plain = after_pyinfras_data(worker, key, text)
-    # What is no value at all, such as a quote that nothing closes, pyinfra takes as the text it is.
+    # What is not a value at all, such as an unclosed quote, pyinfra takes as the text it is.
     # Of JSON's quotes it leaves no trace. A path's `~` is the operator's home folder.
     quoted = text.startswith('"')
     as_it_is = environment == REFUSED and plain in (text, os.path.expanduser(text))

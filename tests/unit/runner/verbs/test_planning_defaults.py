@@ -64,7 +64,7 @@ def test_a_hosts_file_that_cannot_be_used_says_where(hosts: Path) -> None:
     hosts.write_text("hosts: {a: {vllm: {max_num_seq: 1}}}")
     with pytest.raises(FailedError) as caught:
         host_settings(None)
-    assert "hosts.yaml:1" in caught.value.failure.why[0]
+    assert "hosts.yaml:1" in caught.value.failure.what
 
 
 def test_an_option_wins(hosts: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""Runs side by side: what changed beyond the noise, and what may not be compared."""
