@@ -6,11 +6,12 @@ from rocminfra.bench.job import make_job
 from rocminfra.host_paths import guidellm_environment
 from rocminfra.operations import bench, bench_start, guidellm, host_files, prerequisites
 from rocminfra.operations.host_settings import current
+from rocminfra.operations.weight_reading import bandwidths, step_bytes
 
 settings = current()
 scenario = bench.scenario(settings.bench.scenario)
 run_id = bench.run_id(settings.bench.run)
-job = make_job(run_id, host.name, scenario, settings)
+job = make_job(run_id, host.name, scenario, settings, step_bytes(settings), bandwidths())
 resumes = settings.bench.run is not None
 environment = {
     "path": guidellm_environment(settings.bench.guidellm_version),

@@ -205,6 +205,8 @@ class FakeEngine:
         # By default every look at the counters finds them grown; quiet, only /serve makes them.
         self.is_quiet = False
         self.running = 0
+        # Further lines of its /metrics.
+        self.extra = ""
         # Completions that were asked for, and whether they are answered.
         self.completions = 0
         self.completes = True
@@ -246,7 +248,7 @@ class FakeEngine:
                 f'vllm:generation_tokens_total{{engine="0",model_name="toy"}} {self.tokens}\n'
                 'vllm:kv_cache_usage_perc{engine="0",model_name="toy"} 0.21\n'
                 f'vllm:num_requests_running{{engine="0",model_name="toy"}} {self.running}\n'
-                'vllm:num_requests_waiting{engine="0",model_name="toy"} 0\n'
+                f'vllm:num_requests_waiting{{engine="0",model_name="toy"}} 0\n{self.extra}'
             )
         return None
 

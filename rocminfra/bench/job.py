@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -50,13 +51,22 @@ class Job:
         return f"{UNIT_PREFIX}{self.run}.service"
 
 
-def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job:
+def make_job(
+    run: str,
+    host: str,
+    scenario: Scenario,
+    settings: Settings,
+    step_bytes: int | None = None,
+    gpu_bandwidths: Mapping[str, float] | None = None,
+) -> Job:
     """The job for one host.
 
     + run: id of the run
     + host: name of the host
     + scenario: what is measured
     + settings: the host's settings
+    + step_bytes, gpu_bandwidths: what bounds the time between tokens from below, see
+      :class:`~rocminfra.planning.bench.records.JobRecord`
     """
     base = f"http://{in_url(settings.vllm.asked_at)}:{settings.vllm.port}"
     environment = host_paths.guidellm_environment(settings.bench.guidellm_version)
@@ -76,6 +86,8 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
             tokenizer=settings.model_argument,
             environment=_environment(scenario, settings),
             usd_per_hour=settings.cost.usd_per_hour,
+            step_bytes=step_bytes,
+            gpu_bandwidths=gpu_bandwidths,
             datasets=host_paths.DATASETS,
         ),
     )

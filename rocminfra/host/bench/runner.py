@@ -19,15 +19,18 @@ import platform
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rocminfra.host.bench import files, stage
+from rocminfra.host.bench.amd_smi import gpu_models
 from rocminfra.host.bench.control_group import Launcher, launcher
 from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, run_point
-from rocminfra.host.bench.telemetry import fetch, gpu_models
+from rocminfra.host.bench.telemetry import fetch
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.points import (
     Finished,
@@ -73,6 +76,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     stages = job.scenario.stages
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
+        gpus = tuple(gpu_models())
         valid, done = stage.kept(folder, stages)
         (folder / MANIFEST).unlink(missing_ok=True)
         state = "finished"
@@ -80,7 +84,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             for record in valid:
                 progress.add(record, kept=True)
             while todo := next_points(stages, done):
-                done.update(_one(job, todo[0], folder, launch, progress, patience))
+                done.update(_one(job, todo[0], folder, launch, progress, patience, gpus))
         except Stopped:
             state = "stopped"
         ended = RunRecord(
@@ -92,7 +96,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             never_run=never_run(stages, done),
             usd_per_hour=job.usd_per_hour,
             guidellm=job.guidellm_version,
-            provenance=_provenance(job),
+            provenance=_provenance(job, gpus),
             started=progress.started,
             ended=round(time.time(), 3),
         )
@@ -225,6 +229,7 @@ def _one(
     launch: Launcher,
     progress: _Progress,
     patience: Patience | None,
+    gpus: Sequence[Mapping[str, Any]],
 ) -> dict[str, Finished]:
     """Run a point, or a whole stage; what has an outcome now, by name."""
     target = folder / point.name
@@ -242,6 +247,7 @@ def _one(
         earlier=files.earlier_attempts(target),
         patience=patience,
         repeating=progress.repeat,
+        gpus=[gpu.get("name") for gpu in gpus],
     )
     records = (record,) if point.stage is None else stage.split(job, record, folder)
     # The process of a whole stage is no point itself, unless nothing came of it.
@@ -283,7 +289,7 @@ def _progress(folder: Path) -> Progress | None:
     return None if value is None else read(Progress, value, files.STATUS)
 
 
-def _provenance(job: JobRecord) -> Provenance:
+def _provenance(job: JobRecord, gpus: Sequence[Mapping[str, Any]]) -> Provenance:
     base = job.target.rpartition("/v1")[0] or job.target
     try:
         engine = json.loads(fetch(f"{base}/version")).get("version")
@@ -291,7 +297,7 @@ def _provenance(job: JobRecord) -> Provenance:
         engine = None
     return Provenance(
         engine=engine,
-        gpus=tuple(gpu_models()),
+        gpus=tuple(gpus),
         model=job.model,
         kernel=platform.release(),
         machine=platform.machine(),

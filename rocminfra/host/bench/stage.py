@@ -20,11 +20,11 @@ from rocminfra.host.bench.files import read_json, set_aside, write_atomic, write
 from rocminfra.host.bench.point import (
     RECORD,
     Findings,
-    compare_with_engine,
     judge,
     peaks,
     read_point,
 )
+from rocminfra.planning.bench import validity
 from rocminfra.planning.bench.points import Finished, Point, Stage, parts, planned_names
 from rocminfra.planning.bench.records import (
     STAGE,
@@ -51,8 +51,8 @@ def split(job: JobRecord, record: PointRecord, folder: Path) -> tuple[PointRecor
     own = folder / record.point.name
     report = read_json(own / "report.json")
     benchmarks = report.get("benchmarks") if isinstance(report, dict) else None
-    if record.outcome != "valid" or not isinstance(benchmarks, list) or not benchmarks:
-        if record.outcome == "valid":
+    if record.outcome == "failed" or not isinstance(benchmarks, list) or not benchmarks:
+        if record.outcome != "failed":
             reason = "GuideLLM exited with 0 and wrote no report of a benchmark"
             record = replace(record, outcome="failed", reasons=(reason,))
             write_json(own / RECORD, as_json(record))
@@ -63,11 +63,14 @@ def split(job: JobRecord, record: PointRecord, folder: Path) -> tuple[PointRecor
         _part(job, record, point, {**report, "benchmarks": [benchmark]}, own)
         for point, benchmark in zip(points, benchmarks)
     )
-    wrong = [f"{one.label}: {reason}" for one in made for reason in one.reasons]
+    common = record.reasons
+    wrong = [
+        f"{one.label}: {reason}" for one in made for reason in one.reasons if reason not in common
+    ]
     whole = replace(
         record,
         outcome="invalid" if any(one.outcome != "valid" for one in made) else "valid",
-        reasons=tuple(wrong),
+        reasons=(*common, *wrong),
         conclusion=_conclusion(report),
     )
     write_json(own / STAGE, as_json(whole))
@@ -128,7 +131,15 @@ def _part(
         _cut(own / name, folder / name, started, ended)
     findings = Findings(exit_code=process.exit_code)
     judge(job.scenario, folder, process.attempts[-1].number, findings)
-    compare_with_engine(*_counters(own / "metrics.jsonl", started, ended), findings)
+    floor = process.engine.get("itl_floor_ms")
+    for reason in (
+        # What concerns all of the process's requests concerns these.
+        *process.reasons,
+        *validity.floor_doubts((findings.figures or {}).get("itl_p50_ms"), floor),
+    ):
+        findings.doubt(reason)
+    findings.engine["counted"] = _rise(own / "metrics.jsonl", started, ended)
+    findings.engine["itl_floor_ms"] = floor
     findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
     record = PointRecord(
         point=point,
@@ -169,19 +180,23 @@ def _cut(source: Path, target: Path, started: float, ended: float) -> None:
     write_atomic(target, "".join(f"{line}\n" for line in inside))
 
 
-def _counters(
-    path: Path, started: float, ended: float
-) -> tuple[dict[str, float] | None, dict[str, float] | None]:
-    """The engine's counters just before a point and just after it, None where there are none."""
+def _rise(path: Path, started: float, ended: float) -> dict[str, float] | None:
+    """By how much the engine's counters rose from just before a point to just after it.
+
+    Samples are a second apart, so that requests of its neighbours may be counted as well; what has
+    to agree is compared for the process as a whole.
+    """
     if not path.exists():
-        return None, None
+        return None
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     samples = [line for line in lines if line.get("engine")]
     before = [line for line in samples if line["time"] <= started] or samples[:1]
     after = [line for line in samples if line["time"] >= ended] or samples[-1:]
     if not samples or before[-1]["time"] >= after[0]["time"]:
-        return None, None
-    return before[-1]["engine"], after[0]["engine"]
+        return None
+    first, last = before[-1]["engine"], after[0]["engine"]
+    names = ("requests", "prompt_tokens", "generation_tokens", "preemptions")
+    return {name: last[name] - first[name] for name in names if name in first and name in last}
 
 
 def _records(folder: Path, name: str) -> Iterator[PointRecord]:

@@ -61,6 +61,8 @@ class JobRecord:
     + tokenizer: its folder or repository
     + environment: variables of GuideLLM's process, without secrets
     + usd_per_hour: the host's price
+    + step_bytes: weights that every step of the model's decoder reads; None when unknown
+    + gpu_bandwidths: published memory bandwidth in bytes a second, by product name
     + datasets: folder of data sets that are made on the host
     """
 
@@ -75,6 +77,8 @@ class JobRecord:
     tokenizer: str
     environment: Mapping[str, str]
     usd_per_hour: float | None = None
+    step_bytes: float | None = None
+    gpu_bandwidths: Mapping[str, Any] | None = None
     datasets: str = ""
     version: int = VERSION
 
@@ -125,7 +129,8 @@ class PointRecord:
     + outcome: ``valid``, ``invalid`` or ``failed``
     + reasons: why it is not valid
     + figures: as in :class:`rocminfra.planning.bench.guidellm_report.Figures`, or None
-    + engine: the engine's counters during the point, and its peaks
+    + engine: what was seen of the engine: ``counted`` (by how much its counters rose), ``peaks``,
+      ``configuration``, ``itl_floor_ms``, and what could not be compared (``unchecked``)
     + attempts: empty in files of earlier versions
     + stage: folder of the process that ran a whole stage, this point included; None for a process
       of its own
