@@ -140,7 +140,10 @@ def _print_tables(result: RunResult) -> None:
     """The figures of a benchmark, which are data, where data goes."""
     from rocminfra.report.table import lines
     from rocminfra.runner.output.run_json import tables
+    from rocminfra.runner.output.run_reports import reported
 
     for table in tables(result):
         print()
         print(*lines(table), f"results: {table.run}", sep="\n")
+    for line in reported(result):
+        print(line)
