@@ -76,6 +76,8 @@ class Fault(Enum):
     ENGINE_ARGUMENTS_REFUSED = 324
     USERS_UNKNOWN = 325
     QUESTION_REFUSED = 326
+    DOWNLOAD_DENIED = 327
+    DOWNLOAD_NOT_FOUND = 328
 
     # Benchmark
     SCENARIO_INVALID = 331
@@ -101,6 +103,9 @@ class Fault(Enum):
     SSH_KEY_UNKNOWN = 355
     LEDGER_UNUSABLE = 356
     COMMAND_NOT_STARTED = 357
+
+    # The documentation
+    TOPIC_UNKNOWN = 371
 
     # 4: unreachable or not authorised
     HOST_UNREACHABLE = 401
@@ -178,6 +183,10 @@ class Fault(Enum):
     PACKAGES_NOT_INSTALLED = 609
     HOST_DISK_FULL = 610
     HOST_READ_ONLY = 611
+    DOWNLOAD_UNREACHABLE = 612
+    DOWNLOAD_STALLED = 613
+    DOWNLOAD_FAILED = 614
+    PIP_FAILED = 615
 
     # Docker and the engine
     DOCKER_INSTALLATION_UNFIT = 621
@@ -218,6 +227,7 @@ class Fault(Enum):
     ENGINE_SERVES_ANOTHER_MODEL = 707
     NO_ENGINE_ON_PORT = 708
     ENGINE_BUSY = 709
+    DOWNLOAD_NOT_DONE = 710
 
     # Droplets and the lab
     LAB_DROPLET_NOT_UP = 741

@@ -37,6 +37,7 @@ PLANNING = {
 ALLOWED: dict[str, set[str]] = {
     "failure": {"faults"},
     "faults": set(),
+    "doc_pages": set(),
     "host_answers": set(),
     "host_paths": set(),
     "playbook_files": set(),
@@ -68,9 +69,12 @@ ALLOWED: dict[str, set[str]] = {
     },
     "rendering": {"planning", "planning/gpus"} | BASE,
     "model_files": {"failure", "planning/model"},
+    # Stands for itself on the host.
+    "hub": set(),
     "host": {"host_paths"},
     "host/sent": set(),
     "host/installed": {"planning/gpus"},
+    "host/fetch": {"hub"},
     "host/bench": {"planning/bench", "planning/gpus"},
     "facts": {"host"} | PLANNING | BASE,
     "operations": {"bench", "facts", "host", "model_files", "rendering", "report"}
@@ -126,6 +130,7 @@ ALLOWED: dict[str, set[str]] = {
     | PLANNING
     | BASE,
     "runner/verbs": {
+        "doc_pages",
         "bench",
         "droplets",
         "inventory",
