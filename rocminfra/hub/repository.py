@@ -79,6 +79,7 @@ class Hub:
     + sleep: waits between attempts; a test passes its own
     + attempts: how often a hub is asked that does not answer
     + timeout_s: of one answer
+    + gives_up: a hub that did not answer is not asked again, by whoever has several hosts to plan
     """
 
     def __init__(
@@ -88,12 +89,15 @@ class Hub:
         sleep: Callable[[float], None] = time.sleep,
         attempts: int = ATTEMPTS,
         timeout_s: float = TIMEOUT_S,
+        gives_up: bool = False,
     ) -> None:
         self.endpoint = (endpoint or ENDPOINT).rstrip("/")
         self._token = token
         self._sleep = sleep
         self._attempts = attempts
         self._timeout_s = timeout_s
+        self._gives_up = gives_up
+        self._away = ""
         self._opener = urllib.request.build_opener(_OwnServerOnly)
 
     def listing(self, repository: str, revision: str | None = None) -> Listing:
@@ -118,13 +122,16 @@ class Hub:
         return self._get(asked, f"{repository}: {path}", most)
 
     def _get(self, path: str, what: str, most: int | None = None) -> bytes:
+        if self._away and self._gives_up:
+            raise HubError("unreachable", self._away)
         attempt = 1
         while True:
             try:
                 return self._once(path, what, most)
             except _AgainError as error:
                 if attempt >= self._attempts:
-                    raise HubError("unreachable", f"{self.endpoint} {error}") from None
+                    self._away = f"{self.endpoint} {error}"
+                    raise HubError("unreachable", self._away) from None
             self._sleep(2.0**attempt)
             attempt += 1
 

@@ -7,6 +7,7 @@ fetched once; what ``main`` is now is asked again after a day.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -42,7 +43,12 @@ def planning_hub(settings: Settings) -> Hub:
         token = hub_token(settings.huggingface)
     except OSError:
         token = None  # whoever downloads says so; planning asks for what everybody may read
-    return Hub(settings.huggingface.endpoint, token, attempts=2, timeout_s=10)
+    return _hub(settings.huggingface.endpoint, token)
+
+
+@functools.lru_cache(maxsize=32)
+def _hub(endpoint: str | None, token: str | None) -> Hub:
+    return Hub(endpoint, token, attempts=2, timeout_s=10, gives_up=True)
 
 
 def kept(repository: str, revision: str | None = None) -> Path | None:
