@@ -37,6 +37,7 @@ PLANNING = {
 ALLOWED: dict[str, set[str]] = {
     "failure": {"faults"},
     "faults": set(),
+    "doc_pages": set(),
     "host_answers": set(),
     "host_paths": set(),
     "playbook_files": set(),
@@ -68,9 +69,12 @@ ALLOWED: dict[str, set[str]] = {
     },
     "rendering": {"planning", "planning/gpus"} | BASE,
     "model_files": {"failure", "planning/model"},
+    # Stands for itself on the host.
+    "hub": set(),
     "host": {"host_paths"},
     "host/sent": set(),
     "host/installed": {"planning/gpus"},
+    "host/fetch": {"hub"},
     "host/bench": {"planning/bench", "planning/gpus"},
     "facts": {"host"} | PLANNING | BASE,
     "operations": {"bench", "facts", "host", "model_files", "rendering", "report"}
@@ -80,6 +84,7 @@ ALLOWED: dict[str, set[str]] = {
     "bench": {"host"} | PLANNING | BASE,
     "report": {"rendering"} | PLANNING | BASE,
     "report/charts": {"failure", "report"},
+    "report/page": {"failure", "report", "report/charts"},
     "report/reading": {"failure", "planning/bench", "report"},
     "report/figures": {"failure", "report", "report/reading"} | PLANNING,
     "report/comparison": {"failure", "report", "report/reading", "report/figures"} | PLANNING,
@@ -116,6 +121,8 @@ ALLOWED: dict[str, set[str]] = {
         "report/charts",
         "report/comparison",
         "report/figures",
+        "report/reading",
+        "report/page",
         "runner",
         "runner/hosts",
         "runner/run",
@@ -123,6 +130,7 @@ ALLOWED: dict[str, set[str]] = {
     | PLANNING
     | BASE,
     "runner/verbs": {
+        "doc_pages",
         "bench",
         "droplets",
         "inventory",
@@ -132,6 +140,7 @@ ALLOWED: dict[str, set[str]] = {
         "report/charts",
         "report/comparison",
         "report/figures",
+        "report/page",
         "report/reading",
         "runner",
         "runner/hosts",

@@ -71,7 +71,9 @@ def apply(
         return dataclasses.replace(result, then=_bench_after(following, progress))
 
     result = guarded("apply", as_json, work, verbose)
-    report(result, as_json, options.command("apply"), _bench_command(options, bench), junit)
+    report(
+        result, as_json, options, options.command("apply"), _bench_command(options, bench), junit
+    )
     return result.code
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,13 @@ Asked = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def asked(capsys: pytest.CaptureFixture[str]) -> Asked:
-    def ask(*arguments: object) -> tuple[int, str, str]:
-        code = run(["report", *map(str, arguments)])
+    """Run a verb; pictures take seconds, so they are drawn in the tests that are about them."""
+
+    def ask(*arguments: object, pictures: bool = False) -> tuple[int, str, str]:
+        words = [*map(str, arguments)]
+        if not pictures and words[0] not in ("build", "compare", "gate", "index"):
+            words.append("--no-pictures")
+        code = run(["report", *words])
         said = capsys.readouterr()
         return code, said.out, said.err
 
@@ -58,6 +65,34 @@ def test_the_verdict_comes_last_and_the_files_are_there(asked: Asked, tmp_path: 
     rows = list(csv.DictReader((run / "report" / "points.csv").open()))
     assert [row["load"] for row in rows][:2] == ["concurrent@4", "synchronous"]
     assert "serves up to 107 requests/s" in (run / "report" / "report.md").read_text()
+
+
+def test_the_page_and_its_pictures(asked: Asked, tmp_path: Path) -> None:
+    code, out, _ = asked(RUNS / "demo", "--output", tmp_path, pictures=True)
+    assert code == 0
+    assert f"report: {tmp_path / 'report.html'}" in out
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "serves up to 107 requests/s" in page
+    shown = re.findall(r"!\[.+\]\((.+)\)", (tmp_path / "report.md").read_text())
+    assert len(shown) > 3
+    assert all(name.endswith(".svg") and (tmp_path / name).is_file() for name in shown)
+    assert sum(file.stat().st_size for file in tmp_path.glob("report.html")) < 3 * 1024**2
+
+
+def test_without_the_packages_that_draw_the_rest_is_written(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("altair", "vl_convert"):
+        monkeypatch.setitem(sys.modules, name, None)
+    code, out, said = asked(RUNS / "demo", "--output", tmp_path, pictures=True)
+    assert code == 3
+    assert "rocminfra[report]" in said
+    assert out.splitlines()[-1].startswith("serves up to 107 requests/s")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "points.csv",
+        "report.md",
+        "summary.json",
+    ]
 
 
 def test_of_a_bad_run_the_first_line_says_invalid_and_there_is_no_price(
@@ -296,17 +331,34 @@ def test_the_index_has_every_run_and_says_what_it_leaves_out(asked: Asked, tmp_p
     for name in ("a", "failing"):
         recorded_runs.copy(name, tmp_path / name)
     (tmp_path / "droplet-1").mkdir()
-    assert asked(tmp_path / "a")[0] == 0
+    assert asked(tmp_path / "a", pictures=True)[0] == 0
     code, out, said = asked("index", tmp_path)
     assert code == 0
-    assert len(out.splitlines()) == 3
+    assert len(out.splitlines()) == 4
+    assert out.splitlines()[-1] == f"index: {tmp_path / 'index.html'}"
     assert "left out: droplet-1" in said
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'href="./a/report/report.html"' in page
+    assert page.count("(no report yet)") == 1
     document = as_document(asked, "report-index", "index", tmp_path)
+    assert document["page"] == str(tmp_path / "index.html")
     good, bad = document["runs"]
     assert good["usd_per_million_tokens"] == pytest.approx(0.1376, abs=1e-4)
     assert not bad["is_valid"]
     assert [bad[key] for key in ("tokens_per_s", "usd_per_million_tokens")] == [None, None]
     assert asked("index", tmp_path / "none")[0] == 3
+
+
+def test_without_what_draws_the_index_names_the_extra(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded_runs.copy("a", tmp_path / "a")
+    monkeypatch.setitem(sys.modules, "altair", None)
+    code, _, said = asked("index", tmp_path)
+    assert code == 3
+    assert "pictures need altair, which is not installed" in said
+    assert "pip install 'rocminfra[report]'" in said
+    assert not (tmp_path / "index.html").exists()
 
 
 @pytest.mark.parametrize("verb", ["build", "compare", "gate", "index"])
