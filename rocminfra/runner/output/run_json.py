@@ -77,7 +77,12 @@ def status_document(hosts: tuple[HostStatus, ...], error: Failure | None) -> dic
             {
                 "name": host.name,
                 "parts": {
-                    name: {"good": part.good, "words": part.words, "details": part.details}
+                    name: {
+                        "good": part.good,
+                        "words": part.words,
+                        "details": part.details,
+                        "next_command": part.cure if isinstance(part.cure, str) else None,
+                    }
                     for name, part in host.parts.items()
                 },
                 "failures": [failure_document(failure) for failure in host.failures],

@@ -83,12 +83,16 @@ def print_status(hosts: Iterable[HostStatus]) -> None:
         if not host.parts:
             continue
         print(styled(host.name, "bold", sys.stdout))
-        rows = [
-            ("  ok " if part.good else "  !! ", name, part.words)
-            for name, part in host.parts.items()
-        ]
-        for line in table_lines(rows):
-            print(line)
+        # The same indent for every row, whichever of them are followed by a next step.
+        names = max(len(name) for name in host.parts)
+        said: set[str] = set()
+        for name, part in host.parts.items():
+            for line in table_lines([("ok" if part.good else "!!", name.ljust(names), part.words)]):
+                print(f"  {styled(line, 'red', sys.stdout) if not part.good else line}")
+            # One cure for several parts is said with the first, which is the reason for the others.
+            if isinstance(part.cure, str) and part.cure not in said:
+                said.add(part.cure)
+                print(f"      next: {part.cure}")
 
 
 def print_summary(result: RunResult) -> None:

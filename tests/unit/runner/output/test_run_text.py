@@ -75,6 +75,6 @@ def test_a_status_shows_good_and_bad_parts(capsys: pytest.CaptureFixture[str]) -
     run_text.print_status([HostStatus("a", parts)])
     assert capsys.readouterr().out.splitlines() == [
         "a",
-        "  ok   scratch  /dev/vdc",
-        "  !!   engine   dead",
+        "  ok  scratch  /dev/vdc",
+        "  !!  engine   dead",
     ]
