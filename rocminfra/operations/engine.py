@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import shlex
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,7 @@ from pyinfra.api.state import State
 
 from rocminfra.facts.docker import DockerContainer, DockerImage, Image, NoAnswer
 from rocminfra.facts.engine import LOCAL, EngineReadiness
+from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.gpu_nodes import GpuNodes, group_ids
 from rocminfra.facts.kept_files import KeptFiles
 from rocminfra.facts.system import Arch
@@ -23,16 +25,19 @@ from rocminfra.host_paths import ENGINE_BEFORE, ENGINE_QUESTION, UNITS
 from rocminfra.operations import engine_change, host_files, kept_files
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.engine_readiness import Question, not_ready, wait
+from rocminfra.operations.foreseen import foresee, is_wanted
 from rocminfra.operations.host_failures import fail
 from rocminfra.operations.run_now import run_now
 from rocminfra.planning import engine_image
 from rocminfra.planning.docker.configuration import UNANSWERED
 from rocminfra.planning.engine_command import CONFIG_LABEL, HASH_PLACEHOLDER, config_hash
+from rocminfra.planning.foreseen import Foreseen, argument_changes
 
 # Of a fetch of the image in the background, which a lost connection does not end.
 # One name for each image and source: what was begun for another one is not waited for.
 IMAGE_UNIT = "rocminfra-image"
 RUN_FOLDER = "/run"
+USUAL_IMAGE_BYTES = 22_000_000_000
 
 
 @operation()
@@ -53,7 +58,7 @@ def image_started(reference: str, archive: str | None = None) -> Commands:
         # Only a head start: the engine's own operation fetches what is not there.
         "|| echo the image is fetched later",
     )
-    yield from _unless_there(reference, command)
+    yield from _unless_there(reference, command, archive, is_told=False)
 
 
 @operation()
@@ -66,17 +71,31 @@ def image(reference: str, archive: str | None = None) -> Commands:
     Waits for a fetch that :func:`image_started` began, in this run or in one that was cut off.
     When that one failed, it is tried again here, where its error is seen.
     """
-    yield from _unless_there(reference, StringCommand(_fetch(reference, archive)))
+    command = StringCommand(_fetch(reference, archive))
+    yield from _unless_there(reference, command, archive, is_told=True)
 
 
-def _unless_there(reference: str, command: StringCommand) -> Commands:
-    """``command``, unless the image is on the host, or nobody can tell."""
+def _unless_there(
+    reference: str, command: StringCommand, archive: str | None, *, is_told: bool
+) -> Commands:
+    """``command``, unless the image is on the host, or nobody can tell.
+
+    + is_told: whether a plan is to name it; of a fetch that is begun and one that is waited for
+      only one is
+    """
     found = host.get_fact(DockerImage, reference=reference)
     if isinstance(found, NoAnswer):
         yield fail(UNANSWERED)
     elif found is not None:
         host.noop(f"image {reference} is on the host")
     else:
+        # AMD's images of vLLM are about that large (github.com/ROCm/vllm/issues/363); a registry
+        # tells the size only of layers.
+        loads = "loads" if archive is not None else "pulls"
+        size = None if archive is not None else USUAL_IMAGE_BYTES
+        words = f"{loads} {reference}" + ("" if size is None else f", usually {size / 1e9:.0f} GB")
+        if is_told:
+            foresee(host, Foreseen(words, download_bytes=size, is_estimate=size is not None))
         yield command
 
 
@@ -162,6 +181,8 @@ def service(
         yield FunctionCommand(engine_change.arguments_taken, asked, {})
         paths = [unit_file.path, environment_file.path]
         yield from engine_change.keep_serving(host, question, running, paths)
+        if is_wanted(host):
+            foresee(host, *_foreseen(unit_file, running is not None and is_up, timeout_s))
     file_changes = list(host_files.present._inner([environment_file, question_file, unit_file]))
     yield from file_changes
     if file_changes or current is None or current.needs_reload:
@@ -172,6 +193,21 @@ def service(
         host.noop(f"{unit} runs what it should")
         return
     yield FunctionCommand(engine_change.started, (unit, timeout_s), {})
+
+
+def _foreseen(unit: host_files.HostFile, serves: bool, timeout_s: int) -> list[Foreseen]:
+    """A start or a restart, and what differs in the unit's options."""
+    name = posixpath.basename(unit.path)
+    if not serves:
+        return [Foreseen(f"starts {name}", restarts=name)]
+    lines: list[str] = host.get_fact(FileContents, path=unit.path)
+    before = "\n".join(lines or ())
+    changes = [Foreseen(words) for words in argument_changes(before, unit.content)]
+    away = (
+        f"restarts {name}: it does not serve until its weights are loaded, "
+        f"{timeout_s // 60} min at most; then the one from before comes back"
+    )
+    return [*changes, Foreseen(away, restarts=name)]
 
 
 def _question(unit: str, container: str, port: int, model: str, address: str) -> Question:

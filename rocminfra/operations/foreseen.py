@@ -16,6 +16,11 @@ def listen(host: Host) -> None:
     host.connector_data.setdefault(_KEY, {})
 
 
+def forget(host: Host) -> None:
+    """The plan has been shown; from now on operations do what they would have done."""
+    host.connector_data.pop(_KEY, None)
+
+
 def is_wanted(host: Host) -> bool:
     """Whether a plan is shown, so that a fact that only serves it is worth asking."""
     return _KEY in host.connector_data

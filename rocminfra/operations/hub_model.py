@@ -14,6 +14,8 @@ from rocminfra.facts.paths import PathStates
 from rocminfra.facts.release import PythonVersion
 from rocminfra.operations import programs
 from rocminfra.operations.commands import Commands
+from rocminfra.operations.foreseen import foresee
+from rocminfra.planning.foreseen import Foreseen
 from rocminfra.planning.programs import virtual_environments
 
 HUB_VERSION = "2.4.0"
@@ -63,6 +65,7 @@ def fetched(
     if done in host.get_fact(PathStates, paths=[done]):
         host.noop(f"{repository} is in {home}")
         return
+    foresee(host, Foreseen(f"downloads {repository}", fetches_weights=True))
     program = f"{ENVIRONMENT}/bin/hf"
     if program not in host.get_fact(PathStates, paths=[program]):
         yield from programs.ensure(virtual_environments(host.get_fact(PythonVersion)))

@@ -1,4 +1,4 @@
-"""What a run would do to a host, said before it is done: in words, with evidence, time and price."""
+"""What a run would do to a host, said before it is done: words, evidence, time and price."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Foreseen:
     + download_bytes: what comes over the network for it; None when nothing does
     + is_estimate: whether that many bytes are only usual
     + restarts: the unit that stops and starts for it
-    + load_bytes: weights that are loaded then; None when their size is not known
+    + fetches_weights: whether it brings the model's weights
+    + weights_bytes: size of the model's weights, from what was found out about the model
     """
 
     words: str
@@ -31,7 +32,8 @@ class Foreseen:
     download_bytes: int | None = None
     is_estimate: bool = False
     restarts: str | None = None
-    load_bytes: int | None = None
+    fetches_weights: bool = False
+    weights_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,17 @@ class Estimate:
 def estimate(foreseen: Iterable[Foreseen]) -> Estimate:
     """Time of what takes long: downloads, and starts of the engine. The rest is seconds."""
     found = list(foreseen)
-    size = sum(one.download_bytes or 0 for one in found)
-    starts = [one for one in found if one.restarts is not None]
-    load_s = sum(START_S + (one.load_bytes or 0) / LOAD_BYTES_PER_S for one in starts)
+    weights = max((one.weights_bytes or 0 for one in found), default=0)
+    size = sum(
+        weights if one.fetches_weights and one.download_bytes is None else one.download_bytes or 0
+        for one in found
+    )
+    starts = {one.restarts for one in found if one.restarts is not None}
+    load_s = len(starts) * (START_S + weights / LOAD_BYTES_PER_S)
     guessed = any(one.is_estimate for one in found)
-    unknown = any(one.load_bytes is None for one in starts)
-    return Estimate(size, size / DOWNLOAD_BYTES_PER_S, load_s, guessed or unknown)
+    needs_weights = bool(starts) or any(one.fetches_weights for one in found)
+    is_estimate = guessed or (needs_weights and not weights)
+    return Estimate(size, size / DOWNLOAD_BYTES_PER_S, load_s, is_estimate)
 
 
 def argument_changes(before: str, after: str) -> tuple[str, ...]:

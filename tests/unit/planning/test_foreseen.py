@@ -53,11 +53,16 @@ def test_time_and_price_are_those_of_downloads_and_starts() -> None:
     found = estimate(
         [
             Foreseen("a file"),
-            Foreseen("weights", download_bytes=int(DOWNLOAD_BYTES_PER_S * 600)),
-            Foreseen("start", restarts="vllm.service", load_bytes=int(LOAD_BYTES_PER_S * 140)),
+            Foreseen("image", download_bytes=int(DOWNLOAD_BYTES_PER_S * 60)),
+            Foreseen("weights", fetches_weights=True),
+            # Two operations that name the unit restart it once.
+            Foreseen("restart", restarts="vllm.service"),
+            Foreseen("start", restarts="vllm.service"),
+            Foreseen("the model fits", weights_bytes=140_000_000_000),
         ]
     )
-    assert found.seconds == pytest.approx(600 + 140 + START_S)
+    both = 140e9 / DOWNLOAD_BYTES_PER_S + 140e9 / LOAD_BYTES_PER_S
+    assert found.seconds == pytest.approx(60 + both + START_S)
     assert found.usd(3600) == pytest.approx(found.seconds)
     assert not found.is_estimate
     assert estimate([Foreseen("start", restarts="x")]).is_estimate
