@@ -28,10 +28,12 @@ from rocminfra.operations.engine_readiness import Question, not_ready, wait
 from rocminfra.operations.foreseen import foresee, is_wanted
 from rocminfra.operations.host_failures import fail
 from rocminfra.operations.run_now import run_now
+from rocminfra.operations.serving import answered
 from rocminfra.planning import engine_image
 from rocminfra.planning.docker.configuration import UNANSWERED
 from rocminfra.planning.engine_command import CONFIG_LABEL, HASH_PLACEHOLDER, config_hash
 from rocminfra.planning.foreseen import Foreseen, argument_changes
+from rocminfra.planning.serving import Served
 
 # Of a fetch of the image in the background, which a lost connection does not end.
 # One name for each image and source: what was begun for another one is not waited for.
@@ -252,17 +254,23 @@ def ready(
     not get ready, the one that :func:`service` took its place from comes back.
     """
     question = _question(unit, container, port, model, address)
+    here = Served(model, address, port)
     if host.get_fact(EngineReadiness, **question).state != "ready":
-        yield FunctionCommand(_wait_until_ready, (question, timeout_s), {})
-    elif host.get_fact(KeptFiles, folder=ENGINE_BEFORE) is not None:
+        yield FunctionCommand(_wait_until_ready, (question, timeout_s, here), {})
+        return
+    answered(host, here)
+    if host.get_fact(KeptFiles, folder=ENGINE_BEFORE) is not None:
         yield kept_files.drop(ENGINE_BEFORE)  # it serves, so there is no way back any more
     else:
         host.noop(f"{model} is served on port {port}")
 
 
-def _wait_until_ready(state: State, host: Host, question: Question, timeout_s: int) -> bool:
+def _wait_until_ready(
+    state: State, host: Host, question: Question, timeout_s: int, here: Served
+) -> bool:
     waited = wait(host, question, timeout_s)
     if waited.status.state == "ready":
+        answered(host, here)
         return run_now(host, kept_files.drop(ENGINE_BEFORE), "the engine serves").succeeded
     failure = not_ready(question, waited, timeout_s)
     engine_change.fail_and_go_back(host, str(question["unit"]), failure, timeout_s)

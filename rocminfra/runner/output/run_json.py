@@ -148,6 +148,7 @@ def _host(host: HostResult) -> dict[str, Any]:
         "failures": [failure_document(failure) for failure in host.failures],
         "results": host.results_folder,
         "foreseen": [_foreseen(one) for one in host.foreseen],
+        "served": None if host.served is None else dataclasses.asdict(host.served),
     }
 
 

@@ -13,6 +13,7 @@ from rocminfra.failure import Again, Do, Failure, Fault, next_words
 from rocminfra.operations.bench import results_folder
 from rocminfra.operations.foreseen import foreseen
 from rocminfra.operations.host_failures import failures
+from rocminfra.operations.serving import served
 from rocminfra.planning.foreseen import Foreseen
 from rocminfra.runner.run.host_log import HostLog
 from rocminfra.runner.run.redaction import Redaction
@@ -115,6 +116,7 @@ class _Collector:
             None if folder is None else str(folder),
             foreseen=() if self.state.is_executing else self._foreseen(host, None),
             usd_per_hour=_usd_per_hour(host),
+            served=served(host) if self.state.is_executing and not failed else None,
         )
 
     def _state(self, failed: bool) -> HostState:

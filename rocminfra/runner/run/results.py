@@ -7,6 +7,7 @@ from enum import Enum
 
 from rocminfra.failure import ExitCode, Failure, most_severe
 from rocminfra.planning.foreseen import Foreseen
+from rocminfra.planning.serving import Served
 
 
 class Outcome(Enum):
@@ -57,6 +58,7 @@ class HostResult:
     + operations: in the order of the playbook
     + failures: why its run ended
     + foreseen: a plan: what was found out about the host, outside of operations
+    + served: the engine that answered in this run
     + usd_per_hour: what the machine costs, as the settings say
     + results_folder: where its benchmark's results are on this machine, if there were any
     """
@@ -68,6 +70,7 @@ class HostResult:
     results_folder: str | None = None
     foreseen: tuple[Foreseen, ...] = ()
     usd_per_hour: float | None = None
+    served: Served | None = None
 
     def count(self, *outcomes: Outcome) -> int:
         """How many operations ended in one of ``outcomes``."""

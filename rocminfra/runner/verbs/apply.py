@@ -72,7 +72,25 @@ def apply(
 
     result = guarded("apply", as_json, work, verbose)
     report(result, as_json, options.command("apply"), _bench_command(options, bench), junit)
+    if not as_json and bench is None and result.changes:
+        _say_how_to_use(result, options)
     return result.code
+
+
+def _say_how_to_use(result: RunResult, options: Options) -> None:
+    """After an apply that made something serve: endpoint, tunnel, client, and what is next."""
+    import dataclasses
+
+    from rocminfra.runner.output import run_text
+    from rocminfra.runner.output.endpoint_text import served_lines
+
+    again = dataclasses.replace(options, files=())
+    lines = served_lines(result.hosts, again.command)
+    if not lines:
+        return
+    print(*lines, sep="\n")
+    if result.code is ExitCode.DONE:
+        run_text.message(f"next: {again.command('bench')}")
 
 
 def _bench_command(options: Options, scenario: str | None) -> str:
