@@ -10,6 +10,8 @@ BIN := .venv/bin
 # Debian packages of the practice droplet, and of the virtual machine that only tests use.
 PACKAGES := debootstrap systemd-container xfsprogs slirp4netns openssh-client
 VM_PACKAGES := qemu-system-x86 qemu-utils
+# Opens reports, in tests only.
+BROWSER_PACKAGES := chromium
 # `$(APT_INSTALL) NAMES`: install them, or say what to look at; another apt may be at work.
 APT_INSTALL := GOALS='$(MAKECMDGOALS)' bash .ci/apt-install
 
@@ -21,7 +23,7 @@ help: ## Say what there is
 demo: packages .venv/.installed ## Practice droplet, deploy twice, benchmark, table of results
 	@$(BIN)/python -m rocminfra.lab.demo
 
-test: PACKAGES += $(VM_PACKAGES)
+test: PACKAGES += $(VM_PACKAGES) $(BROWSER_PACKAGES)
 test: packages .venv/.installed lint ## Everything: lint, types, unit tests, lab tests, virtual machine
 	@$(BIN)/python -m pytest
 

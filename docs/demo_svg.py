@@ -11,6 +11,7 @@ import sys
 from html import escape
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 PICTURE = Path(__file__).with_name("demo.svg")
 CHARACTER, LINE, MARGIN = 7.23, 17, 16  # of a monospaced font at 12 px
 COLOURS = {"==>": "#7ee787", "$": "#ffffff", "point": "#79c0ff"}
@@ -26,7 +27,8 @@ def shown(text: str) -> list[str]:
 
     + text: what ``make demo`` wrote to its standard error
     """
-    lines = text.splitlines()
+    # Where the checkout is, is nobody's business.
+    lines = text.replace(f"{ROOT}/", "").splitlines()
     took = {m["title"]: m["seconds"] for line in lines if (m := _TOOK.fullmatch(line))}
     found = ["$ make demo"]
     in_table = False

@@ -84,6 +84,8 @@ class Again:
     + resume: benchmark run to resume
     + new_run: do not resume: this begins a new run
     + verbose: more output would help
+    + attach: benchmark run that goes on, to follow to its end
+    + verb: another verb with the same hosts and settings; ``apply`` is ``deploy.py``
     + yes: do not ask
     + limit: host or group to limit it to, instead of what was given
     + keys: settings of this run that are to be called otherwise: (given, meant)
@@ -95,6 +97,8 @@ class Again:
     resume: str | None = None
     new_run: bool = False
     verbose: bool = False
+    attach: str | None = None
+    verb: str = ""
     yes: bool = False
     limit: str | None = None
     keys: tuple[tuple[str, str], ...] = ()
@@ -194,8 +198,9 @@ def again_words(step: Again, settings: Mapping[Argument, str]) -> str:
     ]
     if step.wipe is not None:
         options.append(f"--data wipe={shlex.quote(step.wipe)}")
-    if step.resume is not None:
-        options.append(f"--data bench.run={step.resume}")
+    run = step.resume or step.attach
+    if run is not None:
+        options.append(f"--data bench.run={run}")
     options += [f"--data {meant}=… instead of {given}" for given, meant in step.keys]
     if step.limit is not None:
         options.append(f"--limit {shlex.quote(step.limit)}")
@@ -203,6 +208,8 @@ def again_words(step: Again, settings: Mapping[Argument, str]) -> str:
         options.append("--yes")
     if step.verbose:
         options.append("--debug")
+    if step.verb:
+        options.insert(0, "deploy.py as its file" if step.verb == "apply" else step.verb)
     return f"the same command with {' '.join(options)}" if options else "the same command again"
 
 

@@ -4,12 +4,15 @@ from pyinfra import host
 
 from rocminfra.bench.job import make_job
 from rocminfra.host_paths import guidellm_environment
-from rocminfra.operations import bench, guidellm, host_files, prerequisites
+from rocminfra.operations import bench, bench_start, guidellm, host_files, prerequisites
 from rocminfra.operations.host_settings import current
+from rocminfra.operations.weight_reading import bandwidths, step_bytes
 
 settings = current()
 scenario = bench.scenario(settings.bench.scenario)
 run_id = bench.run_id(settings.bench.run)
+job = make_job(run_id, host.name, scenario, settings, step_bytes(settings), bandwidths())
+resumes = settings.bench.run is not None
 environment = {
     "path": guidellm_environment(settings.bench.guidellm_version),
     "version": settings.bench.guidellm_version,
@@ -18,6 +21,15 @@ environment = {
 
 prerequisites.tell_release()
 guidellm.gate(**environment)
+bench_start.gate(
+    job=job,
+    results_dir=settings.bench.results_dir,
+    environment=environment["path"],
+    contents=guidellm.contents(environment["version"], environment["torch_version"]),
+    address=settings.vllm.asked_at,
+    port=settings.vllm.port,
+    resumes=resumes,
+)
 
 guidellm.environment(
     name=f"Install GuideLLM {settings.bench.guidellm_version}",
@@ -29,7 +41,7 @@ host_files.present(name="Install the benchmark programs", files=bench.program_fi
 
 bench.run(
     name=f"Run benchmark {scenario.name} as {run_id}",
-    job=make_job(run_id, host.name, scenario, settings),
+    job=job,
     results_dir=settings.bench.results_dir,
-    resumes=settings.bench.run is not None,
+    resumes=resumes,
 )

@@ -190,6 +190,11 @@ class FakeEngine:
         # By default every look at the counters finds them grown; quiet, only /serve makes them.
         self.is_quiet = False
         self.running = 0
+        # Further lines of its /metrics.
+        self.extra = ""
+        # Completions that were asked for, and whether they are answered.
+        self.completions = 0
+        self.completes = True
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -198,6 +203,13 @@ class FakeEngine:
                 self.send_response(404 if body is None else 200)
                 self.end_headers()
                 self.wfile.write((body or "").encode())
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                engine.completions += 1
+                self.send_response(200 if engine.completes else 500)
+                self.end_headers()
+                self.wfile.write(b'{"choices": [{"text": "!"}]}')
 
             def log_message(self, *_: Any) -> None:
                 return
@@ -208,7 +220,7 @@ class FakeEngine:
 
     def answer(self, path: str) -> str | None:
         if path == "/v1/models":
-            return json.dumps({"data": [{"id": self.model}]})
+            return json.dumps({"data": [{"id": self.model, "max_model_len": 4096}]})
         if path == "/version":
             return json.dumps({"version": "0.20.1+fake"})
         if path == "/v1/serve":
@@ -221,7 +233,7 @@ class FakeEngine:
                 f'vllm:generation_tokens_total{{engine="0",model_name="toy"}} {self.tokens}\n'
                 'vllm:kv_cache_usage_perc{engine="0",model_name="toy"} 0.21\n'
                 f'vllm:num_requests_running{{engine="0",model_name="toy"}} {self.running}\n'
-                'vllm:num_requests_waiting{engine="0",model_name="toy"} 0\n'
+                f'vllm:num_requests_waiting{{engine="0",model_name="toy"}} 0\n{self.extra}'
             )
         return None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -20,7 +22,7 @@ UNIT_PREFIX = "rocminfra-bench-"
 class Job:
     """A run on one host.
 
-    + run: id of the run, its UTC time
+    + run: id of the run
     + host: name of the host
     + scenario: what is measured
     + record: what the host is told
@@ -49,13 +51,22 @@ class Job:
         return f"{UNIT_PREFIX}{self.run}.service"
 
 
-def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job:
+def make_job(
+    run: str,
+    host: str,
+    scenario: Scenario,
+    settings: Settings,
+    step_bytes: int | None = None,
+    gpu_bandwidths: Mapping[str, float] | None = None,
+) -> Job:
     """The job for one host.
 
     + run: id of the run
     + host: name of the host
     + scenario: what is measured
     + settings: the host's settings
+    + step_bytes, gpu_bandwidths: what bounds the time between tokens from below, see
+      :class:`~rocminfra.planning.bench.records.JobRecord`
     """
     base = f"http://{in_url(settings.vllm.asked_at)}:{settings.vllm.port}"
     environment = host_paths.guidellm_environment(settings.bench.guidellm_version)
@@ -75,15 +86,20 @@ def make_job(run: str, host: str, scenario: Scenario, settings: Settings) -> Job
             tokenizer=settings.model_argument,
             environment=_environment(scenario, settings),
             usd_per_hour=settings.cost.usd_per_hour,
+            step_bytes=step_bytes,
+            gpu_bandwidths=gpu_bandwidths,
             datasets=host_paths.DATASETS,
         ),
     )
 
 
 def new_run_id(now: datetime | None = None) -> str:
-    """Name of a run that begins now: its UTC time, such as ``20260513T101500Z``."""
+    """Name of a run that begins now: its UTC time and a suffix, ``20260513T101500Z-3fa9c1``.
+
+    Two runs may begin in the same second, on two machines that know nothing of each other.
+    """
     now = datetime.now(timezone.utc) if now is None else now
-    return now.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return f"{now.astimezone(timezone.utc).strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(3)}"
 
 
 def _environment(scenario: Scenario, settings: Settings) -> dict[str, str]:

@@ -1,11 +1,10 @@
-"""The host as a benchmark session sees it, and how a session goes wrong."""
+"""The host as a benchmark session sees it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -25,26 +24,3 @@ class Remote(Protocol):
 
     def fetch(self, path: str, target: Path) -> None:
         """Copy a file of the host here."""
-
-
-class FailedError(Exception):
-    """A run could not be started, followed or brought back.
-
-    + kind: ``locked`` by another benchmark, ``refused``, or ``lost`` on its way
-    + what: what is wrong, one sentence
-    + next_command: what to do now
-    + why: evidence, a line each
-    """
-
-    def __init__(
-        self,
-        kind: Literal["locked", "refused", "lost"],
-        what: str,
-        next_command: str,
-        why: Sequence[str] = (),
-    ) -> None:
-        self.kind = kind
-        self.what = what
-        self.next_command = next_command
-        self.why = tuple(why)
-        super().__init__(what)

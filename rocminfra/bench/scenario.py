@@ -19,7 +19,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from rocminfra.bench.scenario_data import DATA_KINDS, Data, HubDataset
+from rocminfra.bench.scenario_data import (
+    DATA_KINDS,
+    Data,
+    DataFile,
+    HubDataset,
+    ImageFolder,
+    SyntheticText,
+)
 from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage, planned_names
 from rocminfra.planning.bench.records import ScenarioRecord
 from rocminfra.planning.bench.retry import longest_seconds
@@ -116,9 +123,30 @@ class Scenario(Section):
         return isinstance(self.data, HubDataset) and not self.data.source.startswith("/")
 
     @property
+    def planned(self) -> tuple[str, ...]:
+        """Names of all points, in the order in which they run."""
+        return planned_names(self.plan)
+
+    @property
+    def request_tokens(self) -> int | None:
+        """Tokens in and out of a request; None when they depend on the data."""
+        if not isinstance(self.data, SyntheticText):
+            return None
+        return self.data.prompt_tokens + self.data.output_tokens
+
+    @property
+    def host_files(self) -> tuple[str, ...]:
+        """Files and folders that have to be on the host."""
+        if isinstance(self.data, (DataFile, ImageFolder)):
+            return (self.data.path,)
+        if isinstance(self.data, HubDataset) and self.data.source.startswith("/"):
+            return (self.data.source,)
+        return ()
+
+    @property
     def deadline_seconds(self) -> float:
         """Time limit for all points together, in seconds."""
-        points = len(planned_names(self.plan))
+        points = len(self.planned)
         return points * longest_seconds(self.max_seconds, self.overhead_seconds)
 
     @property

@@ -28,7 +28,8 @@ DROPLET_STAGE = "Practice droplet"
 DEPLOY_STAGE = "pyinfra -y inventory/lab.py deploy.py"
 AGAIN_STAGE = "The same again: nothing may change"
 BENCHMARK_STAGE = "pyinfra -y inventory/lab.py tasks/benchmark.py"
-STAGES = (DROPLET_STAGE, DEPLOY_STAGE, AGAIN_STAGE, BENCHMARK_STAGE)
+REPORT_STAGE = "rocminfra report"
+STAGES = (DROPLET_STAGE, DEPLOY_STAGE, AGAIN_STAGE, BENCHMARK_STAGE, REPORT_STAGE)
 STATE = (
     "systemctl show --property InvocationID --value vllm.service docker.service; "
     "docker inspect --format '{{.State.StartedAt}}' $(docker ps -q); "
@@ -92,6 +93,9 @@ def _run() -> None:
         if problems:
             raise DemoFailed(f"the results in {folder} are not intact: {'; '.join(problems)}")
         print(f"    every file of {folder.name} matches its manifest", file=sys.stderr)
+    with _stage(REPORT_STAGE):
+        for folder in made:
+            _call([*_rocminfra("report"), str(folder)])
 
 
 def _rocminfra(*words: str) -> list[str]:

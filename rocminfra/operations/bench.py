@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
-from paramiko import SSHException
 from pyinfra import host as current_host
 from pyinfra import logger
-from pyinfra.api import FunctionCommand, StringCommand, operation
+from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from rocminfra.bench.collecting import Collector, Outcome
+from rocminfra.bench.following import Follower
 from rocminfra.bench.job import Job, new_run_id
-from rocminfra.bench.remote import Answer
+from rocminfra.bench.remote_run import RemoteRun
 from rocminfra.bench.scenario import Scenario, load_scenario
-from rocminfra.bench.session import Outcome, Session
+from rocminfra.bench.session import Session
 from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.host.programs import benchmark
-from rocminfra.host_answers import answer, framed
-from rocminfra.operations import transfers
+from rocminfra.operations.bench_remote import HostRemote, remote_of
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import record
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import InvalidSettings
+from rocminfra.operations.progress import is_heard, tell
+from rocminfra.operations.run_now import BEAT_S
+from rocminfra.planning.bench.live import words
+from rocminfra.planning.bench.records import Status
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report import table
 from rocminfra.settings.problems import SettingsError
@@ -91,42 +97,113 @@ def results_folder(host: Host) -> Path | None:
     return folder
 
 
-class _HostRemote:
-    """pyinfra's host as a session takes it."""
-
-    def __init__(self, state: State, host: Host) -> None:
-        self._state = state
-        self._host = host
-        self._arguments = transfers.arguments_of(host)
-
-    def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
-        arguments = {**self._arguments, "_timeout": timeout_s}
-        if stdin is not None:
-            arguments["_stdin"] = stdin
-        try:
-            succeeded, output = self._host.run_shell_command(
-                StringCommand(framed(command)), **arguments
-            )
-        except SSHException as error:
-            raise OSError(str(error)) from error
-        stdout = answer(output.stdout_lines)
-        return Answer(succeeded, "\n".join(stdout or ()), output.stderr)
-
-    def fetch(self, path: str, target: Path) -> None:
-        transfers.fetch(self._state, self._host, path, target, self._arguments)
-
-
 def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) -> bool:
     session = Session(
         job=job,
-        remote=_HostRemote(state, host),
+        remote=HostRemote(state, host),
         results_dir=Path(results_dir),
         say=lambda line: host.log(line, logger.info),
+        show=_shown(host),
         resumes=resumes,
     )
     host.connector_data[_UNDER_WAY] = job.run
+    return _recorded(host, job.run, results_dir, session.run)
+
+
+def attach(state: State, host: Host, run: str, results_dir: str) -> bool:
+    """Follow a run that goes on, and bring its results back; outside any operation.
+
+    + run: its id
+    + results_dir: folder of all runs on the operator's machine
+
+    Returns whether it counts; what is wrong is recorded on the host.
+    """
+    host.connector_data[_UNDER_WAY] = run
+
+    def follow() -> Outcome:
+        collector = _collector(state, host, run, results_dir)
+        status = collector.target.status()
+        if status.state in ("none", "running"):
+            collector.say(f"run {run} is {status.state} on the host: attached")
+        status = Follower(collector.target, collector.say, _shown(host)).follow()
+        return collector.bring_back(status)
+
+    return _recorded(host, run, results_dir, follow)
+
+
+def collect(state: State, host: Host, run: str, results_dir: str) -> bool:
+    """Bring back what a run has measured; outside any operation.
+
+    + run: its id; one that still runs is refused, for its results change
+    + results_dir: folder of all runs on the operator's machine
+
+    Returns whether it counts; what is wrong is recorded on the host.
+    """
+
+    def bring() -> Outcome:
+        collector = _collector(state, host, run, results_dir)
+        status = collector.target.status()
+        if status.state == "running":
+            raise FailedError(
+                Fault.BENCHMARK_RUNNING,
+                f"run {run} still runs on this host",
+                next=Again("follow it to its end", attach=run),
+            )
+        return collector.bring_back(status)
+
+    return _recorded(host, run, results_dir, bring)
+
+
+def stop(state: State, host: Host, run: str) -> Status | None:
+    """End a run; what it has measured stays on the host, and ``collect`` brings it back.
+
+    + run: its id
+
+    Returns its last status, or None when it could not be stopped; why is recorded on the host.
+    """
+    target = RemoteRun(run, host.name, remote_of(state, host))
     try:
-        outcome = session.run()
+        if target.status().state == "running":
+            target.stop()
+        return target.status()
+    except FailedError as error:
+        record(host, error.failure)
+        return None
+
+
+def status(state: State, host: Host, run: str) -> Status | None:
+    """How far a run is; None when the host does not say, and why is recorded on it."""
+    try:
+        return RemoteRun(run, host.name, remote_of(state, host)).status()
+    except FailedError as error:
+        record(host, error.failure)
+        return None
+
+
+def _shown(host: Host, clock: Callable[[], float] = time.monotonic) -> Callable[[Status], None]:
+    """Shows how far a run is: to whoever listens, else as a line every ten seconds."""
+    said = [clock()]
+
+    def show(status: Status) -> None:
+        if status.live is None:
+            return
+        if is_heard(host):
+            tell(host, note=words(status.live))
+        elif clock() - said[0] >= BEAT_S:
+            said[0] = clock()
+            host.log(words(status.live), logger.info)
+
+    return show
+
+
+def _collector(state: State, host: Host, run: str, results_dir: str) -> Collector:
+    target = RemoteRun(run, host.name, remote_of(state, host))
+    return Collector(target, Path(results_dir), lambda line: host.log(line, logger.info))
+
+
+def _recorded(host: Host, run: str, results_dir: str, work: Callable[[], Outcome]) -> bool:
+    try:
+        outcome = work()
     except FailedError as error:
         record(host, error.failure)
         return False
@@ -136,15 +213,15 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
             host,
             Failure(
                 Fault.RESULTS_NOT_WRITABLE,
-                f"results of run {job.run} could not be written to {results_dir}: {error}",
-                next=Again("make room, then", resume=job.run),
+                f"results of run {run} could not be written to {results_dir}: {error}",
+                next=Again("make room, then", resume=run),
             ),
         )
         return False
-    return _tell(host, job, outcome)
+    return _tell(host, run, outcome)
 
 
-def _tell(host: Host, job: Job, outcome: Outcome) -> bool:
+def _tell(host: Host, run: str, outcome: Outcome) -> bool:
     for line in table.lines(table.read_table(outcome.folder.parent)):
         host.log(line, logger.info)
     host.log(f"results: {outcome.folder}", logger.info)
@@ -155,9 +232,9 @@ def _tell(host: Host, job: Job, outcome: Outcome) -> bool:
         host,
         Failure(
             Fault.BENCHMARK_INVALID,
-            f"run {job.run} of {job.scenario.name} is invalid",
+            f"run {run} is invalid",
             outcome.problems,
-            Again("run what is not valid again, and nothing else", resume=job.run),
+            Again("run what is not valid again, and nothing else", resume=run),
         ),
     )
     return False

@@ -28,7 +28,7 @@ def gate(path: str, version: str, torch_version: str) -> None:
     python = host.get_fact(PythonVersion)
     if not too_old_for_guidellm(python):
         return
-    if host.get_fact(GuidellmEnvironment, path=path) == _contents(version, torch_version):
+    if host.get_fact(GuidellmEnvironment, path=path) == contents(version, torch_version):
         return
     needed = ".".join(map(str, GUIDELLM_PYTHON))
     release = host.get_fact(HostRelease)
@@ -63,7 +63,7 @@ def environment(
     A marker, written last, says that the environment is complete and what is in it. It is built
     in place: a virtual environment cannot be moved.
     """
-    wanted = _contents(version, torch_version)
+    wanted = contents(version, torch_version)
     if host.get_fact(GuidellmEnvironment, path=path) == wanted:
         host.noop(f"{path} holds {wanted}")
         return
@@ -98,6 +98,6 @@ def environment(
     )
 
 
-def _contents(version: str, torch_version: str) -> str:
+def contents(version: str, torch_version: str) -> str:
     """What the marker of an environment with these versions says."""
     return f"guidellm[{EXTRAS}]=={version} torch=={torch_version}"

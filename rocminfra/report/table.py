@@ -170,19 +170,21 @@ def _measured(record: RunRecord) -> str:
 
 
 def _row(host: str, record: PointRecord, price: float | None) -> Row:
-    figures = record.figures or {}
+    counts = record.figures or {}
+    # What is no measurement shows how many requests there were, and dashes.
+    figures = counts if record.outcome == "valid" else {}
     total = figures.get("tokens_per_second_total")
     usd = None
-    if price is not None and total and record.outcome == "valid":
+    if price is not None and total:
         usd = usd_per_million_tokens(price, total)
     return Row(
         host=host,
         point=record.label,
         outcome=record.outcome,
         reasons=record.reasons,
-        completed=figures.get("completed"),
-        errored=figures.get("errored"),
-        incomplete=figures.get("incomplete"),
+        completed=counts.get("completed"),
+        errored=counts.get("errored"),
+        incomplete=counts.get("incomplete"),
         ttft_p50_ms=figures.get("ttft_p50_ms"),
         itl_p50_ms=figures.get("itl_p50_ms"),
         tokens_per_second_total=total,

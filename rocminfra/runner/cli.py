@@ -29,6 +29,10 @@ VERBS = {
     "events": ("rocminfra.runner.verbs.events:events", "Say who applied what, and when."),
     "lock": ("rocminfra.runner.verbs.lock:lock", "Say who is at work; break a lock."),
     "bench": ("rocminfra.runner.verbs.bench:bench", "Benchmark the engine, bring results back."),
+    "results": (
+        "rocminfra.runner.verbs.results:results",
+        "List benchmark runs that are here; print a table again.",
+    ),
     "capacity": (
         "rocminfra.runner.verbs.capacity:capacity",
         "Say whether a model fits a GPU, before one is rented.",

@@ -23,6 +23,7 @@ SETTING_OF: Mapping[Argument, str] = {
     Argument("engine", "reference"): "engine.image",
     Argument("engine", "arguments"): "vllm.extra_args",
     Argument("engine", "timeout_s"): "engine.ready_timeout_s",
+    Argument("bench", "results_dir"): "bench.results_dir",
     Argument("capacity", "utilization"): "vllm.gpu_memory_utilization",
     Argument("capacity", "max_model_len"): "vllm.max_model_len",
     Argument("capacity", "kv_cache_dtype"): "vllm.kv_cache_dtype",

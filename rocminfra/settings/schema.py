@@ -283,7 +283,7 @@ class Bench(Section):
     results_dir: HomePath = Field(default="results", description="folder on the operator's machine")
     run: str | None = Field(
         default=None,
-        pattern=r"^[0-9]{8}T[0-9]{6}Z$",
+        pattern=r"^[0-9]{8}T[0-9]{6}Z(-[0-9a-f]{6})?$",
         description="an earlier run to resume; without it a new one begins",
     )
 

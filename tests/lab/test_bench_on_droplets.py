@@ -14,12 +14,14 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import lab_host
 import pytest
 import yaml
 from bench_fakes import FAKE_GUIDELLM, report
+from deploys import rocminfra
 from lab_host import LabHost
 
 from rocminfra.bench.results import verify
@@ -36,19 +38,29 @@ ENGINE = textwrap.dedent(
     """
     import http.server, itertools, json
     tokens = itertools.count(0, 100)
+    def metrics():
+        running = json.load(open("/opt/engine.json"))["running"]
+        return (f"vllm:generation_tokens_total {next(tokens)}\\n"
+                f"vllm:num_requests_running {running}\\nvllm:num_requests_waiting 0\\n")
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
+        def answer(self, text):
             self.send_response(200)
             self.end_headers()
-            self.wfile.write({
-                "/v1/models": lambda: json.dumps({"data": [{"id": "MODEL"}]}),
+            self.wfile.write(text.encode())
+        def do_GET(self):
+            model = {"id": json.load(open("/opt/engine.json"))["model"], "max_model_len": 16384}
+            self.answer({
+                "/v1/models": lambda: json.dumps({"data": [model]}),
                 "/version": lambda: json.dumps({"version": "0.20.1+stand-in"}),
-                "/metrics": lambda: f"vllm:generation_tokens_total {next(tokens)}\\n",
-            }[self.path]().encode())
+                "/metrics": metrics,
+            }[self.path]())
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(json.dumps({"choices": [{"text": "!"}]}))
         def log_message(self, *_): pass
     http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Handler).serve_forever()
     """
-).replace("MODEL", MODEL)
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +68,7 @@ def hosts() -> Iterator[tuple[LabHost, LabHost]]:
     first, second = lab_host.up(["bench-a", "bench-b"])
     for host in (first, second):
         put(host, "/opt/engine.py", ENGINE)
+        put_engine(host)
         host.ok("systemd-run --quiet --unit=stand-in-engine python3 /opt/engine.py")
         put(host, f"{PLACE}/bin/python", FAKE_GUIDELLM.format(python="/usr/bin/python3"))
         put(host, f"{PLACE}/bin/report.json", json.dumps(report()))
@@ -71,6 +84,115 @@ def host(hosts: tuple[LabHost, LabHost]) -> LabHost:
     set_modes(hosts[0])
     hosts[0].ok(f"rm -f {PLACE}/bin/calls")
     return hosts[0]
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What keeps a benchmark from beginning, and what is said of it.
+
+    + made, undone: commands on the host
+    + options: of ``rocminfra bench``
+    """
+
+    code: int
+    words: str
+    following: str
+    made: str = "true"
+    undone: str = "true"
+    options: tuple[str, ...] = ()
+
+
+LONG = "data: {kind: synthetic_text, prompt_tokens: 16000, output_tokens: 500}"
+LOCAL = "data: {kind: parquet_file, path: /mnt/models/none.parquet}"
+STAGES = "stages: [{profile: synchronous}]\nmax_seconds: 1"
+ENGINE_JSON = json.dumps({"model": MODEL, "running": 0})
+OBSTACLES = {
+    "never applied": Obstacle(
+        7,
+        "no engine is installed on this host",
+        "rocminfra apply",
+        "systemctl stop stand-in-engine",
+        "systemd-run --quiet --unit=stand-in-engine python3 /opt/engine.py; sleep 1",
+    ),
+    "hung": Obstacle(
+        7,
+        "the engine hangs: it accepts requests and answers none",
+        "systemctl restart vllm.service",
+        "systemctl kill --signal=STOP stand-in-engine",
+        "systemctl kill --signal=CONT stand-in-engine",
+    ),
+    "another model": Obstacle(
+        7,
+        f"the engine serves toy, not {MODEL}",
+        "rocminfra apply",
+        "sed -i s,Qwen/.*Instruct,toy, /opt/engine.json",
+        f"echo '{ENGINE_JSON}' >/opt/engine.json",
+    ),
+    "somebody's requests": Obstacle(
+        7,
+        "somebody else's requests keep the engine busy: 3 running, 0 waiting",
+        "rocminfra bench",
+        'sed -i \'s,"running": 0,"running": 3,\' /opt/engine.json',
+        f"echo '{ENGINE_JSON}' >/opt/engine.json",
+    ),
+    "prompts too long": Obstacle(
+        3,
+        "16,500 tokens, and the engine takes at most 16,384",
+        "rocminfra apply",
+        options=("--scenario", f"{LONG}\n{STAGES}"),
+    ),
+    "data that is not there": Obstacle(
+        3,
+        "data of this scenario is not on the host",
+        "rocminfra bench",
+        options=("--scenario", f"{LOCAL}\n{STAGES}"),
+    ),
+    "results that cannot be written": Obstacle(
+        3,
+        "results cannot be written to /proc/results",
+        "--data bench.results_dir=FOLDER",
+        options=("--data", "bench.results_dir=/proc/results"),
+    ),
+    "a full disk": Obstacle(
+        6,
+        "disk full on the host: /var/lib/rocminfra/runs has",
+        "rocminfra bench",
+        "mkdir -p /var/lib/rocminfra/runs && "
+        "mount -t tmpfs -o size=4m tmpfs /var/lib/rocminfra/runs",
+        "umount /var/lib/rocminfra/runs",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_what_cannot_succeed_is_refused_before_anything_is_installed(
+    host: LabHost, tmp_path: Path, name: str
+) -> None:
+    obstacle = OBSTACLES[name]
+    options = []
+    for option in obstacle.options:
+        if "\n" in option:
+            (tmp_path / "scenario.yaml").write_text(option)
+            option = str(tmp_path / "scenario.yaml")
+        options.append(option)
+    look = "find /opt/rocminfra /usr/local/lib/rocminfra /var/lib/rocminfra | sort"
+    host.ok(f"({obstacle.made}) >&2")
+    try:
+        before = host.ssh(look).stdout
+        began = time.monotonic()
+        run = rocminfra(host, "bench", *options)
+        seconds = time.monotonic() - began
+        assert host.ssh(look).stdout == before
+    finally:
+        host.ok(f"({obstacle.undone}) >&2")
+    assert run.code == obstacle.code, run.err
+    assert obstacle.words in run.err
+    last = run.err.strip().splitlines()[-1]
+    assert last.startswith("next: ")
+    assert obstacle.following in last
+    # Nothing like the two minutes of an installation, also on a busy machine.
+    assert seconds < 40
+    assert profiles(host) == []
 
 
 @pytest.fixture
@@ -126,6 +248,11 @@ def put(host: LabHost, path: str, text: str) -> None:
     )
 
 
+def put_engine(host: LabHost, model: str = MODEL, running: int = 0) -> None:
+    """What the stand-in says it serves and does."""
+    put(host, "/opt/engine.json", json.dumps({"model": model, "running": running}))
+
+
 def set_modes(host: LabHost, **modes: str) -> None:
     put(host, f"{PLACE}/bin/modes.json", json.dumps(modes))
 
@@ -149,7 +276,7 @@ def running(host: LabHost) -> list[str]:
 
 
 def run_id(output: str) -> str:
-    match = re.search(r"\d{8}T\d{6}Z", output)
+    match = re.search(r"\d{8}T\d{6}Z-[0-9a-f]{6}", output)
     assert match is not None, output
     return match[0]
 

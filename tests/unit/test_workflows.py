@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from recorded_runs import RUNS
 
 from rocminfra import __version__
 from rocminfra.playbook_files import CI_FILES, lay_out
@@ -126,6 +129,10 @@ def test_the_action_destroys_and_looks_again_in_any_case() -> None:
     after = found["Nothing is left"]
     assert after["if"] == "always()"
     assert after["run"] == "rocminfra droplet reap"
+    # Without a baseline nothing is held against one, and the results come back either way.
+    gate = found["Not worse than the baseline"]
+    assert "rocminfra report gate" in gate["run"]
+    assert found["Results"]["if"] == "always()"
     # The same ledger, or it would find nothing.
     state = "ROCMINFRA_DROPLET_STATE"
     assert after["env"][state] == found["Create, apply, run, destroy"]["env"][state]
@@ -162,6 +169,7 @@ def test_every_verb_and_option_that_a_job_calls_is_there() -> None:
         ["plan"],
         ["bench"],
         ["init"],
+        ["report", "gate"],
     ):
         done = subprocess.run(
             [sys.executable, "-m", "rocminfra", *words, "--help"],
@@ -184,3 +192,44 @@ def test_jobs_install_this_version_and_no_later_one() -> None:
     )
     assert len(named) == 5
     assert {version for _, version in named} == {f"=={__version__}"}
+
+
+@pytest.mark.parametrize(
+    ("measured", "has_baseline", "code", "said"),
+    [
+        ("b", False, 0, "--update writes it"),
+        ("b", True, 0, "all 30 figures are as good"),
+        ("slow", True, 8, "instead of"),
+        (None, True, 3, "there is no folder"),
+    ],
+)
+def test_the_step_that_holds_a_run_against_the_baseline(
+    tmp_path: Path, measured: str | None, has_baseline: bool, code: int, said: str
+) -> None:
+    """The very script of the action, on runs that the real GuideLLM made."""
+    (step,) = (
+        one for one in steps(read(ACTION)) if one.get("name") == "Not worse than the baseline"
+    )
+    baseline = tmp_path / "benchmarks" / "baseline.json"
+    if has_baseline:
+        written = ["report", "gate", str(RUNS / "a"), "--baseline", str(baseline), "--update"]
+        subprocess.run([sys.executable, "-m", "rocminfra", *written], check=True)
+    (tmp_path / "results").mkdir()
+    if measured is not None:
+        shutil.copytree(RUNS / "a", tmp_path / "results" / "20260512T000000Z")
+        shutil.copytree(RUNS / measured, tmp_path / "results" / "20260513T000000Z")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "rocminfra").write_text(f'#!/bin/sh\nexec {sys.executable} -m rocminfra "$@"\n')
+    (tools / "rocminfra").chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]],
+        cwd=tmp_path,
+        env={**os.environ, "BASELINE": str(baseline), "PATH": f"{tools}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout + done.stderr
+    assert (tmp_path / "results" / "gate.xml").exists() == (code != 3 and has_baseline)

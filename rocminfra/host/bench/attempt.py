@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rocminfra.host.bench import guidellm_launcher, hang_watch, made_data
 from rocminfra.host.bench.control_group import Launcher, Running
+from rocminfra.host.bench.engine_look import settled, snapshot
 from rocminfra.host.bench.files import read_json, write_json
 from rocminfra.host.bench.gpu_telemetry import TELEMETRY, gpu_sampler
 from rocminfra.host.bench.telemetry import (
+    METRICS,
     Sampler,
-    engine_sample,
     engine_sampler,
-    fetch,
 )
 from rocminfra.planning.bench import guidellm_spec, prompts
 from rocminfra.planning.bench.points import Point
@@ -78,16 +78,16 @@ def run_attempt(
     made = made_data.path(job)
     spec = guidellm_spec.spec(point, scenario, job.target, job.model, job.tokenizer, place, made)
     write_json(folder / "guidellm.json", spec)
+    before = settled(job.metrics_url, folder / "metrics_before.prom", patience.settle_s)
     began, clock = time.time(), time.monotonic()
-    before = _snapshot(job.metrics_url, folder / "metrics_before.prom")
     watch = hang_watch.Watch(clock, float(scenario.max_seconds), limits, patience.silence_s, before)
-    sampler = engine_sampler(folder / "metrics.jsonl", job.metrics_url)
+    sampler = engine_sampler(folder / METRICS, job.metrics_url)
     gpus = gpu_sampler(folder / TELEMETRY)
     with sampler, gpus:
         ended = _run_process(job, point, folder, launcher, watch, sampler, number, limits, patience)
         # Taken before the last samples: only the process is timed.
         seconds = time.monotonic() - clock
-    after = _snapshot(job.metrics_url, folder / "metrics_after.prom")
+    after = snapshot(job.metrics_url, folder / "metrics_after.prom")
     _remove_empty(folder / guidellm_launcher.STACKS)
     launch = launch_record(folder)
     record = AttemptRecord(
@@ -125,32 +125,6 @@ def keep_aside(folder: Path, number: int) -> None:
     aside.mkdir()
     for path in left:
         path.rename(aside / path.name)
-
-
-def wait_until_idle(
-    url: str, deadline_s: float, pause_s: float = 1.0, clock: Callable[[], float] = time.monotonic
-) -> str | None:
-    """Wait until the engine is idle. Returns None, or why the engine cannot be measured.
-
-    + url: address of its ``/metrics``
-    + deadline_s: most seconds to wait
-    + pause_s: seconds between checks
-    + clock: monotonic seconds
-    """
-    end = clock() + deadline_s
-    while True:
-        try:
-            sample = engine_sample(fetch(url))
-        except OSError as error:
-            what = f"does not answer: {error}"
-        else:
-            if hang_watch.is_idle(sample):
-                return None
-            counts = f"{sample.get('running', 0):g} running, {sample.get('waiting', 0):g} waiting"
-            what = f"still has requests: {counts}"
-        if clock() >= end:
-            return f"{deadline_s:g} s after the attempt the engine {what}"
-        time.sleep(pause_s)
 
 
 def launch_record(folder: Path) -> dict[str, Any] | None:
@@ -289,12 +263,3 @@ def _end(running: Running) -> None:
         # This program was told to stop meanwhile; it is told only once.
         running.end()
         raise
-
-
-def _snapshot(url: str, path: Path) -> dict[str, float] | None:
-    try:
-        page = fetch(url)
-    except OSError:
-        return None
-    path.write_text(page, encoding="utf-8")
-    return engine_sample(page)

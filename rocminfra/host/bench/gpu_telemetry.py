@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rocminfra.host.bench import driver_files, telemetry
+from rocminfra.host.bench import amd_smi, driver_files, telemetry
 from rocminfra.planning.bench.possible import gpu_problems
 
 TELEMETRY = "telemetry.jsonl"
@@ -81,7 +81,7 @@ class GpuReader:
             return None
         if is_asked:
             try:
-                asked = telemetry.gpus_of_engine()
+                asked = amd_smi.gpus_of_engine()
             except (OSError, ValueError, subprocess.SubprocessError) as error:
                 self._ask_at = self._clock() + AMD_SMI_PAUSE_S
                 self._why = f"{type(error).__name__}: {error}"
@@ -96,7 +96,7 @@ class GpuReader:
         reasons += [reason for gpu in gpus for reason in gpu_problems(gpu)]
         unknown = {} if self._why is None else {"amd_smi": self._why}
         return {
-            "gpus": [telemetry.possible(gpu) for gpu in gpus],
+            "gpus": [amd_smi.possible(gpu) for gpu in gpus],
             **unknown,
             **telemetry.impossible(list(dict.fromkeys(reasons))),
         }
@@ -124,7 +124,7 @@ def gpu_sampler(path: Path, period_s: float = PERIOD_S) -> telemetry.Sampler:
     def sample() -> dict[str, Any] | None:
         # In the sampler's thread: looking for the files takes time that a point need not wait for.
         if not made:
-            made.append(GpuReader(telemetry.engine_environment()))
+            made.append(GpuReader(amd_smi.engine_environment()))
         return made[0].sample()
 
     def last() -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from rocminfra.host.bench.attempt import (
     folder_name,
     keep_aside,
     run_attempt,
-    wait_until_idle,
 )
 from rocminfra.host.bench.control_group import Launcher
+from rocminfra.host.bench.engine_look import wait_until_idle
 from rocminfra.host.bench.files import read_json, write_json
+from rocminfra.host.bench.point_checks import check
 from rocminfra.host.bench.requests_file import keep_requests
 from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch
@@ -37,6 +38,7 @@ from rocminfra.planning.bench.records import (
     as_json,
     read,
 )
+from rocminfra.planning.bench.requests import Request
 from rocminfra.planning.bench.retry import Patience
 
 RECORD = "point.json"
@@ -76,6 +78,7 @@ def run_point(
     earlier: int = 0,
     patience: Patience | None = None,
     repeating: Callable[[AttemptRecord], None] = lambda attempt: None,
+    gpus: Sequence[str | None] = (),
 ) -> PointRecord:
     """Run one point, repeat it when GuideLLM hung, write its record and return it.
 
@@ -87,6 +90,7 @@ def run_point(
     + earlier: attempts at this point before this one, of a run that is resumed
     + patience: how long to wait before something is said to hang
     + repeating: told of an attempt that is followed by another
+    + gpus: what each of the engine's GPUs calls itself; empty when nobody knows
 
     The record is written last and atomically: a folder without one is a point that was cut off.
     """
@@ -113,7 +117,7 @@ def run_point(
         attempt = run_attempt(job, point, folder, launcher, number, place, limits, patience)
         attempts.append(attempt.record)
         if not retry.is_repeated([one.verdict for one in attempts]):
-            _conclude(scenario, folder, attempt, attempts, findings)
+            _conclude(job, folder, attempt, attempts, so_far, gpus, findings)
             break
         keep_aside(folder, number)
         attempts[-1] = replace(attempt.record, folder=folder_name(number))
@@ -188,10 +192,12 @@ def peaks(path: Path) -> dict[str, float]:
 
 
 def _conclude(
-    scenario: ScenarioRecord,
+    job: JobRecord,
     folder: Path,
     attempt: Attempt,
     attempts: Sequence[AttemptRecord],
+    so_far: Sequence[PointRecord],
+    gpus: Sequence[str | None],
     findings: Findings,
 ) -> None:
     """Judge the last attempt at a point."""
@@ -200,32 +206,38 @@ def _conclude(
         findings.fail(attempt.record.why)
     if findings.outcome != "valid" and len(attempts) > 1:
         findings.reasons.append(f"the attempt before it: {attempts[-2].why}")
-    _judge(scenario, folder, attempt.record.number, findings)
-    _compare_with_engine(attempt.before, attempt.after, findings)
+    found = _judge(job.scenario, folder, attempt.record.number, findings)
+    itl_ms = (findings.figures or {}).get("itl_p50_ms")
+    known, reasons = check(job, folder, attempt, found, itl_ms, so_far, gpus)
+    findings.engine.update(known)
+    for reason in reasons:
+        findings.doubt(reason)
     findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
     for reason in impossible_samples(folder):
         findings.doubt(reason)
 
 
-def _judge(scenario: ScenarioRecord, folder: Path, attempt: int, findings: Findings) -> None:
+def _judge(
+    scenario: ScenarioRecord, folder: Path, attempt: int, findings: Findings
+) -> tuple[Request, ...]:
     if findings.outcome != "valid":
-        return
+        return ()
     path = folder / "report.json"
     if not path.exists():
         findings.fail("GuideLLM exited with 0 and wrote no report")
-        return
+        return ()
     report = read_json(path)
     if not isinstance(report, dict):
         findings.fail("GuideLLM's report is not a JSON object")
-        return
+        return ()
     try:
         found = guidellm_report.figures(report)
         first_error = guidellm_report.first_error(report)
     except guidellm_report.ReportError as error:
         findings.fail(str(error))
-        return
+        return ()
     findings.figures = found.as_dict()
-    keep_requests(folder, report, attempt, scenario.sample_size)
+    kept = keep_requests(folder, report, attempt, scenario.sample_size)
     measured = None
     if scenario.max_requests is None:
         measured = scenario.max_seconds - scenario.warmup_seconds
@@ -238,22 +250,4 @@ def _judge(scenario: ScenarioRecord, folder: Path, attempt: int, findings: Findi
         findings.doubt(reason)
     if findings.reasons and first_error is not None:
         findings.reasons.append(f"first error: {first_error}")
-
-
-def _compare_with_engine(
-    before: Mapping[str, float] | None, after: Mapping[str, float] | None, findings: Findings
-) -> None:
-    if not before or not after:
-        findings.engine["counted"] = None
-        return
-    names = ("requests", "prompt_tokens", "generation_tokens", "preemptions")
-    counted = {
-        name: after[name] - before[name] for name in names if name in before and name in after
-    }
-    findings.engine["counted"] = counted
-    if any(value < 0 for value in counted.values()):
-        findings.doubt("the engine's counters went back: it was restarted while the point ran")
-        return
-    completed = (findings.figures or {}).get("completed", 0)
-    if completed and counted.get("generation_tokens") == 0:
-        findings.doubt("the engine counted no token: something else answered the requests")
+    return kept

@@ -19,15 +19,18 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rocminfra.host.bench import files
+from rocminfra.host.bench.amd_smi import gpu_models
 from rocminfra.host.bench.control_group import Launcher, launcher
+from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, read_point, run_point
-from rocminfra.host.bench.telemetry import fetch, gpu_models
+from rocminfra.host.bench.telemetry import fetch
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.points import (
     Finished,
@@ -73,15 +76,16 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     stages = job.scenario.stages
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
+        gpus = tuple(gpu_models())
         valid = _valid_points(folder, planned_names(stages))
         done = {record.point.name: finished(record) for record in valid}
         (folder / MANIFEST).unlink(missing_ok=True)
         state = "finished"
         try:
             for record in valid:
-                progress.add(record)
+                progress.add(record, kept=True)
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience)
+                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience, gpus)
         except Stopped:
             state = "stopped"
         ended = RunRecord(
@@ -93,7 +97,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             never_run=never_run(stages, done),
             usd_per_hour=job.usd_per_hour,
             guidellm=job.guidellm_version,
-            provenance=_provenance(job),
+            provenance=_provenance(job, gpus),
             started=progress.started,
             ended=round(time.time(), 3),
         )
@@ -160,11 +164,14 @@ class _Progress:
         self._planned = planned
         self._revision = 0
         self._point: Point | None = None
+        self._point_started: float | None = None
+        self._kept: set[str] = set()
         self._repeats: list[Repeat] = []
         self._write("running", None)
 
     def begin(self, point: Point) -> None:
         self._point = point
+        self._point_started = round(time.time(), 3)
         self._write("running", point.label)
 
     def repeat(self, attempt: AttemptRecord) -> None:
@@ -174,8 +181,10 @@ class _Progress:
         self._repeats.append(Repeat(point.name, point.label, attempt.number + 1, attempt.why or ""))
         self._write("running", point.label)
 
-    def add(self, record: PointRecord) -> None:
+    def add(self, record: PointRecord, kept: bool = False) -> None:
         self.records.append(record)
+        if kept:
+            self._kept.add(record.point.name)
         self._write("running", None)
 
     def end(self, state: str) -> None:
@@ -190,14 +199,19 @@ class _Progress:
             revision=self._revision,
             current=current,
             planned=self._planned,
-            points=tuple(_short(record) for record in self.records),
+            points=tuple(
+                _short(record, record.point.name in self._kept) for record in self.records
+            ),
             # Includes points that are running.
             repeats=tuple(self._repeats),
+            point=None if current is None or self._point is None else self._point.name,
+            point_started=None if current is None else self._point_started,
+            started=self.started,
         )
         files.write_json(self._folder / files.STATUS, as_json(progress))
 
 
-def _short(record: PointRecord) -> PointSummary:
+def _short(record: PointRecord, kept: bool) -> PointSummary:
     return PointSummary(
         name=record.point.name,
         label=record.label,
@@ -205,6 +219,7 @@ def _short(record: PointRecord) -> PointSummary:
         reasons=record.reasons,
         wall_seconds=record.wall_seconds,
         attempts=max(1, len(record.attempts)),
+        kept=kept,
     )
 
 
@@ -215,6 +230,7 @@ def _one(
     launch: Launcher,
     progress: _Progress,
     patience: Patience | None,
+    gpus: Sequence[Mapping[str, Any]],
 ) -> Finished:
     target = folder / point.name
     files.set_aside(target)
@@ -229,6 +245,7 @@ def _one(
         earlier=files.earlier_attempts(target),
         patience=patience,
         repeating=progress.repeat,
+        gpus=[gpu.get("name") for gpu in gpus],
     )
     progress.add(record)
     return finished(record)
@@ -247,7 +264,8 @@ def _status_now(folder: Path) -> Status:
         progress = _progress(folder)
         if progress is not None:
             state = "died" if progress.state == "running" else progress.state
-    job = files.read_json(folder / JOB)
+    value = files.read_json(folder / JOB)
+    job = None if value is None else read(JobRecord, value, JOB)
     manifest = folder / MANIFEST
     shared = folder.parent / files.LOCK
     return Status(
@@ -257,9 +275,12 @@ def _status_now(folder: Path) -> Status:
         planned=0 if progress is None else progress.planned,
         points=() if progress is None else progress.points,
         repeats=() if progress is None else progress.repeats,
-        scenario=None if job is None else read(JobRecord, job, JOB).scenario,
+        scenario=None if job is None else job.scenario,
         manifest_sha256=files.sha256(manifest) if manifest.exists() else None,
         busy_with=shared.read_text().strip() if is_held(shared) else None,
+        live=None
+        if job is None or progress is None or state != "running"
+        else live(folder, progress, job.scenario.max_seconds, time.time()),
     )
 
 
@@ -268,7 +289,7 @@ def _progress(folder: Path) -> Progress | None:
     return None if value is None else read(Progress, value, files.STATUS)
 
 
-def _provenance(job: JobRecord) -> Provenance:
+def _provenance(job: JobRecord, gpus: Sequence[Mapping[str, Any]]) -> Provenance:
     base = job.target.rpartition("/v1")[0] or job.target
     try:
         engine = json.loads(fetch(f"{base}/version")).get("version")
@@ -276,7 +297,7 @@ def _provenance(job: JobRecord) -> Provenance:
         engine = None
     return Provenance(
         engine=engine,
-        gpus=tuple(gpu_models()),
+        gpus=tuple(gpus),
         model=job.model,
         kernel=platform.release(),
         machine=platform.machine(),

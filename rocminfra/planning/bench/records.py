@@ -58,6 +58,8 @@ class JobRecord:
     + tokenizer: its folder or repository
     + environment: variables of GuideLLM's process, without secrets
     + usd_per_hour: the host's price
+    + step_bytes: weights that every step of the model's decoder reads; None when unknown
+    + gpu_bandwidths: published memory bandwidth in bytes a second, by product name
     + datasets: folder of data sets that are made on the host
     """
 
@@ -72,6 +74,8 @@ class JobRecord:
     tokenizer: str
     environment: Mapping[str, str]
     usd_per_hour: float | None = None
+    step_bytes: float | None = None
+    gpu_bandwidths: Mapping[str, Any] | None = None
     datasets: str = ""
     version: int = VERSION
 
@@ -122,7 +126,8 @@ class PointRecord:
     + outcome: ``valid``, ``invalid`` or ``failed``
     + reasons: why it is not valid
     + figures: as in :class:`rocminfra.planning.bench.guidellm_report.Figures`, or None
-    + engine: the engine's counters during the point, and its peaks
+    + engine: what was seen of the engine: ``counted`` (by how much its counters rose), ``peaks``,
+      ``configuration``, ``itl_floor_ms``, and what could not be compared (``unchecked``)
     + attempts: empty in files of earlier versions
     """
 
@@ -179,7 +184,10 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class PointSummary:
-    """A finished point in ``status.json``."""
+    """A finished point in ``status.json``.
+
+    + kept: measured by an earlier attempt at this run
+    """
 
     name: str
     label: str
@@ -187,6 +195,7 @@ class PointSummary:
     reasons: tuple[str, ...]
     wall_seconds: float
     attempts: int = 1
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,6 +219,8 @@ class Progress:
     + revision: increases with every change
     + current: label of the running point, or None
     + planned: number of points
+    + point, point_started: name of the running point, and when it began (Unix time, seconds)
+    + started: when this attempt at the run began
     """
 
     run: str
@@ -220,7 +231,37 @@ class Progress:
     planned: int
     points: tuple[PointSummary, ...]
     repeats: tuple[Repeat, ...] = ()
+    point: str | None = None
+    point_started: float | None = None
+    started: float | None = None
     version: int = VERSION
+
+
+@dataclass(frozen=True)
+class Live:
+    """How far a running point and its run are; None for what the engine does not say.
+
+    + label, number, planned: the point, from 1, and how many there are
+    + point_s, point_expected_s: seconds since the point began, and about how long it takes
+    + run_s, run_expected_s: the same of this attempt at the run
+    + requests: completed since the point began, by the engine's counter
+    + tokens_per_second: in and out, over the last seconds
+    + kv_cache_usage: 0 to 1
+    + running, waiting: requests in the engine
+    """
+
+    label: str
+    number: int
+    planned: int
+    point_s: float
+    point_expected_s: float
+    run_s: float
+    run_expected_s: float
+    requests: float | None = None
+    tokens_per_second: float | None = None
+    kv_cache_usage: float | None = None
+    running: float | None = None
+    waiting: float | None = None
 
 
 @dataclass(frozen=True)
@@ -231,6 +272,7 @@ class Status:
     + scenario: the run's scenario; None when the host does not know the run
     + manifest_sha256: digest of the finished run's manifest
     + busy_with: the run that is active on this host, if any
+    + live: how far the running point is
     """
 
     state: str
@@ -242,6 +284,7 @@ class Status:
     scenario: ScenarioRecord | None
     manifest_sha256: str | None
     busy_with: str | None
+    live: Live | None = None
     version: int = VERSION
 
 
@@ -303,6 +346,7 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "float": _is_number,
+    "bool": lambda value: isinstance(value, bool),
     "Mapping": lambda value: isinstance(value, Mapping),
     "StageKind": lambda value: value in get_args(StageKind),
     "Outcome": lambda value: value in get_args(Outcome),
@@ -311,6 +355,6 @@ _RECORDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         *(ScenarioRecord, JobRecord, AttemptRecord, PointRecord, Provenance, RunRecord),
-        *(PointSummary, Repeat, Stage, Point),
+        *(PointSummary, Repeat, Live, Stage, Point),
     )
 }

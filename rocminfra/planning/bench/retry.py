@@ -31,6 +31,9 @@ _REPEATED = ("hung", "never began")
 SILENCE_S = 60.0
 # After a kill, the engine may still have to abort the attempt's requests.
 IDLE_S = 120.0
+# After a point, for the requests that were cut off. vLLM drops them when it notices that their
+# connection is gone, at the latest with the next step.
+SETTLE_S = 10.0
 # On top of the silence: time for GuideLLM's own shutdown.
 _SHUTDOWN_S = 30.0
 # On a busy machine a point can be slower than earlier ones.
@@ -43,11 +46,13 @@ class Patience:
 
     + silence_s: without any sign of life, after the load
     + idle_s: for the engine to become idle before a repeat
+    + settle_s: for the engine to drop the requests that the point before cut off
     + look_s: between two checks
     """
 
     silence_s: float = SILENCE_S
     idle_s: float = IDLE_S
+    settle_s: float = SETTLE_S
     look_s: float = 1.0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -52,6 +53,7 @@ def png(spec: Mapping[str, Any], palette: Mapping[str, str] = LIGHT, scale: floa
     return found
 
 
+@cache
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script that needs nothing else.
 

@@ -52,7 +52,7 @@ class Options:
 
         + host: limits it to this host
         """
-        words = ["rocminfra", verb]
+        words = ["rocminfra", *verb.split()]
         if self.inventory is not None:
             words += ["-i", self.inventory]
         for limit in self.limit if host is None else (host,):
@@ -68,6 +68,13 @@ class Options:
         + step: what it adds; a benchmark is resumed by the verb ``bench``, whatever began it
         """
         options = self
+        if step.attach is not None:
+            return (
+                f"{dataclasses.replace(self, data=(), files=()).command('bench attach', host)} "
+                + (shlex.quote(step.attach))
+            )
+        if step.verb:
+            options, verb = dataclasses.replace(self, files=()), step.verb
         if step.resume is not None or step.new_run:
             others = [item for item in self.data if not item.startswith("bench.run=")]
             options = dataclasses.replace(self, data=tuple(others), files=())
@@ -82,6 +89,16 @@ class Options:
         if step.verbose and not self.verbosity:
             words.append("-v")
         return " ".join(words)
+
+    def of_run(self, verb: str, run: str, host: str | None = None) -> str:
+        """The command line that does something with a benchmark run of these hosts.
+
+        + verb: of ``bench``, such as ``attach``
+        + run: its id
+        + host: limits it to this host
+        """
+        bare = dataclasses.replace(self, data=(), files=())
+        return f"{bare.command(f'bench {verb}', host)} {shlex.quote(run)}"
 
     def summary(self, verb: str) -> str:
         """What ``verb`` does, for others who find a host locked: no inventory and no data."""

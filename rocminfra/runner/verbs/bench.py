@@ -3,20 +3,81 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rocminfra.failure import ExitCode
+from rocminfra.runner.verbs.bench_runs import (
+    attach_verb,
+    collect_verb,
+    list_verb,
+    status_verb,
+    stop_verb,
+)
 from rocminfra.runner.verbs.options import host_options, junit_option
 from rocminfra.runner.verbs.shared import guarded, patch, report, run_bench
 
+if TYPE_CHECKING:
+    from rocminfra.runner.run.results import RunResult
+    from rocminfra.runner.run.session import Progress
 
-@click.command()
+EXAMPLES = """\b
+rocminfra bench --scenario synthetic_sweep     measure, and bring the results back
+rocminfra bench --resume                       go on with the last run
+rocminfra bench list                           runs that the hosts know
+rocminfra bench status                         how far the last one is
+rocminfra bench attach                         follow it to its end
+rocminfra bench stop && rocminfra bench collect
+
+\b
+A benchmark goes on on its hosts whatever happens here: Ctrl-C leaves it running.
+`rocminfra results` prints a table again.
+"""
+
+
+class RunByDefault(click.Group):
+    """A group whose verb ``run`` may be left out."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=RunByDefault,
+    help=EXAMPLES,
+    short_help="Benchmark the engine, bring results back.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+def bench() -> None:
+    pass
+
+
+@bench.command(
+    "run",
+    short_help="Measure, and bring the results back (may be left out).",
+    help="""\b
+rocminfra bench run --scenario synthetic_sweep
+rocminfra bench run --resume                 the last run
+rocminfra bench run --resume 20260513T101500Z-3fa9c1
+
+Benchmark the engine and bring the results back. What cannot succeed is refused in seconds, before
+anything is installed. A resumed run keeps its valid points.
+""",
+)
 @host_options
 @click.option("--scenario", metavar="NAME", help="a file of benchmarks/, or a path")
-@click.option("--resume", metavar="RUN", help="go on with this run, such as 20260131T093000Z")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="go on with this run, or with the last one",
+)
 @junit_option
-def bench(
+def run_verb(
     inventory: str | None,
     limit: tuple[str, ...],
     data: tuple[str, ...],
@@ -26,12 +87,27 @@ def bench(
     resume: str | None,
     junit: Path | None,
 ) -> ExitCode:
-    """Benchmark the engine and bring the results back."""
     patch()
+    from rocminfra.runner.run.bench_runs import newest_run
     from rocminfra.runner.run.playbook import Options, benchmark_data
 
-    extra = benchmark_data(data, scenario, resume)
-    options = Options(inventory, limit, extra, verbosity=verbose)
-    result = guarded("bench", as_json, lambda progress: run_bench(options, progress), verbose)
-    report(result, as_json, options.command("bench"), junit=junit)
+    given = Options(inventory, limit, data, verbosity=verbose)
+    chosen = [given]
+
+    def work(progress: Progress) -> RunResult:
+        run, wanted = resume, scenario
+        if resume == "":
+            run, was = newest_run(given, progress)
+            if wanted is None and not any(item.startswith("bench.scenario=") for item in data):
+                wanted = was
+        extra = benchmark_data(data, wanted, run)
+        chosen[0] = Options(inventory, limit, extra, verbosity=verbose)
+        return run_bench(chosen[0], progress)
+
+    result = guarded("bench", as_json, work, verbose)
+    report(result, as_json, chosen[0], chosen[0].command("bench"), junit=junit)
     return result.code
+
+
+for command in (list_verb, status_verb, attach_verb, stop_verb, collect_verb):
+    bench.add_command(command)

@@ -43,7 +43,7 @@ def plan(
         print_json(result, code)
     else:
         run_text.print_plan(result, verbose)
-    say_failures(result, options.command("plan"))
+    say_failures(result, options.command("plan"), options)
     if result.changes and code in (ExitCode.DONE, ExitCode.CHANGES):
         run_text.message(f"next: {options.command('apply')}")
     return code

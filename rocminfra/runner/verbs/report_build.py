@@ -13,6 +13,7 @@ from rocminfra.report.figures.report import make_report
 from rocminfra.runner.output.report_files import write_report
 from rocminfra.runner.output.report_text import report_lines
 from rocminfra.runner.output.run_json import SCHEMA_VERSION, dump, failure_document
+from rocminfra.runner.output.run_text import print_failure
 from rocminfra.runner.output.terminal import message
 from rocminfra.runner.verbs.report_shared import (
     answered,
@@ -35,9 +36,17 @@ from rocminfra.runner.verbs.report_shared import (
     default=None,
     help="folder of the report [default: report/ in the run's folder]",
 )
+@click.option(
+    "--no-pictures", is_flag=True, help="summary.json, CSV and Markdown only, in a second"
+)
 @json_option
 def build(
-    run: str, slo: str, usd_per_hour: float | None, output: Path | None, as_json: bool
+    run: str,
+    slo: str,
+    usd_per_hour: float | None,
+    output: Path | None,
+    no_pictures: bool,
+    as_json: bool,
 ) -> ExitCode:
     """\b
     rocminfra report results/20260513T101500Z
@@ -51,8 +60,11 @@ def build(
 
     def work() -> ExitCode:
         folder = run_folder(run)
+        message(f"reading {folder}")
         report = make_report(folder, wanted(slo, usd_per_hour))
-        written = write_report(report, output or default_output(folder))
+        if not no_pictures:
+            message("drawing the pictures")
+        written = write_report(report, output or default_output(folder), not no_pictures)
         code = ExitCode.DONE if report.is_valid else ExitCode.BENCHMARK
         if written.why is not None:
             code = written.why.failure.kind if report.is_valid else code
@@ -73,7 +85,7 @@ def build(
         print(f"report: {written.best}")
         print(report.verdict)
         if written.why is not None:
-            message(written.why.failure.what, "red")
+            print_failure(written.why.failure)
         return code
 
     return answered("report", as_json, work)

@@ -72,6 +72,7 @@ def run_bench(options: Options, progress: Progress) -> RunResult:
 def report(
     result: RunResult,
     as_json: bool,
+    options: Options,
     again: str,
     bench_again: str | None = None,
     junit: Path | None = None,
@@ -91,9 +92,9 @@ def report(
         if result.then is not None:
             run_text.print_summary(result.then)
         _print_tables(result.then or result)
-    say_failures(result, again)
+    say_failures(result, again, options)
     if result.then is not None:
-        say_failures(result.then, bench_again or again)
+        say_failures(result.then, bench_again or again, options)
 
 
 def for_ci(verb: str, junit: Path | None, cases: Sequence[Case]) -> None:
@@ -114,7 +115,7 @@ def for_ci(verb: str, junit: Path | None, cases: Sequence[Case]) -> None:
     step_summary.append(os.environ, f"rocminfra {verb}", step_summary.case_lines(cases))
 
 
-def say_failures(result: RunResult, again: str) -> None:
+def say_failures(result: RunResult, again: str, options: Options) -> None:
     from rocminfra.runner.output import run_text
 
     run_text.print_failures(result.hosts)
@@ -123,8 +124,9 @@ def say_failures(result: RunResult, again: str) -> None:
     if result.interrupted:
         run_text.message("interrupted; what was done stays done", "yellow")
         if result.resume is not None:
-            run_text.message(f"run {result.resume} continues on the hosts")
-            again = f"{again} --resume {result.resume}"
+            run_text.message(f"run {result.resume} goes on on the hosts")
+            run_text.message(f"to stop it: {options.of_run('stop', result.resume)}")
+            again = options.of_run("attach", result.resume)
         run_text.message(f"next: {again}")
 
 
@@ -138,7 +140,10 @@ def _print_tables(result: RunResult) -> None:
     """The figures of a benchmark, which are data, where data goes."""
     from rocminfra.report.table import lines
     from rocminfra.runner.output.run_json import tables
+    from rocminfra.runner.output.run_reports import reported
 
     for table in tables(result):
         print()
         print(*lines(table), f"results: {table.run}", sep="\n")
+    for line in reported(result):
+        print(line)

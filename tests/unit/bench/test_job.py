@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import pytest
 from bench_fakes import scenario
 
 from rocminfra.bench.job import make_job, new_run_id
@@ -22,9 +24,17 @@ THROUGHPUT = [{"profile": "throughput"}]
 _THERE = {"document_pages.py": ("PIL", "pyarrow")}
 
 
-def test_a_run_is_named_by_its_utc_time() -> None:
+def test_a_run_is_named_by_its_utc_time_and_a_suffix() -> None:
     berlin = timezone(timedelta(hours=2))
-    assert new_run_id(datetime(2026, 5, 13, 12, 15, tzinfo=berlin)) == "20260513T101500Z"
+    now = datetime(2026, 5, 13, 12, 15, tzinfo=berlin)
+    assert re.fullmatch(r"20260513T101500Z-[0-9a-f]{6}", new_run_id(now))
+    assert len({new_run_id(now) for _ in range(20)}) == 20, "runs of one second are several"
+
+
+@pytest.mark.parametrize("run", ["20260513T101500Z", "20260513T101500Z-3fa9c1"])
+def test_runs_with_and_without_a_suffix_can_be_resumed(run: str) -> None:
+    assert load_settings({"bench.run": run}).bench.run == run
+    assert load_settings({"bench.run": new_run_id()}).bench.run is not None
 
 
 def test_the_same_job_has_the_same_text() -> None:

@@ -158,7 +158,7 @@ def test_a_lost_connection_loses_nothing(
     said: list[str],
 ) -> None:
     flaky = Flaky(remote)
-    flaky.breaks_at = "--wait 15"
+    flaky.breaks_at = "--wait 5"
     with pytest.raises(FailedError) as caught:
         carry(remote=flaky)
     assert caught.value.failure.kind is ExitCode.UNREACHABLE
@@ -178,7 +178,7 @@ def test_a_command_that_ends_without_a_word_is_a_lost_connection(
 ) -> None:
     class Mute(Flaky):
         def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
-            if "--wait 15" in command:
+            if "--wait 5" in command:
                 return Answer(False, "", "")
             return self.remote.run(command, stdin, timeout_s)
 
@@ -225,7 +225,7 @@ def test_another_benchmark_on_the_host_is_named(
 ) -> None:
     set_modes(program, concurrent="slow")
     flaky = Flaky(remote)
-    flaky.breaks_at = "--wait 15"
+    flaky.breaks_at = "--wait 5"
     with pytest.raises(FailedError, match="connection was lost"):
         carry(remote=flaky)
     _until(lambda: len(calls(program)) == 1)
@@ -244,7 +244,7 @@ def test_a_run_that_was_killed_on_the_host_comes_back_marked_partial(
 
     class Killer(Flaky):
         def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
-            if "--wait 15" in command:
+            if "--wait 5" in command:
                 _until(lambda: len(calls(program)) == 2)
                 kill_group(json.loads((Path(made.folder) / "status.json").read_text())["pid"])
             return self.remote.run(command, stdin, timeout_s)
@@ -343,7 +343,7 @@ def test_a_program_that_dies_at_once_is_not_waited_for_for_ever(
 
     class Impatient(Flaky):
         def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
-            return self.remote.run(command.replace("--wait 15", "--wait 0"), stdin, timeout_s)
+            return self.remote.run(command.replace("--wait 5", "--wait 0"), stdin, timeout_s)
 
     times = iter(range(0, 1000, 10))
     with pytest.raises(FailedError, match="no sign of life"):

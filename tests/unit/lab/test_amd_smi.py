@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rocminfra.host.bench import telemetry
+from rocminfra.host.bench.amd_smi import gpu_samples
 from rocminfra.host.installed import preflight
 from rocminfra.lab.guest import amd_smi
 
@@ -41,7 +41,7 @@ def test_both_generations_are_read_by_preflight_and_telemetry(
     percent = preflight.vram_percent(json.loads(text))
     assert percent is not None
     assert percent < 1
-    assert telemetry.gpu_samples(text)[0]["gpu"] == 0
+    assert gpu_samples(text)[0]["gpu"] == 0
 
 
 def test_the_engine_fills_the_memory(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

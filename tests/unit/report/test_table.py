@@ -90,11 +90,17 @@ def test_both_throughputs_and_the_price(run: Path) -> None:
     assert round(row.usd_per_million_tokens, 3) == 0.211
 
 
-def test_a_point_that_does_not_count_has_no_price(run: Path) -> None:
+def test_a_point_that_does_not_count_has_dashes_and_its_counts(run: Path) -> None:
     bad = record("concurrent@64", "invalid", reasons=["528 of 548 finished requests failed"])
     (run / "mi300x-1" / "01-concurrent-64" / "point.json").write_text(json.dumps(bad))
-    row = read_table(run).rows[0]
-    assert row.tokens_per_second_total == 2621.0
+    table = read_table(run)
+    row = table.rows[0]
+    assert row.completed == 46
+    text = lines(table)[1]
+    assert text.split()[1] == "46"
+    assert text.count("–") == 6
+    assert "2,621" not in text
+    assert text.endswith("INVALID")
     assert row.usd_per_million_tokens is None
 
 

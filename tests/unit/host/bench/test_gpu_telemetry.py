@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rocminfra.host.bench import driver_files, gpu_telemetry, telemetry
+from rocminfra.host.bench import amd_smi, driver_files, gpu_telemetry, telemetry
 from rocminfra.host.bench.driver_files import cards, read
 from rocminfra.host.bench.gpu_telemetry import GpuReader, gpu_sampler
 
@@ -80,7 +80,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> list[float]:
         found: list[dict[str, Any]] = [dict(row) for row in answer]
         return found
 
-    monkeypatch.setattr(telemetry, "gpus_of_engine", gpus)
+    monkeypatch.setattr(amd_smi, "gpus_of_engine", gpus)
     return calls
 
 

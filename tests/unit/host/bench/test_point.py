@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from rocminfra.planning.bench.retry import Patience
 
 IMPOSSIBLE = Path(__file__).parents[2] / "planning" / "bench" / "impossible"
 POINT = Point("01-concurrent-4", "concurrent", streams=4)
-PATIENCE = Patience(silence_s=0.6, idle_s=0.5, look_s=0.05)
+PATIENCE = Patience(silence_s=0.6, idle_s=0.5, settle_s=0.1, look_s=0.05)
 
 
 @pytest.fixture
@@ -30,6 +32,7 @@ def measure(tmp_path: Path, engine: FakeEngine, program: Path) -> Callable[..., 
         mode: str = "ok",
         repeating: Callable[[Mapping[str, Any]], None] = lambda attempt: None,
         so_far: Sequence[Mapping[str, Any]] = (),
+        step_bytes: float | None = None,
         **changes: Any,
     ) -> dict[str, Any]:
         set_modes(program, concurrent=mode)
@@ -37,14 +40,16 @@ def measure(tmp_path: Path, engine: FakeEngine, program: Path) -> Callable[..., 
         made = job(tmp_path, program, engine, wanted)
         folder = tmp_path / POINT.name
         folder.mkdir()
+        bandwidths = {"AMD Instinct MI300X": 5.3e12}
         return run_point(
-            made.record,
+            replace(made.record, step_bytes=step_bytes, gpu_bandwidths=bandwidths),
             POINT,
             folder,
             ProcessGroups(grace_s=0.2),
             so_far=so_far,
             patience=PATIENCE,
             repeating=repeating,
+            gpus=["AMD Instinct MI300X"],
         )
 
     return run
@@ -164,6 +169,65 @@ def test_an_engine_that_counted_nothing_did_not_answer(
 ) -> None:
     engine.step = 0.0
     assert "counted no token" in measure().reasons[0]
+
+
+def test_another_clients_requests_make_a_point_invalid(
+    measure: Callable[..., PointRecord], engine: FakeEngine, program: Path
+) -> None:
+    written = json.loads((program.parent / "report.json").read_text())
+    records = [{"request_id": f"{number}", "output_tokens": 32} for number in range(46)]
+    written["benchmarks"][0]["requests"]["successful"] = records
+    (program.parent / "report.json").write_text(json.dumps(written))
+    engine.step = 46 * 32.0
+    record = measure()
+    assert record.outcome == "invalid", "three looks at the counters, and each finds them risen"
+    assert "another client used the engine" in record.reasons[0]
+    assert record.engine["unchecked"] == [
+        "the engine has no counter of requests",
+        "the engine has no counter of prompt_tokens",
+        "completed requests without prompt tokens",
+    ]
+
+
+def test_tokens_faster_than_the_weights_can_be_read_make_a_point_invalid(
+    measure: Callable[..., PointRecord], tmp_path: Path
+) -> None:
+    record = measure(step_bytes=141e9)
+    assert record.engine["itl_floor_ms"] == pytest.approx(26.6, abs=0.01)
+    assert record.outcome == "invalid"
+    assert "5.25 ms, and the GPUs need 26.60 ms" in record.reasons[0]
+    (tmp_path / POINT.name).rename(tmp_path / "first")
+    assert measure(step_bytes=27e9).outcome == "valid"
+
+
+def test_an_engine_with_other_options_than_at_an_earlier_point_makes_a_point_invalid(
+    measure: Callable[..., PointRecord], engine: FakeEngine, tmp_path: Path
+) -> None:
+    engine.extra = 'vllm:cache_config_info{engine="0",block_size="16"} 1\n'
+    first = measure()
+    assert first.engine["configuration"] == {"block_size": "16"}
+    (tmp_path / POINT.name).rename(tmp_path / "first")
+    engine.extra = engine.extra.replace("16", "32")
+    second = measure(so_far=[first])
+    assert second.outcome == "invalid"
+    assert second.reasons == (
+        "the engine's configuration changed since concurrent@4: block_size 16 → 32",
+    )
+
+
+def test_a_clock_that_is_set_while_a_point_runs_makes_it_invalid(
+    measure: Callable[..., PointRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    true_time = time.time
+
+    def jumping() -> float:
+        return true_time() + (3600.0 if time.monotonic() - began > 1.5 else 0.0)
+
+    monkeypatch.setattr("rocminfra.host.bench.telemetry.time.time", jumping)
+    record = measure("slow, with a worker")
+    assert record.outcome == "invalid"
+    assert "clock was set while the point ran" in record.reasons[0]
 
 
 def test_an_engine_without_metrics_can_still_be_measured(

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rocminfra.host.bench import driver_files, telemetry
+from rocminfra.host.bench import amd_smi, driver_files
+from rocminfra.host.bench.amd_smi import gpu_models, gpu_samples
 from rocminfra.host.bench.gpu_telemetry import gpu_sampler
-from rocminfra.host.bench.telemetry import Sampler, engine_sample, gpu_models, gpu_samples
+from rocminfra.host.bench.telemetry import Sampler, engine_sample
 
 # Shapes of a real MI300X: ROCm 7.2.1, AMDSMI 26.2.2.
 GPU = {
@@ -47,12 +48,12 @@ def test_what_is_no_list_of_gpus_is_refused(page: str) -> None:
 
 
 @pytest.fixture
-def amd_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where amd-smi will be; sysfs has no GPU."""
-    program = tmp_path / "amd-smi"
+    path = tmp_path / "amd-smi"
     monkeypatch.setattr(driver_files, "DRM", tmp_path / "drm")
-    monkeypatch.setattr(telemetry, "AMD_SMI", str(program))
-    return program
+    monkeypatch.setattr(amd_smi, "AMD_SMI", str(path))
+    return path
 
 
 def says(program: Path, text: str) -> None:
@@ -60,19 +61,19 @@ def says(program: Path, text: str) -> None:
     program.chmod(0o755)
 
 
-def test_gpus_say_what_they_are(amd_smi: Path) -> None:
+def test_gpus_say_what_they_are(smi: Path) -> None:
     one = {"asic": {"market_name": "MI300X simulated ×20"}, "driver": {"version": "N/A"}}
-    says(amd_smi, json.dumps({"gpu_data": [one, {"gpu": 1}]}))
+    says(smi, json.dumps({"gpu_data": [one, {"gpu": 1}]}))
     assert gpu_models() == [
         {"name": "MI300X simulated ×20", "driver": None},
         {"name": None, "driver": None},
     ]
 
 
-def test_where_nobody_can_say_there_are_no_gpus(amd_smi: Path) -> None:
-    says(amd_smi, "Invalid platform")
+def test_where_nobody_can_say_there_are_no_gpus(smi: Path) -> None:
+    says(smi, "Invalid platform")
     assert gpu_models() == []
-    amd_smi.write_text("#!/bin/sh\nexit 3\n")
+    smi.write_text("#!/bin/sh\nexit 3\n")
     assert gpu_models() == []
 
 
@@ -120,10 +121,10 @@ def test_a_share_of_several_engines_is_the_fullest_ones() -> None:
     assert engine_sample(page) == {"kv_cache_usage": 1.0, "waiting": 6.0}
 
 
-def test_samples_hold_nothing_that_json_has_not(amd_smi: Path, tmp_path: Path) -> None:
+def test_samples_hold_nothing_that_json_has_not(smi: Path, tmp_path: Path) -> None:
     usage = {"gfx_activity": {"value": 65535, "unit": "%"}}
     power = {"socket_power": {"value": float("nan"), "unit": "W"}}
-    says(amd_smi, json.dumps([{**GPU, "usage": usage, "power": power}]))
+    says(smi, json.dumps([{**GPU, "usage": usage, "power": power}]))
     path = tmp_path / "telemetry.jsonl"
     with gpu_sampler(path, period_s=60):
         while not path.exists() or not path.read_text():
@@ -139,29 +140,29 @@ def test_samples_hold_nothing_that_json_has_not(amd_smi: Path, tmp_path: Path) -
 
 
 def test_only_the_engines_gpus_are_sampled(
-    amd_smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     integrated = {"gpu": 1, "mem_usage": {"total_vram": {"value": 512, "unit": "MB"}}}
     rows = [GPU, integrated, {**GPU, "gpu": 2}]
     environment = tmp_path / "vllm.env"
-    monkeypatch.setattr(telemetry, "ENGINE_ENVIRONMENT", environment)
-    assert sampled(amd_smi, tmp_path / "all.jsonl", rows) == [0, 2]
+    monkeypatch.setattr(amd_smi, "ENGINE_ENVIRONMENT", environment)
+    assert sampled(smi, tmp_path / "all.jsonl", rows) == [0, 2]
     environment.write_text("HIP_VISIBLE_DEVICES=1\n")
-    assert sampled(amd_smi, tmp_path / "one.jsonl", rows) == [2]
+    assert sampled(smi, tmp_path / "one.jsonl", rows) == [2]
 
 
-def test_only_the_engines_gpus_say_what_they_are(amd_smi: Path) -> None:
+def test_only_the_engines_gpus_say_what_they_are(smi: Path) -> None:
     def card(name: str, mib: int) -> dict[str, object]:
         size = {"size": {"value": mib, "unit": "MB"}}
         return {"asic": {"market_name": name}, "driver": {"version": "6"}, "vram": size}
 
-    says(amd_smi, json.dumps([card("AMD Radeon Graphics", 512), card("MI300X", 196_288)]))
+    says(smi, json.dumps([card("AMD Radeon Graphics", 512), card("MI300X", 196_288)]))
     assert gpu_models() == [{"name": "MI300X", "driver": "6"}]
 
 
-def sampled(amd_smi: Path, path: Path, rows: list[dict[str, object]]) -> list[int]:
+def sampled(program: Path, path: Path, rows: list[dict[str, object]]) -> list[int]:
     """Numbers of the GPUs in one sample."""
-    says(amd_smi, json.dumps(rows))
+    says(program, json.dumps(rows))
     with gpu_sampler(path, period_s=60):
         while not path.exists() or not path.read_text():
             pass

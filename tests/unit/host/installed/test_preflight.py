@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rocminfra.host.bench import telemetry
+from rocminfra.host.bench import amd_smi
 from rocminfra.host.installed.preflight import (
     ENVIRONMENT,
     leftover_commands,
@@ -154,4 +154,4 @@ def test_it_runs_on_a_host_with_nothing_but_python(tmp_path: Path) -> None:
 
 
 def test_it_reads_the_engines_environment() -> None:
-    assert ENVIRONMENT == ENGINE_ENVIRONMENT == str(telemetry.ENGINE_ENVIRONMENT)
+    assert ENVIRONMENT == ENGINE_ENVIRONMENT == str(amd_smi.ENGINE_ENVIRONMENT)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,13 @@ Asked = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def asked(capsys: pytest.CaptureFixture[str]) -> Asked:
-    def ask(*arguments: object) -> tuple[int, str, str]:
-        code = run(["report", *map(str, arguments)])
+    """Run a verb; pictures take seconds, so they are drawn in the tests that are about them."""
+
+    def ask(*arguments: object, pictures: bool = False) -> tuple[int, str, str]:
+        words = [*map(str, arguments)]
+        if not pictures and words[0] not in ("build", "compare", "gate", "index"):
+            words.append("--no-pictures")
+        code = run(["report", *words])
         said = capsys.readouterr()
         return code, said.out, said.err
 
@@ -58,6 +65,34 @@ def test_the_verdict_comes_last_and_the_files_are_there(asked: Asked, tmp_path: 
     rows = list(csv.DictReader((run / "report" / "points.csv").open()))
     assert [row["load"] for row in rows][:2] == ["concurrent@4", "synchronous"]
     assert "serves up to 107 requests/s" in (run / "report" / "report.md").read_text()
+
+
+def test_the_page_and_its_pictures(asked: Asked, tmp_path: Path) -> None:
+    code, out, _ = asked(RUNS / "demo", "--output", tmp_path, pictures=True)
+    assert code == 0
+    assert f"report: {tmp_path / 'report.html'}" in out
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "serves up to 107 requests/s" in page
+    shown = re.findall(r"!\[.+\]\((.+)\)", (tmp_path / "report.md").read_text())
+    assert len(shown) > 3
+    assert all(name.endswith(".svg") and (tmp_path / name).is_file() for name in shown)
+    assert sum(file.stat().st_size for file in tmp_path.glob("report.html")) < 3 * 1024**2
+
+
+def test_without_the_packages_that_draw_the_rest_is_written(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("altair", "vl_convert"):
+        monkeypatch.setitem(sys.modules, name, None)
+    code, out, said = asked(RUNS / "demo", "--output", tmp_path, pictures=True)
+    assert code == 3
+    assert "rocminfra[report]" in said
+    assert out.splitlines()[-1].startswith("serves up to 107 requests/s")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "points.csv",
+        "report.md",
+        "summary.json",
+    ]
 
 
 def test_of_a_bad_run_the_first_line_says_invalid_and_there_is_no_price(
