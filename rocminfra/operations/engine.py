@@ -254,23 +254,21 @@ def ready(
     not get ready, the one that :func:`service` took its place from comes back.
     """
     question = _question(unit, container, port, model, address)
-    here = Served(model, address, port)
     if host.get_fact(EngineReadiness, **question).state != "ready":
-        yield FunctionCommand(_wait_until_ready, (question, timeout_s, here), {})
+        yield FunctionCommand(_wait_until_ready, (question, timeout_s), {})
         return
-    answered(host, here)
+    answered(host, Served(model, address, port))
     if host.get_fact(KeptFiles, folder=ENGINE_BEFORE) is not None:
         yield kept_files.drop(ENGINE_BEFORE)  # it serves, so there is no way back any more
     else:
         host.noop(f"{model} is served on port {port}")
 
 
-def _wait_until_ready(
-    state: State, host: Host, question: Question, timeout_s: int, here: Served
-) -> bool:
+def _wait_until_ready(state: State, host: Host, question: Question, timeout_s: int) -> bool:
     waited = wait(host, question, timeout_s)
     if waited.status.state == "ready":
-        answered(host, here)
+        address = str(question.get("address", LOCAL))
+        answered(host, Served(str(question["model"]), address, int(question["port"])))
         return run_now(host, kept_files.drop(ENGINE_BEFORE), "the engine serves").succeeded
     failure = not_ready(question, waited, timeout_s)
     engine_change.fail_and_go_back(host, str(question["unit"]), failure, timeout_s)

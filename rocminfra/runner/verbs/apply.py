@@ -71,15 +71,11 @@ def apply(
         return dataclasses.replace(result, then=_bench_after(following, progress))
 
     result = guarded("apply", as_json, work, verbose)
-<<<<<<< HEAD
-    report(result, as_json, options.command("apply"), _bench_command(options, bench), junit)
-    if not as_json and bench is None and result.changes:
-        _say_how_to_use(result, options)
-=======
     report(
         result, as_json, options, options.command("apply"), _bench_command(options, bench), junit
     )
->>>>>>> main
+    if not as_json and bench is None and result.changes:
+        _say_how_to_use(result, options)
     return result.code
 
 
