@@ -15,6 +15,8 @@ SHARED = f"{PROGRAMS}/shared"
 READINESS = f"{PROGRAMS}/readiness.py"
 # A Python path: the programs of a benchmark are a package, because they share the planner.
 BENCH_PROGRAMS = f"{PROGRAMS}/bench"
+# The same, of the downloads.
+FETCH_PROGRAMS = f"{PROGRAMS}/fetch"
 
 # Rendered settings; root only.
 SETTINGS = "/etc/rocminfra"
@@ -39,7 +41,6 @@ ENVIRONMENTS = "/opt/rocminfra"
 APT_UPDATED = "/run/rocminfra-apt-updated"
 # Of what runs in units of its own: how far it is, its last words.
 JOBS = "/run/rocminfra"
-PREFETCH_LOG = "/run/rocminfra-prefetch.log"
 
 # Where the host's own programs look.
 UNITS = "/etc/systemd/system"

@@ -43,6 +43,7 @@ system.service_environment(
 )
 
 if settings.model.is_local_folder:
+    hub_model.none_wanted(name="End a download that is no longer wanted")
     model_folder.copied(
         name=f"Copy model {settings.model.name}",
         source=settings.model.source,

@@ -68,6 +68,7 @@ def schemas() -> dict[str, dict[str, Any]]:
             "Exit code: 0 done, 3 the folder cannot be used.",
             {
                 "folder": {"type": "string"},
+                "page": {"type": "string"},
                 "runs": {"type": "array", "items": {"$ref": "#/$defs/RunLine"}},
                 "unreadable": {
                     "type": "array",

@@ -3,7 +3,8 @@
 - ``sent/``: a single text, sent along with the command that runs it, so that a look at a fresh
   host needs nothing installed there but Python, and writes nothing;
 - ``installed/``: single files below :data:`rocminfra.host_paths.PROGRAMS`;
-- ``bench/``: a package, installed together with ``planning/bench``.
+- ``bench/``: a package, installed together with ``planning/bench``;
+- ``fetch/``: one too, together with ``hub``.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import functools
 import shlex
 from pathlib import Path
 
-from rocminfra.host_paths import BENCH_PROGRAMS, PROGRAMS, SHARED
+from rocminfra.host_paths import BENCH_PROGRAMS, FETCH_PROGRAMS, PROGRAMS, SHARED
 
 _PACKAGE = Path(__file__).parent.parent
 # What a benchmark needs there: whole folders of the package.
 _BENCH_FOLDERS = ("host/bench", "planning/bench", "planning/gpus")
+_FETCH_FOLDERS = ("host/fetch", "hub")
 # What the installed programs import of ours.
 _SHARED_FOLDERS = ("planning/gpus",)
 
@@ -51,6 +53,11 @@ def shared() -> dict[str, str]:
 def benchmark() -> dict[str, str]:
     """Text, by path on the host, of everything that a benchmark runs there."""
     return _package(BENCH_PROGRAMS, _BENCH_FOLDERS)
+
+
+def fetching() -> dict[str, str]:
+    """Text, by path on the host, of everything that downloads run there."""
+    return _package(FETCH_PROGRAMS, _FETCH_FOLDERS)
 
 
 def _package(path: str, folders: tuple[str, ...]) -> dict[str, str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
-import shlex
 from collections.abc import Callable, Sequence
 
-from pyinfra import host
+from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, QuoteString, StringCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -22,11 +20,11 @@ from rocminfra.facts.system import Arch
 from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.failure import Failure
 from rocminfra.host_paths import ENGINE_BEFORE, ENGINE_QUESTION, UNITS
-from rocminfra.operations import engine_change, host_files, kept_files
+from rocminfra.operations import engine_change, fetching, host_files, host_job, kept_files
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.engine_readiness import Question, not_ready, wait
 from rocminfra.operations.foreseen import foresee, is_wanted
-from rocminfra.operations.host_failures import fail
+from rocminfra.operations.host_failures import fail, record
 from rocminfra.operations.run_now import run_now
 from rocminfra.operations.serving import answered
 from rocminfra.planning import engine_image
@@ -35,10 +33,8 @@ from rocminfra.planning.engine_command import CONFIG_LABEL, HASH_PLACEHOLDER, co
 from rocminfra.planning.foreseen import Foreseen, argument_changes
 from rocminfra.planning.serving import Served
 
-# Of a fetch of the image in the background, which a lost connection does not end.
-# One name for each image and source: what was begun for another one is not waited for.
+# One name for every image: what was begun for another one is ended, not waited for.
 IMAGE_UNIT = "rocminfra-image"
-RUN_FOLDER = "/run"
 USUAL_IMAGE_BYTES = 22_000_000_000
 
 
@@ -51,16 +47,7 @@ def image_started(reference: str, archive: str | None = None) -> Commands:
     + reference: name and tag, or ``name@sha256:…``
     + archive: ``docker save`` archive on the host to load it from; None pulls it
     """
-    unit = _image_unit(reference, archive)
-    command = StringCommand(
-        f"systemctl is-active --quiet {unit} ||",
-        # HOME, because that is where a registry's login is. systemd expands variables.
-        f'systemd-run --quiet --collect --unit={unit} --setenv=HOME="$HOME"',
-        _fetch(reference, archive).replace("$", "$$"),
-        # Only a head start: the engine's own operation fetches what is not there.
-        "|| echo the image is fetched later",
-    )
-    yield from _unless_there(reference, command, archive, is_told=False)
+    yield from _unless_there(reference, archive, _begin)
 
 
 @operation()
@@ -71,54 +58,58 @@ def image(reference: str, archive: str | None = None) -> Commands:
     + archive: ``docker save`` archive on the host to load it from; None pulls it
 
     Waits for a fetch that :func:`image_started` began, in this run or in one that was cut off.
-    When that one failed, it is tried again here, where its error is seen.
+    When that one failed, it is tried again here, where its error is seen. One of another image is
+    ended. Refused before the first byte when the disk has no room for it.
     """
-    command = StringCommand(_fetch(reference, archive))
-    yield from _unless_there(reference, command, archive, is_told=True)
+    yield from _unless_there(reference, archive, _fetched)
 
 
 def _unless_there(
-    reference: str, command: StringCommand, archive: str | None, *, is_told: bool
+    reference: str, archive: str | None, function: Callable[[State, Host, host_job.Job], bool]
 ) -> Commands:
-    """``command``, unless the image is on the host, or nobody can tell.
-
-    + is_told: whether a plan is to name it; of a fetch that is begun and one that is waited for
-      only one is
-    """
+    """What fetches the image, unless it is on the host, or nobody can tell."""
     found = host.get_fact(DockerImage, reference=reference)
     if isinstance(found, NoAnswer):
         yield fail(UNANSWERED)
     elif found is not None:
+        yield from fetching.given_up(IMAGE_UNIT)
         host.noop(f"image {reference} is on the host")
     else:
-        # AMD's images of vLLM are about that large (github.com/ROCm/vllm/issues/363); a registry
-        # tells the size only of layers.
-        loads = "loads" if archive is not None else "pulls"
-        size = None if archive is not None else USUAL_IMAGE_BYTES
-        words = f"{loads} {reference}" + ("" if size is None else f", usually {size / 1e9:.0f} GB")
-        if is_told:
-            foresee(host, Foreseen(words, download_bytes=size, is_estimate=size is not None))
-        yield command
+        if function is _fetched:  # and not for the head start as well
+            foresee(host, _download(reference, archive))
+        yield from fetching.programs()
+        yield FunctionCommand(function, (image_job(reference, archive),), {})
 
 
-def _image_unit(reference: str, archive: str | None) -> str:
-    digest = hashlib.sha256(f"{reference}\n{archive or ''}".encode()).hexdigest()
-    return f"{IMAGE_UNIT}-{digest[:8]}"
+def _download(reference: str, archive: str | None) -> Foreseen:
+    if archive is not None:
+        return Foreseen(f"loads {reference} from {archive}")
+    # AMD's images of vLLM are about that large (github.com/ROCm/vllm/issues/363); a registry tells
+    # the size only of layers.
+    words = f"pulls {reference}, usually {USUAL_IMAGE_BYTES / 1e9:.0f} GB"
+    return Foreseen(words, download_bytes=USUAL_IMAGE_BYTES, is_estimate=True)
 
 
-def _fetch(reference: str, archive: str | None) -> str:
-    """Command that fetches the image unless it is there; one at a time, the others wait for it."""
-    name = shlex.quote(reference)
-    is_there = f"docker image inspect {name} >/dev/null 2>&1"
-    if archive is None:
-        fetch = f"docker pull --quiet {name}"
-    else:
-        path = shlex.quote(archive)
-        wrong = shlex.quote(f"the archive {archive} holds no image {reference}")
-        fetch = f"{{ docker load --quiet --input {path} && {{ {is_there} || "
-        fetch += f"{{ echo {wrong} >&2; exit 1; }}; }}; }}"
-    lock = f"{RUN_FOLDER}/{_image_unit(reference, archive)}.lock"
-    return f"flock {lock} sh -c {shlex.quote(f'{is_there} || {fetch}')}"
+def image_job(reference: str, archive: str | None) -> host_job.Job:
+    """The fetch of an image, as a job of the host."""
+    words = [reference, *(("--archive", archive) if archive is not None else ())]
+    doing = f"pull of {reference}" if archive is None else f"load of {archive}"
+    script = f"exec {fetching.call('image', words)}"
+    return host_job.Job(IMAGE_UNIT, script, doing, " ".join(words))
+
+
+def _begin(state: State, host: Host, job: host_job.Job) -> bool:
+    early = fetching.begin(host, job)
+    if early is not None:  # only a head start: the engine's own operation tries again
+        host.log("the image is fetched later", logger.info)
+    return True
+
+
+def _fetched(state: State, host: Host, job: host_job.Job) -> bool:
+    failure = fetching.fetch(host, job)
+    if failure is not None:
+        record(host, failure)
+    return failure is None
 
 
 @operation()

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pyinfra import host, state
-from pyinfra.api import QuoteString, StringCommand, operation
+from pyinfra.api import FunctionCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
 from rocminfra.facts.guidellm import MARKER, GuidellmEnvironment
 from rocminfra.facts.release import HostRelease, PythonVersion
 from rocminfra.failure import Do, Failure, Fault
-from rocminfra.operations import programs
+from rocminfra.operations import fetching, host_job, programs
 from rocminfra.operations.commands import Commands
-from rocminfra.operations.host_failures import exclude
+from rocminfra.operations.host_failures import exclude, record
 from rocminfra.planning.programs import virtual_environments
 from rocminfra.planning.releases import GUIDELLM_PYTHON, too_old_for_guidellm
 
 # `vision` is needed as soon as a request holds an image.
 EXTRAS = "vision"
+UNIT = "rocminfra-guidellm"
+# Several GB from an index that is slow but answers.
+INSTALL_TIMEOUT_S = 3600
 
 
 def gate(path: str, version: str, torch_version: str) -> None:
@@ -68,34 +75,60 @@ def environment(
         host.noop(f"{path} holds {wanted}")
         return
     yield from programs.ensure(virtual_environments(host.get_fact(PythonVersion)))
-    folder = QuoteString(path)
-    yield StringCommand(
-        *("if test -e", folder, "&& ! test -f", QuoteString(f"{path}/pyvenv.cfg")),
-        *('&& test -n "$(ls -A', folder, ')"; then echo', folder),
-        "is not empty and no virtual environment: move it away >&2; exit 1; fi;",
-        *("rm -rf", folder, "&& python3 -m venv", folder),
-    )
+    steps = _steps(path, version, torch_version, torch_index_url)
+    yield FunctionCommand(_install, (path, wanted, steps), {})
+
+
+def _steps(
+    path: str, version: str, torch_version: str, torch_index_url: str | None
+) -> tuple[str, ...]:
+    """Shell commands that make the environment, one after the other."""
+    folder = shlex.quote(path)
     # Without byte code: that is half of the time, and what is used is compiled at its first use.
-    pip = (
-        QuoteString(f"{path}/bin/python"),
-        "-m pip install --quiet --no-input --no-compile --disable-pip-version-check",
-    )
-    # An index that cannot be reached and one without wheels for this Python are the same to pip.
-    hint = StringCommand(
-        *("|| { code=$?; echo", QuoteString(f"pip could not install {wanted} for")),
-        *('"$(', QuoteString(f"{path}/bin/python"), '--version)" >&2; echo'),
-        QuoteString(f"next: on the host: {path}/bin/python -m pip index versions torch"),
-        ">&2; exit $code; }",
-    )
-    torch = QuoteString(f"torch=={torch_version}")
+    pip = f"{shlex.quote(f'{path}/bin/python')} -m pip install --quiet --no-input --no-compile "
+    pip += "--disable-pip-version-check"
+    torch = shlex.quote(f"torch=={torch_version}")
+    guidellm = shlex.quote(f"guidellm[{EXTRAS}]=={version}")
+    wanted = shlex.quote(contents(version, torch_version))
+    steps = [
+        f"if test -e {folder} && ! test -f {shlex.quote(f'{path}/pyvenv.cfg')} && "
+        f'test -n "$(ls -A {folder})"; then echo {folder} is not empty and no virtual environment: '
+        f"move it away >&2; exit 1; fi; rm -rf {folder} && python3 -m venv {folder}"
+    ]
     if torch_index_url is not None:
         # That index only, or pip may prefer a CUDA build of several GB from elsewhere.
-        yield StringCommand(*pip, "--index-url", QuoteString(torch_index_url), torch, hint)
-    yield StringCommand(*pip, torch, QuoteString(f"guidellm[{EXTRAS}]=={version}"), hint)
-    yield StringCommand(
-        *(QuoteString(f"{path}/bin/guidellm"), "--version >/dev/null &&"),
-        *("printf '%s\\n'", QuoteString(wanted), ">", QuoteString(f"{path}/{MARKER}")),
+        steps.append(f"{pip} --index-url {shlex.quote(torch_index_url)} {torch}")
+    steps.append(f"{pip} {torch} {guidellm}")
+    steps.append(
+        f"{shlex.quote(f'{path}/bin/guidellm')} --version >/dev/null && "
+        f"printf '%s\\n' {wanted} > {shlex.quote(f'{path}/{MARKER}')}"
     )
+    return tuple(steps)
+
+
+def _install(state: State, host: Host, path: str, wanted: str, steps: tuple[str, ...]) -> bool:
+    """In a unit: a pip that a lost connection leaves behind would write below the next one."""
+    script = "\n".join(f"( {step} ) || exit $?" for step in steps)
+    job = host_job.Job(UNIT, script, f"installation of {wanted}", f"{path} {wanted}")
+    early = fetching.begin(host, job)
+    ended: object = early or host_job.watch(host, job, INSTALL_TIMEOUT_S)
+    if isinstance(ended, host_job.Ended) and ended.code == 0:
+        host_job.forget(host, UNIT)
+        return True
+    why = [line for line in getattr(ended, "log", ()) if line.strip()][-20:]
+    if not isinstance(ended, host_job.Ended):
+        why = ["it does not end" if ended else "the connection was lost; it goes on there"]
+    record(
+        host,
+        Failure(
+            Fault.CONNECTION_LOST if ended is None else Fault.PIP_FAILED,
+            f"pip could not install {wanted}",
+            tuple(why),
+            # An index that cannot be reached and one without wheels are the same to pip.
+            Do(f"on the host: {path}/bin/python -m pip index versions torch; then run this again"),
+        ),
+    )
+    return False
 
 
 def contents(version: str, torch_version: str) -> str:

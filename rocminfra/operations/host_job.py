@@ -15,6 +15,7 @@ from pyinfra.api.host import Host
 
 from rocminfra.host_paths import JOBS
 from rocminfra.operations.fresh_host import Time
+from rocminfra.operations.progress import is_heard, tell
 from rocminfra.operations.run_now import ask
 
 # A question costs a round trip; nobody should wait longer than this for a job that has ended.
@@ -25,7 +26,12 @@ SPEAK_S = 10.0
 # Questions in a row that get no answer: what is wrong then is the connection.
 MOST_UNANSWERED = 3
 _LINES = 40
-_PROXIES = "^(export|declare -x) (all|ftp|http|https|no)_proxy="
+# Of the login's environment a unit gets only this: proxies, certificates, settings of pip and where
+# registries' logins are.
+_HANDED = (
+    "^(export|declare -x) ((all|ftp|http|https|no)_proxy|HOME|DOCKER_CONFIG|PIP_[A-Z_]+|"
+    "SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)="
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Job:
 
     + unit: its name, without ``.service``
     + script: what ``sh`` runs in it; it finds ``$JOB``, the path at which its files begin, and
-      what it writes to ``$JOB.status`` is shown to :func:`watch`'s ``words``
+      what it writes to ``$JOB.status`` is what :func:`watch` passes to ``shown``
     + doing: what is waited for, such as "apt installs docker.io"
     + target: what it works for; a job that runs for another target is not ours
     """
@@ -43,6 +49,15 @@ class Job:
     script: str
     doing: str
     target: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How far a job is, in words and, where that is known, in bytes."""
+
+    words: str
+    done_bytes: int | None = None
+    total_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,7 @@ def start(host: Host, job: Job, secret: str = "") -> Ended | None:
     + secret: a line of shell that the script begins with, such as ``export HF_TOKEN=…``. It goes
       from pipe to pipe, so that it is in no argument, no unit and no file.
 
-    Proxies that the login shell has in its environment are handed on, as a unit has none of it.
+    Proxies and the like of the login's environment are handed on; a unit has none of it.
     """
     answer = ask(host, start_script(job), stdin=f"{secret}\n")
     return None if answer.succeeded else Ended(None, log=answer.err or answer.out)
@@ -93,7 +108,7 @@ def start_script(job: Job) -> str:
     """Shell text that starts a job and hands it the line on its standard input."""
     base = files(job.unit)
     body = (
-        f'JOB={base}; eval "$(timeout 30 cat {base}.pipe)"; rm -f {base}.pipe; '
+        f'export JOB={base}; eval "$(timeout 30 cat {base}.pipe)"; rm -f {base}.pipe; '
         f"( {job.script}\n) >{base}.log 2>&1 </dev/null; echo $? >{base}.new; "
         f"mv {base}.new {base}.code"
     )
@@ -104,7 +119,7 @@ def start_script(job: Job) -> str:
         f"printf '%s' {shlex.quote(job.target)} >{base}.target && mkfifo -m 600 {base}.pipe && "
         f"systemd-run --quiet --collect --unit={job.unit} "
         f"--description={shlex.quote(f'rocminfra: {job.doing}')} {words} && "
-        f"{{ export -p | grep -iE '{_PROXIES}'; printf '%s\\n' \"$line\"; }} | "
+        f"{{ export -p | grep -iE '{_HANDED}'; printf '%s\\n' \"$line\"; }} | "
         f"timeout 30 sh -c 'cat >{base}.pipe'"
     )
 
@@ -137,13 +152,13 @@ def watch(
     host: Host,
     job: Job,
     deadline_s: float,
-    words: Callable[[str, float], str] | None = None,
+    shown: Callable[[str, float], Shown] | None = None,
     clock: Time | None = None,
 ) -> Ended | Running | None:
     """Wait until a job has ended, and say every ten seconds how far it is.
 
     + deadline_s: how long that may take from now; a job that runs even then is returned as it is
-    + words: what to say, of the job's own words and the seconds that have passed; None says
+    + shown: what to say, of the job's own words and the seconds that have passed; None says
       ``doing`` and the seconds
 
     None when the host no longer answers; the job goes on there.
@@ -159,10 +174,19 @@ def watch(
         unanswered = 0 if found is not None else unanswered + 1
         if unanswered >= MOST_UNANSWERED or (found is not None and now - began >= deadline_s):
             return found
-        if found is not None and now - spoke >= SPEAK_S - PAUSE_S:
-            spoke = now
-            said = words(found.status, now - began) if words else ""
-            host.log(said or f"{job.doing}: {now - began:.0f} s", logger.info)
+        if found is not None:
+            plain = Shown(f"{job.doing}: {now - began:.0f} s")
+            says = shown(found.status, now - began) if shown else plain
+            if is_heard(host):
+                tell(
+                    host,
+                    note=says.words,
+                    done_bytes=says.done_bytes,
+                    total_bytes=says.total_bytes,
+                )
+            elif now - spoke >= SPEAK_S - PAUSE_S:
+                spoke = now
+                host.log(says.words, logger.info)
         clock.sleep(pause)
         pause = min(PAUSE_S, pause * 2)
 
@@ -173,5 +197,6 @@ def stop(host: Host, unit: str) -> bool:
 
 
 def forget(host: Host, unit: str) -> None:
-    """Remove the files of a job that has ended."""
-    ask(host, f"rm -f {files(unit)}.*")
+    """Remove the files of a job that has ended well, but for what it wrote."""
+    base = files(unit)
+    ask(host, f"rm -f {base}.code {base}.status {base}.target {base}.update")

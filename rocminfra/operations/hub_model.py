@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Callable
 
-from pyinfra import host
-from pyinfra.api import QuoteString, StringCommand, operation
+from pyinfra import host, logger
+from pyinfra.api import FunctionCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
 from rocminfra import host_paths
+from rocminfra.facts.hub_model import HubModelProblem
 from rocminfra.facts.paths import PathStates
 from rocminfra.facts.release import PythonVersion
-from rocminfra.operations import programs
+from rocminfra.failure import Do, Failure, Fault
+from rocminfra.operations import fetching, host_job, programs
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.foreseen import foresee
+from rocminfra.operations.host_failures import record
 from rocminfra.planning.foreseen import Foreseen
 from rocminfra.planning.programs import virtual_environments
 
 HUB_VERSION = "2.4.0"
 ENVIRONMENT = host_paths.hub_environment(HUB_VERSION)
 UNIT = "rocminfra-prefetch"
-LOG = host_paths.PREFETCH_LOG
-# Its output goes to a file, because the pipe to the operator ends with the connection.
-_JOB = (
-    'IFS= read -r HF_TOKEN || true; if [ -n "$HF_TOKEN" ]; then export HF_TOKEN; fi; '
-    f'exec "$@" >/dev/null 2>{LOG} </dev/null'
-)
 
 
 def marker(home: str, repository: str, revision: str | None) -> str:
-    """Path of the file that says that a repository is complete in the cache.
+    """Path of the file that says what a complete repository in the cache consists of.
 
     It stands beside the cache, not in it: the engine's container may write the cache.
 
@@ -58,33 +58,64 @@ def fetched(
     + endpoint: a mirror of the hub
     + token: gives the access token, or None; asked only when something is to be fetched
 
+    Whole is what the marker says, while each file that it names is there with its size. Before the
+    first byte the hub is asked what the files take, and refused when the disk has no room for them.
+
     The download runs in a unit of its own, so that a lost connection does not end it; the next
-    run waits for it. The token goes there on standard input and is in no file and no argument.
+    run waits for it, or ends it when another model is wanted by then. The token goes there from
+    pipe to pipe and is in no file and no argument.
     """
     done = marker(home, repository, revision)
-    if done in host.get_fact(PathStates, paths=[done]):
+    problem = host.get_fact(HubModelProblem, marker=done)
+    if not problem:
+        yield from fetching.given_up(UNIT)
         host.noop(f"{repository} is in {home}")
         return
     foresee(host, Foreseen(f"downloads {repository}", fetches_weights=True))
+    if done in host.get_fact(PathStates, paths=[done]):
+        host.log(f"{repository} is fetched again: {problem}", logger.info)
     program = f"{ENVIRONMENT}/bin/hf"
     if program not in host.get_fact(PathStates, paths=[program]):
         yield from programs.ensure(virtual_environments(host.get_fact(PythonVersion)))
-        yield StringCommand(
-            f"rm -rf {ENVIRONMENT} && python3 -m venv {ENVIRONMENT} &&",
-            f"{ENVIRONMENT}/bin/pip install --quiet huggingface_hub=={HUB_VERSION}",
-        )
-    variables = {"HF_HOME": home, "HF_XET_CACHE": f"{home}/xet", "HF_XET_HIGH_PERFORMANCE": "1"}
-    if endpoint is not None:
-        variables["HF_ENDPOINT"] = endpoint
-    yield StringCommand(
-        # Left over from a run that was cut off: it still downloads, so wait for it.
-        f"while systemctl is-active --quiet {UNIT}; do sleep 2; done;",
-        f"systemd-run --quiet --collect --wait --pipe --unit={UNIT}",
-        *(QuoteString(f"--setenv={name}={value}") for name, value in variables.items()),
-        *("sh -c", QuoteString(_JOB), "sh", program, "download", QuoteString(repository)),
-        *(("--revision", QuoteString(revision)) if revision is not None else ()),
-        f"|| {{ code=$?; tail -n 20 {LOG} >&2; exit $code; }};",
-        *("mkdir -p", QuoteString(posixpath.dirname(done)), "&& touch", QuoteString(done)),
-        # By standard input: an argument would be in `ps` and the journal, a file outlives a crash.
-        _stdin=f"{token() or ''}\n",
+    yield from fetching.programs()
+    yield FunctionCommand(_fetch, (job(repository, home, revision, endpoint), token), {})
+
+
+@operation()
+def none_wanted() -> Commands:
+    """Ensure that no model of the hub is being downloaded; for a host that serves another one."""
+    yield from fetching.given_up(UNIT)
+
+
+def job(repository: str, home: str, revision: str | None, endpoint: str | None) -> host_job.Job:
+    """The download, as a job of the host."""
+    program = f"{ENVIRONMENT}/bin/hf"
+    words = [repository, "--home", home, "--program", program]
+    words += ["--marker", marker(home, repository, revision)]
+    words += ["--revision", revision] if revision is not None else []
+    words += ["--endpoint", endpoint] if endpoint is not None else []
+    script = (
+        f"if ! test -x {program}; then rm -rf {ENVIRONMENT} && python3 -m venv {ENVIRONMENT} && "
+        f"{ENVIRONMENT}/bin/pip install --quiet --disable-pip-version-check "
+        f"huggingface_hub=={HUB_VERSION} || exit 3; fi; "
+        f"export HF_XET_CACHE={shlex.quote(f'{home}/xet')} HF_XET_HIGH_PERFORMANCE=1; "
+        f"exec {fetching.call('model', words)}"
     )
+    target = " ".join([f"{repository}@{revision or 'main'}", home, endpoint or ""]).strip()
+    return host_job.Job(UNIT, script, f"download of {repository}", target)
+
+
+def _fetch(state: State, host: Host, wanted: host_job.Job, token: Callable[[], str | None]) -> bool:
+    try:
+        secret = token()
+    except OSError as error:
+        what = f"the file with the hub's token cannot be read: {error.strerror or error}"
+        record(
+            host, Failure(Fault.SETTINGS_INVALID, what, next=Do("name a file that you may read"))
+        )
+        return False
+    line = f"export HF_TOKEN={shlex.quote(secret)}" if secret else ""
+    failure = fetching.fetch(host, wanted, line)
+    if failure is not None:
+        record(host, failure)
+    return failure is None

@@ -17,6 +17,7 @@ from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.operations import fresh_host, host_job
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail, record
+from rocminfra.operations.progress import is_heard, tell
 from rocminfra.planning.fresh_host import AptHolder
 
 UNIT = "rocminfra-apt"
@@ -154,9 +155,9 @@ def install(
             return _not_installed(names, ended)
 
 
-def _earlier(status: str, seconds: float) -> str:
+def _earlier(status: str, seconds: float) -> host_job.Shown:
     del status
-    return f"waiting: an installation of ours is under way ({seconds:.0f} s)"
+    return host_job.Shown(f"waiting: an installation of ours is under way ({seconds:.0f} s)")
 
 
 def _holders(host: Host, clock: fresh_host.Time) -> tuple[AptHolder, ...]:
@@ -181,7 +182,11 @@ def _locked(host: Host, began: float, clock: fresh_host.Time) -> Failure | None:
                 said,
                 Again(f"wait until it has ended (on the host: ps -fp {holders[0].pid}), then"),
             )
-        host.log(f"waiting: {'; '.join(said)} ({elapsed:.0f} s of {LOCK_TIMEOUT_S} s)", logger.info)
+        words = f"waiting: {'; '.join(said)} ({elapsed:.0f} s of {LOCK_TIMEOUT_S} s)"
+        if is_heard(host):
+            tell(host, note=words)
+        else:
+            host.log(words, logger.info)
         clock.sleep(fresh_host.PAUSE_S)
 
 

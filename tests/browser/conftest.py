@@ -11,8 +11,9 @@ from opened import DESK, HOSTILE, PHONE, Opened, open_page
 from playwright.sync_api import Browser, sync_playwright
 from sample_report import bad, renamed, sweep
 
+from rocminfra.report.figures.history import read_history
 from rocminfra.report.figures.report import make_report
-from rocminfra.report.page.html import render
+from rocminfra.report.page.html import render, render_index
 
 RECORDED = Path(__file__).parents[1] / "recorded/runs/demo"
 
@@ -39,7 +40,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "hostile": renamed(sweep(), HOSTILE),
         "recorded": make_report(RECORDED),
     }
-    found = {}
+    found = {"index": folder / "index.html"}
+    found["index"].write_text(render_index(read_history(RECORDED.parent)), encoding="utf-8")
     for name, report in reports.items():
         found[name] = folder / f"{name}.html"
         found[name].write_text(render(report), encoding="utf-8")
@@ -78,3 +80,8 @@ def hostile(browser: Browser, pages: dict[str, Path]) -> Iterator[Opened]:
 @pytest.fixture(scope="session")
 def recorded(browser: Browser, pages: dict[str, Path]) -> Iterator[Opened]:
     yield from _opened(browser, pages["recorded"])
+
+
+@pytest.fixture(scope="session")
+def index(browser: Browser, pages: dict[str, Path]) -> Iterator[Opened]:
+    yield from _opened(browser, pages["index"], PHONE)

@@ -19,7 +19,7 @@ def count(opened: Opened, key: str, kind: str) -> int:
     return opened.page.locator(f"#{key} svg [aria-roledescription='{kind}']").count()
 
 
-@pytest.mark.parametrize("name", ["good", "dark_phone", "invalid", "hostile", "recorded"])
+@pytest.mark.parametrize("name", ["good", "dark_phone", "invalid", "hostile", "recorded", "index"])
 def test_the_page_needs_nothing_else_and_has_nothing_to_complain_of(
     name: str, request: pytest.FixtureRequest
 ) -> None:
@@ -62,7 +62,7 @@ def test_a_recorded_run_has_all_of_its_pictures(recorded: Opened) -> None:
         assert count(recorded, f"h1-p{number}-requests", "bar") >= 3
 
 
-@pytest.mark.parametrize("name", ["good", "dark_phone", "invalid", "recorded"])
+@pytest.mark.parametrize("name", ["good", "dark_phone", "invalid", "recorded", "index"])
 def test_nothing_is_wider_than_the_screen(name: str, request: pytest.FixtureRequest) -> None:
     opened: Opened = request.getfixturevalue(name)
     assert opened.page.evaluate(
@@ -234,3 +234,14 @@ def test_without_scripts_the_pictures_over_all_points_are_there(
         assert "needs JavaScript" in page.locator("#h1-p1-time").inner_text()
     finally:
         context.close()
+
+
+def test_the_page_over_all_runs_follows_valid_runs_and_shows_the_others(index: Opened) -> None:
+    """Four valid runs and one that failed, of two scenarios."""
+    page = index.page
+    assert page.locator("h1").inner_text() == "5 benchmark runs, 4 valid"
+    assert page.locator("ul.runs li").count() == 5
+    assert page.locator("ul.runs .bad").count() == 1
+    # Throughput, ITL and price of each valid run.
+    marks = page.locator("svg [aria-roledescription='point']")
+    assert marks.count() == 3 * 4

@@ -3,7 +3,9 @@
     python3 hub_stub.py FOLDER PORT < TOKEN
 
 Standard library only: the test copies this file into the droplet and runs it there. Without the
-token it answers 401, as the hub does for a gated model.
+token it answers 401, as the hub does for a gated model. A repository with `slow` in its name sends
+its weights for minutes, `huge` has more of them than any disk, and `cut` ends every answer early
+that does not resume.
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 COMMIT = "1" * 40
+WEIGHTS = "model.safetensors"
+WEIGHTS_BYTES = 80_000_000
+BLOCK = 1_000_000
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -41,19 +47,44 @@ class Hub(BaseHTTPRequestHandler):
             return
         name = path.split("/resolve/", 1)[-1].split("/", 1)[-1]
         file = self.folder / name
-        if not file.is_file():
+        if name != WEIGHTS and not file.is_file():
             self.send(404, b"{}", {"X-Error-Code": "EntryNotFound"}, with_body)
             return
-        body = file.read_bytes()
-        tag = f'"{hashlib.sha256(body).hexdigest()}"'
-        self.send(200, body, {"ETag": tag, "X-Repo-Commit": COMMIT}, with_body)
+        body = bytes(WEIGHTS_BYTES) if name == WEIGHTS else file.read_bytes()
+        headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        begin = int(self.headers.get("Range", "bytes=0-").split("=")[1].split("-")[0])
+        if begin:
+            headers["Content-Range"] = f"bytes {begin}-{len(body) - 1}/{len(body)}"
+        if name != WEIGHTS or not with_body:
+            self.send(206 if begin else 200, body[begin:], headers, with_body)
+        else:
+            self.send_weights(body[begin:], begin, headers)
+
+    def send_weights(self, body: bytes, begin: int, headers: dict[str, str]) -> None:
+        """Weights as a line of trouble brings them."""
+        with open(self.folder.parent / "asked", "a", encoding="utf-8") as asked:
+            asked.write(f"{self.path} {begin}\n")
+        if "/cut" in self.path and not begin:
+            self.send(200, body, headers, with_body=False)
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+            return
+        self.send(206 if begin else 200, body, headers, with_body=False)
+        for at in range(0, len(body), BLOCK):
+            self.wfile.write(body[at : at + BLOCK])
+            if "/slow" in self.path:
+                time.sleep(0.5)
 
     def index(self, path: str) -> object:
         files = sorted(self.folder.iterdir())
+        more = []
+        if any(word in path for word in ("/slow", "/huge", "/cut")):
+            size = 10**16 if "/huge" in path else WEIGHTS_BYTES
+            more.append((WEIGHTS, size))
         if "/tree/" in path:
             return [
-                {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": COMMIT}
-                for file in files
+                {"type": "file", "path": name, "size": size, "oid": COMMIT}
+                for name, size in [*((file.name, file.stat().st_size) for file in files), *more]
             ]
         return {
             "id": "toy/model",
@@ -65,7 +96,10 @@ class Hub(BaseHTTPRequestHandler):
             "downloads": 0,
             "likes": 0,
             "tags": [],
-            "siblings": [{"rfilename": file.name, "size": file.stat().st_size} for file in files],
+            "siblings": [
+                {"rfilename": name, "size": size}
+                for name, size in [*((file.name, file.stat().st_size) for file in files), *more]
+            ],
         }
 
     def send(self, status: int, body: bytes, headers: dict[str, str], with_body: bool) -> None:

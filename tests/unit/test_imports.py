@@ -68,9 +68,12 @@ ALLOWED: dict[str, set[str]] = {
     },
     "rendering": {"planning", "planning/gpus"} | BASE,
     "model_files": {"failure", "planning/model"},
+    # Stands for itself on the host.
+    "hub": set(),
     "host": {"host_paths"},
     "host/sent": set(),
     "host/installed": {"planning/gpus"},
+    "host/fetch": {"hub"},
     "host/bench": {"planning/bench", "planning/gpus"},
     "facts": {"host"} | PLANNING | BASE,
     "operations": {"bench", "facts", "host", "model_files", "rendering", "report"}

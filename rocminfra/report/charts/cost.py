@@ -86,7 +86,7 @@ def _by_load(
 ) -> Any:
     alt = altair()
     domain = [row[0] for row in series]
-    base = alt.Chart(sheet.data(values), width=WIDTH, height=220).encode(
+    base = alt.Chart(sheet.data(values)).encode(
         x=alt.X(
             "point:N",
             sort=sort,
@@ -109,7 +109,7 @@ def _by_load(
             alt.Tooltip("value:Q", title="$/M tokens", format="$,.3f"),
         ],
     )
-    return alt.layer(base.mark_line(strokeWidth=1.5), dots)
+    return sheet.layers(base.mark_line(strokeWidth=1.5), dots, height=220)
 
 
 def goodput(host: HostReport, key: str = "goodput") -> Picture:
@@ -160,7 +160,7 @@ def goodput(host: HostReport, key: str = "goodput") -> Picture:
                 "series:N",
                 scale=alt.Scale(domain=domain, range=[colour("green"), colour("vermillion")]),
             ),
-            order="order:Q",
+            order=alt.Order("order:Q"),
             tooltip=[
                 alt.Tooltip("point:N", title="load"),
                 alt.Tooltip("series:N", title="objectives"),

@@ -8,7 +8,6 @@ from typing import Any
 
 from rocminfra.report.charts.library import altair
 from rocminfra.report.charts.picture import (
-    WIDTH,
     Picture,
     Sheet,
     Table,
@@ -52,7 +51,7 @@ def distribution(point: PointReport, key: str) -> Picture:
     note = None
     if point.requests_total > len(point.requests):
         note = f"{len(point.requests):,} requests were sampled of {point.requests_total:,}."
-    return drawn(key, title, alt, sheet.spec(altair().vconcat(*panels)), note=note, table=table)
+    return drawn(key, title, alt, sheet.spec(sheet.below(panels)), note=note, table=table)
 
 
 def _why_nothing(point: PointReport) -> str:
@@ -102,11 +101,11 @@ def _panel(sheet: Sheet, values: list[float], kind: str, meaning: str) -> Any:
     suffix = "" if is_zero else f" (axis starts at {rounded(start):g})"
     x_scale = alt.Scale(domain=[start, end], zero=is_zero, nice=False)
     bars = (
-        alt.Chart(sheet.data(rows), width=WIDTH, height=90)
+        alt.Chart(sheet.data(rows))
         .mark_bar(color=colour("blue"), opacity=0.75, binSpacing=1)
         .encode(
             x=alt.X("from:Q", bin="binned", title=f"{kind}, {unit}{suffix}", scale=x_scale),
-            x2="to:Q",
+            x2=alt.X2("to:Q"),
             y=alt.Y("requests:Q", title="requests", axis=alt.Axis(tickCount=3, tickMinStep=1)),
             tooltip=[
                 alt.Tooltip("requests:Q"),
@@ -120,7 +119,7 @@ def _panel(sheet: Sheet, values: list[float], kind: str, meaning: str) -> Any:
         for name, share in (("median", 0.5), ("p95", 0.95))
     ]
     rules = alt.Chart(sheet.data(marks)).encode(x=alt.X("at:Q", scale=x_scale))
-    return alt.layer(
+    return sheet.layers(
         bars,
         rules.mark_rule(color=colour("vermillion"), strokeWidth=1.5).encode(
             strokeDash=alt.StrokeDash(
@@ -130,7 +129,9 @@ def _panel(sheet: Sheet, values: list[float], kind: str, meaning: str) -> Any:
             ),
             tooltip=[alt.Tooltip("name:N", title=kind), alt.Tooltip("at:Q", title=unit)],
         ),
-    ).properties(title=alt.TitleParams(f"{kind}, {meaning}", fontSize=12))
+        height=90,
+        title=f"{kind}, {meaning}",
+    )
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

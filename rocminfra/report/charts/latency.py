@@ -7,7 +7,6 @@ from typing import Any
 
 from rocminfra.report.charts.library import altair
 from rocminfra.report.charts.picture import (
-    WIDTH,
     Picture,
     Sheet,
     Table,
@@ -112,7 +111,7 @@ def _plane(sheet: Sheet, values: list[dict[str, Any]], marked: dict[str, str], u
             x=x,
             y=y,
             color=shades,
-            order="order:Q",
+            order=alt.Order("order:Q"),
             strokeDash=alt.StrokeDash(
                 "series:N",
                 scale=alt.Scale(domain=domain, range=[row[3] for row in present]),
@@ -150,9 +149,9 @@ def _plane(sheet: Sheet, values: list[dict[str, Any]], marked: dict[str, str], u
             ringed.mark_point(filled=False, size=260, color=colour("ink"), strokeWidth=1.5),
             ringed.mark_text(
                 align="right", dx=8, dy=24, fontSize=12, fontWeight=600, color=colour("ink")
-            ).encode(text="text:N"),
+            ).encode(text=alt.Text("text:N")),
         ]
-    return alt.layer(*layers).properties(width=WIDTH, height=300)
+    return sheet.layers(*layers, height=300)
 
 
 def _throughput_table(points: Sequence[PointReport], names: dict[str, str]) -> Table:
@@ -200,7 +199,7 @@ def latency_by_load(host: HostReport, key: str = "latency") -> Picture:
     if host.itl_floor_s is not None and "ITL" in shown:
         alt += f" No token can come faster than {time_text(host.itl_floor_s)}."
         notes.append(host.itl_floor_source)
-    chart = altair().vconcat(*panels).resolve_scale(color="shared", shape="shared")
+    chart = sheet.below(panels)
     note = " ".join(filter(None, notes)) or None
     return drawn(key, title, alt, sheet.spec(chart), note=note, table=table)
 
@@ -237,7 +236,7 @@ def _panel(
         axis=load_axis(len(points), is_last),
         scale=alt.Scale(type="point", padding=0.3),
     )
-    base = alt.Chart(sheet.data(values), width=WIDTH, height=150).encode(
+    base = alt.Chart(sheet.data(values)).encode(
         x=x,
         y=alt.Y("value:Q", title=f"{kind[0]}, {unit}", scale=alt.Scale(zero=True)),
         color=_scaled(alt.Color, [colour(name) for name in _COLOURS]),
@@ -258,17 +257,15 @@ def _panel(
         at = alt.Chart(sheet.data([{"floor": rounded(floor * factor)}]))
         layers += [
             at.mark_rule(strokeDash=[3, 3], color=colour("muted"), strokeWidth=1.5).encode(
-                y="floor:Q"
+                y=alt.Y("floor:Q")
             ),
             at.mark_text(align="left", dy=11, fontSize=11, color=colour("muted")).encode(
-                y="floor:Q",
+                y=alt.Y("floor:Q"),
                 x=alt.value(4),
                 text=alt.value(f"bandwidth floor {time_text(floor)}"),
             ),
         ]
-    return alt.layer(*layers).properties(
-        title=alt.TitleParams(f"{kind[0]}, {kind[1]}", fontSize=12)
-    )
+    return sheet.layers(*layers, height=150, title=f"{kind[0]}, {kind[1]}")
 
 
 def _scaled(channel: Any, values: list[Any]) -> Any:

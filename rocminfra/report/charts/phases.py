@@ -56,7 +56,7 @@ def phases(host: HostReport, key: str = "phases") -> Picture:
                 "phase:N",
                 scale=alt.Scale(domain=list(_NAMES), range=[colour(name) for name in _COLOURS]),
             ),
-            order="order:Q",
+            order=alt.Order("order:Q"),
             tooltip=[
                 alt.Tooltip("point:N", title="load"),
                 alt.Tooltip("phase:N"),

@@ -62,8 +62,9 @@ def without(key: str, title: str, why: str, table: Table | None = None) -> Pictu
 class Sheet:
     """The rows that the charts of one picture show.
 
-    Altair copies and checks a chart again and again while it is put together: thousands of rows
-    with it take seconds. So a chart names its rows, and they come in at the end.
+    Altair copies and checks a chart again and again while it is put together: with thousands of
+    rows and a dozen layers that takes seconds. So a chart names its rows, which come in at the end,
+    and finished charts are put together as what they are in a specification: lists.
     """
 
     def __init__(self) -> None:
@@ -75,13 +76,38 @@ class Sheet:
         self._rows[name] = rows
         return altair().NamedData(name=name)
 
+    def layers(self, *charts: Any, height: int, title: str | None = None) -> dict[str, Any]:
+        """Charts on top of each other, the first one lowest."""
+        found: dict[str, Any] = {
+            "layer": [_alone(chart) for chart in charts],
+            "width": WIDTH,
+            "height": height,
+        }
+        return found if title is None else {**found, "title": {"text": title, "fontSize": 12}}
+
+    def below(self, panels: Iterable[Any]) -> dict[str, Any]:
+        """Charts below each other, which share their colours, shapes and legend."""
+        return {"vconcat": [_alone(panel) for panel in panels]}
+
     def spec(self, chart: Any) -> dict[str, Any]:
         """The specification of the finished chart with all its rows.
 
         Tests check it against Vega-Lite's schema; that takes too long to do for every reader.
         """
-        found: dict[str, Any] = chart.properties(config=config()).to_dict(validate=False)
-        return {**found, "datasets": dict(self._rows)}
+        return {
+            "$schema": altair().SCHEMA_URL,
+            **_alone(chart),
+            "config": config(),
+            "datasets": dict(self._rows),
+        }
+
+
+def _alone(chart: Any) -> dict[str, Any]:
+    """A chart as a part of another specification."""
+    if isinstance(chart, dict):
+        return chart
+    found: dict[str, Any] = chart.to_dict(validate=False)
+    return {key: part for key, part in found.items() if key not in ("$schema", "config")}
 
 
 def drawn(key: str, title: str, alt: str, spec: dict[str, Any], **more: Any) -> Picture:

@@ -65,7 +65,7 @@ def predicted(host: HostReport, key: str = "predicted") -> Picture:
     if not drawable:
         return without(key, title, "The prediction has no figure that was measured.", table)
     alt = f"Predicted and measured throughput and latency of {len(points)} valid points."
-    chart = altair().vconcat(*drawable)
+    chart = sheet.below(drawable)
     return drawn(key, title, alt, sheet.spec(chart), note=host.prediction_note, table=table)
 
 

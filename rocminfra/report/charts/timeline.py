@@ -9,7 +9,6 @@ from typing import Any
 from rocminfra.report.charts.library import altair
 from rocminfra.report.charts.picture import (
     MOST_POINTS,
-    WIDTH,
     Picture,
     Sheet,
     Table,
@@ -103,7 +102,7 @@ class _Strips:
         if not found:
             return None
         last = len(found) - 1
-        return altair().vconcat(*(strip(number == last) for number, strip in enumerate(found)))
+        return self.sheet.below(strip(number == last) for number, strip in enumerate(found))
 
     def _share(self, samples: _Samples, is_last: bool) -> Any:
         alt = altair()
@@ -183,10 +182,10 @@ class _Strips:
             window = (
                 alt.Chart(self.sheet.data([{"s": rounded(start), "end": rounded(end)}]))
                 .mark_rect(color=colour("window"), opacity=0.07, description="measured window")
-                .encode(x=self._x(is_last), x2="end:Q")
+                .encode(x=self._x(is_last), x2=alt.X2("end:Q"))
             )
             layers.insert(0, window)
-        return alt.layer(*layers).properties(width=WIDTH, height=72)
+        return self.sheet.layers(*layers, height=72)
 
 
 def _plain(samples: _Samples) -> list[dict[str, Any]]:

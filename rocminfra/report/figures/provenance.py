@@ -10,12 +10,23 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rocminfra.planning.bench.records import JobRecord, RunRecord, ScenarioRecord
+from rocminfra.planning.bench.validity import floor_ms
 from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.model.config import read_model
 from rocminfra.planning.model.reference import REFERENCE_CONFIG, REFERENCE_NAME
 from rocminfra.planning.model.spec import ModelSpec
 from rocminfra.report.summary import ProvenanceItem
 
+_BANDWIDTHS = {gpu.name: gpu.bandwidth_bytes_per_s for gpu in GPUS.values()}
+# Of the engine's own configuration, what decides on its figures; by label of vLLM's
+# cache_config_info.
+_CONFIGURATION = {
+    "cache_dtype": "KV cache dtype",
+    "block_size": "KV block size",
+    "num_gpu_blocks": "KV blocks",
+    "gpu_memory_utilization": "GPU memory utilization",
+    "enable_prefix_caching": "Prefix caching",
+}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -28,6 +39,8 @@ def box(job: JobRecord | None, run: RunRecord | None) -> tuple[ProvenanceItem, .
             ("GPU driver", _joined(gpu.get("driver") for gpu in run.provenance.gpus)),
             ("Engine", f"vLLM {run.provenance.engine}" if run.provenance.engine else "unknown"),
         ]
+        settings = _configuration(run)
+        found += [(name, settings.get(label)) for label, name in _CONFIGURATION.items()]
     if job is not None:
         found += [
             ("Model", job.model),
@@ -90,24 +103,29 @@ def known_model(job: JobRecord | None) -> ModelSpec | None:
 
 
 def itl_floor(job: JobRecord | None, run: RunRecord | None) -> tuple[float | None, str]:
-    """Seconds in which the GPUs can read the weights once, and how that was computed.
+    """Seconds in which the GPUs can read a step's weights once, and how that was computed.
 
-    No token of a dense model comes faster: every one needs all weights, read once for the whole
-    batch. The bandwidths of all GPUs are added up, which is right for tensor parallelism and below
-    the floor for anything else.
+    No token of a dense model comes faster: every one needs all of the decoder's weights, read once
+    for the whole batch. The bandwidths of all GPUs are added up, which is right for tensor
+    parallelism and below the floor for anything else.
     """
-    gpu, spec = known_gpu(run), known_model(job)
-    if gpu is None:
-        names = ", ".join(counted_gpus(run)) if run is not None else ""
-        return None, f"the memory bandwidth of {names or 'the GPU'} is not known"
-    if spec is None:
-        return None, f"the weights of {job.model if job else 'the model'} are not known here"
-    assert run is not None
-    count = len(run.provenance.gpus)
-    floor = spec.weights_bytes / (count * gpu.bandwidth_bytes_per_s)
-    return floor, (
-        f"{spec.weights_bytes / 1e9:.2f} GB of weights at {count} x "
-        f"{gpu.bandwidth_bytes_per_s / 1e12:g} TB/s ({gpu.source.partition(';')[0]})"
+    if run is None or not run.provenance.gpus:
+        return None, "the GPU is not known"
+    names = [gpu.get("name") for gpu in run.provenance.gpus]
+    step = job.step_bytes if job is not None else None
+    if step is None:
+        spec = known_model(job)
+        step = None if spec is None else float(spec.weights_bytes)
+    if step is None:
+        return None, f"the weights of {job.model if job else 'the model'} are not known"
+    bandwidths = (job.gpu_bandwidths if job is not None else None) or _BANDWIDTHS
+    floor = floor_ms(step, names, bandwidths)
+    if floor is None:
+        return None, f"the memory bandwidth of {', '.join(counted_gpus(run))} is not published"
+    bandwidth = 1000 * step / (floor * len(names))
+    return floor / 1000, (
+        f"{step / 1e9:.2f} GB of weights that a step reads, at {len(names)} x "
+        f"{bandwidth / 1e12:g} TB/s as published"
     )
 
 
@@ -122,6 +140,15 @@ def when(at: float) -> str | None:
         return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (OverflowError, OSError, ValueError):
         return None
+
+
+def _configuration(run: RunRecord) -> dict[str, str]:
+    """What the engine said of itself at the first point that recorded it."""
+    for point in run.points:
+        found = point.engine.get("configuration")
+        if isinstance(found, Mapping) and found:
+            return {str(name): str(value) for name, value in found.items()}
+    return {}
 
 
 def _data(scenario: ScenarioRecord) -> str:

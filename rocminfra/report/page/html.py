@@ -12,6 +12,8 @@ from markupsafe import Markup
 from rocminfra.report.charts.library import script, svg
 from rocminfra.report.charts.picture import Picture
 from rocminfra.report.charts.style import DARK, FONT, LIGHT, css_variables
+from rocminfra.report.charts.trend import trend
+from rocminfra.report.history import History
 from rocminfra.report.page.contents import sections
 from rocminfra.report.summary import Report
 
@@ -24,6 +26,28 @@ def render(report: Report) -> str:
     Raises :class:`FailedError` when the libraries that draw are not installed.
     """
     return page("report.html.j2", report=report, sections=sections(report))
+
+
+def render_index(history: History) -> str:
+    """The page over all runs: the trend of each scenario, and links to the reports.
+
+    Raises :class:`FailedError` when the libraries that draw are not installed.
+    """
+    scenarios = dict.fromkeys(line.scenario for line in history.lines)
+    groups = []
+    for number, scenario in enumerate(scenarios, start=1):
+        lines = [line for line in history.lines if line.scenario == scenario]
+        groups.append((scenario, lines, trend(lines, f"trend-{number}")))
+    runs: dict[str, bool] = {}
+    for line in history.lines:
+        runs[line.run] = runs.get(line.run, True) and line.is_valid
+    return page(
+        "index.html.j2",
+        history=history,
+        groups=groups,
+        runs=len(runs),
+        valid=sum(runs.values()),
+    )
 
 
 def page(template: str, **values: Any) -> str:

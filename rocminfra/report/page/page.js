@@ -20,7 +20,7 @@
 
   const draw = async (chart) => {
     // Less room for an axis and its title to begin with; what is still too wide is drawn once more.
-    const room = Math.min(chart.clientWidth, 960);
+    const room = Math.min(chart.clientWidth, 1060);
     let width = room - 76;
     let result = await embed(chart, width);
     const drawn = chart.querySelector("svg").getAttribute("width");

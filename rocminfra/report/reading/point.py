@@ -157,6 +157,9 @@ def _warnings(
                 f"{outside} of the {served:.0f} requests that the engine served are outside "
                 "the measured window and in no figure"
             )
+    skipped = record.engine.get("unchecked")
+    if isinstance(skipped, (list, tuple)):
+        found.extend(f"not compared with the engine's counters: {text}" for text in skipped)
     found.extend(samples.problems)
     warnings = report.benchmark.get("warnings")
     for warning in warnings if isinstance(warnings, list) else ():

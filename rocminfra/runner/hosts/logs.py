@@ -13,7 +13,7 @@ from pyinfra.api.host import Host
 
 from rocminfra.bench.job import UNIT_PREFIX as BENCH_UNIT
 from rocminfra.failure import Do, FailedError, Fault
-from rocminfra.host_paths import PREFETCH_LOG
+from rocminfra.host_paths import JOBS
 from rocminfra.operations.engine import IMAGE_UNIT
 from rocminfra.operations.hub_model import UNIT as DOWNLOAD_UNIT
 from rocminfra.runner.hosts.asking import Answered, ask_in, request_of
@@ -25,11 +25,11 @@ from rocminfra.runner.run.status_parts import UNIT as ENGINE_UNIT
 # Patterns of units by what they are called here.
 UNITS = {
     "engine": (ENGINE_UNIT,),
-    "image": (f"{IMAGE_UNIT}-*.service",),
+    "image": (f"{IMAGE_UNIT}.service",),
     "download": (f"{DOWNLOAD_UNIT}.service",),
     "benchmark": (f"{BENCH_UNIT}*.service",),
 }
-FILES = {"download": PREFETCH_LOG}
+FILES = {"image": f"{JOBS}/{IMAGE_UNIT}.log", "download": f"{JOBS}/{DOWNLOAD_UNIT}.log"}
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -10,6 +10,7 @@ import click
 from rocminfra import __version__
 from rocminfra.failure import ExitCode
 from rocminfra.report.figures.history import read_history
+from rocminfra.runner.output.index_file import write_index
 from rocminfra.runner.output.report_text import history_lines
 from rocminfra.runner.output.run_json import SCHEMA_VERSION, dump
 from rocminfra.runner.output.terminal import message
@@ -38,6 +39,7 @@ def index(results: Path, slo: str, usd_per_hour: float | None, as_json: bool) ->
 
     def work() -> ExitCode:
         history = read_history(results, wanted(slo, usd_per_hour, with_prediction=False))
+        page = write_index(history)
         if as_json:
             document = {
                 "schema": SCHEMA_VERSION,
@@ -45,6 +47,7 @@ def index(results: Path, slo: str, usd_per_hour: float | None, as_json: bool) ->
                 "verb": "report index",
                 "code": int(ExitCode.DONE),
                 "folder": history.folder,
+                "page": str(page),
                 "runs": [dataclasses.asdict(line) for line in history.lines],
                 "unreadable": [{"folder": name, "why": why} for name, why in history.unreadable],
                 "error": None,
@@ -57,6 +60,7 @@ def index(results: Path, slo: str, usd_per_hour: float | None, as_json: bool) ->
             message(f"no run in {results}")
         for name, why in history.unreadable:
             message(f"left out: {name}: {why}")
+        print(f"index: {page}")
         return ExitCode.DONE
 
     return answered("report index", as_json, work)

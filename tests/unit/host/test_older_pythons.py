@@ -10,7 +10,15 @@ import pytest
 import rocminfra
 
 PACKAGE = Path(rocminfra.__file__).parent
-FOLDERS = ("host/bench", "host/installed", "host/sent", "planning/bench", "planning/gpus")
+FOLDERS = (
+    "host/bench",
+    "host/fetch",
+    "host/installed",
+    "host/sent",
+    "hub",
+    "planning/bench",
+    "planning/gpus",
+)
 PROGRAMS = sorted(file for folder in FOLDERS for file in (PACKAGE / folder).glob("*.py"))
 # What came after 3.8 and is used before one thinks of it.
 NEWER_METHODS = {"removeprefix", "removesuffix", "is_relative_to", "hardlink_to", "bit_count"}

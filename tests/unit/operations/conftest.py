@@ -18,7 +18,7 @@ from pyinfra.context import ctx_host, ctx_state
 from rocminfra.facts.fresh_host import FreshHost
 from rocminfra.failure import Failure
 from rocminfra.host_answers import BEGIN, END, is_framed
-from rocminfra.operations import packages
+from rocminfra.operations import guidellm, packages
 from rocminfra.planning.fresh_host import Observed
 
 
@@ -96,6 +96,8 @@ class Outcome:
                 missing, maybe = command.args
                 offered = f" where offered: {' '.join(maybe)}" if maybe else ""
                 shown.append(f"apt-get install {' '.join(missing)}{offered}")
+            elif command.function is guidellm._install:
+                shown += command.args[2]
         return shown
 
     @property

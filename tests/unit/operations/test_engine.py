@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,88 +181,37 @@ def test_a_daemon_that_does_not_answer_restarts_no_engine(
 
 
 def test_an_image_that_is_there_is_not_pulled(scripted: Any, run: Callable[..., Any]) -> None:
-    scripted.facts[DockerImage] = IMAGE
+    scripted.facts.update({DockerImage: IMAGE, SystemdUnit: None})
     assert run(engine.image, reference="vllm:v1").commands == []
 
 
-@pytest.fixture
-def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A docker program that has the images of a file, and what it was asked in another one."""
-    monkeypatch.setattr(engine, "RUN_FOLDER", str(tmp_path))
-    program = tmp_path / "bin" / "docker"
-    program.parent.mkdir()
-    program.write_text(
-        f"""#!/bin/sh
-cd {tmp_path} && echo "$@" >> asked && touch images
-case $1 in
-image) grep -qx "$3" images;;
-pull) sleep "$SLOW" && echo "$3" >> images;;
-load) test "$4" = "/srv/a b.tar" && echo "in archive" >> images;;
-esac
-"""
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setenv("SLOW", "0")
-    return tmp_path
+def test_a_pull_that_nobody_wants_any_more_ends(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts.update({DockerImage: IMAGE, SystemdUnit: ACTIVE})
+    (command,) = run(engine.image, reference="vllm:v1").commands
+    scripted.answers = [(True, ("running", "yes", "vllm:v2", ""), ()), (True, (), ())]
+    assert command.function(None, scripted, *command.args)
+    assert scripted.logged == ["ended: the download of vllm:v2, which is no longer wanted"]
+    assert scripted.ran[-1].startswith("systemctl stop rocminfra-image ")
 
 
-def fetching(scripted: Any, run: Callable[..., Any], **arguments: str) -> str:
-    scripted.facts[DockerImage] = None
-    (command,) = run(engine.image, **arguments).shell
-    return str(command)
-
-
-def asked_of(docker: Path) -> list[str]:
-    lines = (docker / "asked").read_text().splitlines()
-    return [line for line in lines if not line.startswith("image inspect")]
-
-
-def test_an_archive_is_loaded_and_must_hold_the_image(
-    docker: Path, scripted: Any, run: Callable[..., Any]
+@pytest.mark.parametrize("operation", [engine.image, engine.image_started])
+def test_a_missing_image_is_fetched_by_a_job_that_knows_for_what(
+    scripted: Any, run: Callable[..., Any], operation: Any
 ) -> None:
-    archive = {"archive": "/srv/a b.tar"}
-    command = fetching(scripted, run, reference="in archive", **archive)
-    assert subprocess.run(["sh", "-c", command], capture_output=True).returncode == 0
-    assert asked_of(docker) == ["load --quiet --input /srv/a b.tar"]
-    other = fetching(scripted, run, reference="it's other:v1", **archive)
-    done = subprocess.run(["sh", "-c", other], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr == "the archive /srv/a b.tar holds no image it's other:v1\n"
+    scripted.facts.update({DockerImage: None, PathStates: {}})
+    outcome = run(operation, reference="vllm:v1", archive="/srv/a b.tar")
+    (job,) = outcome.commands[-1].args
+    assert (job.unit, job.target) == ("rocminfra-image", "vllm:v1 --archive /srv/a b.tar")
+    assert job.script.endswith("rocminfra.host.fetch.image vllm:v1 --archive '/srv/a b.tar'")
+    assert outcome.failure is None
+    assert any(path.endswith("host/fetch/image.py") for path in outcome.uploads)
 
 
-def test_a_missing_image_is_pulled(docker: Path, scripted: Any, run: Callable[..., Any]) -> None:
-    command = fetching(scripted, run, reference="vllm:v1")
-    for _ in range(2):
-        assert subprocess.run(["sh", "-c", command], capture_output=True).returncode == 0
-    assert asked_of(docker) == ["pull --quiet vllm:v1"]
-
-
-def test_a_fetch_in_the_background_is_waited_for_and_not_done_twice(
-    docker: Path, scripted: Any, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = fetching(scripted, run, reference="vllm:v1")
-    monkeypatch.setenv("SLOW", "0.3")
-    with subprocess.Popen(["sh", "-c", command]) as background:
-        done = subprocess.run(["sh", "-c", command], capture_output=True)
-        assert (background.wait(), done.returncode) == (0, 0)
-    assert asked_of(docker) == ["pull --quiet vllm:v1"]
-
-
-def test_the_image_begins_to_come_in_a_unit_of_its_own(
-    scripted: Any, run: Callable[..., Any]
-) -> None:
-    command = fetching(scripted, run, reference="vllm:v1")
-    (started,) = run(engine.image_started, reference="vllm:v1").shell
-    unit = re.search(r"--unit=(rocminfra-image-[0-9a-f]{8}) ", started)
-    assert unit is not None
-    assert started.startswith(f"systemctl is-active --quiet {unit[1]} || systemd-run ")
-    assert f"{command.replace('$', '$$')} || echo the image is fetched later" in started
-    assert "--wait" not in started
-    (other,) = run(engine.image_started, reference="vllm:v2").shell
-    assert unit[1] not in other
-    scripted.facts[DockerImage] = IMAGE
-    assert run(engine.image_started, reference="vllm:v1").commands == []
+def test_a_head_start_that_cannot_be_made_is_no_failure(scripted: Any) -> None:
+    job = engine.image_job("vllm:v1", None)
+    scripted.answers = [(True, ("ended", "no", "", ""), ()), (False, (), ("no systemd",))]
+    assert engine._begin(None, scripted, job)
+    assert failures(scripted) == ()
 
 
 def test_ready_asks_once_when_it_is(scripted: Any, run: Callable[..., Any]) -> None:

@@ -171,11 +171,24 @@ def test_what_pip_has_said_on_a_release_is_handed_on(
     assert code == int(last.split()[-1])
     assert (path / ".complete").exists() == (code == 0)
     if code:
-        assert done.stderr.splitlines() == [
-            *said,
-            f"pip could not install {WANTED} for Python 3.99.0",
-            f"next: on the host: {path}/bin/python -m pip index versions torch",
-        ]
+        assert done.stderr.splitlines() == said
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_it_is_installed_by_a_job_whose_words_are_the_failures(
+    fresh: Any, run: Callable[..., Any], code: int
+) -> None:
+    arguments = {"path": PATH, "version": "0.8.1", "torch_version": "2.13.0"}
+    (command,) = run(environment, **arguments).commands
+    ended = (True, (f"ended {code}", "yes", "x", "", "ERROR: No matching distribution"), ())
+    fresh.answers = [(True, ("ended", "no", "", ""), ()), (True, (), ()), ended, (True, (), ())]
+    assert command.function(None, fresh, *command.args) == (code == 0)
+    assert "systemd-run --quiet --collect --unit=rocminfra-guidellm " in fresh.ran[1]
+    if code:
+        (failure,) = failures(fresh)
+        assert failure.what == f"pip could not install {WANTED}"
+        assert failure.why == ("ERROR: No matching distribution",)
+        assert f"{PATH}/bin/python -m pip index versions torch" in next_of(failure)
 
 
 def test_pip_says_the_same_of_an_old_python_as_of_no_index() -> None:

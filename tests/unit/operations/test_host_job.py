@@ -14,7 +14,7 @@ import pytest
 
 from rocminfra.operations import host_job
 from rocminfra.operations.fresh_host import Time
-from rocminfra.operations.host_job import Ended, Job, Running
+from rocminfra.operations.host_job import Ended, Job, Running, Shown
 
 # Stands in for systemd: the job runs without anything of the caller's environment.
 SYSTEMD_RUN = r"""#!/bin/sh
@@ -84,6 +84,11 @@ def test_a_shell_that_names_variables_stays_as_it_is(started: Callable[..., Path
     assert base.with_suffix(".log").read_text() == "a ac 2\nb bc 2\n%n\n"
 
 
+def test_programs_of_the_job_find_its_files_too(started: Callable[..., Path]) -> None:
+    base = started(Job("unit", "sh -c 'echo from a program >$JOB.status'", "it"))
+    assert base.with_suffix(".status").read_text() == "from a program\n"
+
+
 def test_looks_tell_running_from_ended_and_from_no_answer(scripted: Any) -> None:
     scripted.answers = [
         (True, ("running", "yes", "acme/model", "3 of 9"), ()),
@@ -117,16 +122,15 @@ def test_a_wait_speaks_at_least_every_ten_seconds(scripted: Any) -> None:
     clock = Clock()
     scripted.answers = [(True, ("running", "yes", "x", "a"), ())] * 30
     scripted.answers += [(True, ("ended 0", "yes", "x", ""), ())]
-    times: list[float] = [0.0]
 
-    def words(status: str, seconds: float) -> str:
-        times.append(seconds)
-        return f"{status} {seconds:.0f}"
+    def words(status: str, seconds: float) -> Shown:
+        return Shown(f"{status} {seconds:.0f}")
 
     ended = host_job.watch(scripted, Job("u", "", "it"), 600, words, clock.time())
     assert isinstance(ended, Ended)
-    assert max(b - a for a, b in itertools.pairwise(times)) <= 10
-    assert len(scripted.logged) >= 5
+    said = [0.0, *(float(line.split()[1]) for line in scripted.logged)]
+    assert max(b - a for a, b in itertools.pairwise(said)) <= 10
+    assert len(said) >= 6
 
 
 def test_a_wait_ends_with_the_connection_and_with_its_deadline(scripted: Any) -> None:

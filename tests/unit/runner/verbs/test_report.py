@@ -334,14 +334,31 @@ def test_the_index_has_every_run_and_says_what_it_leaves_out(asked: Asked, tmp_p
     assert asked(tmp_path / "a")[0] == 0
     code, out, said = asked("index", tmp_path)
     assert code == 0
-    assert len(out.splitlines()) == 3
+    assert len(out.splitlines()) == 4
+    assert out.splitlines()[-1] == f"index: {tmp_path / 'index.html'}"
     assert "left out: droplet-1" in said
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'href="./a/report/report.html"' in page
+    assert page.count("(no report yet)") == 1
     document = as_document(asked, "report-index", "index", tmp_path)
+    assert document["page"] == str(tmp_path / "index.html")
     good, bad = document["runs"]
     assert good["usd_per_million_tokens"] == pytest.approx(0.1376, abs=1e-4)
     assert not bad["is_valid"]
     assert [bad[key] for key in ("tokens_per_s", "usd_per_million_tokens")] == [None, None]
     assert asked("index", tmp_path / "none")[0] == 3
+
+
+def test_without_what_draws_the_index_names_the_extra(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded_runs.copy("a", tmp_path / "a")
+    monkeypatch.setitem(sys.modules, "altair", None)
+    code, _, said = asked("index", tmp_path)
+    assert code == 3
+    assert "pictures need altair, which is not installed" in said
+    assert "pip install 'rocminfra[report]'" in said
+    assert not (tmp_path / "index.html").exists()
 
 
 @pytest.mark.parametrize("verb", ["build", "compare", "gate", "index"])
