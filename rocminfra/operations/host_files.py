@@ -168,14 +168,18 @@ def _archive(files: Sequence[HostFile]) -> str:
 
 
 def _foreseen(file: HostFile, found: PathState | None) -> Foreseen:
+    # Of a new or a private file the text is not shown, and yet another one is another plan.
+    digest = f"{None if found is None else found.sha256} {file.sha256}"
     if found is None:
-        return Foreseen(f"creates {file.path}")
+        return Foreseen(f"creates {file.path}", digest=digest)
     if found.sha256 == file.sha256:
         return Foreseen(f"owner or mode of {file.path}")
     if file.is_private:
-        return Foreseen(f"changes {file.path}, which only its owner may read")
+        words = f"changes {file.path}, which only its owner may read"
+        return Foreseen(words, digest=digest)
     current = host.get_fact(FileContents, path=file.path) or []
-    return Foreseen(f"changes {file.path}", difference([*current], file.content.splitlines()))
+    diff = difference([*current], file.content.splitlines())
+    return Foreseen(f"changes {file.path}", diff, digest=digest)
 
 
 def _show_difference(file: HostFile, found: PathState | None) -> None:

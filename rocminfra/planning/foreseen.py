@@ -24,6 +24,7 @@ class Foreseen:
     + is_estimate: whether that many bytes are only usual
     + restarts: the unit that stops and starts for it
     + fetches_weights: whether it brings the model's weights
+    + digest: of what it is about, where words and diff do not say all of it
     + weights_bytes: size of the model's weights, from what was found out about the model
     """
 
@@ -34,6 +35,7 @@ class Foreseen:
     restarts: str | None = None
     fetches_weights: bool = False
     weights_bytes: int | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -72,14 +72,6 @@ def test_weights(found: Weights, good: bool, words: str) -> None:
 def test_a_benchmark_that_runs_is_said_and_is_no_fault() -> None:
     part = status_parts.benchmark(host({RunningBenchmarks: ("20260131T093000Z",)}), SETTINGS)
     assert (part.good, part.words) == (True, "20260131T093000Z runs")
-    assert RunningBenchmarks().process(["rocminfra-bench-x-1.service loaded active running x"]) == (
-        "x-1",
-    )
-
-
-def test_weights_are_counted_once_and_incomplete_ones_apart() -> None:
-    lines = ["100 a-1.safetensors", "200 a-2.safetensors", "7 abc.incomplete"]
-    assert ModelWeights().process(lines) == Weights(2, 300, 1)
 
 
 def test_a_hung_engine_is_asked_with_patience_and_called_so() -> None:
