@@ -104,6 +104,9 @@ class Fault(Enum):
     LEDGER_UNUSABLE = 356
     COMMAND_NOT_STARTED = 357
 
+    # The documentation
+    TOPIC_UNKNOWN = 371
+
     # Plans that were kept
     PLAN_FILE_UNUSABLE = 391
 

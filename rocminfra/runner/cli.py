@@ -26,6 +26,7 @@ VERBS = {
     "logs": ("rocminfra.runner.verbs.logs:logs", "Show what the services on the hosts wrote."),
     "tunnel": ("rocminfra.runner.verbs.tunnel:tunnel", "Put a host's engine on a port here."),
     "chat": ("rocminfra.runner.verbs.chat:chat", "Ask a host's engine one question."),
+    "config": ("rocminfra.runner.verbs.config:config", "Say where a host's settings come from."),
     "events": ("rocminfra.runner.verbs.events:events", "Say who applied what, and when."),
     "lock": ("rocminfra.runner.verbs.lock:lock", "Say who is at work; break a lock."),
     "bench": ("rocminfra.runner.verbs.bench:bench", "Benchmark the engine, bring results back."),
@@ -50,6 +51,11 @@ VERBS = {
         "Droplets of the cloud: create, use, destroy; what they cost.",
     ),
     "lab": ("rocminfra.lab.cli:lab", "Practice droplets on this machine, without hardware."),
+    "docs": ("rocminfra.runner.verbs.docs:docs", "Show a page of the documentation."),
+    "completion": (
+        "rocminfra.runner.verbs.completion:completion",
+        "Print what makes the Tab key complete verbs.",
+    ),
 }
 
 EPILOG = """\b
@@ -84,7 +90,7 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb; for one that is not there the nearest, with the rest of the command."""
         verb = args[0]
-        if verb in VERBS or verb.startswith("-"):
+        if verb in VERBS or verb.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         import difflib
 

@@ -312,6 +312,20 @@ def test_the_real_guidellm_measures_and_its_results_come_back_verified(
     counter = [gpu["energy_j"] for gpu in gpus if gpu["energy_j"] is not None]
     assert 2 <= len(counter) <= 2 + attempt["seconds"] / 30
     assert counter == sorted(counter)
+    run_json = json.loads((results / host.name / "run.json").read_text())
+    provenance = run_json["provenance"]
+    assert "--max-num-seqs=64" in provenance["engine_arguments"]
+    assert provenance["image_id"].startswith("sha256:")
+    assert provenance["image_digest"] is None
+    assert "archive" in provenance["unknown"]["image_digest"]
+    assert provenance["guidellm"]["version"] == "0.8.1"
+    assert provenance["guidellm"]["patched"] is True
+    assert provenance["gpus"][0]["power_cap_w"] == 750
+    assert provenance["gpus"][0]["firmware"] is None
+    assert "gpus.firmware" in provenance["unknown"]
+    files = provenance["model_files"]
+    assert len(files["config.json"]["sha256"]) == 64
+    assert len(provenance["rocminfra"]["settings_sha256"]) == 64
     assert "MI300X simulated ×20" in run.err, "nobody may take these figures for real ones"
 
 

@@ -78,7 +78,8 @@ class Playbook:
 def playbook(droplet: LabHost, tmp_path: Path) -> Iterator[Playbook]:
     yield Playbook(tmp_path, droplet)
     droplet.ok(
-        "pkill -x sleep; rm -f /run/slow-started /run/touched /var/lib/rocminfra/lock;"
+        "pkill -x sleep; rm -f /run/slow-started /run/touched;"
+        " cd /var/lib/rocminfra 2>/dev/null && rm -f lock events.jsonl record.json;"
         " rmdir --ignore-fail-on-non-empty /var/lib/rocminfra 2>/dev/null; true"
     )
 

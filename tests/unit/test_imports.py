@@ -37,6 +37,7 @@ PLANNING = {
 ALLOWED: dict[str, set[str]] = {
     "failure": {"faults"},
     "faults": set(),
+    "doc_pages": set(),
     "host_answers": set(),
     "host_paths": set(),
     "playbook_files": set(),
@@ -129,6 +130,7 @@ ALLOWED: dict[str, set[str]] = {
     | PLANNING
     | BASE,
     "runner/verbs": {
+        "doc_pages",
         "bench",
         "droplets",
         "inventory",

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import sys
 import time
@@ -25,12 +24,11 @@ from types import FrameType
 from typing import Any
 
 from rocminfra.host.bench import files
-from rocminfra.host.bench.amd_smi import gpu_models
 from rocminfra.host.bench.control_group import Launcher, launcher
 from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, read_point, run_point
-from rocminfra.host.bench.telemetry import fetch
+from rocminfra.host.bench.provenance import collect, with_guidellm
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.points import (
     Finished,
@@ -45,7 +43,6 @@ from rocminfra.planning.bench.records import (
     PointRecord,
     PointSummary,
     Progress,
-    Provenance,
     Repeat,
     RunRecord,
     Status,
@@ -76,7 +73,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     stages = job.scenario.stages
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
-        gpus = tuple(gpu_models())
+        provenance = collect(job)
         valid = _valid_points(folder, planned_names(stages))
         done = {record.point.name: finished(record) for record in valid}
         (folder / MANIFEST).unlink(missing_ok=True)
@@ -85,7 +82,9 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             for record in valid:
                 progress.add(record, kept=True)
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience, gpus)
+                done[todo[0].name] = _one(
+                    job, todo[0], folder, launch, progress, patience, provenance.gpus
+                )
         except Stopped:
             state = "stopped"
         ended = RunRecord(
@@ -97,7 +96,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             never_run=never_run(stages, done),
             usd_per_hour=job.usd_per_hour,
             guidellm=job.guidellm_version,
-            provenance=_provenance(job, gpus),
+            provenance=with_guidellm(provenance, progress.records),
             started=progress.started,
             ended=round(time.time(), 3),
         )
@@ -287,22 +286,6 @@ def _status_now(folder: Path) -> Status:
 def _progress(folder: Path) -> Progress | None:
     value = files.read_json(folder / files.STATUS)
     return None if value is None else read(Progress, value, files.STATUS)
-
-
-def _provenance(job: JobRecord, gpus: Sequence[Mapping[str, Any]]) -> Provenance:
-    base = job.target.rpartition("/v1")[0] or job.target
-    try:
-        engine = json.loads(fetch(f"{base}/version")).get("version")
-    except (OSError, ValueError, AttributeError):
-        engine = None
-    return Provenance(
-        engine=engine,
-        gpus=tuple(gpus),
-        model=job.model,
-        kernel=platform.release(),
-        machine=platform.machine(),
-        cores=os.cpu_count(),
-    )
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -60,6 +60,9 @@ class JobRecord:
     + usd_per_hour: the host's price
     + step_bytes: weights that every step of the model's decoder reads; None when unknown
     + gpu_bandwidths: published memory bandwidth in bytes a second, by product name
+    + container: name of the engine's container on this host; None when it runs elsewhere
+    + model_revision: commit, tag or branch of the model; None for ``main``
+    + software: ``version`` and ``commit`` of rocminfra, and ``settings_sha256``
     + datasets: folder of data sets that are made on the host
     """
 
@@ -76,6 +79,9 @@ class JobRecord:
     usd_per_hour: float | None = None
     step_bytes: float | None = None
     gpu_bandwidths: Mapping[str, Any] | None = None
+    container: str | None = None
+    model_revision: str | None = None
+    software: Mapping[str, Any] | None = None
     datasets: str = ""
     version: int = VERSION
 
@@ -146,10 +152,20 @@ class PointRecord:
 
 @dataclass(frozen=True)
 class Provenance:
-    """The system under test; None where unknown.
+    """The system under test; None where unknown, and ``unknown`` says why.
 
     + engine: version of the engine
-    + gpus: as ``amd-smi`` names them
+    + gpus: of each GPU ``name``, ``driver``, ``device``, ``firmware``, ``vbios``, ``power_cap_w``,
+      ``gfx_clock_max_mhz`` and ``memory_clock_max_mhz``
+    + system: name of the operating system
+    + rocm: version of ROCm on the host; the image has its own
+    + image, image_id, image_digest: reference, id and registry digest of the engine's image
+    + engine_arguments: of ``vllm serve``
+    + model_revision: commit of a model of the hub
+    + model_files: ``bytes`` and ``sha256`` of each of the model's files
+    + guidellm: ``version`` that ran, whether it was ``patched``, and ``why``
+    + rocminfra: ``version``, ``commit`` and ``settings_sha256``
+    + unknown: why, by name of what is None
     """
 
     engine: str | None
@@ -158,6 +174,17 @@ class Provenance:
     kernel: str
     machine: str
     cores: int | None
+    system: str | None = None
+    rocm: str | None = None
+    image: str | None = None
+    image_id: str | None = None
+    image_digest: str | None = None
+    engine_arguments: tuple[str, ...] | None = None
+    model_revision: str | None = None
+    model_files: Mapping[str, Any] | None = None
+    guidellm: Mapping[str, Any] | None = None
+    rocminfra: Mapping[str, Any] | None = None
+    unknown: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -71,16 +71,19 @@ def ask_hosts(
 
 
 def ask_in(
-    session: Session, ask: Callable[[Session, Host, Settings], T]
+    session: Session, ask: Callable[[Session, Host, Settings], T], what: str = "Ask"
 ) -> tuple[Answered[T], ...]:
-    """Ask the connected hosts of a session; those that are not are part of the answers."""
+    """Ask the connected hosts of a session; those that are not are part of the answers.
+
+    + what: what is done there, for whoever waits
+    """
     found: dict[str, T] = {}
 
     def run(host: Host) -> bool:
         with (
             ctx_config.use(session.state.config.copy()),
             ctx_host.use(host),
-            session.activities.begin("Ask", host.name),
+            session.activities.begin(what, host.name),
         ):
             found[host.name] = ask(session, host, settings_of(host))
         return True

@@ -134,7 +134,9 @@ def merged(answers: Sequence[Answered[tuple[Line, ...]]]) -> list[Line]:
 
 
 def _lines(session: Session, host: Host, wanted: Wanted) -> Iterator[Line]:
-    for text in streamed(session.state, host, "read_logs", wanted.request()):
+    what = f"the logs of {host.name} could not be read"
+    program = ("read_logs", wanted.request(), Fault.LOGS_UNREADABLE, what)
+    for text in streamed(session.state, host, *program):
         item = json.loads(text)
         yield Line(
             host.name,

@@ -21,12 +21,16 @@ from rocminfra.runner.run.host_program import connector_arguments, launched
 _CONTROL = ("_success_exit_codes", "_timeout", "_get_pty", "_stdin")
 
 
-def streamed(state: State, host: Host, program: str, request: str) -> Iterator[str]:
+def streamed(
+    state: State, host: Host, program: str, request: str, fault: Fault, what: str
+) -> Iterator[str]:
     """The lines that a program of ``host/sent`` prints, as they come.
 
     Its standard input stays open until the reader ends; that is how the program knows.
 
     + request: one line for its standard input
+    + fault, what: of the failure when it fails
+
     Raises :class:`FailedError` when it fails; what paramiko raises when the connection is lost.
     """
     script, text = launched(program)
@@ -36,9 +40,9 @@ def streamed(state: State, host: Host, program: str, request: str) -> Iterator[s
     raw = command.get_raw_value()
     connector = host.connector
     if isinstance(connector, SSHConnector) and connector.client is not None:
-        lines = _over_ssh(connector, host, raw, started)
+        lines = _over_ssh(connector, raw, started, fault, what)
     elif isinstance(connector, LocalConnector):
-        lines = _here(host, raw, started)
+        lines = _here(raw, started, fault, what)
     else:
         raise FailedError(Fault.NOT_OVER_SSH, f"{host.name} is not reached over SSH")
     # A login shell may greet before, and say goodbye after.
@@ -50,7 +54,9 @@ def streamed(state: State, host: Host, program: str, request: str) -> Iterator[s
             yield line
 
 
-def _over_ssh(connector: SSHConnector, host: Host, command: str, text: bytes) -> Iterator[str]:
+def _over_ssh(
+    connector: SSHConnector, command: str, text: bytes, fault: Fault, what: str
+) -> Iterator[str]:
     transport = connector.client.get_transport() if connector.client is not None else None
     if transport is None:
         raise SSHException("the connection is closed")
@@ -65,12 +71,12 @@ def _over_ssh(connector: SSHConnector, host: Host, command: str, text: bytes) ->
         said = channel.makefile_stderr("r").read()
         if not transport.is_active():
             raise SSHException("the connection was lost")
-        _check(host, channel.recv_exit_status(), str(said, "utf-8", "replace"))
+        _check(channel.recv_exit_status(), str(said, "utf-8", "replace"), fault, what)
     finally:
         channel.close()
 
 
-def _here(host: Host, command: str, text: bytes) -> Iterator[str]:
+def _here(command: str, text: bytes, fault: Fault, what: str) -> Iterator[str]:
     process = subprocess.Popen(
         ["sh", "-c", command],
         stdin=subprocess.PIPE,
@@ -86,7 +92,7 @@ def _here(host: Host, command: str, text: bytes) -> Iterator[str]:
         for line in process.stdout:
             yield line.decode("utf-8", "replace").rstrip("\n")
         said = process.stderr.read()
-        _check(host, process.wait(), said.decode("utf-8", "replace"))
+        _check(process.wait(), said.decode("utf-8", "replace"), fault, what)
     finally:
         process.stdin.close()
         process.stdout.close()
@@ -94,13 +100,8 @@ def _here(host: Host, command: str, text: bytes) -> Iterator[str]:
         process.wait()
 
 
-def _check(host: Host, status: int, said: str) -> None:
+def _check(status: int, said: str, fault: Fault, what: str) -> None:
     if status == 0:
         return
     why = tuple(line for line in said.splitlines() if line.strip())[-5:]
-    raise FailedError(
-        Fault.LOGS_UNREADABLE,
-        f"the logs of {host.name} could not be read",
-        why or (f"exit status {status}",),
-        Do("rocminfra status   # says what is there"),
-    )
+    raise FailedError(fault, what, why or (f"exit status {status}",), Do("rocminfra status"))

@@ -331,7 +331,7 @@ def test_the_index_has_every_run_and_says_what_it_leaves_out(asked: Asked, tmp_p
     for name in ("a", "failing"):
         recorded_runs.copy(name, tmp_path / name)
     (tmp_path / "droplet-1").mkdir()
-    assert asked(tmp_path / "a")[0] == 0
+    assert asked(tmp_path / "a", pictures=True)[0] == 0
     code, out, said = asked("index", tmp_path)
     assert code == 0
     assert len(out.splitlines()) == 4
