@@ -25,10 +25,12 @@ from rocminfra.failure import Again, Argument, Do, Failure, Fault, Next
 from rocminfra.hub.repository import Hub
 from rocminfra.model_files import load_model
 from rocminfra.operations.commands import Commands
+from rocminfra.operations.foreseen import foresee
 from rocminfra.operations.host_failures import exclude
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.capacity.fit import DoesNotFit, Fit, Fits, NotChecked, decide_fit
 from rocminfra.planning.capacity.fit import compared as in_words
+from rocminfra.planning.foreseen import Foreseen
 from rocminfra.planning.model.spec import UnknownModelError
 
 
@@ -64,6 +66,7 @@ def gate(
         spec = load_model(model, dtype, revision, hub)
     except UnknownModelError as error:
         host.log(f"whether the model fits is not checked: {error}", logger.info)
+        foresee(host, Foreseen(f"whether the model fits was not checked: {error}"))
         return NotChecked(str(error))
     serving = Serving(
         utilization=utilization,
@@ -79,8 +82,12 @@ def gate(
         exclude(state, host, _failure(decision))
     elif isinstance(decision, NotChecked):
         host.log(f"whether the model fits is not checked: {decision.reason}", logger.info)
+        words = f"whether the model fits was not checked: {decision.reason}"
+        foresee(host, Foreseen(words, weights_bytes=spec.weights_bytes))
     elif decision.doubt is not None:
         host.log(f"{spec.name}: {decision.doubt}", logger.warning)
+    if isinstance(decision, Fits):
+        foresee(host, _foreseen(decision))
     return decision
 
 
@@ -110,6 +117,15 @@ def compared(
     words = in_words(plan.capacity, cache.tokens)
     host.log(words, logger.info)
     host.noop(words)
+
+
+def _foreseen(decision: Fits) -> Foreseen:
+    planned = decision.capacity
+    spare = planned.headroom_bytes / 1024**3
+    words = f"{planned.spec.name} fits: {spare:.1f} GiB per GPU to spare"
+    if decision.doubt is not None:
+        words = f"{planned.spec.name} may fit: {decision.doubt}"
+    return Foreseen(words, weights_bytes=planned.spec.weights_bytes)
 
 
 def _failure(decision: DoesNotFit) -> Failure:
