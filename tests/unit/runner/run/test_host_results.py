@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from rocminfra.failure import Do, ExitCode, Failure, Fault, most_severe
 from rocminfra.runner.run.host_results import through_lost_connection
+from rocminfra.runner.run.session import Progress, _Callbacks
 
 
 @pytest.mark.parametrize(
@@ -34,3 +38,24 @@ def test_what_was_decided_before_stays(fault: Fault) -> None:
 def test_a_loss_that_was_told_is_told_once() -> None:
     told = Failure(Fault.CONNECTION_LOST, "lost during 'x'")
     assert through_lost_connection("gpu-1", [told], "x") == (told,)
+
+
+class State:
+    """As much of pyinfra's as the callbacks look at."""
+
+    def __init__(self, active: int) -> None:
+        self.active_hosts = set(range(active))
+
+
+@pytest.mark.parametrize(("active", "told"), [(2, ["gpu-1"]), (1, [])])
+def test_a_host_that_fails_is_named_while_the_others_still_work(
+    active: int, told: list[str]
+) -> None:
+    """One that is busy is refused in a second; a benchmark of the others takes an hour."""
+    said: list[str] = []
+    progress = Progress(print, print, print)
+    callbacks = _Callbacks(progress, lambda host: said.append(host.name))
+    host: Any = SimpleNamespace(name="gpu-1", connector_data={})
+    state: Any = State(active)
+    callbacks.operation_host_error(state, host, "op")
+    assert said == told
