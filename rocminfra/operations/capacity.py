@@ -22,6 +22,7 @@ from rocminfra import reference_run
 from rocminfra.facts.engine_cache import EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
 from rocminfra.failure import Again, Argument, Do, Failure, Fault, Next
+from rocminfra.hub.repository import Hub
 from rocminfra.model_files import load_model
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.foreseen import foresee
@@ -46,11 +47,14 @@ def gate(
     extra_args: Sequence[str] = (),
     revision: str | None = None,
     environment: Mapping[str, str] | None = None,
+    hub: Hub | None = None,
 ) -> Fit:
     """Take the host out of the run, before any change, when the model cannot fit its GPUs.
 
     + model: a folder on the operator's machine, or a repository; one that is neither built in nor
-      in this machine's Hugging Face cache is not checked, and that is said
+      on this machine is looked up on the hub, in kilobytes; what cannot be looked up is not
+      checked, and that is said
+    + hub: where a repository is looked up; None for nowhere
     + revision: of a repository; None for its ``main``
     + environment: of the engine's container; it may hide GPUs from the engine
     + the others: arguments of the engine
@@ -59,7 +63,7 @@ def gate(
     know better, and says so when it starts.
     """
     try:
-        spec = load_model(model, dtype, revision)
+        spec = load_model(model, dtype, revision, hub)
     except UnknownModelError as error:
         host.log(f"whether the model fits is not checked: {error}", logger.info)
         foresee(host, Foreseen(f"whether the model fits was not checked: {error}"))
