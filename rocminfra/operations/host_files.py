@@ -23,8 +23,10 @@ from pyinfra.operations.util.files import generate_color_diff
 from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.failure import Do, Failure, Fault
+from rocminfra.operations import foreseen
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail
+from rocminfra.planning.foreseen import Foreseen, difference
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,24 @@ def _archive(files: Sequence[HostFile]) -> str:
     return base64.encodebytes(buffer.getvalue()).decode("ascii")
 
 
+def _foreseen(file: HostFile, found: PathState | None) -> Foreseen:
+    # Of a new or a private file the text is not shown, and yet another one is another plan.
+    digest = f"{None if found is None else found.sha256} {file.sha256}"
+    if found is None:
+        return Foreseen(f"creates {file.path}", digest=digest)
+    if found.sha256 == file.sha256:
+        return Foreseen(f"owner or mode of {file.path}")
+    if file.is_private:
+        words = f"changes {file.path}, which only its owner may read"
+        return Foreseen(words, digest=digest)
+    current = host.get_fact(FileContents, path=file.path) or []
+    diff = difference([*current], file.content.splitlines())
+    return Foreseen(f"changes {file.path}", diff, digest=digest)
+
+
 def _show_difference(file: HostFile, found: PathState | None) -> None:
+    if foreseen.is_wanted(host):
+        foreseen.foresee(host, _foreseen(file, found))
     if (
         not state.config.DIFF
         or file.is_private

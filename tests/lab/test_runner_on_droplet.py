@@ -197,10 +197,18 @@ def test_the_status_of_a_bare_droplet_ends_with_7(playbook: Playbook) -> None:
     assert code == 7, err
     (host,) = json.loads(out)["hosts"]
     assert {name: part["good"] for name, part in host["parts"].items()} == {
+        "gpu": True,
         "scratch": False,
         "docker": False,
+        "weights": False,
         "unit": False,
         "container": False,
         "engine": False,
+        "benchmark": True,
     }
+    # Every part that is not as it should be says what helps, as a whole command.
+    assert all(
+        part["good"] or str(part["next_command"]).startswith("rocminfra apply -i hosts.py --limit ")
+        for part in host["parts"].values()
+    )
     assert host["failures"] == []

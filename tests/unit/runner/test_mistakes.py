@@ -193,3 +193,23 @@ def test_ctrl_c_in_a_plan_is_no_plan(folder: Path) -> None:
     assert done.returncode == 130
     assert done.stdout.splitlines() == ["@local: interrupted"]
     assert done.stderr.splitlines()[-1] == "next: rocminfra plan -i @local"
+
+
+def test_a_kept_plan_is_applied_as_it_is_or_not_at_all(folder: Path) -> None:
+    planned = rocminfra(folder, "plan", "-i", "@local", "--out", "my plan")
+    assert planned.returncode == 0
+    assert next_line(planned) == "rocminfra apply --plan 'my plan'"
+    mixed = rocminfra(folder, "apply", "--plan", "my plan", "--limit", "x")
+    assert mixed.returncode == 3
+    (folder / "deploy.py").write_text(FILE + FILE.replace("a file", "b").replace("out", "more"))
+    refused = rocminfra(folder, "apply", "--plan", "my plan")
+    assert refused.returncode == 5
+    assert "'b' would change something as well" in refused.stderr
+    assert next_line(refused) == "rocminfra plan -i @local --out 'my plan'"
+    assert not (folder / "out").exists()
+    (folder / "deploy.py").write_text(FILE)
+    done = rocminfra(folder, "apply", "--plan", "my plan")
+    assert done.returncode == 0
+    assert (folder / "out").exists()
+    again = rocminfra(folder, "apply", "--plan", "my plan")
+    assert again.stdout.startswith("nothing to change on 1 host")
