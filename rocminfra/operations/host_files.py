@@ -28,6 +28,9 @@ from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail
 from rocminfra.planning.foreseen import Foreseen, difference
 
+# More new files than this are counted in a plan, not named.
+MOST_NAMED = 4
+
 
 @dataclass(frozen=True)
 class HostFile:
@@ -81,8 +84,12 @@ def present(files: Sequence[HostFile]) -> Commands:
     if not changed:
         host.noop(f"{len(files)} files are as they should be")
         return
+    new = [file for file in changed if file.path not in states]
+    if len(new) > MOST_NAMED and foreseen.is_wanted(host):
+        foreseen.foresee(host, _all_new(new))
     for file in changed:
-        _show_difference(file, states.get(file.path))
+        is_told = len(new) > MOST_NAMED and file in new
+        _show_difference(file, states.get(file.path), is_told)
     yield _write(changed)
 
 
@@ -182,8 +189,18 @@ def _foreseen(file: HostFile, found: PathState | None) -> Foreseen:
     return Foreseen(f"changes {file.path}", diff, digest=digest)
 
 
-def _show_difference(file: HostFile, found: PathState | None) -> None:
-    if foreseen.is_wanted(host):
+def _all_new(files: Sequence[HostFile]) -> Foreseen:
+    folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
+    digest = hashlib.sha256("".join(f"{file.path} {file.sha256}\n" for file in files).encode())
+    return Foreseen(f"creates {len(files)} files in {folder}", digest=digest.hexdigest())
+
+
+def _show_difference(file: HostFile, found: PathState | None, is_told: bool) -> None:
+    """Show how a file changes, with ``--diff``, and foresee it.
+
+    + is_told: whether a plan speaks of it already
+    """
+    if foreseen.is_wanted(host) and not is_told:
         foreseen.foresee(host, _foreseen(file, found))
     if (
         not state.config.DIFF

@@ -135,7 +135,7 @@ def test_a_login_that_fails_ends_with_4_and_a_command_to_see_why(
     assert code == 4, err
     assert "Traceback" not in err
     lines = err.splitlines()
-    assert lines[-2] == f"{playbook.host.name} cannot be reached"
+    assert lines[-2] == f"{playbook.host.name} cannot be reached [RI-401]"
     if wrong == "host key":
         forget = f"ssh-keygen -R {playbook.host.address} -f {known}; then: rocminfra apply "
         assert lines[-1].startswith(f"next: when you know why it changed: {forget}")
@@ -186,7 +186,7 @@ def test_a_connection_that_is_lost_ends_with_4(playbook: Playbook) -> None:
     assert first.returncode == 4, err
     assert "Traceback" not in err
     assert err.splitlines()[-2:] == [
-        f"{playbook.host.name}: the connection was lost during operation 'slow'",
+        f"{playbook.host.name}: the connection was lost during operation 'slow' [RI-402]",
         f"next: rocminfra apply -i hosts.py --limit {playbook.host.name}",
     ]
 

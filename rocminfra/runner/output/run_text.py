@@ -23,6 +23,8 @@ from rocminfra.settings.argument_names import SETTING_OF
 
 # Of a file's changed lines; a new version of a program is not read here.
 _MOST_DIFF = 20
+# Of a line of evidence, which is four lines of a terminal; --json has all of it.
+_MOST_LETTERS = 320
 _SIGNS = {
     Outcome.PENDING: "+",
     Outcome.CONDITIONAL: "?",
@@ -172,10 +174,18 @@ def print_failure(failure: Failure, prefix: str = "") -> None:
     text = lines(failure, again, SETTING_OF)
     *others, what, following = text if failure.next is not None else [*text, ""]
     for line in others:
-        message(line)
+        message(_cut(line))
     message(f"{prefix}{what}", "red")
     if following:
         message(following)
+
+
+def _cut(line: str) -> str:
+    """A line of evidence that a screen can hold; other people's tracebacks may be endless."""
+    if len(line) <= _MOST_LETTERS:
+        return line
+    half = _MOST_LETTERS // 2
+    return f"{line[:half]} … {len(line) - 2 * half} more letters … {line[-half:]}"
 
 
 def _plan_words(host: HostResult) -> str:

@@ -9,7 +9,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State, StateOperationMeta
 from pyinfra.connectors.ssh import SSHConnector
 
-from rocminfra.failure import Again, Do, Failure, Fault, next_words
+from rocminfra.failure import Again, Do, ExitCode, Failure, Fault, next_words
 from rocminfra.operations.bench import results_folder
 from rocminfra.operations.foreseen import foreseen
 from rocminfra.operations.host_failures import failures
@@ -107,6 +107,8 @@ class _Collector:
                 own.append(self._operation_failure(host, operation))
         if failed and not own:
             own.append(self._unexplained(host))
+        if failed and _is_disconnected(host):
+            own = list(through_lost_connection(host.name, own, self.again(host, Again())))
         folder = results_folder(host)
         return HostResult(
             host.name,
@@ -178,6 +180,29 @@ class _Collector:
             self.redact.lines(self.log.errors(host.name)) or ("pyinfra gave no reason",),
             Do(self.again(host, Again(verbose=True))),
         )
+
+
+# What a lost connection looks like to an operation: its command has no answer.
+_SYMPTOMS = (ExitCode.UNEXPECTED, ExitCode.NOT_READY, ExitCode.BENCHMARK)
+
+
+def through_lost_connection(name: str, found: Sequence[Failure], again: str) -> tuple[Failure, ...]:
+    """Failures of a host whose connection is gone: what came of that is no reason of its own.
+
+    + name: the host
+    + again: the command line that repeats the run, for what has no better next step
+
+    What was decided before, such as a disk that is refused, stays.
+    """
+    if any(failure.kind is ExitCode.UNREACHABLE for failure in found):
+        return tuple(found)
+    symptoms = [failure for failure in found if failure.kind in _SYMPTOMS]
+    if not symptoms:
+        return tuple(found)
+    why = [line for failure in symptoms for line in (*failure.why, failure.what)]
+    following = next((one.next for one in symptoms if one.next is not None), Do(again))
+    lost = Failure(Fault.CONNECTION_LOST, f"{name}: the connection was lost", tuple(why), following)
+    return (*(failure for failure in found if failure not in symptoms), lost)
 
 
 def _usd_per_hour(host: Host) -> float | None:

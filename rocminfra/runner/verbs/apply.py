@@ -77,7 +77,8 @@ def apply(
         run,
     )
 
-    options = Options(inventory, limit, data, wipe, files, verbose)
+    early = () if bench is None else ("bench.prepare=true",)
+    options = Options(inventory, limit, data, wipe, files, verbose, implied=early)
     confirm: Callable[[RunResult], bool] | None = None if yes or as_json else _confirmed
     if plan_path is not None:
         try:
@@ -94,8 +95,8 @@ def apply(
             return result
         run_text.message("")
         run_text.message(f"benchmark on {', '.join(done)}", "bold")
-        extra = benchmark_data(data, bench, None)
-        following = Options(inventory, done, extra, verbosity=verbose)
+        extra = benchmark_data(options.data, bench, None)
+        following = dataclasses.replace(options, limit=done, data=extra, wipe=(), files=())
         return dataclasses.replace(result, then=_bench_after(following, progress))
 
     result = guarded("apply", as_json, work, verbose)

@@ -50,6 +50,14 @@ def test_files_with_their_differences_and_private_ones_without(
     ]
 
 
+def test_many_new_files_are_counted(scripted: Any, run: Callable[..., Any]) -> None:
+    scripted.facts[PathStates] = {}
+    foreseen.listen(scripted)
+    files = [HostFile(f"/usr/lib/a/{number}", "x") for number in range(9)]
+    run(host_files.present, files=files)
+    assert words(scripted) == ["creates 9 files in /usr/lib/a"]
+
+
 def test_nothing_is_asked_or_kept_when_no_plan_is_shown(
     scripted: Any, run: Callable[..., Any]
 ) -> None:

@@ -121,3 +121,11 @@ def test_a_plan_without_changes_costs_nothing(capsys: pytest.CaptureFixture[str]
     host = HostResult("a", HostState.PLANNED, (operation,), foreseen=found, usd_per_hour=20.0)
     run_text.print_plan(result(host))
     assert "$" not in capsys.readouterr().out
+
+
+def test_somebody_elses_endless_line_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    endless = Failure(Fault.OPERATION_FAILED, "it failed", ("a" * 5000,))
+    run_text.print_failures([HostResult("a", HostState.FAILED, (), (endless,))])
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) < 400
+    assert any("more letters" in line for line in lines)
