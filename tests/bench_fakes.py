@@ -76,6 +76,16 @@ if mode.endswith("a worker"):
 report = json.loads((home / "report.json").read_text())
 if mode == "errors":
     report = json.loads((home / "errors.json").read_text())
+strategies = home / "strategies.json"
+if strategies.exists() and profile["kind"] in json.loads(strategies.read_text()):
+    # As GuideLLM's own sweep and searches: a benchmark for each load.
+    (one,) = report["benchmarks"]
+    now = time.time()
+    report["benchmarks"] = [
+        {{**one, "config": {{"strategy": load}}, "start_time": now - 2 + i, "end_time": now + 2}}
+        for i, load in enumerate(json.loads(strategies.read_text())[profile["kind"]])
+    ]
+    report["conclusions"] = [{{"best_passing_streams": 8, "stop_reason": "converged"}}]
 if mode == "garbage":
     Path("report.json").write_text("{{\\"metadata\\": ")
     sys.exit(0)
@@ -166,6 +176,11 @@ def fake_guidellm(folder: Path) -> Path:
 def set_modes(program: Path, **modes: str) -> None:
     """How the fake behaves for each profile: ok, errors, hang, crash, silent, garbage …"""
     (program.parent / "modes.json").write_text(json.dumps(modes))
+
+
+def set_strategies(program: Path, **strategies: list[dict[str, Any]]) -> None:
+    """The benchmarks that the fake's report has for each profile."""
+    (program.parent / "strategies.json").write_text(json.dumps(strategies))
 
 
 def calls(program: Path) -> list[dict[str, Any]]:

@@ -103,7 +103,7 @@ class Session:
                 next=Again("wait for it, or follow it", attach=busy_with),
             )
         valid = [point for point in status.points if point.outcome == "valid"]
-        return not (state == "finished" and len(valid) == len(job.scenario.planned))
+        return not (state == "finished" and len(valid) >= len(job.scenario.planned))
 
     def _is_forgotten(self, status: Status) -> bool:
         """Whether a start would measure again under the name of complete results that are here."""

@@ -23,11 +23,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rocminfra.host.bench import files
+from rocminfra.host.bench import files, stage
 from rocminfra.host.bench.control_group import Launcher, launcher
 from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
-from rocminfra.host.bench.point import finished, read_point, run_point
+from rocminfra.host.bench.point import finished, run_point
 from rocminfra.host.bench.provenance import collect, with_guidellm
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.points import (
@@ -74,17 +74,15 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
         provenance = collect(job)
-        valid = _valid_points(folder, planned_names(stages))
-        done = {record.point.name: finished(record) for record in valid}
+        valid, done = stage.kept(folder, stages)
         (folder / MANIFEST).unlink(missing_ok=True)
         state = "finished"
         try:
             for record in valid:
                 progress.add(record, kept=True)
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(
-                    job, todo[0], folder, launch, progress, patience, provenance.gpus
-                )
+                found = _one(job, todo[0], folder, launch, progress, patience, provenance.gpus)
+                done.update(found)
         except Stopped:
             state = "stopped"
         ended = RunRecord(
@@ -230,9 +228,12 @@ def _one(
     progress: _Progress,
     patience: Patience | None,
     gpus: Sequence[Mapping[str, Any]],
-) -> Finished:
+) -> dict[str, Finished]:
+    """Run a point, or a whole stage; what has an outcome now, by name."""
     target = folder / point.name
     files.set_aside(target)
+    if point.stage is not None:
+        stage.set_parts_aside(folder, point)
     target.mkdir()
     progress.begin(point)
     record = run_point(
@@ -246,13 +247,11 @@ def _one(
         repeating=progress.repeat,
         gpus=[gpu.get("name") for gpu in gpus],
     )
-    progress.add(record)
-    return finished(record)
-
-
-def _valid_points(folder: Path, names: Sequence[str]) -> list[PointRecord]:
-    found = [read_point(folder / name) for name in names]
-    return [record for record in found if record is not None and record.outcome == "valid"]
+    records = (record,) if point.stage is None else stage.split(job, record, folder)
+    # The process of a whole stage is no point itself, unless nothing came of it.
+    for one in records if len(records) == 1 else records[1:]:
+        progress.add(one)
+    return {one.point.name: finished(one) for one in records}
 
 
 def _status_now(folder: Path) -> Status:
