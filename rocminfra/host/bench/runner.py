@@ -2,7 +2,8 @@
 
     runner.py run FOLDER                 run FOLDER/job.json to its end
     runner.py status FOLDER [--wait 15]  progress as one JSON object
-    runner.py archive FOLDER TARGET      pack all results so far, even after a failure
+    runner.py manifest FOLDER            manifest and sizes of all results so far, as JSON
+    runner.py pack FOLDER                pack the results named on stdin, a JSON list, to stdout
 
 A run's folder contains ``job.json``, one folder per point, and at the end ``run.json`` and
 ``MANIFEST.sha256``. The manifest is always written. A valid point never runs again.
@@ -23,11 +24,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rocminfra.host.bench import files
+from rocminfra.host.bench import files, stage
 from rocminfra.host.bench.control_group import Launcher, launcher
 from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
-from rocminfra.host.bench.point import finished, read_point, run_point
+from rocminfra.host.bench.point import finished, run_point
 from rocminfra.host.bench.provenance import collect, with_guidellm
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.points import (
@@ -74,17 +75,15 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
         provenance = collect(job)
-        valid = _valid_points(folder, planned_names(stages))
-        done = {record.point.name: finished(record) for record in valid}
+        valid, done = stage.kept(folder, stages)
         (folder / MANIFEST).unlink(missing_ok=True)
         state = "finished"
         try:
             for record in valid:
                 progress.add(record, kept=True)
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(
-                    job, todo[0], folder, launch, progress, patience, provenance.gpus
-                )
+                found = _one(job, todo[0], folder, launch, progress, patience, provenance.gpus)
+                done.update(found)
         except Stopped:
             state = "stopped"
         ended = RunRecord(
@@ -126,21 +125,21 @@ def main(arguments: list[str]) -> int:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description="benchmark runner")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("run", "status", "archive"):
+    for verb in ("run", "status", "manifest", "pack"):
         verbs.add_parser(verb).add_argument("folder", type=Path)
     verbs.choices["status"].add_argument("--seen", type=int, default=-1)
     verbs.choices["status"].add_argument("--wait", type=float, default=0.0)
     verbs.choices["run"].add_argument("--unit", help="systemd unit that this runs in")
-    verbs.choices["archive"].add_argument("target", type=Path)
     options = parser.parse_args(arguments)
     if options.verb == "status":
         answer = status(options.folder, options.seen, options.wait)
         print(json.dumps(as_json(answer), sort_keys=True))
         return 0
-    if options.verb == "archive":
-        if not (options.folder / MANIFEST).exists():
-            files.write_manifest(options.folder)
-        files.archive(options.folder, options.target)
+    if options.verb == "manifest":
+        print(json.dumps(files.listing(options.folder)))
+        return 0
+    if options.verb == "pack":
+        files.pack(options.folder, json.load(sys.stdin), sys.stdout.buffer)
         return 0
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
@@ -230,9 +229,12 @@ def _one(
     progress: _Progress,
     patience: Patience | None,
     gpus: Sequence[Mapping[str, Any]],
-) -> Finished:
+) -> dict[str, Finished]:
+    """Run a point, or a whole stage; what has an outcome now, by name."""
     target = folder / point.name
     files.set_aside(target)
+    if point.stage is not None:
+        stage.set_parts_aside(folder, point)
     target.mkdir()
     progress.begin(point)
     record = run_point(
@@ -246,13 +248,11 @@ def _one(
         repeating=progress.repeat,
         gpus=[gpu.get("name") for gpu in gpus],
     )
-    progress.add(record)
-    return finished(record)
-
-
-def _valid_points(folder: Path, names: Sequence[str]) -> list[PointRecord]:
-    found = [read_point(folder / name) for name in names]
-    return [record for record in found if record is not None and record.outcome == "valid"]
+    records = (record,) if point.stage is None else stage.split(job, record, folder)
+    # The process of a whole stage is no point itself, unless nothing came of it.
+    for one in records if len(records) == 1 else records[1:]:
+        progress.add(one)
+    return {one.point.name: finished(one) for one in records}
 
 
 def _status_now(folder: Path) -> Status:

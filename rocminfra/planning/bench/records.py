@@ -18,6 +18,8 @@ from typing import Any, TypeVar, get_args
 from rocminfra.planning.bench.points import Outcome, Point, Stage, StageKind
 
 VERSION = 1
+# The record of a process that ran a whole stage, in its folder instead of `point.json`.
+STAGE = "stage.json"
 
 _T = TypeVar("_T")
 
@@ -43,6 +45,7 @@ class ScenarioRecord:
     worker_processes: int
     description: str = ""
     max_requests: int | None = None
+    slo: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,9 @@ class PointRecord:
     + engine: what was seen of the engine: ``counted`` (by how much its counters rose), ``peaks``,
       ``configuration``, ``itl_floor_ms``, and what could not be compared (``unchecked``)
     + attempts: empty in files of earlier versions
+    + stage: folder of the process that ran a whole stage, this point included; None for a process
+      of its own
+    + conclusion: of a whole stage, what GuideLLM's search found
     """
 
     point: Point
@@ -147,6 +153,8 @@ class PointRecord:
     started: float
     wall_seconds: float
     attempts: tuple[AttemptRecord, ...] = ()
+    stage: str | None = None
+    conclusion: Mapping[str, Any] | None = None
     version: int = VERSION
 
 
@@ -344,7 +352,7 @@ def _record(kind: Any, value: Any, where: str) -> Any:
     for item in dataclasses.fields(kind):
         if item.name in value:
             given[item.name] = _value(str(item.type), value[item.name], f"{where}: {item.name}")
-        elif item.default is dataclasses.MISSING:
+        elif item.default is item.default_factory is dataclasses.MISSING:
             raise RecordError(f"{where} has no {item.name}")
     return kind(**given)
 
