@@ -222,9 +222,11 @@ def _recorded(host: Host, run: str, results_dir: str, work: Callable[[], Outcome
 
 
 def _tell(host: Host, run: str, outcome: Outcome) -> bool:
-    for line in table.lines(table.read_table(outcome.folder.parent)):
-        host.log(line, logger.info)
-    host.log(f"results: {outcome.folder}", logger.info)
+    # The runner prints the table itself, once for all hosts, where data goes.
+    if not is_heard(host):
+        for line in table.lines(table.read_table(outcome.folder.parent)):
+            host.log(line, logger.info)
+        host.log(f"results: {outcome.folder}", logger.info)
     host.connector_data[_RESULTS] = outcome.folder
     if not outcome.problems:
         return True

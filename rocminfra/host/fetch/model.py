@@ -1,9 +1,10 @@
 """Downloads a model of the hub into the cache, whole, and marks it complete.
 
     python3 -m rocminfra.host.fetch.model REPOSITORY --home DIR --program HF --marker FILE
-        [--revision REV] [--endpoint URL]
+        [--revision REV] [--endpoint URL] [--look]
 
-The token is in the environment, as ``HF_TOKEN``. Standard library only, in Python 3.8's syntax.
+With ``--look`` it only asks the hub, and whether there is room. The token is in the environment, as
+``HF_TOKEN``. Standard library only, in Python 3.8's syntax.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ def fetch(
             f"free in {arguments.home}, of which {sized(RESERVE_BYTES)} stay free; nothing was "
             "downloaded",
         )
+    if arguments.look:
+        return
     # What other revisions have left in the cache does not count.
     before = cache.arrived() - ((total or 0) - needed)
     status.say(total=total, done=max(0, cache.arrived() - before))
@@ -169,6 +172,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(name, required=True)
     for name in ("--revision", "--endpoint"):
         parser.add_argument(name)
+    parser.add_argument("--look", action="store_true")
     return parser.parse_args(list(words))
 
 

@@ -79,6 +79,16 @@ def fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
     return run
 
 
+def test_a_look_downloads_nothing(fetch: Callable[..., Any], tmp_path: Path) -> None:
+    given = model.parse(
+        ["acme/a", "--home", str(tmp_path), "--program", "/none", "--marker", "m", "--look"]
+    )
+    model.fetch(given, Status(""), FakeHub(), QUICK)  # type: ignore[arg-type]
+    with pytest.raises(GivenUpError, match="words"):
+        model.fetch(given, Status(""), FakeHub(HubError("absent", "words")))  # type: ignore[arg-type]
+    assert list(tmp_path.glob("m*")) == []
+
+
 def runs(folder: Path) -> int:
     path = folder / "runs"
     return len(path.read_text().splitlines()) if path.exists() else 0
