@@ -60,7 +60,9 @@ def test_killed_once_in_every_task_it_ends_as_ever(host: LabHost) -> None:
         if "Configure Docker" in kill.operation:
             lock = "/var/lib/apt/lists/lock"
             host.ok(f'setsid python3 -c "{HOLD}" {lock} 8 >/dev/null 2>&1 </dev/null &')
-        assert killed(host, kill) != 0
+        code = killed(host, kill)
+        # Plain pyinfra calls an interrupted run a success.
+        assert code != 0 or (kill.number == SIGINT and kill.words != APPLY), kill.slug
         waits_for_nobody(host, before)
     reaches_the_end(host)
     # The benchmark's task, while pip writes; the unit goes on, and ends when it is told to.

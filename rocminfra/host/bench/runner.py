@@ -2,7 +2,8 @@
 
     runner.py run FOLDER                 run FOLDER/job.json to its end
     runner.py status FOLDER [--wait 15]  progress as one JSON object
-    runner.py archive FOLDER TARGET      pack all results so far, even after a failure
+    runner.py manifest FOLDER            manifest and sizes of all results so far, as JSON
+    runner.py pack FOLDER                pack the results named on stdin, a JSON list, to stdout
 
 A run's folder contains ``job.json``, one folder per point, and at the end ``run.json`` and
 ``MANIFEST.sha256``. The manifest is always written. A valid point never runs again.
@@ -37,6 +38,7 @@ from rocminfra.planning.bench.points import (
     next_points,
     planned_names,
 )
+from rocminfra.planning.bench.profiles import load_seconds, whole_stage
 from rocminfra.planning.bench.records import (
     AttemptRecord,
     JobRecord,
@@ -124,21 +126,21 @@ def main(arguments: list[str]) -> int:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description="benchmark runner")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("run", "status", "archive"):
+    for verb in ("run", "status", "manifest", "pack"):
         verbs.add_parser(verb).add_argument("folder", type=Path)
     verbs.choices["status"].add_argument("--seen", type=int, default=-1)
     verbs.choices["status"].add_argument("--wait", type=float, default=0.0)
     verbs.choices["run"].add_argument("--unit", help="systemd unit that this runs in")
-    verbs.choices["archive"].add_argument("target", type=Path)
     options = parser.parse_args(arguments)
     if options.verb == "status":
         answer = status(options.folder, options.seen, options.wait)
         print(json.dumps(as_json(answer), sort_keys=True))
         return 0
-    if options.verb == "archive":
-        if not (options.folder / MANIFEST).exists():
-            files.write_manifest(options.folder)
-        files.archive(options.folder, options.target)
+    if options.verb == "manifest":
+        print(json.dumps(files.listing(options.folder)))
+        return 0
+    if options.verb == "pack":
+        files.pack(options.folder, json.load(sys.stdin), sys.stdout.buffer)
         return 0
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
@@ -278,8 +280,16 @@ def _status_now(folder: Path) -> Status:
         busy_with=shared.read_text().strip() if is_held(shared) else None,
         live=None
         if job is None or progress is None or state != "running"
-        else live(folder, progress, job.scenario.max_seconds, time.time()),
+        else live(folder, progress, job.scenario.max_seconds, time.time(), _whole(job, progress)),
     )
+
+
+def _whole(job: JobRecord, progress: Progress) -> float | None:
+    """Length of the load of a process that runs a whole stage; None for a point of its own."""
+    process = whole_stage(progress.point or "", job.scenario.stages)
+    if process is None:
+        return None
+    return load_seconds(process, job.scenario.stages, job.scenario.max_seconds)
 
 
 def _progress(folder: Path) -> Progress | None:

@@ -77,7 +77,8 @@ def apply(
         run,
     )
 
-    options = Options(inventory, limit, data, wipe, files, verbose)
+    early = () if bench is None else ("bench.prepare=true",)
+    options = Options(inventory, limit, data, wipe, files, verbose, implied=early)
     confirm: Callable[[RunResult], bool] | None = None if yes or as_json else _confirmed
     if plan_path is not None:
         try:
