@@ -38,6 +38,7 @@ from rocminfra.planning.bench.points import (
     next_points,
     planned_names,
 )
+from rocminfra.planning.bench.profiles import load_seconds, whole_stage
 from rocminfra.planning.bench.records import (
     AttemptRecord,
     JobRecord,
@@ -279,8 +280,16 @@ def _status_now(folder: Path) -> Status:
         busy_with=shared.read_text().strip() if is_held(shared) else None,
         live=None
         if job is None or progress is None or state != "running"
-        else live(folder, progress, job.scenario.max_seconds, time.time()),
+        else live(folder, progress, job.scenario.max_seconds, time.time(), _whole(job, progress)),
     )
+
+
+def _whole(job: JobRecord, progress: Progress) -> float | None:
+    """Length of the load of a process that runs a whole stage; None for a point of its own."""
+    process = whole_stage(progress.point or "", job.scenario.stages)
+    if process is None:
+        return None
+    return load_seconds(process, job.scenario.stages, job.scenario.max_seconds)
 
 
 def _progress(folder: Path) -> Progress | None:

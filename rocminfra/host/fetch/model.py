@@ -115,7 +115,15 @@ def fetch(
     words = [arguments.program, "download", arguments.repository]
     words += ["--revision", arguments.revision] if arguments.revision else []
     environment = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    download(words, environment, lambda: max(0, cache.arrived() - before), status, patience)
+    download(
+        words,
+        environment,
+        lambda: max(0, cache.arrived() - before),
+        status,
+        patience,
+        # Parts of files that the hub's other protocol has not put together yet.
+        lambda: _bytes_below(os.environ.get("HF_XET_CACHE") or os.path.join(arguments.home, "xet")),
+    )
     missing = cache.missing(listing)
     if missing:
         # Somebody may have pushed to the branch meanwhile.
@@ -142,6 +150,17 @@ def _listing(arguments: argparse.Namespace, hub: Hub) -> Listing:
     if not listing.files:
         raise GivenUpError("absent", f"{arguments.repository} holds no files")
     return listing
+
+
+def _bytes_below(folder: str) -> int:
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_size
+            except OSError:  # gone at this moment
+                continue
+    return total
 
 
 def _is_there(path: str, size: int | None) -> bool:

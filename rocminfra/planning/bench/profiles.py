@@ -45,6 +45,19 @@ def profile(point: Point, stages: Sequence[Stage]) -> dict[str, Any]:
     return values
 
 
+def whole_stage(name: str, stages: Sequence[Stage]) -> Point | None:
+    """The process of that name if it runs a whole stage, else None.
+
+    + name: of a process, such as ``01-sweep``
+    + stages: the scenario's load profiles
+    """
+    for number, stage in enumerate(stages, start=1):
+        own = f"{number:02d}-{stage.kind}"
+        if stage.in_one_process and (name == own or name.startswith(f"{own}-again-")):
+            return Point(name=name, kind=stage.kind, stage=number)
+    return None
+
+
 def load_seconds(point: Point, stages: Sequence[Stage], max_seconds: float) -> float:
     """Longest duration of a process's load, in seconds.
 

@@ -13,6 +13,7 @@ from rocminfra.planning.bench.profiles import (
     most_points,
     profile,
     trace,
+    whole_stage,
 )
 
 DATA = {"kind": "synthetic_text", "prompt_tokens": 128, "output_tokens": 32}
@@ -68,6 +69,14 @@ def test_a_whole_stage_takes_as_long_as_its_points_and_what_is_between_them() ->
     stages = [Stage("sweep", size=10, native=True, repeat=2)]
     process = Point("01-sweep", "sweep", stage=1)
     assert load_seconds(process, stages, 300) == 10 * 300 + 9 * BETWEEN_S
+
+
+def test_the_process_of_a_whole_stage_is_known_by_its_name() -> None:
+    stages = [Stage("sweep", size=3), Stage("sweep", size=3, native=True, repeat=2)]
+    for name in ("02-sweep", "02-sweep-again-2"):
+        assert whole_stage(name, stages) == Point(name, "sweep", stage=2)
+    for name in ("01-sweep", "02-sweep-synchronous", "", "03-goodput"):
+        assert whole_stage(name, stages) is None
 
 
 @pytest.mark.parametrize(
