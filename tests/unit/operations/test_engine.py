@@ -131,6 +131,17 @@ def test_a_plan_says_which_arguments_change_and_that_the_service_is_away(
     )
 
 
+def test_a_plan_knows_of_the_restart_before_the_first_command(converged: Any) -> None:
+    """pyinfra asks an operation whether it changes something only up to its first command."""
+    converged.facts[PathStates] = lambda paths: right(ENVIRONMENT, QUESTION_FILE)
+    converged.facts[DockerContainer] = container("old")
+    foreseen.listen(converged)
+    next(iter(engine.service._inner(render=render, **SERVICE)))
+    words = [one.words for one in foreseen.foreseen(converged)[None]]
+    assert [word for word in words if word.startswith("restarts vllm.service")]
+    assert "creates /etc/systemd/system/vllm.service" in words
+
+
 def test_a_run_killed_before_the_restart_is_finished_by_the_next(
     converged: Any, run: Callable[..., Any]
 ) -> None:
