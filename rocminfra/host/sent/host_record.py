@@ -1,6 +1,6 @@
 """What was on a host before rocminfra, what an apply left, and what is there now.
 
-    echo REQUEST | python3 host_record.py begin FILE     # unless there is a record
+    echo REQUEST | python3 host_record.py begin FILE     # before an apply changes anything
     echo REQUEST | python3 host_record.py update FILE    # what an apply left
     echo REQUEST | python3 host_record.py look FILE      # prints record and present state
 
@@ -30,8 +30,15 @@ _DOCKER = re.compile(r"^(docker\.io|docker-cli|docker-ce|docker-ce-cli|moby-engi
 
 
 def begin(file: Path, request: Json) -> Json:
-    """Write down what is there, unless that was done before."""
-    if file.exists():
+    """Write down what is there, unless that was done before.
+
+    A Docker that came since, and not in a run of ours, is noted as somebody's.
+    """
+    record = read(file)
+    if record is not None:
+        if has_docker() and not record.get("docker_by_us"):
+            record["before"]["docker"] = True
+            write(file, record)
         return {"begun": False}
     place = request["mount_point"]
     before = {
@@ -52,6 +59,7 @@ def update(file: Path, request: Json) -> Json:
         return {"updated": False}
     place = request["mount_point"]
     lines = fstab_lines(Path(FSTAB), place)
+    record["docker_by_us"] = has_docker() and not record["before"]["docker"]
     record["files"] = hashes(request["files"])
     record["fstab_line"] = lines[0] if len(lines) == 1 else None
     for key in ("mount_point", "data_root", "container", "image"):

@@ -36,7 +36,8 @@ class HostLock:
     + path: the lock file on the host
     + owner: who runs it, and from which machine
     + token: tells this run from all others
-    + unrecorded: hosts, of those that were taken, that have no record of what was made there
+    + unrecorded: hosts, of those that were taken, without a record, or with a Docker that it does
+      not know
     """
 
     command: str

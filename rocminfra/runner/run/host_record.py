@@ -83,7 +83,10 @@ def ask_record(state: State, host: Host, action: str) -> Any:
             Fault.BOOK_UNREADABLE,
             f"{host.name}: the record {RECORD} cannot be used",
             tuple(errors.splitlines())[-5:],
-            Do(f"rocminfra events --limit {host.name}   # says who worked there last"),
+            Do(
+                f"look at {RECORD} on {host.name}; when it is damaged, rm it: apply begins "
+                "another, and remove takes nothing for ours that was there by then"
+            ),
         )
     return json.loads(output)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rocminfra.host.sent import host_record
+from rocminfra.host.sent import host_record, run_lock
 
 
 @pytest.fixture
@@ -130,3 +130,44 @@ def test_the_record_is_plain_json(asked: dict[str, Any], tmp_path: Path) -> None
     file = tmp_path / "state" / "record.json"
     host_record.begin(file, asked)
     assert json.loads(file.read_text())["version"] == 1
+
+
+def test_a_docker_that_came_outside_our_runs_is_somebodys(
+    asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "record.json"
+    monkeypatch.setattr(host_record, "has_docker", lambda: False)
+    host_record.begin(file, asked)
+    host_record.update(file, asked)
+    assert run_lock.is_recorded(file, has_docker=False)
+    # Somebody installs it before the next run.
+    monkeypatch.setattr(host_record, "has_docker", lambda: True)
+    assert not run_lock.is_recorded(file, has_docker=True)
+    host_record.begin(file, asked)
+    host_record.update(file, asked)
+    record = host_record.read(file)
+    assert (record["before"]["docker"], record["docker_by_us"]) == (True, False)
+    assert run_lock.is_recorded(file, has_docker=True)
+
+
+def test_a_docker_that_a_run_of_ours_installed_is_ours(
+    asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "record.json"
+    monkeypatch.setattr(host_record, "has_docker", lambda: False)
+    host_record.begin(file, asked)
+    monkeypatch.setattr(host_record, "has_docker", lambda: True)
+    host_record.update(file, asked)
+    for _ in range(2):
+        assert run_lock.is_recorded(file, has_docker=True)
+        host_record.begin(file, asked)
+    record = host_record.read(file)
+    assert (record["before"]["docker"], record["docker_by_us"]) == (False, True)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}"])
+def test_what_is_no_record_is_to_be_begun(text: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    if text is not None:
+        file.write_text(text)
+    assert not run_lock.is_recorded(file, has_docker=True)
