@@ -5,7 +5,7 @@
     echo REQUEST | python3 host_record.py look FILE      # prints record and present state
 
 The request is a JSON object: paths, files, trees, mount_point, data_root, container, image,
-setting, state, runs. Prints one JSON object. ``look`` changes nothing.
+setting, state, runs, units. Prints one JSON object. ``look`` changes nothing.
 
 Standard library only: this file is piped into python3 on the host.
 """
@@ -88,7 +88,7 @@ def look(file: Path, request: Json) -> Json:
         "mounted": os.path.ismount(place),
         "below": mounts_below(place, data_root),
         "fstab_lines": fstab_lines(Path(FSTAB), place),
-        "at_work": at_work(),
+        "at_work": at_work(request["units"]),
         "runs": names(request["runs"]),
         "state": os.path.isdir(request["state"]),
     }
@@ -207,10 +207,10 @@ def mounts_below(place: str, data_root: str) -> list[str]:
     return sorted(found)
 
 
-def at_work() -> list[str]:
-    """Units of ours that do something which would be lost."""
-    states = ("--state=active,activating,deactivating,reloading", "rocminfra-*")
-    text = _must(["systemctl", "list-units", "--plain", "--no-legend", *states])
+def at_work(patterns: list[str]) -> list[str]:
+    """Units, of these names, that do something which would be lost."""
+    states = "--state=active,activating,deactivating,reloading"
+    text = _must(["systemctl", "list-units", "--plain", "--no-legend", states, *patterns])
     return sorted(line.split()[0] for line in text.splitlines() if line.split())
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 FSTAB = "/etc/fstab"
+OLD_ROOT = "/var/lib/docker"
 FS_IOC_GETFLAGS = 0x80086601
 FS_IOC_SETFLAGS = 0x40086602
 FS_IMMUTABLE_FL = 0x10
@@ -66,6 +67,9 @@ def packages(names: list[str], container: str) -> None:
     found = set(_command("docker", "ps", "--all", "--format", "{{.Names}}").split())
     if found - {container}:
         raise StepError(f"Docker has other containers: {', '.join(sorted(found - {container}))}")
+    if os.path.isdir(OLD_ROOT) and os.listdir(OLD_ROOT):
+        # Debian's package removes it when it is purged.
+        raise StepError(f"{OLD_ROOT} holds data")
     simulated = _command("apt-get", "--simulate", "purge", "--", *names)
     words = (line.split() for line in simulated.splitlines())
     would = {line[1] for line in words if len(line) > 1 and line[0] in ("Purg", "Remv")}

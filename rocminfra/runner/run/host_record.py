@@ -14,14 +14,19 @@ from typing import Any
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from rocminfra.bench.job import UNIT_PREFIX as BENCH_UNIT
 from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.host_paths import RECORD, RUNS, STATE
+from rocminfra.operations import guidellm, hub_model, packages
+from rocminfra.operations.engine import IMAGE_UNIT
 from rocminfra.planning.removal import FILES, NUMA, TREES
 from rocminfra.runner.run.execution import CONNECTION_LOST, on_each
 from rocminfra.runner.run.host_program import run_program
 from rocminfra.settings import Settings, load_settings
 
 TIMEOUT_S = 120
+# Of what works on a host without us: benchmarks, downloads, installations.
+UNITS = (BENCH_UNIT, IMAGE_UNIT, guidellm.UNIT, hub_model.UNIT, packages.UNIT)
 
 
 @dataclass(frozen=True)
@@ -104,4 +109,5 @@ def _request(settings: Settings) -> Mapping[str, Any]:
         "setting": NUMA,
         "state": STATE,
         "runs": RUNS,
+        "units": [f"{unit}*" for unit in UNITS],
     }

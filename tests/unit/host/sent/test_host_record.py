@@ -29,6 +29,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "setting": "kernel.no_such_setting",
         "state": str(tmp_path / "state"),
         "runs": str(tmp_path / "state/runs"),
+        "units": ["rocminfra-bench-*"],
     }
 
 
@@ -101,7 +102,10 @@ def test_what_cannot_be_listed_counts_as_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("tool", "ask"),
-    [("systemctl", host_record.at_work), ("dpkg-query", host_record.installed)],
+    [
+        ("systemctl", lambda: host_record.at_work(["rocminfra-bench-*"])),
+        ("dpkg-query", host_record.installed),
+    ],
 )
 def test_a_question_without_an_answer_is_an_error(
     tool: str, ask: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

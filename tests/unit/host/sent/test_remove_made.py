@@ -190,6 +190,11 @@ def test_packages_go_alone_or_not_at_all(tools: Path, monkeypatch: pytest.Monkey
         remove_made.packages(["docker.io"], "engine")
     assert "--yes" not in tools.read_text()
     monkeypatch.setenv("CONTAINERS", "engine")
+    monkeypatch.setattr(remove_made, "OLD_ROOT", str(tools.parent))
+    with pytest.raises(StepError, match="holds data"):
+        remove_made.packages(["docker.io"], "engine")
+    assert "--yes" not in tools.read_text()
+    monkeypatch.setattr(remove_made, "OLD_ROOT", str(tools.parent / "none"))
     monkeypatch.setenv("APT_WOULD", "docker.io")
     remove_made.packages(["docker.io"], "engine")
     assert "--yes purge -- docker.io" in tools.read_text()
