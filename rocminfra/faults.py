@@ -107,6 +107,9 @@ class Fault(Enum):
     # The documentation
     TOPIC_UNKNOWN = 371
 
+    # Plans that were kept
+    PLAN_FILE_UNUSABLE = 391
+
     # 4: unreachable or not authorised
     HOST_UNREACHABLE = 401
     CONNECTION_LOST = 402
@@ -176,6 +179,9 @@ class Fault(Enum):
     TIME_LIMIT = 553
     DROPLET_NOT_OURS = 554
     HOST_KEY_UNKNOWN = 555
+
+    # Plans that were kept
+    PLAN_OUTDATED = 561
 
     # 6: the host does not fit
     GPU_MISSING = 601

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rocminfra.host.programs import installed, shared
 from rocminfra.host_paths import ENGINE_ENVIRONMENT, PREFLIGHT, READINESS, SCRATCH_GUARD
+from rocminfra.model_files import planning_hub
 from rocminfra.operations import capacity, engine, host_files, prerequisites, rocm
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
@@ -27,6 +28,7 @@ plan = capacity.gate(
     extra_args=settings.vllm.extra_args,
     environment=settings.engine.environment,
     revision=None if settings.model.planned_as else settings.model.revision,
+    hub=planning_hub(settings),
 )
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,11 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from bench_local_host import LocalHost as LocalHost
+
 from rocminfra.bench.job import Job, make_job
-from rocminfra.bench.remote import Answer
 from rocminfra.bench.scenario import Scenario
-from rocminfra.host.programs import benchmark
-from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.records import AttemptRecord, PointRecord
 from rocminfra.settings import load_settings
@@ -76,6 +73,16 @@ if mode.endswith("a worker"):
 report = json.loads((home / "report.json").read_text())
 if mode == "errors":
     report = json.loads((home / "errors.json").read_text())
+strategies = home / "strategies.json"
+if strategies.exists() and profile["kind"] in json.loads(strategies.read_text()):
+    # As GuideLLM's own sweep and searches: a benchmark for each load.
+    (one,) = report["benchmarks"]
+    now = time.time()
+    report["benchmarks"] = [
+        {{**one, "config": {{"strategy": load}}, "start_time": now - 2 + i, "end_time": now + 2}}
+        for i, load in enumerate(json.loads(strategies.read_text())[profile["kind"]])
+    ]
+    report["conclusions"] = [{{"best_passing_streams": 8, "stop_reason": "converged"}}]
 if mode == "garbage":
     Path("report.json").write_text("{{\\"metadata\\": ")
     sys.exit(0)
@@ -166,6 +173,11 @@ def fake_guidellm(folder: Path) -> Path:
 def set_modes(program: Path, **modes: str) -> None:
     """How the fake behaves for each profile: ok, errors, hang, crash, silent, garbage …"""
     (program.parent / "modes.json").write_text(json.dumps(modes))
+
+
+def set_strategies(program: Path, **strategies: list[dict[str, Any]]) -> None:
+    """The benchmarks that the fake's report has for each profile."""
+    (program.parent / "strategies.json").write_text(json.dumps(strategies))
 
 
 def calls(program: Path) -> list[dict[str, Any]]:
@@ -268,58 +280,6 @@ def job(folder: Path, program: Path, engine: FakeEngine, wanted: Scenario) -> Jo
     return replace(
         made, runs_folder=str(folder), record=replace(made.record, guidellm_python=str(program))
     )
-
-
-class LocalHost:
-    """A host that is this machine: a session's commands run here, in folders of the test.
-
-    ``systemd-run`` is a shell script that starts a detached process, or, for a scope, becomes it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.programs = folder / "programs"
-        self.commands: list[str] = []
-        for path, text in benchmark().items():
-            target = self.programs / Path(path).relative_to(BENCH_PROGRAMS)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
-        tools = folder / "tools"
-        tools.mkdir()
-        (tools / "systemd-run").write_text(
-            "#!/bin/sh\n"
-            "scope=\n"
-            'while [ "${1#--}" != "$1" ]; do\n'
-            '  case "$1" in --setenv=*) export "${1#--setenv=}";; --scope) scope=1;; esac\n'
-            "  shift\n"
-            "done\n"
-            '[ -z "$scope" ] || exec "$@"\n'
-            f'cd / && setsid "$@" >"{folder}/runner.log" 2>&1 </dev/null &\n'
-        )
-        (tools / "systemctl").write_text('#!/bin/sh\n[ "$1" != is-active ]\n')
-        # A host has no packages of ours.
-        bare = f'#!/bin/sh\nexec "{Path(sys.executable).resolve()}" -S "$@"\n'
-        (tools / "python3").write_text(bare)
-        for tool in tools.iterdir():
-            tool.chmod(0o755)
-        self._environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
-
-    def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
-        self.commands.append(command)
-        done = subprocess.run(
-            ["sh", "-c", command.replace(BENCH_PROGRAMS, str(self.programs))],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            env=self._environment,
-            # Not the checkout: its programs would be found instead of those that were copied.
-            cwd="/",
-            check=False,
-        )
-        return Answer(done.returncode == 0, done.stdout, done.stderr)
-
-    def fetch(self, path: str, target: Path) -> None:
-        shutil.copyfile(path, target)
 
 
 def is_gone(pid: int) -> bool:

@@ -1,21 +1,32 @@
-"""Bring the results of a run back, verified, and publish them with one rename."""
+"""Bring the results of a run back, verified, and publish them with one rename.
+
+Only what is not here yet comes, by several streams at once; what an attempt that was cut off has
+brought, and what an earlier attempt at the run has published, is not fetched again.
+"""
 
 from __future__ import annotations
 
+import errno
+import json
 import shlex
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from rocminfra.bench import results
-from rocminfra.bench.remote_run import ANSWER_TIMEOUT_S, RemoteRun
-from rocminfra.bench.unpacking import unpack
-from rocminfra.failure import FailedError, Fault
-from rocminfra.planning.bench.manifest import PARTIAL
+from rocminfra.bench.fetching import Fetched, fetch, here_already, keep_only, shared_out
+from rocminfra.bench.remote_run import RemoteRun
+from rocminfra.failure import Again, FailedError, Fault
+from rocminfra.planning.bench.manifest import MANIFEST, PARTIAL, parse_manifest
 from rocminfra.planning.bench.records import Status
 
-ARCHIVE_TIMEOUT_S = 600
+# Hashing the results of a long run that died before it had made its manifest.
+LISTING_TIMEOUT_S = 600
 FETCH_ATTEMPTS = 2
+# Of one connection: each packs on the host with a core of its own.
+STREAMS = 3
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,19 @@ class Outcome:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What the host has of a run.
+
+    + manifest: the text of its manifest
+    + digests, sizes: SHA-256 and bytes by path
+    """
+
+    manifest: str
+    digests: Mapping[str, str]
+    sizes: Mapping[str, int]
+
+
 @dataclass
 class Collector:
     """Brings one run back.
@@ -37,11 +61,13 @@ class Collector:
     + target: the run
     + results_dir: folder of all runs here
     + say: takes what happened, a line each
+    + show_bytes: takes how much has come, and how much is to come
     """
 
     target: RemoteRun
     results_dir: Path
     say: Callable[[str], None]
+    show_bytes: Callable[[int, int], None] = lambda done, total: None
 
     @property
     def folder(self) -> Path:
@@ -66,50 +92,106 @@ class Collector:
 
     def _collect(self, state: str) -> None:
         target = self.target
+        listing = self._listing()
         # An ended run says so itself; what is fetched while it runs is never published.
-        not_finished = () if state == "finished" else (f"the run {state} before its end",)
-        for attempt in range(1, FETCH_ATTEMPTS + 1):
-            with results.staging(self.results_dir, target.run, target.host) as folder:
-                archive = folder / "archive.tar.gz"
-                self._fetch_archive(archive)
-                staged = folder / "files"
-                staged.mkdir()
-                unpacked = unpack(archive, staged)
-                if unpacked.problems and attempt < FETCH_ATTEMPTS:
-                    self.say(f"results did not arrive whole, again: {unpacked.problems[0]}")
-                    continue
-                if not unpacked.digests:
-                    what = f"no result of run {target.run} arrived"
-                    raise FailedError(Fault.RESULTS_MISSING, what, unpacked.problems, target.again)
-                missing = (*not_finished, *unpacked.problems)
-                folder = results.publish(self.results_dir, target.run, target.host, staged, missing)
-                if folder != self.folder:
-                    what = (
-                        f"run {target.run} came back in part; the complete results of an earlier "
-                        f"attempt stay in {self.folder}"
-                    )
-                    why = (*missing, f"what came back is in {folder}")
-                    raise FailedError(Fault.RESULTS_PARTIAL, what, why, target.again)
-                return
-
-    def _fetch_archive(self, archive: Path) -> None:
-        target = self.target
-        remote = f"{target.folder}.tar.gz"
-        packed = target.ask(
-            target.program(f"archive {shlex.quote(target.folder)} {shlex.quote(remote)}"),
-            None,
-            ARCHIVE_TIMEOUT_S,
-        )
-        if not packed.succeeded:
-            what = f"the results of run {target.run} could not be packed on the host"
-            raise FailedError(
-                Fault.RESULTS_PARTIAL, what, packed.stderr.splitlines()[-5:], target.again
-            )
+        missing = [] if state == "finished" else [f"the run {state} before its end"]
         try:
-            target.remote.fetch(remote, archive)
-        except (OSError, EOFError) as error:
-            raise target.lost(error) from None
-        target.ask(f"rm -f {shlex.quote(remote)}", None, ANSWER_TIMEOUT_S)
+            with results.staging(self.results_dir, target.run, target.host) as folder:
+                staged = folder / results.STAGED
+                staged.mkdir(exist_ok=True)
+                here = here_already(listing.digests, folder, self.folder)
+                missing += self._fetch(listing, folder, here)
+                if not here:
+                    what = f"no result of run {target.run} arrived"
+                    raise FailedError(Fault.RESULTS_MISSING, what, missing, target.again)
+                keep_only(staged, here)
+                (staged / MANIFEST).write_text(listing.manifest, encoding="utf-8")
+                folder = results.publish(
+                    self.results_dir, target.run, target.host, staged, missing, here
+                )
+        except results.Collecting as error:
+            raise FailedError(Fault.HOST_LOCKED, str(error), next=target.again) from None
+        if folder != self.folder:
+            what = (
+                f"run {target.run} came back in part; the complete results of an earlier "
+                f"attempt stay in {self.folder}"
+            )
+            why = (*missing, f"what came back is in {folder}")
+            raise FailedError(Fault.RESULTS_PARTIAL, what, why, target.again)
+
+    def _listing(self) -> Listing:
+        target = self.target
+        answer = target.ask(
+            target.program(f"manifest {shlex.quote(target.folder)}"), None, LISTING_TIMEOUT_S
+        )
+        try:
+            found = json.loads(answer.stdout)
+            digests = parse_manifest(found["manifest"])
+            sizes = {str(path): int(size) for path, size in found["sizes"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            what = f"the results of run {target.run} could not be listed on the host"
+            why = answer.stderr.splitlines()[-5:]
+            raise FailedError(Fault.RESULTS_PARTIAL, what, why, target.again) from None
+        return Listing(found["manifest"], digests, sizes)
+
+    def _fetch(self, listing: Listing, folder: Path, here: dict[str, str]) -> list[str]:
+        """Bring what is missing; adds it to ``here`` and returns what did not come, and why."""
+        problems: list[str] = []
+        for attempt in range(1, FETCH_ATTEMPTS + 1):
+            left = {path: listing.sizes.get(path, 0) for path in listing.digests.keys() - here}
+            if not left:
+                return []
+            if attempt > 1:
+                self.say(f"results did not arrive whole, again: {problems[0]}")
+            self._check_room(folder, sum(left.values()))
+            problems = self._fetch_once(left, folder, here)
+        return problems
+
+    def _fetch_once(self, left: Mapping[str, int], folder: Path, here: dict[str, str]) -> list[str]:
+        done = [0]
+        total = sum(left.values())
+
+        def wrote(count: int) -> None:
+            done[0] += count
+            self.show_bytes(done[0], total)
+
+        def one(number: int, names: Sequence[str]) -> Fetched:
+            return fetch(self.target, names, folder / f"part-{number}", wrote)
+
+        shares = shared_out(left, STREAMS)
+        try:
+            with ThreadPoolExecutor(max_workers=len(shares)) as pool:
+                fetched = list(pool.map(one, range(len(shares)), shares))
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise self._disk_full(f"{folder} cannot take {total:,} bytes") from None
+            raise
+        problems: list[str] = []
+        for part in fetched:
+            for path, digest in part.digests.items():
+                moved = folder / results.STAGED / path
+                moved.parent.mkdir(parents=True, exist_ok=True)
+                (part.folder / path).replace(moved)
+                here[path] = digest
+            shutil.rmtree(part.folder, ignore_errors=True)
+            problems += part.problems
+        lost = [part.lost for part in fetched if part.lost is not None]
+        if lost:
+            raise self.target.lost(lost[0])
+        return problems
+
+    def _check_room(self, folder: Path, needed: int) -> None:
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise self._disk_full(f"{needed:,} bytes are missing, and {folder} has {free:,} free")
+
+    def _disk_full(self, why: str) -> FailedError:
+        return FailedError(
+            Fault.RESULTS_NOT_WRITABLE,
+            f"disk full here: the results of run {self.target.run} stay on the host",
+            (why,),
+            Again("make room, then", resume=self.target.run),
+        )
 
 
 def _problems(status: Status, folder: Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rocminfra.bench.remote_run import RemoteRun
-from rocminfra.failure import Do, FailedError, Fault
+from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.planning.bench.records import PointSummary, Status
 
 # One question waits at most this long on the host, so that a lost connection is noticed and what
@@ -47,6 +47,14 @@ class Follower:
             self._tell(status)
             seen = status.revision
             state, passed = status.state, self.clock() - began
+            other = status.busy_with
+            if state == "none" and other not in (None, self.target.run):
+                # Two runs began at once, and the other was first.
+                raise FailedError(
+                    Fault.BENCHMARK_RUNNING,
+                    f"benchmark {other} runs on this host",
+                    next=Again("wait for it, or follow it", attach=other),
+                )
             if state == "none" and passed > START_S:
                 what = f"run {self.target.run} was started and left no sign of life"
                 raise FailedError(Fault.RUN_DID_NOT_START, what, next=Do(self.target.journal))

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 
 from rocminfra import host_paths
 from rocminfra.bench.scenario import Scenario
+from rocminfra.bench.software import software
 from rocminfra.planning.bench.records import JobRecord, as_json
 from rocminfra.settings import Settings
 from rocminfra.settings.addresses import in_url
@@ -88,6 +89,9 @@ def make_job(
             usd_per_hour=settings.cost.usd_per_hour,
             step_bytes=step_bytes,
             gpu_bandwidths=gpu_bandwidths,
+            container=settings.engine.container_name,
+            model_revision=settings.model.revision,
+            software=software(settings),
             datasets=host_paths.DATASETS,
         ),
     )

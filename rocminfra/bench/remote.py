@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 
@@ -16,11 +16,25 @@ class Answer:
     stderr: str
 
 
+class CommandFailedError(OSError):
+    """A command whose output was read failed on the host; its connection is well."""
+
+
+class Readable(Protocol):
+    """Bytes that come in; a read of nothing is the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class Remote(Protocol):
     """The host; raises OSError when it cannot be reached any more."""
 
     def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
         """Run a shell command."""
 
-    def fetch(self, path: str, target: Path) -> None:
-        """Copy a file of the host here."""
+    def stream(self, command: str, stdin: str) -> AbstractContextManager[Readable]:
+        """Run a shell command and read what it prints, as it comes.
+
+        Reading raises :class:`CommandFailedError` when the command fails, another OSError or
+        EOFError when the connection does.
+        """

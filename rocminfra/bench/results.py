@@ -11,13 +11,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from rocminfra.planning.bench.manifest import (
     MANIFEST,
@@ -30,38 +31,67 @@ from rocminfra.planning.bench.manifest import (
 )
 
 INCOMING = ".incoming"
+# What an attempt that was cut off leaves for the next.
+STAGED = "files"
 EARLIER = ".earlier"
 _CHUNK = 1024 * 1024
 _ATTEMPTS = 5
 
 
+class Collecting(Exception):
+    """Another process here collects the same results."""
+
+
 @contextmanager
 def staging(results: Path, run: str, host: str) -> Iterator[Path]:
-    """A temporary folder next to the results for files that are not verified yet.
+    """A folder next to the results for files that are not published yet.
 
     + results: folder of all runs, created if missing
     + run: id of the run
     + host: name of the host
+
+    What is in its ``files`` at the end is kept for the next attempt, everything else is removed.
+    Raises :class:`Collecting` while another process stages the same.
     """
-    folder = results / INCOMING / f"{run}-{folder_name(host)}-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = results / INCOMING / f"{run}-{folder_name(host)}"
+    lock = _locked(folder)
+    try:
+        yield folder
+    finally:
+        kept = folder / STAGED
+        if not (kept.is_dir() and any(kept.iterdir())):
+            shutil.rmtree(folder, ignore_errors=True)
+        lock.close()
+        with suppress(OSError):  # in use by another process, or already removed
+            (results / INCOMING).rmdir()
+
+
+def _locked(folder: Path) -> IO[str]:
     for left in reversed(range(_ATTEMPTS)):
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / "lock").open("a")
             break
         except FileNotFoundError:
             # Another process has just removed the parent folder because it was empty.
             if not left:
                 raise
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # in use by another process, or already removed
-            (results / INCOMING).rmdir()
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise Collecting(f"another command here collects run {folder.name}") from None
+    return lock
 
 
-def publish(results: Path, run: str, host: str, staged: Path, missing: Sequence[str]) -> Path:
+def publish(
+    results: Path,
+    run: str,
+    host: str,
+    staged: Path,
+    missing: Sequence[str],
+    digests: Mapping[str, str] | None = None,
+) -> Path:
     """Publish a host's verified results in the run's folder with one rename.
 
     + results: folder of all runs
@@ -69,6 +99,7 @@ def publish(results: Path, run: str, host: str, staged: Path, missing: Sequence[
     + host: name of the host
     + staged: folder with only the host's verified files, on the same file system
     + missing: why the results are partial, one reason per line; empty when they are complete
+    + digests: SHA-256 of files that were hashed as they were written; the others are hashed here
 
     Returns the published path. Results of an earlier attempt move to ``.earlier``, unless they are
     complete and the new ones are partial: then the new ones go to ``.earlier``.
@@ -79,7 +110,7 @@ def publish(results: Path, run: str, host: str, staged: Path, missing: Sequence[
     target = results / run
     if missing and holds_complete(results, run, host):
         return _put_aside(results, run, name, staged)
-    own = {f"{name}/{path}": digest for path, digest in digests_below(staged).items()}
+    own = {f"{name}/{path}": digest for path, digest in digests_below(staged, digests).items()}
     if not target.exists():
         # Publish the whole run at once: a run's folder never lacks its manifest.
         whole = staged.parent / f"{staged.name}.run"
@@ -137,7 +168,7 @@ def is_complete(results: Path, run: str, host: str, manifest_sha256: str | None)
     folder = results / run / name
     if not (folder / MANIFEST).is_file() or (folder / PARTIAL).exists():
         return False
-    if _sha256(folder / MANIFEST) != manifest_sha256:
+    if sha256(folder / MANIFEST) != manifest_sha256:
         return False
     expected = {
         path: digest
@@ -166,13 +197,17 @@ def folder_name(host: str) -> str:
     return f"{name or '_'}-{hashlib.sha256(host.encode()).hexdigest()[:8]}"
 
 
-def digests_below(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below ``folder``, by relative path."""
-    return {
-        path.relative_to(folder).as_posix(): _sha256(path)
+def digests_below(folder: Path, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """SHA-256 of every file below ``folder``, by relative path.
+
+    + known: of files that need not be read again
+    """
+    names = [
+        path.relative_to(folder).as_posix()
         for path in sorted(folder.rglob("*"))
         if path.is_symlink() or not path.is_dir()
-    }
+    ]
+    return {name: (known or {}).get(name) or sha256(folder / name) for name in names}
 
 
 def _put_aside(results: Path, run: str, name: str, folder: Path) -> Path:
@@ -192,7 +227,8 @@ def _run_manifest(run: Path) -> dict[str, str]:
         return {}
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):

@@ -15,7 +15,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -26,8 +26,11 @@ from rocminfra.bench.scenario_data import (
     HubDataset,
     ImageFolder,
     SyntheticText,
+    guidellm_keys,
 )
-from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage, planned_names
+from rocminfra.bench.scenario_stages import ScenarioStage
+from rocminfra.planning.bench.points import Point, Stage, planned_names
+from rocminfra.planning.bench.profiles import load_seconds, most_points
 from rocminfra.planning.bench.records import ScenarioRecord
 from rocminfra.planning.bench.retry import longest_seconds
 from rocminfra.settings import OneLine, Section
@@ -37,42 +40,23 @@ from rocminfra.settings.problems import Problem, SettingsError
 # The scenario whose keys a file takes over, except those that it has itself.
 BASED_ON = "based_on"
 # Data files in benchmarks/ that are not scenarios.
-NOT_SCENARIOS = ("reference",)
+NOT_SCENARIOS = ("example", "reference")
 
 
-class ScenarioStage(Section):
-    """One load profile, with a point for each of its streams, rates or steps."""
+class Slo(Section):
+    """What a request must keep to in order to count towards goodput; all that are set."""
 
-    profile: Literal["synchronous", "throughput", "concurrent", "constant", "poisson", "sweep"]
-    streams: list[Annotated[int, Field(ge=1)]] = Field(default=[])
-    rates: list[Annotated[float, Field(gt=0)]] = Field(default=[])
-    size: int = Field(default=10, ge=3, description="points of a sweep, including the first two")
-    max_concurrency: int = Field(default=MAX_CONCURRENCY, ge=1)
+    ttft_ms: float | None = Field(default=None, gt=0, description="time to first token")
+    tpot_ms: float | None = Field(
+        default=None, gt=0, description="time per output token after the first"
+    )
+    e2el_ms: float | None = Field(default=None, gt=0, description="from sending to the last token")
 
     @model_validator(mode="after")
-    def _has_what_it_needs(self) -> ScenarioStage:
-        needs = {"concurrent": "streams", "constant": "rates", "poisson": "rates"}
-        for name, given in (("streams", self.streams), ("rates", self.rates)):
-            is_needed = needs.get(self.profile) == name
-            if is_needed and not given:
-                raise ValueError(f"profile {self.profile} needs {name}")
-            if given and not is_needed:
-                raise ValueError(f"profile {self.profile} does not take {name}")
-            if len(set(given)) != len(given):
-                raise ValueError(f"{name} lists a value twice")
-        if self.profile != "sweep" and "size" in self.model_fields_set:
-            raise ValueError(f"profile {self.profile} does not take size")
+    def _has_an_objective(self) -> Slo:
+        if self.ttft_ms is self.tpot_ms is self.e2el_ms is None:
+            raise ValueError("needs at least one of ttft_ms, tpot_ms and e2el_ms")
         return self
-
-    def plan(self) -> Stage:
-        """The stage in the planner's form."""
-        return Stage(
-            kind=self.profile,
-            streams=tuple(self.streams),
-            rates=tuple(self.rates),
-            size=self.size,
-            max_concurrency=self.max_concurrency,
-        )
 
 
 class Scenario(Section):
@@ -86,6 +70,10 @@ class Scenario(Section):
     max_requests: int | None = Field(
         default=None, ge=1, description="requests after which a point ends early"
     )
+    repeat: int = Field(
+        default=1, ge=1, le=20, description="how often each point is measured, for its noise"
+    )
+    slo: Slo | None = Field(default=None, description="latency objectives, of every point")
     warmup_seconds: float = Field(default=0, ge=0, description="excluded from the figures")
     overhead_seconds: float = Field(
         default=180,
@@ -110,12 +98,22 @@ class Scenario(Section):
                 f"warmup_seconds ({self.warmup_seconds:g}) must be below max_seconds "
                 f"({self.max_seconds:g})"
             )
+        for stage in self.stages:
+            if stage.profile == "goodput" and self.slo is None:
+                raise ValueError("profile goodput needs slo, the objectives that it searches for")
+            if stage.profile == "bursts" and not isinstance(self.data, SyntheticText):
+                raise ValueError("profile bursts needs data of kind synthetic_text")
+            if stage.ramp_seconds >= self.max_seconds:
+                raise ValueError(
+                    f"ramp_seconds ({stage.ramp_seconds:g}) must be below max_seconds "
+                    f"({self.max_seconds:g})"
+                )
         return self
 
     @property
     def plan(self) -> tuple[Stage, ...]:
         """The stages in the planner's form."""
-        return tuple(stage.plan() for stage in self.stages)
+        return tuple(stage.plan(self.repeat) for stage in self.stages)
 
     @property
     def needs_hub(self) -> bool:
@@ -146,8 +144,13 @@ class Scenario(Section):
     @property
     def deadline_seconds(self) -> float:
         """Time limit for all points together, in seconds."""
-        points = len(self.planned)
-        return points * longest_seconds(self.max_seconds, self.overhead_seconds)
+        total = 0.0
+        for number, stage in enumerate(self.plan, start=1):
+            process = Point("", stage.kind, stage=number if stage.in_one_process else None)
+            load = load_seconds(process, self.plan, self.max_seconds)
+            processes = 1 if stage.in_one_process else most_points(stage)
+            total += stage.repeat * processes * longest_seconds(load, self.overhead_seconds)
+        return total
 
     @property
     def record(self) -> ScenarioRecord:
@@ -157,7 +160,7 @@ class Scenario(Section):
             description=self.description,
             stages=self.plan,
             # Leave GuideLLM's defaults to GuideLLM.
-            data=self.data.model_dump(mode="json", exclude_none=True),
+            data=guidellm_keys(self.data),
             max_seconds=self.max_seconds,
             max_requests=self.max_requests,
             warmup_seconds=self.warmup_seconds,
@@ -167,6 +170,7 @@ class Scenario(Section):
             sample_size=self.sample_size,
             seed=self.seed,
             worker_processes=self.worker_processes,
+            slo=None if self.slo is None else self.slo.model_dump(exclude_none=True),
         )
 
 
@@ -243,6 +247,8 @@ def _nearest(path: Sequence[str], located: Located) -> str | None:
     section: type[Section] = Scenario
     if path[0] == "stages":
         section = ScenarioStage
+    elif path[0] == "slo" and len(path) > 1:
+        section = Slo
     elif path[0] == "data" and len(path) > 1:
         section = DATA_KINDS[located.data["data"]["kind"]]
     close = difflib.get_close_matches(path[-1], list(section.model_fields), n=1, cutoff=0.6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rocminfra.settings import AbsolutePath, OneLine, Section
 
@@ -20,6 +20,19 @@ class SyntheticText(Section):
     output_tokens: int = Field(ge=1)
     prompt_tokens_stdev: int | None = Field(default=None, ge=0)
     output_tokens_stdev: int | None = Field(default=None, ge=0)
+    prefix_share: float = Field(
+        default=0,
+        ge=0,
+        lt=1,
+        description="share of a prompt that it has in common with others, as with a system prompt",
+    )
+    prefix_count: int = Field(default=1, ge=1, description="how many different shared beginnings")
+
+    @model_validator(mode="after")
+    def _shares_what_it_counts(self) -> SyntheticText:
+        if "prefix_count" in self.model_fields_set and not self.prefix_share:
+            raise ValueError("prefix_count needs prefix_share")
+        return self
 
 
 class DocumentPages(Section):
@@ -58,6 +71,22 @@ Data = Annotated[
     SyntheticText | DocumentPages | DataFile | ImageFolder | HubDataset,
     Field(discriminator="kind"),
 ]
+
+
+def guidellm_keys(data: Data) -> dict[str, Any]:
+    """The data as plain values, with GuideLLM's keys; its defaults are left to GuideLLM.
+
+    GuideLLM puts a shared prefix in front of a prompt's own tokens, so these are what is left.
+    """
+    values = data.model_dump(mode="json", exclude_none=True)
+    if isinstance(data, SyntheticText):
+        share, count = values.pop("prefix_share"), values.pop("prefix_count")
+        prefix = round(share * data.prompt_tokens)
+        if prefix:
+            values["prompt_tokens"] = max(1, data.prompt_tokens - prefix)
+            values["prefix_buckets"] = [{"prefix_count": count, "prefix_tokens": prefix}]
+    return values
+
 
 DATA_KINDS: dict[str, type[Section]] = {
     "synthetic_text": SyntheticText,

@@ -35,6 +35,7 @@ class Session:
     + results_dir: folder of all runs here
     + say: takes progress, a line each
     + show: takes every status, for live progress
+    + show_bytes: takes how much of the results has come, and how much is to come
     + resumes: whether an earlier run is asked for
     + clock: monotonic seconds
     """
@@ -44,6 +45,7 @@ class Session:
     results_dir: Path
     say: Callable[[str], None]
     show: Callable[[Status], None] = lambda status: None
+    show_bytes: Callable[[int, int], None] = lambda done, total: None
     resumes: bool = False
     clock: Callable[[], float] = time.monotonic
 
@@ -67,7 +69,7 @@ class Session:
 
     @property
     def _collector(self) -> Collector:
-        return Collector(self._target, self.results_dir, self.say)
+        return Collector(self._target, self.results_dir, self.say, self.show_bytes)
 
     def _is_to_start(self, status: Status) -> bool:
         state = status.state
@@ -103,7 +105,7 @@ class Session:
                 next=Again("wait for it, or follow it", attach=busy_with),
             )
         valid = [point for point in status.points if point.outcome == "valid"]
-        return not (state == "finished" and len(valid) == len(job.scenario.planned))
+        return not (state == "finished" and len(valid) >= len(job.scenario.planned))
 
     def _is_forgotten(self, status: Status) -> bool:
         """Whether a start would measure again under the name of complete results that are here."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from rocminfra.planning.bench.manifest import (
     MANIFEST,
@@ -39,18 +40,26 @@ class Unpacked:
     problems: tuple[str, ...]
 
 
-def unpack(archive: Path, folder: Path, limit_bytes: int = LIMIT_BYTES) -> Unpacked:
+def unpack(
+    archive: IO[bytes],
+    folder: Path,
+    limit_bytes: int = LIMIT_BYTES,
+    wanted: Collection[str] | None = None,
+    wrote: Callable[[int], None] = lambda count: None,
+) -> Unpacked:
     """Unpack a run's archive and keep only the files that match its manifest.
 
-    + archive: gzip'd tar with the manifest as its first member
+    + archive: gzip'd tar with the manifest as its first member; read once, from its beginning
     + folder: empty folder to unpack into
     + limit_bytes: most that is unpacked; a larger archive counts as damaged
+    + wanted: files that it should hold; None for all of the manifest
+    + wrote: told of bytes as they are written
 
     Nothing in the archive is trusted: members that are not regular files, or whose paths are
     invalid or lead out of ``folder``, are not written. A truncated archive yields the files before
     the cut. Raises OSError when the local disk fails, but never because of the archive's contents.
     """
-    written, problems = _extracted(archive, folder, limit_bytes)
+    written, problems = _extracted(archive, folder, limit_bytes, wrote)
     manifest = folder / MANIFEST
     expected: dict[str, str] = {}
     if MANIFEST not in written:
@@ -60,6 +69,8 @@ def unpack(archive: Path, folder: Path, limit_bytes: int = LIMIT_BYTES) -> Unpac
             expected = parse_manifest(manifest.read_text(encoding="utf-8"))
         except (ManifestError, UnicodeDecodeError) as error:
             problems.append(str(error))
+    if wanted is not None:
+        expected = {path: digest for path, digest in expected.items() if path in wanted}
     digests = {path: digest for path, digest in written.items() if path != MANIFEST}
     problems.extend(differences(expected, digests))
     good = {path: digest for path, digest in digests.items() if expected.get(path) == digest}
@@ -71,14 +82,16 @@ def unpack(archive: Path, folder: Path, limit_bytes: int = LIMIT_BYTES) -> Unpac
     return Unpacked(good, tuple(problems))
 
 
-def _extracted(archive: Path, folder: Path, limit_bytes: int) -> tuple[dict[str, str], list[str]]:
+def _extracted(
+    archive: IO[bytes], folder: Path, limit_bytes: int, wrote: Callable[[int], None]
+) -> tuple[dict[str, str], list[str]]:
     """SHA-256 by path of the written files, and problems with the others."""
     written: dict[str, str] = {}
     folders: set[str] = set()
     problems: list[str] = []
     left = limit_bytes
     try:
-        with tarfile.open(archive, "r:gz") as pack:
+        with tarfile.open(fileobj=archive, mode="r|gz", bufsize=_CHUNK) as pack:
             for number, member in enumerate(pack, start=1):
                 if number > LIMIT_MEMBERS:
                     problems.append(f"the archive has more than {LIMIT_MEMBERS} files")
@@ -93,7 +106,7 @@ def _extracted(archive: Path, folder: Path, limit_bytes: int) -> tuple[dict[str,
                     )
                     break
                 left -= member.size
-                written[member.name] = _write_member(pack, member, folder)
+                written[member.name] = _write_member(pack, member, folder, wrote)
                 folders.update(_folders_of(member.name))
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -130,7 +143,9 @@ def _folders_of(name: str) -> list[str]:
     return [str(above) for above in PurePosixPath(name).parents if str(above) != "."]
 
 
-def _write_member(pack: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> str:
+def _write_member(
+    pack: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, wrote: Callable[[int], None]
+) -> str:
     target = folder / member.name
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
@@ -141,4 +156,5 @@ def _write_member(pack: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) 
         while chunk := source.read(_CHUNK):
             digest.update(chunk)
             stream.write(chunk)
+            wrote(len(chunk))
     return digest.hexdigest()

@@ -19,6 +19,11 @@ from pyinfra import logger
 from rocminfra.connectors.answers import Answer, AnswerStream, BrokenStreamError
 from rocminfra.host.programs import source
 
+# A command line for sudo that runs what it is given on standard input, with an empty one itself.
+BY_INPUT = 'exec sh -c "$(cat)" </dev/null'
+# Bytes of a command that may stand in sudo's log; only those with programs are longer.
+MOST_LOGGED = 1024
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -154,17 +159,35 @@ def command_line(commands: Sequence[str], nonce: str, limits: Limits) -> str:
 @functools.lru_cache(maxsize=8)
 def _packed(commands: tuple[str, ...], limits: Limits) -> str:
     """Program and request as one word, which most hosts of a deploy share."""
+    words: list[list[str] | str] = []
+    inputs: dict[int, str] = {}
+    for command in commands:
+        told = direct(command)
+        text = None if told is None else text_of(told)
+        if told is not None and text is not None:
+            told, inputs[len(words)] = [*told[:-1], BY_INPUT], text
+        words.append(told or command)
     request = (
-        [direct(command) or command for command in commands],
+        words,
         limits.parallel,
         limits.fact_seconds,
         limits.batch_seconds,
         limits.most_each,
         limits.most_all,
+        inputs,
     )
     # Only strings and numbers, so repr() is valid Python source and the host needs no parser.
     text = f"{_PROGRAM}\nmain(sys.argv[2], *{request!r})\n"
     return base64.b64encode(zlib.compress(text.encode("utf-8"))).decode("ascii")
+
+
+def text_of(words: Sequence[str]) -> str | None:
+    """The shell text of a command through sudo that is to go there on its input; None for others.
+
+    sudo writes every command line into the host's journal, and ours carry whole programs.
+    """
+    is_shell = len(words) > 3 and words[0] == "sudo" and tuple(words[-3:-1]) == ("sh", "-c")
+    return words[-1] if is_shell and len(words[-1]) > MOST_LOGGED else None
 
 
 def direct(command: str) -> list[str] | None:

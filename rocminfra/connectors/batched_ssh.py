@@ -44,7 +44,7 @@ from typing_extensions import Unpack
 
 from rocminfra.connectors.allowlist import SHELLS
 from rocminfra.connectors.answers import Answer
-from rocminfra.connectors.batch import Limits
+from rocminfra.connectors.batch import BY_INPUT, MOST_LOGGED, Limits
 from rocminfra.connectors.deploy_name import deploy_name
 from rocminfra.connectors.fact_watch import FactWatch, asked_now, nothing_may_run
 from rocminfra.connectors.host_facts import HostFacts
@@ -129,7 +129,7 @@ class BatchedSSHConnector(SSHConnector):
         asked = asked_now(self.host)
         if asked is None or not asked.is_command(command) or asked.fact in SHELL_TEXT_FACTS:
             self.facts.changed()
-            return super().run_shell_command(command, print_output, print_input, **arguments)
+            return self._run(command, print_output, print_input, arguments)
         given = dict(arguments)
         text = self._text(command, given)
         answer = self.facts.answer(text, given) if text is not None else None
@@ -215,8 +215,25 @@ class BatchedSSHConnector(SSHConnector):
         script = command if isinstance(command, str) else command.get_raw_value()
         ours = is_framed(script) or arguments.get("_shell_executable") not in (None, *SHELLS)
         asked = StringCommand(script if ours else framed(script))
-        success, output = super().run_shell_command(asked, print_output, print_input, **arguments)
+        success, output = self._run(asked, print_output, print_input, arguments)
         return success, output if ours else _unframed(output)
+
+    def _run(
+        self,
+        command: StringCommand,
+        print_output: bool,
+        print_input: bool,
+        arguments: ConnectorArguments,
+    ) -> tuple[bool, CommandOutput]:
+        """Run it; through sudo, whole programs go there on standard input (:func:`.text_of`)."""
+        script = command if isinstance(command, str) else command.get_raw_value()
+        is_plain = arguments.get("_shell_executable") in (None, "sh")
+        taken = any(arguments.get(key) for key in ("_stdin", "_get_pty", "_su_user", "_doas"))
+        if arguments.get("_sudo") and is_plain and not taken and len(script) > MOST_LOGGED:
+            given: Any = {**arguments, "_stdin": script}
+            shown = StringCommand(BY_INPUT)
+            return super().run_shell_command(shown, print_output, print_input, **given)
+        return super().run_shell_command(command, print_output, print_input, **arguments)
 
     def _replay(
         self,

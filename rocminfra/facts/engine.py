@@ -17,7 +17,8 @@ LOCAL = "127.0.0.1"
 class EngineStatus:
     """One look at the engine.
 
-    + state: ``ready``, ``loading``, ``wrong`` or ``dead``
+    + state: ``ready``, ``loading``, ``wrong`` or ``dead``; ``hung`` only when it was asked with
+      patience
     + reason: why it is not ready
     + config: hash of unit, environment and image that the running container was started with
     + container: id of the running container, empty when there is none
@@ -46,6 +47,7 @@ class EngineReadiness(HostFact[EngineStatus]):
         model: str,
         wait_s: int = 0,
         address: str = LOCAL,
+        patience_s: int | None = None,
     ) -> StringCommand:
         """Shell command.
 
@@ -53,12 +55,16 @@ class EngineReadiness(HostFact[EngineStatus]):
         + port, address: where the engine is asked, on the host itself
         + model: name under which it should be served
         + wait_s: seconds to wait while it loads
+        + patience_s: seconds for all answers together, after which an engine that does nothing is
+          ``hung``; None waits longer, and calls it ``loading``
         """
         # A program of an earlier version may be installed, which knows no address.
         elsewhere = () if address == LOCAL else ("--host", QuoteString(address))
+        # A variable, because a program of an earlier version refuses an option that it lacks.
+        patience = "" if patience_s is None else f"ROCMINFRA_PATIENCE_S={patience_s} "
         return StringCommand(
             # Without site packages, which are a third of Python's start.
-            f"! test -e {READINESS} || python3 -S {READINESS}",
+            f"! test -e {READINESS} || {patience}python3 -S {READINESS}",
             *("--unit", QuoteString(unit), "--container", QuoteString(container)),
             *("--port", str(port), "--model", QuoteString(model), "--wait", str(wait_s)),
             *elsewhere,

@@ -77,6 +77,9 @@ class Hub:
     + endpoint: its address; None for huggingface.co
     + token: access token; it goes to the endpoint's own server only, and is in no message
     + sleep: waits between attempts; a test passes its own
+    + attempts: how often a hub is asked that does not answer
+    + timeout_s: of one answer
+    + gives_up: a hub that did not answer is not asked again, by whoever has several hosts to plan
     """
 
     def __init__(
@@ -84,10 +87,17 @@ class Hub:
         endpoint: str | None = None,
         token: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        attempts: int = ATTEMPTS,
+        timeout_s: float = TIMEOUT_S,
+        gives_up: bool = False,
     ) -> None:
         self.endpoint = (endpoint or ENDPOINT).rstrip("/")
         self._token = token
         self._sleep = sleep
+        self._attempts = attempts
+        self._timeout_s = timeout_s
+        self._gives_up = gives_up
+        self._away = ""
         self._opener = urllib.request.build_opener(_OwnServerOnly)
 
     def listing(self, repository: str, revision: str | None = None) -> Listing:
@@ -102,32 +112,41 @@ class Hub:
         text = self._get(f"/api/models/{name}/revision/{wanted}?blobs=true", repository)
         return parse_listing(repository, text)
 
-    def file(self, repository: str, revision: str, path: str) -> bytes:
-        """Content of a small file, such as ``config.json``; raises :class:`HubError`."""
+    def file(self, repository: str, revision: str, path: str, most: int | None = None) -> bytes:
+        """Content of a small file, such as ``config.json``; raises :class:`HubError`.
+
+        + most: only so many bytes, from its beginning on
+        """
         name, wanted = urllib.parse.quote(repository), urllib.parse.quote(revision, safe="")
         asked = f"/{name}/resolve/{wanted}/{urllib.parse.quote(path)}"
-        return self._get(asked, f"{repository}: {path}")
+        return self._get(asked, f"{repository}: {path}", most)
 
-    def _get(self, path: str, what: str) -> bytes:
+    def _get(self, path: str, what: str, most: int | None = None) -> bytes:
+        if self._away and self._gives_up:
+            raise HubError("unreachable", self._away)
         attempt = 1
         while True:
             try:
-                return self._once(path, what)
+                return self._once(path, what, most)
             except _AgainError as error:
-                if attempt >= ATTEMPTS:
-                    raise HubError("unreachable", f"{self.endpoint} {error}") from None
+                if attempt >= self._attempts:
+                    self._away = f"{self.endpoint} {error}"
+                    raise HubError("unreachable", self._away) from None
             self._sleep(2.0**attempt)
             attempt += 1
 
-    def _once(self, path: str, what: str) -> bytes:
+    def _once(self, path: str, what: str, most: int | None) -> bytes:
         request = urllib.request.Request(self.endpoint + path)
         request.add_header("User-Agent", "rocminfra")
         if self._token:
             # Not among those that urllib repeats for whoever it is sent on to.
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
+        if most is not None:
+            request.add_header("Range", f"bytes=0-{most - 1}")
         try:
-            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
-                body: bytes = answer.read(MOST_BYTES + 1)
+            with self._opener.open(request, timeout=self._timeout_s) as answer:
+                # A server that knows no ranges sends on; then the connection is closed.
+                body: bytes = answer.read(MOST_BYTES + 1 if most is None else most)
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refused(error, what) from None

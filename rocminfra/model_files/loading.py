@@ -1,7 +1,7 @@
 """A model's figures from its folder: configuration, size of its weights, how they are stored.
 
-Nothing is downloaded: a model is the reference model, a folder, a ``config.json``, or a repository
-that a Hugging Face cache on this machine already holds.
+No weights are downloaded: a model is the reference model, a folder, a ``config.json``, a repository
+that a Hugging Face cache on this machine already holds, or one of the hub, of which kilobytes come.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rocminfra.hub.repository import Hub
 from rocminfra.model_files.hub_cache import cached_snapshot
+from rocminfra.model_files.hub_models import described, kept
 from rocminfra.model_files.json_files import read_json
 from rocminfra.model_files.weights import read_weights
 from rocminfra.planning.model.config import read_model
@@ -26,7 +28,10 @@ _CONFIG = "config.json"
 
 
 def load_model(
-    model: str = REFERENCE_NAME, dtype: str = "auto", revision: str | None = None
+    model: str = REFERENCE_NAME,
+    dtype: str = "auto",
+    revision: str | None = None,
+    hub: Hub | None = None,
 ) -> ModelSpec:
     """The figures of a model.
 
@@ -34,11 +39,15 @@ def load_model(
       repository in the Hugging Face cache of this machine
     + dtype: as ``--dtype``
     + revision: commit, tag or branch of a repository; None for its ``main``
+    + hub: asked for a model that is not here; None looks on this machine only
 
     Raises :class:`UnknownModelError` for a model that is not here, not whole or not known.
     """
     try:
         config = _config_file(model, revision)
+        if config is None and model != REFERENCE_NAME:
+            known = kept(model, revision) if hub is None else described(model, revision, hub)
+            config = None if known is None else known / _CONFIG
         if config is not None:
             return _of_folder(config.parent, config.name, model, dtype)
     except (OSError, RuntimeError) as error:
@@ -47,7 +56,8 @@ def load_model(
         return read_model(REFERENCE_CONFIG, model, dtype=dtype, processor=REFERENCE_PROCESSOR)
     raise UnknownModelError(
         f"there is no model {model}: neither a folder with a config.json, nor such a file, nor a "
-        f"repository in this machine's Hugging Face cache; only {REFERENCE_NAME} is built in"
+        "repository in this machine's Hugging Face cache"
+        f"{'' if hub is None else ' or on the hub'}; only {REFERENCE_NAME} is built in"
     )
 
 

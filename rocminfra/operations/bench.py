@@ -104,6 +104,7 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
         results_dir=Path(results_dir),
         say=lambda line: host.log(line, logger.info),
         show=_shown(host),
+        show_bytes=_shown_bytes(host),
         resumes=resumes,
     )
     host.connector_data[_UNDER_WAY] = job.run
@@ -196,9 +197,20 @@ def _shown(host: Host, clock: Callable[[], float] = time.monotonic) -> Callable[
     return show
 
 
+def _shown_bytes(host: Host) -> Callable[[int, int], None]:
+    return lambda done, total: tell(
+        host, done_bytes=done, total_bytes=total, note="results are brought back"
+    )
+
+
 def _collector(state: State, host: Host, run: str, results_dir: str) -> Collector:
     target = RemoteRun(run, host.name, remote_of(state, host))
-    return Collector(target, Path(results_dir), lambda line: host.log(line, logger.info))
+    return Collector(
+        target,
+        Path(results_dir),
+        lambda line: host.log(line, logger.info),
+        _shown_bytes(host),
+    )
 
 
 def _recorded(host: Host, run: str, results_dir: str, work: Callable[[], Outcome]) -> bool:
@@ -222,9 +234,11 @@ def _recorded(host: Host, run: str, results_dir: str, work: Callable[[], Outcome
 
 
 def _tell(host: Host, run: str, outcome: Outcome) -> bool:
-    for line in table.lines(table.read_table(outcome.folder.parent)):
-        host.log(line, logger.info)
-    host.log(f"results: {outcome.folder}", logger.info)
+    # The runner prints the table itself, once for all hosts, where data goes.
+    if not is_heard(host):
+        for line in table.lines(table.read_table(outcome.folder.parent)):
+            host.log(line, logger.info)
+        host.log(f"results: {outcome.folder}", logger.info)
     host.connector_data[_RESULTS] = outcome.folder
     if not outcome.problems:
         return True

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,12 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from rocminfra.bench.remote import Answer
+from rocminfra.bench.remote import Answer, CommandFailedError, Readable
 from rocminfra.host_answers import answer, framed
 from rocminfra.operations import transfers
+
+_TIMEOUT_S = 60
+_PACK_TIMEOUT_S = 600
 
 
 class HostRemote:
@@ -41,9 +48,29 @@ class HostRemote:
         stdout = answer(output.stdout_lines)
         return Answer(succeeded, "\n".join(stdout or ()), output.stderr)
 
-    def fetch(self, path: str, target: Path) -> None:
-        """Copy a file of the host here; raises OSError when it does not arrive whole."""
-        transfers.fetch(self._state, self._host, path, target, self._arguments)
+    @contextmanager
+    def stream(self, command: str, stdin: str) -> Iterator[Readable]:
+        """What a command prints, as it comes; over a connector without streams, by a file."""
+        if transfers.is_ssh(self._host):
+            with transfers.stream(
+                self._state, self._host, command, stdin.encode(), self._arguments
+            ) as reader:
+                yield reader
+            return
+        made = self.run("mktemp", None, _TIMEOUT_S)
+        path = made.stdout.strip()
+        if not made.succeeded or not path:
+            raise OSError(made.stderr or "no temporary file could be made")
+        try:
+            done = self.run(f"{command} >{shlex.quote(path)}", stdin, _PACK_TIMEOUT_S)
+            if not done.succeeded:
+                raise CommandFailedError(done.stderr or "the command failed")
+            with tempfile.NamedTemporaryFile() as here:
+                transfers.fetch(self._state, self._host, path, Path(here.name), self._arguments)
+                with open(here.name, "rb") as reader:
+                    yield reader
+        finally:
+            self.run(f"rm -f {shlex.quote(path)}", None, _TIMEOUT_S)
 
 
 def remote_of(state: State, host: Host) -> HostRemote:

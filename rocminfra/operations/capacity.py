@@ -22,12 +22,15 @@ from rocminfra import reference_run
 from rocminfra.facts.engine_cache import EngineCacheConfig
 from rocminfra.facts.gpu_memory import GpuMemory
 from rocminfra.failure import Again, Argument, Do, Failure, Fault, Next
+from rocminfra.hub.repository import Hub
 from rocminfra.model_files import load_model
 from rocminfra.operations.commands import Commands
+from rocminfra.operations.foreseen import foresee
 from rocminfra.operations.host_failures import exclude
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.capacity.fit import DoesNotFit, Fit, Fits, NotChecked, decide_fit
 from rocminfra.planning.capacity.fit import compared as in_words
+from rocminfra.planning.foreseen import Foreseen
 from rocminfra.planning.model.spec import UnknownModelError
 
 
@@ -44,11 +47,14 @@ def gate(
     extra_args: Sequence[str] = (),
     revision: str | None = None,
     environment: Mapping[str, str] | None = None,
+    hub: Hub | None = None,
 ) -> Fit:
     """Take the host out of the run, before any change, when the model cannot fit its GPUs.
 
     + model: a folder on the operator's machine, or a repository; one that is neither built in nor
-      in this machine's Hugging Face cache is not checked, and that is said
+      on this machine is looked up on the hub, in kilobytes; what cannot be looked up is not
+      checked, and that is said
+    + hub: where a repository is looked up; None for nowhere
     + revision: of a repository; None for its ``main``
     + environment: of the engine's container; it may hide GPUs from the engine
     + the others: arguments of the engine
@@ -57,9 +63,10 @@ def gate(
     know better, and says so when it starts.
     """
     try:
-        spec = load_model(model, dtype, revision)
+        spec = load_model(model, dtype, revision, hub)
     except UnknownModelError as error:
         host.log(f"whether the model fits is not checked: {error}", logger.info)
+        foresee(host, Foreseen(f"whether the model fits was not checked: {error}"))
         return NotChecked(str(error))
     serving = Serving(
         utilization=utilization,
@@ -75,8 +82,12 @@ def gate(
         exclude(state, host, _failure(decision))
     elif isinstance(decision, NotChecked):
         host.log(f"whether the model fits is not checked: {decision.reason}", logger.info)
+        words = f"whether the model fits was not checked: {decision.reason}"
+        foresee(host, Foreseen(words, weights_bytes=spec.weights_bytes))
     elif decision.doubt is not None:
         host.log(f"{spec.name}: {decision.doubt}", logger.warning)
+    if isinstance(decision, Fits):
+        foresee(host, _foreseen(decision))
     return decision
 
 
@@ -106,6 +117,15 @@ def compared(
     words = in_words(plan.capacity, cache.tokens)
     host.log(words, logger.info)
     host.noop(words)
+
+
+def _foreseen(decision: Fits) -> Foreseen:
+    planned = decision.capacity
+    spare = planned.headroom_bytes / 1024**3
+    words = f"{planned.spec.name} fits: {spare:.1f} GiB per GPU to spare"
+    if decision.doubt is not None:
+        words = f"{planned.spec.name} may fit: {decision.doubt}"
+    return Foreseen(words, weights_bytes=planned.spec.weights_bytes)
 
 
 def _failure(decision: DoesNotFit) -> Failure:

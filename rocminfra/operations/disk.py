@@ -28,10 +28,12 @@ from rocminfra.facts.disks import Disks
 from rocminfra.failure import Do, Failure, Fault
 from rocminfra.operations import programs
 from rocminfra.operations.disk_commands import format_command, step_command
+from rocminfra.operations.foreseen import foresee
 from rocminfra.operations.host_failures import exclude, fail, name_failed_operations
 from rocminfra.planning.disk.decide import Decision, Format, Keep, Mount, Refuse, decide
 from rocminfra.planning.disk.observation import Desired, Observed
 from rocminfra.planning.disk.wipe import unused
+from rocminfra.planning.foreseen import Foreseen
 from rocminfra.planning.programs import XFS
 
 _KEY = "rocminfra.disks"
@@ -60,9 +62,12 @@ def gate(
     elif isinstance(decision, Keep):
         for line in unused(desired.wipe, desired.host, decision.device):
             host.log(line)
+        foresee(host, Foreseen(f"disk: {_kept(decision, desired)}"))
     else:
-        for line in (*_lines(decision), *_preview(observed, decision)):
+        told = (*_lines(decision), *_preview(observed, decision))
+        for line in told:
             host.log(line)
+        foresee(host, Foreseen("disk:", tuple(f" {line}" for line in told)))
     return decision
 
 
@@ -110,7 +115,7 @@ def scratch(
         yield fail(_failure(decision, _preview(observed, decision)))
         return
     if isinstance(decision, Keep):
-        host.noop(f"{decision.device.path} is mounted at {mount_point} as it should be")
+        host.noop(_kept(decision, desired))
         return
     if isinstance(decision, Format):
         for line in _preview(observed, decision):
@@ -122,6 +127,10 @@ def scratch(
         yield step_command(step, decision, observed, desired)
     if state.is_executing:
         yield from _verify(desired)
+
+
+def _kept(decision: Keep, desired: Desired) -> str:
+    return f"{decision.device.path} is mounted at {desired.mount_point} as it should be"
 
 
 def _verify(desired: Desired) -> Generator[PyinfraCommand, None, None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Callable, Sequence
 
 from pyinfra import host, logger
@@ -12,6 +13,7 @@ from pyinfra.api.state import State
 
 from rocminfra.facts.docker import DockerContainer, DockerImage, Image, NoAnswer
 from rocminfra.facts.engine import LOCAL, EngineReadiness
+from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.gpu_nodes import GpuNodes, group_ids
 from rocminfra.facts.kept_files import KeptFiles
 from rocminfra.facts.system import Arch
@@ -21,14 +23,19 @@ from rocminfra.host_paths import ENGINE_BEFORE, ENGINE_QUESTION, UNITS
 from rocminfra.operations import engine_change, fetching, host_files, host_job, kept_files
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.engine_readiness import Question, not_ready, wait
+from rocminfra.operations.foreseen import foresee, is_wanted
 from rocminfra.operations.host_failures import fail, record
 from rocminfra.operations.run_now import run_now
+from rocminfra.operations.serving import answered
 from rocminfra.planning import engine_image
 from rocminfra.planning.docker.configuration import UNANSWERED
 from rocminfra.planning.engine_command import CONFIG_LABEL, HASH_PLACEHOLDER, config_hash
+from rocminfra.planning.foreseen import Foreseen, argument_changes
+from rocminfra.planning.serving import Served
 
 # One name for every image: what was begun for another one is ended, not waited for.
 IMAGE_UNIT = "rocminfra-image"
+USUAL_IMAGE_BYTES = 22_000_000_000
 
 
 @operation()
@@ -68,8 +75,19 @@ def _unless_there(
         yield from fetching.given_up(IMAGE_UNIT)
         host.noop(f"image {reference} is on the host")
     else:
+        if function is _fetched:  # and not for the head start as well
+            foresee(host, _download(reference, archive))
         yield from fetching.programs()
         yield FunctionCommand(function, (image_job(reference, archive),), {})
+
+
+def _download(reference: str, archive: str | None) -> Foreseen:
+    if archive is not None:
+        return Foreseen(f"loads {reference} from {archive}")
+    # AMD's images of vLLM are about that large (github.com/ROCm/vllm/issues/363); a registry tells
+    # the size only of layers.
+    words = f"pulls {reference}, usually {USUAL_IMAGE_BYTES / 1e9:.0f} GB"
+    return Foreseen(words, download_bytes=USUAL_IMAGE_BYTES, is_estimate=True)
 
 
 def image_job(reference: str, archive: str | None) -> host_job.Job:
@@ -156,6 +174,8 @@ def service(
         yield FunctionCommand(engine_change.arguments_taken, asked, {})
         paths = [unit_file.path, environment_file.path]
         yield from engine_change.keep_serving(host, question, running, paths)
+        if is_wanted(host):
+            foresee(host, *_foreseen(unit_file, running is not None and is_up, timeout_s))
     file_changes = list(host_files.present._inner([environment_file, question_file, unit_file]))
     yield from file_changes
     if file_changes or current is None or current.needs_reload:
@@ -166,6 +186,21 @@ def service(
         host.noop(f"{unit} runs what it should")
         return
     yield FunctionCommand(engine_change.started, (unit, timeout_s), {})
+
+
+def _foreseen(unit: host_files.HostFile, serves: bool, timeout_s: int) -> list[Foreseen]:
+    """A start or a restart, and what differs in the unit's options."""
+    name = posixpath.basename(unit.path)
+    if not serves:
+        return [Foreseen(f"starts {name}", restarts=name)]
+    lines: list[str] = host.get_fact(FileContents, path=unit.path)
+    before = "\n".join(lines or ())
+    changes = [Foreseen(words) for words in argument_changes(before, unit.content)]
+    away = (
+        f"restarts {name}: it does not serve until its weights are loaded, "
+        f"{timeout_s // 60} min at most; then the one from before comes back"
+    )
+    return [*changes, Foreseen(away, restarts=name)]
 
 
 def _question(unit: str, container: str, port: int, model: str, address: str) -> Question:
@@ -212,7 +247,9 @@ def ready(
     question = _question(unit, container, port, model, address)
     if host.get_fact(EngineReadiness, **question).state != "ready":
         yield FunctionCommand(_wait_until_ready, (question, timeout_s), {})
-    elif host.get_fact(KeptFiles, folder=ENGINE_BEFORE) is not None:
+        return
+    answered(host, Served(model, address, port))
+    if host.get_fact(KeptFiles, folder=ENGINE_BEFORE) is not None:
         yield kept_files.drop(ENGINE_BEFORE)  # it serves, so there is no way back any more
     else:
         host.noop(f"{model} is served on port {port}")
@@ -221,6 +258,8 @@ def ready(
 def _wait_until_ready(state: State, host: Host, question: Question, timeout_s: int) -> bool:
     waited = wait(host, question, timeout_s)
     if waited.status.state == "ready":
+        address = str(question.get("address", LOCAL))
+        answered(host, Served(str(question["model"]), address, int(question["port"])))
         return run_now(host, kept_files.drop(ENGINE_BEFORE), "the engine serves").succeeded
     failure = not_ready(question, waited, timeout_s)
     engine_change.fail_and_go_back(host, str(question["unit"]), failure, timeout_s)

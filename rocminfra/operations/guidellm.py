@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 
-from pyinfra import host, state
+from pyinfra import host, logger, state
 from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
@@ -70,13 +71,40 @@ def environment(
     A marker, written last, says that the environment is complete and what is in it. It is built
     in place: a virtual environment cannot be moved.
     """
+    yield from _unless_there(path, version, torch_version, torch_index_url, _install)
+
+
+@operation()
+def environment_started(
+    path: str, version: str, torch_version: str, torch_index_url: str | None = None
+) -> Commands:
+    """Begin to install GuideLLM, and do not wait: :func:`environment` does, later on.
+
+    For a playbook that has something else to wait for, such as an image and a model.
+
+    + path, version, torch_version, torch_index_url: as for :func:`environment`
+    """
+    if too_old_for_guidellm(host.get_fact(PythonVersion)):
+        host.noop("GuideLLM cannot be installed here; the benchmark will say why")
+        return
+    yield from _unless_there(path, version, torch_version, torch_index_url, _begin)
+
+
+def _unless_there(
+    path: str,
+    version: str,
+    torch_version: str,
+    torch_index_url: str | None,
+    function: Callable[[State, Host, str, str, tuple[str, ...]], bool],
+) -> Commands:
+    """What installs the environment, unless it is complete."""
     wanted = contents(version, torch_version)
     if host.get_fact(GuidellmEnvironment, path=path) == wanted:
         host.noop(f"{path} holds {wanted}")
         return
     yield from programs.ensure(virtual_environments(host.get_fact(PythonVersion)))
     steps = _steps(path, version, torch_version, torch_index_url)
-    yield FunctionCommand(_install, (path, wanted, steps), {})
+    yield FunctionCommand(function, (path, wanted, steps), {})
 
 
 def _steps(
@@ -106,10 +134,22 @@ def _steps(
     return tuple(steps)
 
 
-def _install(state: State, host: Host, path: str, wanted: str, steps: tuple[str, ...]) -> bool:
+def _job(path: str, wanted: str, steps: tuple[str, ...]) -> host_job.Job:
     """In a unit: a pip that a lost connection leaves behind would write below the next one."""
     script = "\n".join(f"( {step} ) || exit $?" for step in steps)
-    job = host_job.Job(UNIT, script, f"installation of {wanted}", f"{path} {wanted}")
+    return host_job.Job(UNIT, script, f"installation of {wanted}", f"{path} {wanted}")
+
+
+def _begin(state: State, host: Host, path: str, wanted: str, steps: tuple[str, ...]) -> bool:
+    early = fetching.begin(host, _job(path, wanted, steps))
+    if early is not None:
+        # No reason to end the host's run: the benchmark tries again, and says what is wrong.
+        host.log(f"{wanted} is not being installed yet: {' '.join(early.log)}", logger.warning)
+    return True
+
+
+def _install(state: State, host: Host, path: str, wanted: str, steps: tuple[str, ...]) -> bool:
+    job = _job(path, wanted, steps)
     early = fetching.begin(host, job)
     ended: object = early or host_job.watch(host, job, INSTALL_TIMEOUT_S)
     if isinstance(ended, host_job.Ended) and ended.code == 0:

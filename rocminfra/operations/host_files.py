@@ -23,8 +23,13 @@ from pyinfra.operations.util.files import generate_color_diff
 from rocminfra.facts.file_contents import FileContents
 from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.failure import Do, Failure, Fault
+from rocminfra.operations import foreseen
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail
+from rocminfra.planning.foreseen import Foreseen, difference
+
+# More new files than this are counted in a plan, not named.
+MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,12 @@ def present(files: Sequence[HostFile]) -> Commands:
     if not changed:
         host.noop(f"{len(files)} files are as they should be")
         return
+    new = [file for file in changed if file.path not in states]
+    if len(new) > MOST_NAMED and foreseen.is_wanted(host):
+        foreseen.foresee(host, _all_new(new))
     for file in changed:
-        _show_difference(file, states.get(file.path))
+        is_told = len(new) > MOST_NAMED and file in new
+        _show_difference(file, states.get(file.path), is_told)
     yield _write(changed)
 
 
@@ -165,7 +174,34 @@ def _archive(files: Sequence[HostFile]) -> str:
     return base64.encodebytes(buffer.getvalue()).decode("ascii")
 
 
-def _show_difference(file: HostFile, found: PathState | None) -> None:
+def _foreseen(file: HostFile, found: PathState | None) -> Foreseen:
+    # Of a new or a private file the text is not shown, and yet another one is another plan.
+    digest = f"{None if found is None else found.sha256} {file.sha256}"
+    if found is None:
+        return Foreseen(f"creates {file.path}", digest=digest)
+    if found.sha256 == file.sha256:
+        return Foreseen(f"owner or mode of {file.path}")
+    if file.is_private:
+        words = f"changes {file.path}, which only its owner may read"
+        return Foreseen(words, digest=digest)
+    current = host.get_fact(FileContents, path=file.path) or []
+    diff = difference([*current], file.content.splitlines())
+    return Foreseen(f"changes {file.path}", diff, digest=digest)
+
+
+def _all_new(files: Sequence[HostFile]) -> Foreseen:
+    folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
+    digest = hashlib.sha256("".join(f"{file.path} {file.sha256}\n" for file in files).encode())
+    return Foreseen(f"creates {len(files)} files in {folder}", digest=digest.hexdigest())
+
+
+def _show_difference(file: HostFile, found: PathState | None, is_told: bool) -> None:
+    """Show how a file changes, with ``--diff``, and foresee it.
+
+    + is_told: whether a plan speaks of it already
+    """
+    if foreseen.is_wanted(host) and not is_told:
+        foreseen.foresee(host, _foreseen(file, found))
     if (
         not state.config.DIFF
         or file.is_private

@@ -19,7 +19,9 @@ from rocminfra.facts.release import PythonVersion
 from rocminfra.failure import Do, Failure, Fault
 from rocminfra.operations import fetching, host_job, programs
 from rocminfra.operations.commands import Commands
+from rocminfra.operations.foreseen import foresee
 from rocminfra.operations.host_failures import record
+from rocminfra.planning.foreseen import Foreseen
 from rocminfra.planning.programs import virtual_environments
 
 HUB_VERSION = "2.4.0"
@@ -69,6 +71,7 @@ def fetched(
         yield from fetching.given_up(UNIT)
         host.noop(f"{repository} is in {home}")
         return
+    foresee(host, Foreseen(f"downloads {repository}", fetches_weights=True))
     if done in host.get_fact(PathStates, paths=[done]):
         host.log(f"{repository} is fetched again: {problem}", logger.info)
     program = f"{ENVIRONMENT}/bin/hf"
@@ -92,6 +95,8 @@ def job(repository: str, home: str, revision: str | None, endpoint: str | None) 
     words += ["--revision", revision] if revision is not None else []
     words += ["--endpoint", endpoint] if endpoint is not None else []
     script = (
+        # Before pip, which takes half a minute.
+        f"{fetching.call('model', [*words, '--look'])} || exit $?; "
         f"if ! test -x {program}; then rm -rf {ENVIRONMENT} && python3 -m venv {ENVIRONMENT} && "
         f"{ENVIRONMENT}/bin/pip install --quiet --disable-pip-version-check "
         f"huggingface_hub=={HUB_VERSION} || exit 3; fi; "

@@ -15,7 +15,9 @@ from rocminfra.failure import Argument, Do, FailedError, Failure, Fault
 from rocminfra.model_files import files_to_serve, folder_problem
 from rocminfra.operations import transfers
 from rocminfra.operations.commands import Commands
+from rocminfra.operations.foreseen import foresee
 from rocminfra.operations.host_failures import exclude, fail
+from rocminfra.planning.foreseen import Foreseen
 
 # Files up to this size are hashed at every run; a larger one (a shard of the weights) only when
 # its size or modification time differs from when it was copied.
@@ -81,6 +83,9 @@ def copied(source: str, destination: str) -> Commands:
             exclude(state, host, error.failure)
         yield fail(error.failure)
         return
+    size = sum(file.size for file in changes)
+    words = f"copies {len(changes)} files, {size / 1e9:.1f} GB, from {source}"
+    foresee(host, Foreseen(words, download_bytes=size))
     for file in changes:
         target = posixpath.join(destination, file.path)
         yield from _upload(str(folder / file.path), target, file.sha256)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +24,7 @@ from pyinfra.api.state import State
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import make_unix_command_for_host
 
+from rocminfra.bench.remote import CommandFailedError
 from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.host_answers import BEGIN
 from rocminfra.operations.host_failures import record
@@ -105,6 +108,58 @@ def fetch(state: State, host: Host, path: str, target: Path, arguments: dict[str
         _receive(channel, target)
 
 
+def is_ssh(host: Host) -> bool:
+    """Whether commands run over an SSH connection that is open, on which :func:`stream` works."""
+    return isinstance(host.connector, SSHConnector) and host.connector.client is not None
+
+
+@contextmanager
+def stream(
+    state: State, host: Host, script: str, stdin: bytes, arguments: dict[str, Any]
+) -> Iterator[ChannelReader]:
+    """What a script on the host prints, as it comes.
+
+    + script: shell command
+    + stdin: what it reads
+    + arguments: what :func:`arguments_of` gave
+
+    Reading raises OSError when the connection breaks, CommandFailedError when the script fails.
+    """
+    marked = f"printf '\\n%s\\n' '{BEGIN}'; {script}"
+    try:
+        with _opened(state, host, marked, arguments) as channel:
+            channel.sendall(stdin)
+            channel.shutdown_write()
+            yield ChannelReader(channel)
+    except SSHException as error:
+        raise OSError(str(error) or type(error).__name__) from error
+
+
+class ChannelReader:
+    """Reads what stands after our mark on a channel."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._buffer = b""
+        self._is_after_mark = False
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
+        if not self._is_after_mark:
+            self._buffer = _after_mark(self._channel)
+            self._is_after_mark = True
+        if not self._buffer:
+            self._buffer = self._channel.recv(max(size, _BLOCK))
+            status = 0 if self._buffer else self._channel.recv_exit_status()
+            if status > 0:
+                said = self._channel.recv_stderr(4096).decode("utf-8", "replace").strip()
+                raise CommandFailedError(said or f"exit code {status}")
+            if status < 0:  # none came
+                raise ConnectionResetError("the connection was lost")
+        part, self._buffer = self._buffer[:size], self._buffer[size:]
+        return part
+
+
 def _found(host: Host, connector: SSHConnector) -> Way:
     try:
         connector.get_file_transfer_connection()
@@ -177,7 +232,8 @@ def _opened(state: State, host: Host, script: str, arguments: dict[str, Any]) ->
     return channel
 
 
-def _receive(channel: Channel, target: Path) -> None:
+def _after_mark(channel: Channel) -> bytes:
+    """Reads up to our mark; what came after it already."""
     mark = f"\n{BEGIN}\n".encode()
     buffer = b""
     while mark not in buffer:
@@ -186,7 +242,11 @@ def _receive(channel: Channel, target: Path) -> None:
             said = channel.recv_stderr(4096).decode("utf-8", "replace").strip()
             raise OSError(said or "the host sent no file")
         buffer += block
-    buffer = buffer.partition(mark)[2]
+    return buffer.partition(mark)[2]
+
+
+def _receive(channel: Channel, target: Path) -> None:
+    buffer = _after_mark(channel)
     while b"\n" not in buffer:
         buffer += _more(channel)
     line, _, buffer = buffer.partition(b"\n")

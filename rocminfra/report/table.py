@@ -11,6 +11,7 @@ from typing import TypeVar
 from rocminfra.planning.bench.manifest import PARTIAL
 from rocminfra.planning.bench.records import JobRecord, PointRecord, RunRecord, read
 from rocminfra.planning.cost import usd_per_million_tokens
+from rocminfra.report import stages
 
 HEADINGS = (
     *("host", "point", "ok", "err", "inc", "TTFT p50 ms", "ITL p50 ms"),
@@ -63,12 +64,14 @@ class Table:
     + measured: each host's engine and GPUs, such as ``0.20.1 on AMD Instinct MI300X``
     + rows: in the order in which the points ran, host by host
     + partial: what is missing in each incomplete host folder
+    + remarks: what searches found and how much repeats differ, a line each
     """
 
     run: Path
     measured: Mapping[str, str]
     rows: tuple[Row, ...]
     partial: Mapping[str, tuple[str, ...]]
+    remarks: tuple[str, ...] = ()
 
 
 def read_table(run: Path) -> Table:
@@ -81,6 +84,7 @@ def read_table(run: Path) -> Table:
     rows: list[Row] = []
     partial: dict[str, tuple[str, ...]] = {}
     measured: dict[str, str] = {}
+    remarks: list[str] = []
     for host in sorted(path for path in run.iterdir() if path.is_dir()):
         if host.name.startswith("."):
             continue
@@ -101,6 +105,7 @@ def read_table(run: Path) -> Table:
                 points.append(point)
         points.sort(key=lambda point: point.started)
         rows.extend(_row(host.name, point, price) for point in points)
+        remarks.extend((*stages.conclusions(host), *stages.noise(points)))
         if record is not None:
             rows.extend(Row(host.name, name, "never run", ()) for name in record.never_run)
         if problems:
@@ -109,7 +114,7 @@ def read_table(run: Path) -> Table:
             lines = (host / PARTIAL).read_text(encoding="utf-8").splitlines()
             found = tuple(line for line in lines if line)
             partial[host.name] = (*partial.get(host.name, ()), *found)
-    return Table(run, measured, tuple(rows), partial)
+    return Table(run, measured, tuple(rows), partial, tuple(remarks))
 
 
 def lines(table: Table) -> list[str]:
@@ -132,6 +137,7 @@ def lines(table: Table) -> list[str]:
         for row in cells
     ]
     text.extend(f"{host}: {what}" for host, what in table.measured.items())
+    text.extend(table.remarks)
     for row in table.rows:
         text.extend(f"{row.point} {row.outcome}: {reason}" for reason in row.reasons)
         text.extend(

@@ -280,6 +280,11 @@ class Bench(Section):
         default=None,
         description="pip index with CPU builds of torch; without it pip's own configuration counts",
     )
+    prepare: bool = Field(
+        default=False,
+        description="begin to install GuideLLM while image and model are fetched; "
+        "`rocminfra apply --bench` does",
+    )
     results_dir: HomePath = Field(default="results", description="folder on the operator's machine")
     run: str | None = Field(
         default=None,

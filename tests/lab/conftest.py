@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import bench_droplets
 import lab_host
 import pytest
 from lab_host import LabHost
@@ -27,6 +30,29 @@ def lab_pair() -> Iterator[tuple[LabHost, LabHost]]:
     yield first, second
     for host in (first, second):
         lab_host.down(host.name)
+
+
+@pytest.fixture(scope="session")
+def bench_hosts() -> Iterator[tuple[LabHost, LabHost]]:
+    """Two droplets on which stand-ins for the engine and GuideLLM run."""
+    hosts = bench_droplets.up()
+    yield hosts
+    for host in hosts:
+        lab_host.down(host.name)
+
+
+@pytest.fixture
+def bench_host(bench_hosts: tuple[LabHost, LabHost]) -> LabHost:
+    """The first of them, on which GuideLLM's stand-in does as it should and was never called."""
+    bench_droplets.set_modes(bench_hosts[0])
+    bench_hosts[0].ok(f"rm -f {bench_droplets.PLACE}/bin/calls {bench_droplets.PLACE}/bin/go-on")
+    return bench_hosts[0]
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a benchmark of three points of a second."""
+    return bench_droplets.starter(tmp_path)
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def check_twice(twice: Twice) -> None:
     assert json.loads(models)["data"][0]["id"] == "Qwen/Qwen2-VL-72B-Instruct"
     status = rocminfra(host, "status")
     assert status.code == 0, status.err
-    assert status.out.count("\n  ok ") == 5, status.out
+    assert status.out.count("\n  ok ") == 9, status.out
     assert twice.second.code == 0, twice.second.err
     assert twice.second.changed == []
     assert len(twice.second.operations) == len(twice.first.operations) >= 15

@@ -150,7 +150,7 @@ def test_a_lock_is_shown_and_broken_with_a_reason(host: LabHost, tmp_path: Path)
     assert rocminfra(host, "lock").out == f"{host.name}: free\n"
     (tmp_path / "slow.py").write_text(
         "from pyinfra.operations import server\n"
-        'server.shell(name="slow", commands="touch /run/slow-started; exec sleep 60")\n'
+        'server.shell(name="slow", commands="touch /run/slow-started; exec sleep 600")\n'
     )
     data = lab_hosts.data(lab_host.PATHS, host.droplet)
     (tmp_path / "hosts.py").write_text(f"hosts = [({host.name!r}, {data!r})]\n")

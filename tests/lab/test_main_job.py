@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lab_host
+import published_scenarios
 import pytest
 from deploys import BLANK, FILES, FRESH, IDENTITY, ROOT, Run, pyinfra, rocminfra
 from lab_host import LabHost
@@ -63,13 +64,6 @@ overhead_seconds: 90
 worker_processes: 2
 sample_size: 20
 """
-
-
-def images_at(metrics: Path) -> float:
-    """Images that the engine was sent, by its own counter."""
-    name = "vllm:mm_cache_queries_total{"
-    values = [line for line in metrics.read_text().splitlines() if line.startswith(name)]
-    return sum(float(line.rpartition(" ")[2]) for line in values)
 
 
 @dataclass
@@ -312,35 +306,33 @@ def test_the_real_guidellm_measures_and_its_results_come_back_verified(
     counter = [gpu["energy_j"] for gpu in gpus if gpu["energy_j"] is not None]
     assert 2 <= len(counter) <= 2 + attempt["seconds"] / 30
     assert counter == sorted(counter)
+    run_json = json.loads((results / host.name / "run.json").read_text())
+    provenance = run_json["provenance"]
+    assert "--max-num-seqs=64" in provenance["engine_arguments"]
+    assert provenance["image_id"].startswith("sha256:")
+    assert provenance["image_digest"] is None
+    assert "archive" in provenance["unknown"]["image_digest"]
+    assert provenance["guidellm"]["version"] == "0.8.1"
+    assert provenance["guidellm"]["patched"] is True
+    assert provenance["gpus"][0]["power_cap_w"] == 750
+    assert provenance["gpus"][0]["firmware"] is None
+    assert "gpus.firmware" in provenance["unknown"]
+    files = provenance["model_files"]
+    assert len(files["config.json"]["sha256"]) == 64
+    assert len(provenance["rocminfra"]["settings_sha256"]) == 64
     assert "MI300X simulated ×20" in run.err, "nobody may take these figures for real ones"
 
 
 def test_the_published_docvqa_runs_on_pages_that_are_made_there(
     deployed: Deployed, tmp_path: Path
 ) -> None:
-    # Streams, size of pages and data are the published run's; it is shorter, with fewer pages.
-    host = deployed.hosts[0]
-    scenario = tmp_path / "short.yaml"
-    scenario.write_text(
-        "based_on: docvqa_offline\n"
-        "data: {kind: document_pages, pages: 40, questions_per_page: 6}\n"
-        "max_seconds: 8\nwarmup_seconds: 1\nworker_processes: 2\n"
-    )
-    run = pyinfra(
-        (host,),
-        *("-y", "tasks/benchmark.py", "--json", "--data", f"bench.scenario={scenario}"),
-        *("--data", f"bench.results_dir={tmp_path}"),
-    )
-    assert run.code == 0, run.err
-    (point,) = tmp_path.glob(f"*/{host.name}/01-concurrent-64/point.json")
-    record = json.loads(point.read_text())
-    assert record["outcome"] == "valid"
-    assert record["figures"]["image_pixels_mean"] == 1700 * 2200
-    assert record["figures"]["completed"] + record["figures"]["incomplete"] >= 64
-    counted = [images_at(point.parent / f"metrics_{when}.prom") for when in ("before", "after")]
-    assert counted[1] - counted[0] >= record["figures"]["completed"]
-    made = host.ok("ls /var/lib/rocminfra/datasets").split()
-    assert made == ["document-pages-v1-40x6-42.parquet"]
+    published_scenarios.check_docvqa(deployed.hosts[0], tmp_path)
+
+
+def test_the_published_sweep_runs_in_guidellms_own_process(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    published_scenarios.check_native_sweep(deployed.hosts[0], tmp_path)
 
 
 def test_without_the_scratch_disk_neither_engine_nor_docker_starts(deployed: Deployed) -> None:

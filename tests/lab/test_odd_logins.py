@@ -155,6 +155,20 @@ def test_sudo_that_does_not_work_unattended(
         assert remedy in failure["next_command"]
 
 
+def test_programs_are_not_in_the_journal_of_a_host_with_sudo(
+    host: LabHost, rocminfra: Callable[..., Any]
+) -> None:
+    host.ok("journalctl --rotate --vacuum-time=1s -q; true")
+    code, document, err = rocminfra("status", data={"ssh_user": "ops", "_sudo": True})
+    assert code == 0, (document, err)
+    code, document, err = rocminfra("plan", data={"ssh_user": "ops", "_sudo": True})
+    assert code == 0, (document, err)
+    logged = host.ok("journalctl -q -o cat -t sudo --no-pager")
+    assert "COMMAND" in logged
+    assert "import" not in logged
+    assert len(logged) < 60_000, len(logged)
+
+
 @pytest.mark.parametrize("text", [f"{GREETING}\nexit 0", "exec >/dev/null"])
 def test_a_login_shell_that_runs_no_command(
     host: LabHost, rocminfra: Callable[..., Any], text: str

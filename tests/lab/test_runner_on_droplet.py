@@ -135,7 +135,7 @@ def test_a_login_that_fails_ends_with_4_and_a_command_to_see_why(
     assert code == 4, err
     assert "Traceback" not in err
     lines = err.splitlines()
-    assert lines[-2] == f"{playbook.host.name} cannot be reached"
+    assert lines[-2] == f"{playbook.host.name} cannot be reached [RI-401]"
     if wrong == "host key":
         forget = f"ssh-keygen -R {playbook.host.address} -f {known}; then: rocminfra apply "
         assert lines[-1].startswith(f"next: when you know why it changed: {forget}")
@@ -186,7 +186,7 @@ def test_a_connection_that_is_lost_ends_with_4(playbook: Playbook) -> None:
     assert first.returncode == 4, err
     assert "Traceback" not in err
     assert err.splitlines()[-2:] == [
-        f"{playbook.host.name}: the connection was lost during operation 'slow'",
+        f"{playbook.host.name}: the connection was lost during operation 'slow' [RI-402]",
         f"next: rocminfra apply -i hosts.py --limit {playbook.host.name}",
     ]
 
@@ -197,10 +197,18 @@ def test_the_status_of_a_bare_droplet_ends_with_7(playbook: Playbook) -> None:
     assert code == 7, err
     (host,) = json.loads(out)["hosts"]
     assert {name: part["good"] for name, part in host["parts"].items()} == {
+        "gpu": True,
         "scratch": False,
         "docker": False,
+        "weights": False,
         "unit": False,
         "container": False,
         "engine": False,
+        "benchmark": True,
     }
+    # Every part that is not as it should be says what helps, as a whole command.
+    assert all(
+        part["good"] or str(part["next_command"]).startswith("rocminfra apply -i hosts.py --limit ")
+        for part in host["parts"].values()
+    )
     assert host["failures"] == []

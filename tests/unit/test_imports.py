@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
         "planning/model",
     },
     "rendering": {"planning", "planning/gpus"} | BASE,
-    "model_files": {"failure", "planning/model"},
+    "model_files": {"failure", "hub", "planning/model", "settings"},
     # Stands for itself on the host.
     "hub": set(),
     "host": {"host_paths"},
@@ -77,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     "host/fetch": {"hub"},
     "host/bench": {"planning/bench", "planning/gpus"},
     "facts": {"host"} | PLANNING | BASE,
-    "operations": {"bench", "facts", "host", "model_files", "rendering", "report"}
+    "operations": {"bench", "facts", "host", "hub", "model_files", "rendering", "report"}
     | PLANNING
     | BASE,
     "connectors": {"facts", "host"} | PLANNING | BASE,
@@ -133,6 +133,7 @@ ALLOWED: dict[str, set[str]] = {
         "doc_pages",
         "bench",
         "droplets",
+        "hub",
         "inventory",
         "model_files",
         "rendering",

@@ -12,6 +12,8 @@ import pytest
 
 from rocminfra.lab import demo
 from rocminfra.report import table
+from rocminfra.report.figures.report import make_report
+from rocminfra.report.page.files import picture_files
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,6 +37,25 @@ def test_the_first_screen_has_both_commands_and_a_picture() -> None:
     assert "make demo" in first
     assert "make test" in first
     assert "](docs/demo.svg)" in first
+    assert "](docs/report.png)" in first
+
+
+def test_the_pictures_of_the_report_are_those_that_a_report_has_today() -> None:
+    """Drawn by docs/report_pictures.py; a new question or another axis has to be drawn again."""
+    report = make_report(ROOT / "tests" / "recorded" / "runs" / "demo")
+    today = {file.name: file for file in picture_files(report) if file.name.endswith(".svg")}
+    assert len(today) >= 5
+    for name, file in today.items():
+        assert _titles((ROOT / "docs" / "report" / name).read_text("utf-8")) == _titles(
+            file.content.decode()
+        )
+
+
+def _titles(svg: str) -> list[str]:
+    found = re.findall(r"role-(?:axis-title|title-text|legend-label)[^>]*>(.*?)</g>", svg)
+    texts = [text for part in found for text in re.findall(r"<text[^>]*>([^<]*)", part)]
+    # Whether times are in s or ms depends on the run.
+    return [re.sub(r", m?s$", "", text) for text in texts]
 
 
 def test_every_promise_names_the_test_that_tries_to_break_it() -> None:

@@ -48,7 +48,10 @@ def gpu_samples(text: str) -> list[dict[str, Any]]:
 
 
 def gpu_models() -> list[dict[str, Any]]:
-    """What the engine's GPUs say they are: name and driver; empty where nobody can say."""
+    """What amd-smi calls the engine's GPUs: name, driver, and the power cap if it tells.
+
+    Empty where it says nothing.
+    """
     try:
         rows = _gpu_rows(_amd_smi("static"))
     except (OSError, ValueError, subprocess.SubprocessError):
@@ -58,10 +61,14 @@ def gpu_models() -> list[dict[str, Any]]:
             "name": _text(row, ("asic", "market_name")),
             "driver": _text(row, ("driver", "version")),
             "memory": _leaf(row, ("vram", "size")),
+            **_known(power_cap_w=_leaf(row, ("limit", "socket_power"))),
         }
         for row in rows
     ]
-    return [{"name": row["name"], "driver": row["driver"]} for row in _of_engine(models, "memory")]
+    return [
+        {name: value for name, value in row.items() if name != "memory"}
+        for row in _of_engine(models, "memory")
+    ]
 
 
 def gpus_of_engine() -> list[dict[str, Any]]:
@@ -120,6 +127,10 @@ def _gpu_rows(text: str) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("amd-smi printed no list of GPUs")
     return rows
+
+
+def _known(**figures: float | None) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if value is not None}
 
 
 def _text(row: Mapping[str, Any], path: tuple[str, str]) -> str | None:

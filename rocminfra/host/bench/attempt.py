@@ -18,14 +18,14 @@ from typing import Any
 from rocminfra.host.bench import guidellm_launcher, hang_watch, made_data
 from rocminfra.host.bench.control_group import Launcher, Running
 from rocminfra.host.bench.engine_look import settled, snapshot
-from rocminfra.host.bench.files import read_json, write_json
+from rocminfra.host.bench.files import read_json, write_atomic, write_json
 from rocminfra.host.bench.gpu_telemetry import TELEMETRY, gpu_sampler
 from rocminfra.host.bench.telemetry import (
     METRICS,
     Sampler,
     engine_sampler,
 )
-from rocminfra.planning.bench import guidellm_spec, prompts
+from rocminfra.planning.bench import guidellm_spec, profiles, prompts
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.prompts import Place
 from rocminfra.planning.bench.records import AttemptRecord, JobRecord, as_json
@@ -78,6 +78,9 @@ def run_attempt(
     made = made_data.path(job)
     spec = guidellm_spec.spec(point, scenario, job.target, job.model, job.tokenizer, place, made)
     write_json(folder / "guidellm.json", spec)
+    trace = profiles.trace(point, scenario.data, scenario.max_seconds)
+    if trace is not None:
+        write_atomic(folder / profiles.TRACE, trace)
     before = settled(job.metrics_url, folder / "metrics_before.prom", patience.settle_s)
     began, clock = time.time(), time.monotonic()
     watch = hang_watch.Watch(clock, float(scenario.max_seconds), limits, patience.silence_s, before)

@@ -8,9 +8,11 @@ Standard library only: this file is copied to the host as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rocminfra.planning.gpus.gpu_selection import (
     MIB,
@@ -35,6 +37,8 @@ _HWMON_FILES = {
     "power_w": (("power1_average", "power1_input"), 1e-6),
     "energy_j": (("energy1_input",), 1e-6),
 }
+# A line such as ``1: 2100Mhz *``.
+_CLOCK = re.compile(r"^\S+: (\d+)Mhz", re.MULTILINE | re.IGNORECASE)
 # Temperatures in millidegrees, found by label: their numbers differ between cards.
 _TEMPERATURES = {"junction": "temperature_hotspot_c", "mem": "temperature_mem_c"}
 
@@ -88,6 +92,44 @@ def read(card: Card) -> dict[str, float]:
         if value is not None:
             found[name] = round(value * factor, 3)
     return found
+
+
+# What :func:`describe` says of a card of which nothing is known.
+NOTHING: dict[str, Any] = dict.fromkeys(
+    ("device", "firmware", "vbios", "power_cap_w", "gfx_clock_max_mhz", "memory_clock_max_mhz")
+)
+
+
+def describe(card: Card) -> dict[str, Any]:
+    """What the driver's files say of a card that does not change while it is used; None where they
+    say nothing.
+
+    ``firmware`` has a version of each of its processors; a clock is the highest one that is allowed
+    (``pp_dpm_sclk``, ``pp_dpm_mclk``), ``power_cap_w`` its limit now.
+    """
+    device = card.device
+    firmware = {
+        path.name.replace("_fw_version", ""): text
+        for path in sorted(device.glob("fw_version/*_fw_version"))
+        # Zero is that of a processor that this card does not have.
+        if (text := _text(path)) and text.strip("0x")
+    }
+    caps = (_number(path) for path in sorted(device.glob("hwmon/hwmon*/power1_cap")))
+    cap = next((value for value in caps if value is not None), None)
+    return {
+        **NOTHING,
+        "device": _text(device / "device"),
+        "firmware": firmware or None,
+        "vbios": _text(device / "vbios_version") or None,
+        "power_cap_w": None if cap is None else round(cap / 1e6, 1),
+        "gfx_clock_max_mhz": _highest_clock(device / "pp_dpm_sclk"),
+        "memory_clock_max_mhz": _highest_clock(device / "pp_dpm_mclk"),
+    }
+
+
+def _highest_clock(path: Path) -> float | None:
+    clocks = [float(mhz) for mhz in _CLOCK.findall(_text(path) or "")]
+    return max(clocks, default=None)
 
 
 def _files(device: Path) -> dict[str, tuple[Path, float]]:

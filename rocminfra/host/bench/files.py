@@ -1,18 +1,26 @@
-"""Files of a benchmark run on the host: atomic writes, the manifest, the archive.
+"""Files of a benchmark run on the host: atomic writes, the manifest, archives.
 
 Standard library only: this file is copied to the host as it is.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
 import os
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from rocminfra.planning.bench.manifest import MANIFEST, format_manifest
+from rocminfra.planning.bench.manifest import (
+    MANIFEST,
+    check_path,
+    format_manifest,
+    parse_manifest,
+)
 
 # Progress of a possibly running benchmark; never part of its results.
 STATUS = "status.json"
@@ -78,17 +86,45 @@ def write_manifest(folder: Path) -> None:
     write_atomic(folder / MANIFEST, format_manifest(digests))
 
 
-def archive(folder: Path, target: Path) -> None:
-    """Pack the results in ``folder`` and their manifest into a gzip'd tar.
+def manifest_text(folder: Path) -> str:
+    """The run's manifest; made in memory where there is none, as after a kill or on a full disk."""
+    try:
+        return (folder / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return format_manifest({name: sha256(folder / name) for name in result_files(folder)})
+
+
+def listing(folder: Path) -> dict[str, Any]:
+    """The manifest's text and every file's size, by path."""
+    text = manifest_text(folder)
+    sizes = {
+        name: (folder / name).stat().st_size
+        for name in parse_manifest(text)
+        if (folder / name).is_file()
+    }
+    return {"manifest": text, "sizes": sizes}
+
+
+def pack(folder: Path, names: Iterable[str], stream: IO[bytes]) -> None:
+    """Write the manifest and some results as a gzip'd tar.
 
     + folder: a run's folder
-    + target: the archive; appears when it is complete
+    + names: paths below it; one that is gone is left out
+    + stream: takes the archive as it is made, so that the host needs no room for it
     """
-    new = target.with_name(f".{target.name}.new")
-    with tarfile.open(new, "w:gz", compresslevel=6) as pack:
-        for name in (MANIFEST, *result_files(folder)):
-            pack.add(folder / name, arcname=name, recursive=False)
-    new.replace(target)
+    manifest = manifest_text(folder).encode()
+    # Level 1: text shrinks to a fifth at the speed of a fast network.
+    with (
+        gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1) as packed,
+        tarfile.open(fileobj=packed, mode="w|", bufsize=_CHUNK) as archive,
+    ):
+        member = tarfile.TarInfo(MANIFEST)
+        member.size = len(manifest)
+        archive.addfile(member, io.BytesIO(manifest))
+        for name in names:
+            path = folder / check_path(name)
+            if path.is_file() and not path.is_symlink():
+                archive.add(path, arcname=name, recursive=False)
 
 
 def set_aside(folder: Path) -> None:

@@ -84,7 +84,7 @@ class Recheck:
         """Return what the method returns."""
         result = self._original(group, *arguments, **named)
         if arguments or named:
-            if self.group is None:
+            if self.group is not group:
                 self._note_first_request(group, arguments[0] if arguments else named.get("info"))
         else:
             # Only the poll calls it without arguments.
@@ -94,8 +94,10 @@ class Recheck:
     def _note_first_request(self, group: Any, info: Any) -> None:
         # A request is queued long before the load begins, and is pending before it is sent.
         if info is not None and info.status not in ("queued", "pending"):
+            # A process that runs a whole stage has a group for each of its points.
             self.group = group
-            self._record.update(first_request=round(time.time(), 3))
+            if self._record.values["first_request"] is None:
+                self._record.update(first_request=round(time.time(), 3))
 
     def _recheck(self, group: Any, result: Any) -> None:
         """The three checks of ``received_callback``, in its order."""

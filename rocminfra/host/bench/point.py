@@ -26,9 +26,8 @@ from rocminfra.host.bench.point_checks import check
 from rocminfra.host.bench.requests_file import keep_requests
 from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch
-from rocminfra.planning.bench import guidellm_report, retry
-from rocminfra.planning.bench.points import Finished, Outcome, Point, planned_names
-from rocminfra.planning.bench.prompts import Place
+from rocminfra.planning.bench import guidellm_report, profiles, prompts, retry
+from rocminfra.planning.bench.points import Finished, Outcome, Point
 from rocminfra.planning.bench.records import (
     AttemptRecord,
     JobRecord,
@@ -38,7 +37,7 @@ from rocminfra.planning.bench.records import (
     as_json,
     read,
 )
-from rocminfra.planning.bench.requests import Request
+from rocminfra.planning.bench.requests import Request, requests
 from rocminfra.planning.bench.retry import Patience
 
 RECORD = "point.json"
@@ -99,13 +98,12 @@ def run_point(
     began = time.time()
     findings = Findings()
     limits = retry.limits(
-        scenario.max_seconds,
+        profiles.load_seconds(point, scenario.stages, scenario.max_seconds),
         scenario.overhead_seconds,
         retry.seen_in(so_far, scenario.max_seconds),
         patience.silence_s,
     )
-    planned = planned_names(scenario.stages)
-    where = Place(planned.index(point.name) if point.name in planned else 0, len(planned))
+    where = prompts.place_of(point, scenario.stages)
     attempts: list[AttemptRecord] = []
     while True:
         problem = engine_problem(job.target, job.model) or made_data.ensure(job)
@@ -117,7 +115,10 @@ def run_point(
         attempt = run_attempt(job, point, folder, launcher, number, place, limits, patience)
         attempts.append(attempt.record)
         if not retry.is_repeated([one.verdict for one in attempts]):
-            _conclude(job, folder, attempt, attempts, so_far, gpus, findings)
+            if point.stage is None:
+                _conclude(job, folder, attempt, attempts, so_far, gpus, findings)
+            else:
+                _conclude_stage(job, folder, attempt, attempts, so_far, gpus, findings)
             break
         keep_aside(folder, number)
         attempts[-1] = replace(attempt.record, folder=folder_name(number))
@@ -201,12 +202,8 @@ def _conclude(
     findings: Findings,
 ) -> None:
     """Judge the last attempt at a point."""
-    findings.exit_code = attempt.record.exit_code
-    if attempt.record.why is not None:
-        findings.fail(attempt.record.why)
-    if findings.outcome != "valid" and len(attempts) > 1:
-        findings.reasons.append(f"the attempt before it: {attempts[-2].why}")
-    found = _judge(job.scenario, folder, attempt.record.number, findings)
+    _note_end(attempt, attempts, findings)
+    found = judge(job.scenario, folder, attempt.record.number, findings)
     itl_ms = (findings.figures or {}).get("itl_p50_ms")
     known, reasons = check(job, folder, attempt, found, itl_ms, so_far, gpus)
     findings.engine.update(known)
@@ -217,9 +214,47 @@ def _conclude(
         findings.doubt(reason)
 
 
-def _judge(
+def _conclude_stage(
+    job: JobRecord,
+    folder: Path,
+    attempt: Attempt,
+    attempts: Sequence[AttemptRecord],
+    so_far: Sequence[PointRecord],
+    gpus: Sequence[str | None],
+    findings: Findings,
+) -> None:
+    """Judge the process of a whole stage by what holds for all of its points."""
+    _note_end(attempt, attempts, findings)
+    if findings.outcome != "valid":
+        return
+    report = read_json(folder / "report.json")
+    benchmarks = report.get("benchmarks") if isinstance(report, dict) else None
+    number = attempt.record.number
+    found = [one for each in benchmarks or () for one in requests(each, number)]
+    known, reasons = check(job, folder, attempt, found, None, so_far, gpus)
+    findings.engine.update(known)
+    for reason in (*reasons, *impossible_samples(folder)):
+        findings.doubt(reason)
+
+
+def _note_end(attempt: Attempt, attempts: Sequence[AttemptRecord], findings: Findings) -> None:
+    findings.exit_code = attempt.record.exit_code
+    if attempt.record.why is not None:
+        findings.fail(attempt.record.why)
+    if findings.outcome != "valid" and len(attempts) > 1:
+        findings.reasons.append(f"the attempt before it: {attempts[-2].why}")
+
+
+def judge(
     scenario: ScenarioRecord, folder: Path, attempt: int, findings: Findings
 ) -> tuple[Request, ...]:
+    """Read a point's report into its findings, keep its requests and return them.
+
+    + scenario: what it needs in order to count
+    + folder: the point's folder, with a report of one benchmark
+    + attempt: number of the attempt that made the report
+    + findings: what is known so far; a failed point is left as it is
+    """
     if findings.outcome != "valid":
         return ()
     path = folder / "report.json"

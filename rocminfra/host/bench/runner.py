@@ -2,7 +2,8 @@
 
     runner.py run FOLDER                 run FOLDER/job.json to its end
     runner.py status FOLDER [--wait 15]  progress as one JSON object
-    runner.py archive FOLDER TARGET      pack all results so far, even after a failure
+    runner.py manifest FOLDER            manifest and sizes of all results so far, as JSON
+    runner.py pack FOLDER                pack the results named on stdin, a JSON list, to stdout
 
 A run's folder contains ``job.json``, one folder per point, and at the end ``run.json`` and
 ``MANIFEST.sha256``. The manifest is always written. A valid point never runs again.
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import sys
 import time
@@ -24,13 +24,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rocminfra.host.bench import files
-from rocminfra.host.bench.amd_smi import gpu_models
+from rocminfra.host.bench import files, stage
 from rocminfra.host.bench.control_group import Launcher, launcher
 from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
-from rocminfra.host.bench.point import finished, read_point, run_point
-from rocminfra.host.bench.telemetry import fetch
+from rocminfra.host.bench.point import finished, run_point
+from rocminfra.host.bench.provenance import collect, with_guidellm
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.points import (
     Finished,
@@ -39,13 +38,13 @@ from rocminfra.planning.bench.points import (
     next_points,
     planned_names,
 )
+from rocminfra.planning.bench.profiles import load_seconds, whole_stage
 from rocminfra.planning.bench.records import (
     AttemptRecord,
     JobRecord,
     PointRecord,
     PointSummary,
     Progress,
-    Provenance,
     Repeat,
     RunRecord,
     Status,
@@ -76,16 +75,16 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     stages = job.scenario.stages
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
-        gpus = tuple(gpu_models())
-        valid = _valid_points(folder, planned_names(stages))
-        done = {record.point.name: finished(record) for record in valid}
+        provenance = collect(job)
+        valid, done = stage.kept(folder, stages)
         (folder / MANIFEST).unlink(missing_ok=True)
         state = "finished"
         try:
             for record in valid:
                 progress.add(record, kept=True)
             while todo := next_points(stages, done):
-                done[todo[0].name] = _one(job, todo[0], folder, launch, progress, patience, gpus)
+                found = _one(job, todo[0], folder, launch, progress, patience, provenance.gpus)
+                done.update(found)
         except Stopped:
             state = "stopped"
         ended = RunRecord(
@@ -97,7 +96,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             never_run=never_run(stages, done),
             usd_per_hour=job.usd_per_hour,
             guidellm=job.guidellm_version,
-            provenance=_provenance(job, gpus),
+            provenance=with_guidellm(provenance, progress.records),
             started=progress.started,
             ended=round(time.time(), 3),
         )
@@ -127,21 +126,21 @@ def main(arguments: list[str]) -> int:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description="benchmark runner")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("run", "status", "archive"):
+    for verb in ("run", "status", "manifest", "pack"):
         verbs.add_parser(verb).add_argument("folder", type=Path)
     verbs.choices["status"].add_argument("--seen", type=int, default=-1)
     verbs.choices["status"].add_argument("--wait", type=float, default=0.0)
     verbs.choices["run"].add_argument("--unit", help="systemd unit that this runs in")
-    verbs.choices["archive"].add_argument("target", type=Path)
     options = parser.parse_args(arguments)
     if options.verb == "status":
         answer = status(options.folder, options.seen, options.wait)
         print(json.dumps(as_json(answer), sort_keys=True))
         return 0
-    if options.verb == "archive":
-        if not (options.folder / MANIFEST).exists():
-            files.write_manifest(options.folder)
-        files.archive(options.folder, options.target)
+    if options.verb == "manifest":
+        print(json.dumps(files.listing(options.folder)))
+        return 0
+    if options.verb == "pack":
+        files.pack(options.folder, json.load(sys.stdin), sys.stdout.buffer)
         return 0
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
@@ -231,9 +230,12 @@ def _one(
     progress: _Progress,
     patience: Patience | None,
     gpus: Sequence[Mapping[str, Any]],
-) -> Finished:
+) -> dict[str, Finished]:
+    """Run a point, or a whole stage; what has an outcome now, by name."""
     target = folder / point.name
     files.set_aside(target)
+    if point.stage is not None:
+        stage.set_parts_aside(folder, point)
     target.mkdir()
     progress.begin(point)
     record = run_point(
@@ -247,13 +249,11 @@ def _one(
         repeating=progress.repeat,
         gpus=[gpu.get("name") for gpu in gpus],
     )
-    progress.add(record)
-    return finished(record)
-
-
-def _valid_points(folder: Path, names: Sequence[str]) -> list[PointRecord]:
-    found = [read_point(folder / name) for name in names]
-    return [record for record in found if record is not None and record.outcome == "valid"]
+    records = (record,) if point.stage is None else stage.split(job, record, folder)
+    # The process of a whole stage is no point itself, unless nothing came of it.
+    for one in records if len(records) == 1 else records[1:]:
+        progress.add(one)
+    return {one.point.name: finished(one) for one in records}
 
 
 def _status_now(folder: Path) -> Status:
@@ -280,29 +280,21 @@ def _status_now(folder: Path) -> Status:
         busy_with=shared.read_text().strip() if is_held(shared) else None,
         live=None
         if job is None or progress is None or state != "running"
-        else live(folder, progress, job.scenario.max_seconds, time.time()),
+        else live(folder, progress, job.scenario.max_seconds, time.time(), _whole(job, progress)),
     )
+
+
+def _whole(job: JobRecord, progress: Progress) -> float | None:
+    """Length of the load of a process that runs a whole stage; None for a point of its own."""
+    process = whole_stage(progress.point or "", job.scenario.stages)
+    if process is None:
+        return None
+    return load_seconds(process, job.scenario.stages, job.scenario.max_seconds)
 
 
 def _progress(folder: Path) -> Progress | None:
     value = files.read_json(folder / files.STATUS)
     return None if value is None else read(Progress, value, files.STATUS)
-
-
-def _provenance(job: JobRecord, gpus: Sequence[Mapping[str, Any]]) -> Provenance:
-    base = job.target.rpartition("/v1")[0] or job.target
-    try:
-        engine = json.loads(fetch(f"{base}/version")).get("version")
-    except (OSError, ValueError, AttributeError):
-        engine = None
-    return Provenance(
-        engine=engine,
-        gpus=tuple(gpus),
-        model=job.model,
-        kernel=platform.release(),
-        machine=platform.machine(),
-        cores=os.cpu_count(),
-    )
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

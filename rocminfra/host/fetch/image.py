@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # many times the registry's sizes is too little for any image.
 UNPACKED = 2
 _ANSWER_S = 60
+# A registry that is only reached through Docker's mirrors must not hold up the pull.
+_REGISTRY_S = 15
 
 
 def fetch(
@@ -88,7 +90,7 @@ def _manifest(reference: str) -> dict[str, Any] | None:
     if reference.startswith(("localhost:", "127.0.0.1:", "localhost/", "127.0.0.1/")):
         command.append("--insecure")
     try:
-        document = json.loads(_output([*command, reference]))
+        document = json.loads(_output([*command, reference], _REGISTRY_S))
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
@@ -162,13 +164,13 @@ def _is_there(reference: str) -> bool:
         return False
 
 
-def _output(command: list[str]) -> str:
+def _output(command: list[str], timeout_s: float = _ANSWER_S) -> str:
     try:
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            timeout=_ANSWER_S,
+            timeout=timeout_s,
             check=False,
         )
     except (OSError, subprocess.SubprocessError):

@@ -1,9 +1,10 @@
 """Downloads a model of the hub into the cache, whole, and marks it complete.
 
     python3 -m rocminfra.host.fetch.model REPOSITORY --home DIR --program HF --marker FILE
-        [--revision REV] [--endpoint URL]
+        [--revision REV] [--endpoint URL] [--look]
 
-The token is in the environment, as ``HF_TOKEN``. Standard library only, in Python 3.8's syntax.
+With ``--look`` it only asks the hub, and whether there is room. The token is in the environment, as
+``HF_TOKEN``. Standard library only, in Python 3.8's syntax.
 """
 
 from __future__ import annotations
@@ -106,13 +107,23 @@ def fetch(
             f"free in {arguments.home}, of which {sized(RESERVE_BYTES)} stay free; nothing was "
             "downloaded",
         )
+    if arguments.look:
+        return
     # What other revisions have left in the cache does not count.
     before = cache.arrived() - ((total or 0) - needed)
     status.say(total=total, done=max(0, cache.arrived() - before))
     words = [arguments.program, "download", arguments.repository]
     words += ["--revision", arguments.revision] if arguments.revision else []
     environment = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    download(words, environment, lambda: max(0, cache.arrived() - before), status, patience)
+    download(
+        words,
+        environment,
+        lambda: max(0, cache.arrived() - before),
+        status,
+        patience,
+        # Parts of files that the hub's other protocol has not put together yet.
+        lambda: _bytes_below(os.environ.get("HF_XET_CACHE") or os.path.join(arguments.home, "xet")),
+    )
     missing = cache.missing(listing)
     if missing:
         # Somebody may have pushed to the branch meanwhile.
@@ -139,6 +150,17 @@ def _listing(arguments: argparse.Namespace, hub: Hub) -> Listing:
     if not listing.files:
         raise GivenUpError("absent", f"{arguments.repository} holds no files")
     return listing
+
+
+def _bytes_below(folder: str) -> int:
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_size
+            except OSError:  # gone at this moment
+                continue
+    return total
 
 
 def _is_there(path: str, size: int | None) -> bool:
@@ -169,6 +191,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(name, required=True)
     for name in ("--revision", "--endpoint"):
         parser.add_argument(name)
+    parser.add_argument("--look", action="store_true")
     return parser.parse_args(list(words))
 
 

@@ -88,11 +88,13 @@ def download(
     arrived: Callable[[], int],
     status: Status,
     patience: Patience | None = None,
+    aside: Callable[[], int] = lambda: 0,
 ) -> None:
     """Run a program until it has succeeded.
 
     + arrived: bytes that are there now
-    + patience: a stall is when they do not change for so long; the program is ended and, like one
+    + aside: bytes that the program keeps elsewhere before they are there
+    + patience: a stall is when neither changes for so long; the program is ended and, like one
       that fails, started again, which resumes
 
     Raises :class:`GivenUpError` when several attempts in a row brought nothing.
@@ -100,7 +102,7 @@ def download(
     patience = patience or Patience()
     in_vain, before = 0, arrived()
     while True:
-        kind, said = _attempt(command, environment, arrived, status, patience)
+        kind, said = _attempt(command, environment, arrived, status, patience, aside)
         if not kind:
             return
         now = arrived()
@@ -119,6 +121,7 @@ def _attempt(
     arrived: Callable[[], int],
     status: Status,
     patience: Patience,
+    aside: Callable[[], int],
 ) -> tuple[str, str]:
     """Kind and words of how it failed; empty ones when it did not."""
     process = subprocess.Popen(
@@ -128,7 +131,7 @@ def _attempt(
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    last, since = arrived(), time.monotonic()
+    last, since = (arrived(), aside()), time.monotonic()
     try:
         while True:
             try:
@@ -138,8 +141,8 @@ def _attempt(
             else:
                 return ("", "") if code == 0 else ("failed", f"{command[0]} ended with {code}")
             there = arrived()
-            if there != last:
-                last, since = there, time.monotonic()
+            if (there, aside()) != last:
+                last, since = (there, aside()), time.monotonic()
                 status.say(note="")
             silent = time.monotonic() - since
             note = {"note": f"nothing has arrived for {silent:.0f} s"} if silent >= 10 else {}

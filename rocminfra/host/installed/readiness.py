@@ -10,6 +10,9 @@ with SO_REUSEPORT a stale server may hold the same port.
 States: ``ready``, ``loading`` (keep waiting), ``wrong`` (something else answers), ``dead`` (the
 unit failed or is not running). The exit code is 0 whatever the state: the JSON is the answer.
 
+With ``ROCMINFRA_PATIENCE_S`` in the environment all answers together take no longer than that, and
+an engine that gives none and makes no tokens for others meanwhile is ``hung``.
+
 Standard library only: this file is copied to the host as it is.
 """
 
@@ -36,6 +39,9 @@ LISTEN = "0A"  # state of a listening socket in /proc/net/tcp (include/net/tcp_s
 COMPLETION_TIMEOUT_S = 60.0
 MOST_BYTES = 16 << 20
 LOCAL = "127.0.0.1"
+PATIENCE = "ROCMINFRA_PATIENCE_S"
+# What vLLM counts while it works (its metrics page).
+_WORK = re.compile(rb"(?m)^vllm:(?:generation|prompt)_tokens_total(?:\{[^}]*\})? +([0-9.eE+]+)")
 OPTIONS = ("--unit", "--container", "--port", "--model", "--host", "--wait")
 
 
@@ -46,6 +52,7 @@ def verdict(
     models: Callable[[], list[str]],
     complete: Callable[[], str],
     model: str,
+    works: Callable[[], bool] | None = None,
 ) -> tuple[str, str]:
     """State and reason, with no more questions than needed.
 
@@ -55,6 +62,8 @@ def verdict(
     + models: asks the server for its models; raises OSError when it does not answer
     + complete: asks for one token; raises OSError or ValueError when none comes
     + model: name of the declared model
+    + works: whether the engine makes tokens for others, asked when it lets us wait; None calls such
+      an engine ``loading``
     """
     active = unit.get("ActiveState", "")
     if active == "failed":
@@ -71,12 +80,18 @@ def verdict(
     try:
         served = models()
     except (OSError, ValueError) as error:
+        if works is not None and isinstance(error, (socket.timeout, TimeoutError)):
+            return "hung", "the server takes connections and does not answer"
         return "loading", f"the server does not answer yet: {error}"
     if model not in served:
         return "wrong", f"serves {', '.join(served) or 'nothing'} instead of {model}"
     try:
         complete()
     except (OSError, ValueError) as error:
+        if works is not None and isinstance(error, (socket.timeout, TimeoutError)):
+            if works():
+                return "ready", "busy: it answers others, and not yet this question"
+            return "hung", "the server answers, and no token comes"
         return "loading", f"no completion yet: {error}"
     return "ready", ""
 
@@ -106,13 +121,30 @@ def observe(unit_name: str, container_name: str, address: tuple[str, int], model
     unit = _unit(unit_name)
     container_id, label, first = _container(container_name)
     owners = [_container_of(pid, container_id) for pid in _listeners(address[1], first)]
+    patience = float(os.environ.get(PATIENCE) or 0)
+    end = time.monotonic() + patience
+    before: list[list[bytes] | None] = []
+
+    def models() -> list[str]:
+        if patience:
+            before.append(_work(address))
+        return _models(address, left(10.0))
+
+    def works() -> bool:
+        now = _work(address)
+        return None not in (before[0], now) and now != before[0]
+
+    def left(usual: float) -> float:
+        return min(usual, max(0.1, end - time.monotonic())) if patience else usual
+
     state, reason = verdict(
         unit,
         owners,
         container_id,
-        lambda: _models(address),
-        lambda: _complete(address, model),
+        models,
+        lambda: _complete(address, model, left(COMPLETION_TIMEOUT_S)),
         model,
+        works if patience else None,
     )
     return {"state": state, "reason": reason, "config": label, "container": container_id}
 
@@ -189,17 +221,25 @@ def _container_of(pid: int, container_id: str) -> str:
         return ""
 
 
-def _models(address: tuple[str, int]) -> list[str]:
-    document = _request(address, "/v1/models", None, 10.0)
+def _work(address: tuple[str, int]) -> list[bytes] | None:
+    """Counters of the engine's tokens; None when it does not say them at once."""
+    try:
+        return _WORK.findall(_exchange(address, "GET", "/metrics", b"", 1.0)[1])
+    except (OSError, ValueError):
+        return None
+
+
+def _models(address: tuple[str, int], timeout_s: float = 10.0) -> list[str]:
+    document = _request(address, "/v1/models", None, timeout_s)
     try:
         return [str(item["id"]) for item in document["data"]]
     except (KeyError, TypeError) as error:
         raise ValueError(f"no list of models: {error!r}") from error
 
 
-def _complete(address: tuple[str, int], model: str) -> str:
+def _complete(address: tuple[str, int], model: str, timeout_s: float = COMPLETION_TIMEOUT_S) -> str:
     body = {"model": model, "prompt": "ready?", "max_tokens": 1, "temperature": 0}
-    document = _request(address, "/v1/completions", body, COMPLETION_TIMEOUT_S)
+    document = _request(address, "/v1/completions", body, timeout_s)
     try:
         tokens, text = int(document["usage"]["completion_tokens"]), document["choices"][0]["text"]
     except (KeyError, IndexError, TypeError) as error:

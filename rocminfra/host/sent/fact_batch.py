@@ -9,7 +9,8 @@ Output: the line ``MAGIC + nonce``, then one zlib stream of frames. A frame is a
 outputs. The last frame is of kind :data:`END`; without it the answer is incomplete.
 
 Every command starts as sshd would start it: in the user's login shell with ``-c``, in its own
-session, with empty standard input. A command given as a list of words starts without a login shell.
+session, with empty standard input. A command given as a list of words starts without a login shell;
+it may have a text on its standard input, which is in no command line and so in no log of sudo.
 The environment is the one that sshd gave this program, read from /proc because Python changes its
 own (it sets LC_CTYPE when no locale is set).
 
@@ -54,6 +55,7 @@ def main(
     deadline: float,
     most_each: int,
     most_all: int,
+    inputs: dict[int, str],
 ) -> None:
     """Run the commands and write their outputs, in the order in which they end.
 
@@ -63,8 +65,9 @@ def main(
     + seconds: time limit for each command
     + deadline: time limit for all of them, in seconds
     + most_each, most_all: limits of output in bytes, per command and in total
+    + inputs: what commands read, by their index
     """
-    run = _Run(nonce, commands, seconds, deadline, most_each, most_all)
+    run = _Run(nonce, commands, seconds, deadline, most_each, most_all, inputs)
     for number in ENDING:
         signal.signal(number, lambda _number, _frame: run.stop())
     waiting = list(range(len(commands)))
@@ -104,8 +107,10 @@ class _Run:
         deadline: float,
         most_each: int,
         most_all: int,
+        inputs: dict[int, str],
     ) -> None:
         self.commands = commands
+        self.inputs = inputs
         self.seconds = seconds
         self.deadline = time.monotonic() + deadline
         self.most_each = most_each
@@ -127,7 +132,7 @@ class _Run:
             pipes += os.pipe()
             pipes += os.pipe()
             out, out_end, err, err_end = pipes
-            pid = self.spawn(self.commands[index], out_end, err_end)
+            pid = self.spawn(self.commands[index], out_end, err_end, self.inputs.get(index))
         except (OSError, ValueError):
             for fd in pipes:
                 os.close(fd)
@@ -141,25 +146,32 @@ class _Run:
             self.by_output[fd] = process
             self.poll.register(fd, select.POLLIN)
 
-    def spawn(self, command: Command, out: int, err: int) -> int:
+    def spawn(self, command: Command, out: int, err: int, given: str | None) -> int:
         program, words = self.shell, [os.path.basename(self.shell), "-c"]
         if isinstance(command, str):
             words.append(command)
         else:
             program, words = command[0], command
-        return os.posix_spawnp(
-            program,
-            [word.encode("utf-8", "surrogateescape") for word in words],  # as SSH sends them
-            self.environment,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, out, 1),
-                (os.POSIX_SPAWN_DUP2, err, 2),
-            ],
-            setsid=True,
-            # Python ignores these signals; the programs must not inherit that.
-            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
-        )
+        # A file in memory: nothing is written on the host, and no pipe can be full.
+        file = -1 if given is None else _file_of(given.encode("utf-8", "surrogateescape"))
+        empty = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        try:
+            return os.posix_spawnp(
+                program,
+                [word.encode("utf-8", "surrogateescape") for word in words],  # as SSH sends them
+                self.environment,
+                file_actions=[
+                    empty if file < 0 else (os.POSIX_SPAWN_DUP2, file, 0),
+                    (os.POSIX_SPAWN_DUP2, out, 1),
+                    (os.POSIX_SPAWN_DUP2, err, 2),
+                ],
+                setsid=True,
+                # Python ignores these signals; the programs must not inherit that.
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+            )
+        finally:
+            if file >= 0:
+                os.close(file)
 
     def step(self) -> None:
         """Wait for an event, then handle it."""
@@ -248,6 +260,15 @@ class _Run:
         for process in self.running:
             _kill(process.pid)
         os._exit(0)
+
+
+def _file_of(data: bytes) -> int:
+    """Descriptor of a file in memory that holds ``data``, at its beginning."""
+    file = os.memfd_create("rocminfra")
+    while data:
+        data = data[os.write(file, data) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
 
 
 def _kill(pid: int) -> None:

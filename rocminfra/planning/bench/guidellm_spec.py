@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rocminfra.planning.bench import prompts
+from rocminfra.planning.bench import profiles, prompts
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.prompts import Place
 from rocminfra.planning.bench.records import ScenarioRecord
@@ -38,30 +38,31 @@ def spec(
 
     Outputs are relative to GuideLLM's working folder.
     """
-    profile: dict[str, Any] = {"kind": point.kind}
-    if point.streams is not None:
-        profile["streams"] = [point.streams]
-    if point.rate is not None:
-        profile["rate"] = [point.rate]
-    if point.max_concurrency is not None:
-        profile["max_concurrency"] = point.max_concurrency
+    profile = profiles.profile(point, scenario.stages)
     if scenario.warmup_seconds:
         # `mode` matters: GuideLLM reads a bare number below 1 as a fraction.
         profile["warmup"] = {"value": scenario.warmup_seconds, "mode": "duration"}
     constraints: list[dict[str, Any]] = [{"kind": "max_duration", "seconds": scenario.max_seconds}]
     if scenario.max_requests is not None:
         constraints.append({"kind": "max_requests", "count": scenario.max_requests})
+    data = prompts.guidellm_data(scenario.data, place, made)
+    if point.burst_requests is not None:
+        source = {"kind": "json_file", "path": profiles.TRACE}
+        data = {"kind": "trace_synthetic", "source": source}
+    # Every request's numbers and no text; `requests.jsonl` is made of them, and the report is then
+    # cut to the scenario's sample_size. None would keep all prompts in memory.
+    metrics: dict[str, Any] = {"kind": "generative", "sample_size": 0}
+    if scenario.slo:
+        metrics["slo"] = dict(scenario.slo)
     return {
         "spec": {
             "backend": {"kind": "openai_http", "target": target, "model": model},
             "profile": profile,
             "constraints": constraints,
             "tokenizer": {"kind": "hf_auto", "model": tokenizer},
-            "data": [prompts.guidellm_data(scenario.data, place, made)],
+            "data": [data],
             "seed": {"kind": "static", "value": prompts.seed(scenario.seed, place)},
-            # Every request's numbers and no text; `requests.jsonl` is made of them, and the report
-            # is then cut to the scenario's sample_size. None would keep all prompts in memory.
-            "metrics": {"kind": "generative", "sample_size": 0},
+            "metrics": metrics,
             "outputs": [
                 {"kind": "json", "path": "report.json"},
                 {"kind": "html", "path": "report.html"},

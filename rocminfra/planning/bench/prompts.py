@@ -8,9 +8,11 @@ Standard library only: this module also runs on the host.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from rocminfra.planning.bench.points import Point, Stage, planned_names
 
 # Further apart than there are attempts at a point, also in a run that is resumed again and again.
 SEED_STEP = 1000
@@ -31,6 +33,21 @@ class Place:
     number: int = 0
     of: int = 1
     earlier: int = 0
+
+
+def place_of(point: Point, stages: Sequence[Stage]) -> Place:
+    """The place of the first attempt at a point, or of a whole stage's process.
+
+    + point: the point
+    + stages: the scenario's load profiles
+    """
+    planned = planned_names(stages)
+    if point.stage is None:
+        return Place(planned.index(point.name) if point.name in planned else 0, len(planned))
+    before = planned_names(stages[: point.stage - 1])
+    each = len(planned_names(stages[: point.stage])) - len(before)
+    each //= stages[point.stage - 1].repeat
+    return Place(len(before) + each * (point.number - 1), len(planned))
 
 
 def seed(scenario_seed: int, place: Place) -> int:

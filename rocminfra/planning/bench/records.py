@@ -18,6 +18,8 @@ from typing import Any, TypeVar, get_args
 from rocminfra.planning.bench.points import Outcome, Point, Stage, StageKind
 
 VERSION = 1
+# The record of a process that ran a whole stage, in its folder instead of `point.json`.
+STAGE = "stage.json"
 
 _T = TypeVar("_T")
 
@@ -43,6 +45,7 @@ class ScenarioRecord:
     worker_processes: int
     description: str = ""
     max_requests: int | None = None
+    slo: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,9 @@ class JobRecord:
     + usd_per_hour: the host's price
     + step_bytes: weights that every step of the model's decoder reads; None when unknown
     + gpu_bandwidths: published memory bandwidth in bytes a second, by product name
+    + container: name of the engine's container on this host; None when it runs elsewhere
+    + model_revision: commit, tag or branch of the model; None for ``main``
+    + software: ``version`` and ``commit`` of rocminfra, and ``settings_sha256``
     + datasets: folder of data sets that are made on the host
     """
 
@@ -76,6 +82,9 @@ class JobRecord:
     usd_per_hour: float | None = None
     step_bytes: float | None = None
     gpu_bandwidths: Mapping[str, Any] | None = None
+    container: str | None = None
+    model_revision: str | None = None
+    software: Mapping[str, Any] | None = None
     datasets: str = ""
     version: int = VERSION
 
@@ -129,6 +138,9 @@ class PointRecord:
     + engine: what was seen of the engine: ``counted`` (by how much its counters rose), ``peaks``,
       ``configuration``, ``itl_floor_ms``, and what could not be compared (``unchecked``)
     + attempts: empty in files of earlier versions
+    + stage: folder of the process that ran a whole stage, this point included; None for a process
+      of its own
+    + conclusion: of a whole stage, what GuideLLM's search found
     """
 
     point: Point
@@ -141,15 +153,27 @@ class PointRecord:
     started: float
     wall_seconds: float
     attempts: tuple[AttemptRecord, ...] = ()
+    stage: str | None = None
+    conclusion: Mapping[str, Any] | None = None
     version: int = VERSION
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """The system under test; None where unknown.
+    """The system under test; None where unknown, and ``unknown`` says why.
 
     + engine: version of the engine
-    + gpus: as ``amd-smi`` names them
+    + gpus: of each GPU ``name``, ``driver``, ``device``, ``firmware``, ``vbios``, ``power_cap_w``,
+      ``gfx_clock_max_mhz`` and ``memory_clock_max_mhz``
+    + system: name of the operating system
+    + rocm: version of ROCm on the host; the image has its own
+    + image, image_id, image_digest: reference, id and registry digest of the engine's image
+    + engine_arguments: of ``vllm serve``
+    + model_revision: commit of a model of the hub
+    + model_files: ``bytes`` and ``sha256`` of each of the model's files
+    + guidellm: ``version`` that ran, whether it was ``patched``, and ``why``
+    + rocminfra: ``version``, ``commit`` and ``settings_sha256``
+    + unknown: why, by name of what is None
     """
 
     engine: str | None
@@ -158,6 +182,17 @@ class Provenance:
     kernel: str
     machine: str
     cores: int | None
+    system: str | None = None
+    rocm: str | None = None
+    image: str | None = None
+    image_id: str | None = None
+    image_digest: str | None = None
+    engine_arguments: tuple[str, ...] | None = None
+    model_revision: str | None = None
+    model_files: Mapping[str, Any] | None = None
+    guidellm: Mapping[str, Any] | None = None
+    rocminfra: Mapping[str, Any] | None = None
+    unknown: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -317,7 +352,7 @@ def _record(kind: Any, value: Any, where: str) -> Any:
     for item in dataclasses.fields(kind):
         if item.name in value:
             given[item.name] = _value(str(item.type), value[item.name], f"{where}: {item.name}")
-        elif item.default is dataclasses.MISSING:
+        elif item.default is item.default_factory is dataclasses.MISSING:
             raise RecordError(f"{where} has no {item.name}")
     return kind(**given)
 

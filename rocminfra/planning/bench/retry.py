@@ -118,7 +118,9 @@ def seen_in(records: Sequence[PointRecord], max_seconds: float) -> tuple[Seen, .
     found = []
     for record in records:
         last = record.attempts[-1] if record.attempts else None
-        if last is None or last.verdict != "ended" or last.exit_code != 0:
+        # A process that ran a whole stage says nothing about one point.
+        whole = record.stage is not None or record.point.stage is not None
+        if whole or last is None or last.verdict != "ended" or last.exit_code != 0:
             continue
         # A load that ran out of requests was shorter than max_seconds.
         load = (record.figures or {}).get("duration_s")

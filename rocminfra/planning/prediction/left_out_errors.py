@@ -81,6 +81,8 @@ h100-80 8 qwen3 dense fp8 throughput -0.062
 h100-80 8 qwen3_moe experts bf16 itl -0.538 +0.059
 h100-80 8 qwen3_moe experts bf16 throughput -0.022
 h100-80 8 qwen3_moe experts bf16 ttft -1.288
+mi300x 1 llama dense bf16 throughput -0.228 -0.233 -0.230
+mi300x 1 llama dense fp8 throughput -0.270 -0.167 -0.104 -0.067 -0.052 -0.033
 mi300x 1 qwen2_vl dense bf16 itl +0.078 -0.069 -0.136
 mi300x 1 qwen2_vl dense bf16 throughput +0.179 +0.181
 mi300x 1 qwen2_vl dense bf16 ttft +0.197
@@ -88,6 +90,8 @@ mi300x 1 qwen3_moe experts fp8 throughput +0.735 +0.722 +0.706
 mi300x 4 llama dense bf16 throughput +0.079
 mi300x 4 llama dense bf16 ttft -0.836 -1.066
 mi300x 4 qwen3_moe experts fp8 throughput +0.677 +0.600
+mi300x 8 llama dense fp8 throughput -0.008 +0.023 +0.042 +0.042 +0.013 +0.050 -0.090
+mi300x 8 llama dense fp8 throughput -0.030 -0.012 -0.024 -0.072 +0.069
 mi325x 8 llama dense fp8 latency +0.232 +0.963 +0.915
 mi325x 8 llama dense fp8 throughput -0.235 -0.653 -0.915
 """

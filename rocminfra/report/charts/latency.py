@@ -98,7 +98,7 @@ def _plane(sheet: Sheet, values: list[dict[str, Any]], marked: dict[str, str], u
     ]
     present = [row for row in series if any(value["series"] == row[0] for value in values)]
     domain = [row[0] for row in present]
-    x = alt.X("tokens:Q", title="tokens a second, in and out", scale=alt.Scale(zero=True))
+    x = alt.X("tokens:Q", title="tokens a second, in and out", axis=alt.Axis(tickCount=8))
     y = alt.Y("latency:Q", title=f"end-to-end latency, {unit}", scale=alt.Scale(zero=True))
     shades = alt.Color(
         "series:N", scale=alt.Scale(domain=domain, range=[colour(row[1]) for row in present])
@@ -115,7 +115,6 @@ def _plane(sheet: Sheet, values: list[dict[str, Any]], marked: dict[str, str], u
             strokeDash=alt.StrokeDash(
                 "series:N",
                 scale=alt.Scale(domain=domain, range=[row[3] for row in present]),
-                legend=None,
             ),
         )
     )

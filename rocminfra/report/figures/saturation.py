@@ -26,8 +26,8 @@ def knee(points: Sequence[PointReport]) -> Knee | None:
 
     Kleinrock's "power" (Power and deterministic rules of thumb for probabilistic problems in
     computer communications, ICC 1979): beyond it latency rises faster than throughput. None with
-    fewer than three valid points, and when the highest load has the most power: then the knee
-    lies above what was measured.
+    fewer than three valid points, and when no load waited longer than the one with the most power:
+    then the knee lies above what was measured.
     """
     measured = [
         (point.figures.requests_per_s, point.figures.latency_s.median, point)
@@ -39,11 +39,8 @@ def knee(points: Sequence[PointReport]) -> Knee | None:
     ]
     if len(measured) < LEAST_POINTS:
         return None
-    measured.sort(key=lambda one: one[0])
-    powers = [rate / latency for rate, latency, _ in measured]
-    best = max(range(len(powers)), key=powers.__getitem__)
-    rate, latency, point = measured[best]
-    if best == len(measured) - 1:
+    rate, latency, point = max(measured, key=lambda one: one[0] / one[1])
+    if latency >= max(waited for _, waited, _ in measured):
         return None
     return Knee(
         point.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import or_
 from typing import Literal
 
 from rocminfra.failure import Do, FailedError, Fault
@@ -18,7 +19,7 @@ Percentile = Literal["p50", "p95", "p99"]
 DEFAULT = "ttft_p95=2s"
 NAMES: dict[Metric, str] = {"ttft": "TTFT", "itl": "ITL", "e2e": "end-to-end latency"}
 _PART = re.compile(r"^\s*(ttft|itl|e2e)_(p50|median|p95|p99)\s*=\s*([0-9.]+)\s*(ms|s)\s*$")
-_COMPLETED = OUTCOMES.index("completed")
+_COMPLETED, _INCOMPLETE = OUTCOMES.index("completed"), OUTCOMES.index("incomplete")
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,17 @@ def outcome(point: PointReport, requests: Requests, limits: Sequence[Limit]) -> 
     if not point.is_valid or point.figures is None:
         return SloOutcome(None, None, None, ("the point is not valid",))
     misses = tuple(text for limit in limits if (text := _miss(point.figures, limit)) is not None)
-    good = judged = 0
     columns = {"ttft": requests.ttft, "itl": requests.itl, "e2e": requests.latency}
-    incomplete = OUTCOMES.index("incomplete")
-    for index, kind in enumerate(requests.outcome):
-        if kind == incomplete:
-            continue
-        judged += 1
+    over = bytearray(len(requests))
+    for limit in limits:
         # A comparison with NaN is False: a gap that does not exist exceeds nothing.
-        good += kind == _COMPLETED and not any(
-            columns[limit.metric][index] > limit.seconds for limit in limits
-        )
+        found = (value > limit.seconds for value in columns[limit.metric])
+        over = bytearray(map(or_, over, found))
+    judged = len(requests) - requests.outcome.count(_INCOMPLETE)
+    good = sum(
+        kind == _COMPLETED and not missed
+        for kind, missed in zip(requests.outcome, over, strict=True)
+    )
     attained = good / judged if judged else None
     figures = point.figures
     rate = None

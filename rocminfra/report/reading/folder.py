@@ -16,7 +16,14 @@ from rocminfra.planning.bench.manifest import (
     differences,
     parse_manifest,
 )
-from rocminfra.planning.bench.records import JobRecord, PointRecord, RecordError, RunRecord, read
+from rocminfra.planning.bench.records import (
+    STAGE,
+    JobRecord,
+    PointRecord,
+    RecordError,
+    RunRecord,
+    read,
+)
 from rocminfra.report.reading.lines import UnreadableError, read_object
 
 # A point whose copies of these differ from what was collected is not a measurement.
@@ -103,6 +110,9 @@ def _host(path: Path) -> HostFolder:
     points = []
     for folder in sorted(one for one in path.iterdir() if one.is_dir()):
         if folder.name.startswith(".") or folder.name == "superseded":
+            continue
+        if (folder / STAGE).is_file():
+            # A process that ran a whole stage: its points have folders of their own.
             continue
         own = tuple(
             text.removeprefix(f"{folder.name}/")

@@ -17,7 +17,10 @@ OUTCOMES = ("completed", "errored", "incomplete")
 # Of a point's requests, for pictures and for the bootstrap.
 SHOWN = 1_000
 _POPULATIONS = {"successful": "completed", "errored": "errored", "incomplete": "incomplete"}
+_CODES = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _NONE = math.nan
+# Beyond all that is a time or a number of tokens; an integer beyond it is no float.
+_MOST = 1e300
 
 
 @dataclass
@@ -94,44 +97,58 @@ def read_requests(folder: Path, benchmark: Mapping[str, Any]) -> Requests:
 
 
 def _from_lines(path: Path) -> Requests:
+    """Half a million lines of a run have to be read in seconds: this loop is written for speed."""
     found = Requests(is_complete=True)
     lines = Lines(path)
+    damaged = 0
     cached = prompts = 0.0
     # The last attempt is the one that the point's figures are from.
     last = 0
     for line in lines:
-        outcome, attempt = line.get("outcome"), line.get("attempt")
-        if outcome not in OUTCOMES or not isinstance(attempt, int) or isinstance(attempt, bool):
-            found.damaged += 1
+        get = line.get
+        outcome, attempt = get("outcome"), get("attempt")
+        if type(outcome) is not str or outcome not in _CODES or type(attempt) is not int:
+            damaged += 1
             continue
         if attempt > last:
-            damaged, last = found.damaged, attempt
-            found = Requests(is_complete=True, damaged=damaged)
+            last = attempt
+            found = Requests(is_complete=True)
             cached = prompts = 0.0
         elif attempt < last:
             continue
-        if line.get("in_window") is not True:
+        if get("in_window") is not True:
             found.outside += 1
             continue
-        start, end = number(line.get("start")), number(line.get("end"))
-        first, final = number(line.get("first_token")), number(line.get("last_token"))
-        tokens_in, tokens_out = number(line.get("tokens_in")), number(line.get("tokens_out"))
-        gaps = None if tokens_out is None or tokens_out < 2 else tokens_out - 1
-        found.add(
-            outcome,
-            _NONE if start is None else start,
-            _seconds(start, first),
-            _NONE if gaps is None else _seconds(first, final) / gaps,
-            _seconds(start, end),
-            _NONE if tokens_in is None else tokens_in,
-            _NONE if tokens_out is None else tokens_out,
-        )
-        from_cache = number(line.get("tokens_cached"))
-        if from_cache is not None and tokens_in:
+        start = get("start")
+        tokens_in, tokens_out = _one(get("tokens_in")), _one(get("tokens_out"))
+        found.start.append(_one(start))
+        found.ttft.append(_between(start, get("first_token")))
+        gaps = _between(get("first_token"), get("last_token"))
+        found.itl.append(gaps / (tokens_out - 1) if tokens_out > 1 else _NONE)
+        found.latency.append(_between(start, get("end")))
+        found.tokens_in.append(tokens_in)
+        found.tokens_out.append(tokens_out)
+        found.outcome.append(_CODES[outcome])
+        from_cache = _one(get("tokens_cached"))
+        # False for NaN as well.
+        if from_cache >= 0 and tokens_in > 0:
             cached, prompts = cached + from_cache, prompts + tokens_in
-    found.damaged += lines.damaged
+    found.damaged = damaged + lines.damaged
     found.cached_share = cached / prompts if prompts else None
     return found
+
+
+def _one(value: object) -> float:
+    """A number that can be; NaN for anything else, a truth value included."""
+    if (type(value) is float or type(value) is int) and 0 <= value < _MOST:
+        return value
+    return _NONE
+
+
+def _between(start: object, end: object) -> float:
+    """Seconds between two times; NaN when one is unknown or they are in the wrong order."""
+    seconds = _one(end) - _one(start)
+    return seconds if seconds >= 0 else _NONE
 
 
 def _from_report(benchmark: Mapping[str, Any]) -> Requests:
@@ -161,12 +178,6 @@ def _from_report(benchmark: Mapping[str, Any]) -> Requests:
 def _figure(record: Mapping[str, Any], name: str) -> float:
     found = number(record.get(name))
     return _NONE if found is None or found < 0 else found
-
-
-def _seconds(start: float | None, end: float | None) -> float:
-    if start is None or end is None or end < start:
-        return _NONE
-    return end - start
 
 
 def _known(value: float) -> float | None:

@@ -129,7 +129,7 @@ def activity_words(one: Activity) -> str:
         words.append(f"about {duration(left)} left")
     elif left == 0 and one.expected_s is not None:
         words.append(f"usually {duration(one.expected_s)}")
-    if one.note:
+    if one.note and one.done_bytes is None:  # what speaks of bytes would say them twice
         words.append(one.note)
     host = f"[{one.host}] " if one.host else ""
     return f"{host}{one.what}: {', '.join(words)}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from rocminfra import __version__
 from rocminfra.failure import ExitCode, FailedError, Failure, most_severe, next_words
+from rocminfra.planning.foreseen import Foreseen
 from rocminfra.report.table import Row, Table, read_table
 from rocminfra.runner.run.results import HostResult, OperationResult, RunResult
 from rocminfra.runner.run.status_results import HostStatus
@@ -77,7 +78,12 @@ def status_document(hosts: tuple[HostStatus, ...], error: Failure | None) -> dic
             {
                 "name": host.name,
                 "parts": {
-                    name: {"good": part.good, "words": part.words, "details": part.details}
+                    name: {
+                        "good": part.good,
+                        "words": part.words,
+                        "details": part.details,
+                        "next_command": part.cure if isinstance(part.cure, str) else None,
+                    }
                     for name, part in host.parts.items()
                 },
                 "failures": [failure_document(failure) for failure in host.failures],
@@ -141,6 +147,17 @@ def _host(host: HostResult) -> dict[str, Any]:
         "operations": [_operation(operation) for operation in host.operations],
         "failures": [failure_document(failure) for failure in host.failures],
         "results": host.results_folder,
+        "foreseen": [_foreseen(one) for one in host.foreseen],
+        "served": None if host.served is None else dataclasses.asdict(host.served),
+    }
+
+
+def _foreseen(one: Foreseen) -> dict[str, Any]:
+    return {
+        "words": one.words,
+        "diff": list(one.diff),
+        "download_bytes": one.download_bytes,
+        "restarts": one.restarts,
     }
 
 
@@ -150,4 +167,5 @@ def _operation(operation: OperationResult) -> dict[str, Any]:
         "outcome": operation.outcome.value,
         "seconds": None if operation.seconds is None else round(operation.seconds, 3),
         "stderr": list(operation.stderr),
+        "foreseen": [_foreseen(one) for one in operation.foreseen],
     }

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterable
 
 from rocminfra.failure import ExitCode, Failure, lines
+from rocminfra.planning.foreseen import DOWNLOAD_BYTES_PER_S, Foreseen, estimate
 from rocminfra.runner.output.tables import table_lines
-from rocminfra.runner.output.terminal import duration, styled
+from rocminfra.runner.output.terminal import duration, sized, styled
 from rocminfra.runner.output.terminal import message as message
 from rocminfra.runner.run.results import (
     HostResult,
@@ -20,6 +21,10 @@ from rocminfra.runner.run.status_results import HostStatus
 from rocminfra.runner.typed import again
 from rocminfra.settings.argument_names import SETTING_OF
 
+# Of a file's changed lines; a new version of a program is not read here.
+_MOST_DIFF = 20
+# Of a line of evidence, which is four lines of a terminal; --json has all of it.
+_MOST_LETTERS = 320
 _SIGNS = {
     Outcome.PENDING: "+",
     Outcome.CONDITIONAL: "?",
@@ -75,6 +80,40 @@ def print_plan(result: RunResult, verbosity: int = 0) -> None:
         for operation in host.operations:
             if operation.outcome in (Outcome.PENDING, Outcome.CONDITIONAL) or verbosity > 0:
                 print(f"  {_operation_line(operation)}")
+                _print_foreseen(operation.foreseen, 6)
+        _print_foreseen(host.foreseen, 2)
+        print_estimate(host)
+
+
+def _print_foreseen(found: Iterable[Foreseen], indent: int) -> None:
+    for one in found:
+        print(f"{' ' * indent}{one.words}")
+        for line in one.diff[:_MOST_DIFF]:
+            style = {"+": "green", "-": "red"}.get(line[:1])
+            shown = f"{' ' * (indent + 2)}{line}"
+            print(styled(shown, style, sys.stdout) if style else shown)
+        if len(one.diff) > _MOST_DIFF:
+            print(f"{' ' * (indent + 2)}… {len(one.diff) - _MOST_DIFF} more lines (--json has all)")
+
+
+def print_estimate(host: HostResult) -> None:
+    """How long a host's changes would take and what that costs; nothing when they are quick."""
+    all_of_them = [one for operation in host.operations for one in operation.foreseen]
+    found = estimate([*all_of_them, *host.foreseen])
+    if not host.changes or not found.seconds:
+        return
+    parts = []
+    if found.download_bytes:
+        rate = f"{DOWNLOAD_BYTES_PER_S / 1e6:.0f} MB/s"
+        parts.append(f"{sized(found.download_bytes)} to download at an assumed {rate}")
+    if found.load_s:
+        parts.append(f"{duration(found.load_s)} to start the engine")
+    least = "at least " if found.is_estimate else "about "
+    price = ""
+    if host.usd_per_hour:
+        usd = found.usd(host.usd_per_hour)
+        price = f", ${usd:.2f} at ${host.usd_per_hour:.2f} an hour"
+    print(f"  {least}{duration(found.seconds)}{price}: {', '.join(parts)}")
 
 
 def print_status(hosts: Iterable[HostStatus]) -> None:
@@ -83,12 +122,16 @@ def print_status(hosts: Iterable[HostStatus]) -> None:
         if not host.parts:
             continue
         print(styled(host.name, "bold", sys.stdout))
-        rows = [
-            ("  ok " if part.good else "  !! ", name, part.words)
-            for name, part in host.parts.items()
-        ]
-        for line in table_lines(rows):
-            print(line)
+        # The same indent for every row, whichever of them are followed by a next step.
+        names = max(len(name) for name in host.parts)
+        said: set[str] = set()
+        for name, part in host.parts.items():
+            for line in table_lines([("ok" if part.good else "!!", name.ljust(names), part.words)]):
+                print(f"  {styled(line, 'red', sys.stdout) if not part.good else line}")
+            # One cure for several parts is said with the first, which is the reason for the others.
+            if isinstance(part.cure, str) and part.cure not in said:
+                said.add(part.cure)
+                print(f"      next: {part.cure}")
 
 
 def print_summary(result: RunResult) -> None:
@@ -131,10 +174,18 @@ def print_failure(failure: Failure, prefix: str = "") -> None:
     text = lines(failure, again, SETTING_OF)
     *others, what, following = text if failure.next is not None else [*text, ""]
     for line in others:
-        message(line)
+        message(_cut(line))
     message(f"{prefix}{what}", "red")
     if following:
         message(following)
+
+
+def _cut(line: str) -> str:
+    """A line of evidence that a screen can hold; other people's tracebacks may be endless."""
+    if len(line) <= _MOST_LETTERS:
+        return line
+    half = _MOST_LETTERS // 2
+    return f"{line[:half]} … {len(line) - 2 * half} more letters … {line[-half:]}"
 
 
 def _plan_words(host: HostResult) -> str:

@@ -16,6 +16,11 @@ _STATUS = re.compile(r"^(Connected|Success|No changes|Skipped)\b")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
+# Modules of pyinfra that warn of what is usual: at first there are no known hosts
+# (pyinfra.connectors.sshuserclient.client).
+_CHATTY = ("client",)
+
+
 class HostLog(logging.Handler):
     """Collects pyinfra's errors per host.
 
@@ -40,6 +45,8 @@ class HostLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = _ANSI.sub("", record.getMessage())
+        if self.verbosity == 0 and record.name == "pyinfra" and record.module in _CHATTY:
+            return
         match = _HOST_PREFIX.match(message)
         if match is None:
             if record.levelno >= logging.WARNING or self.verbosity > 0:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pyinfra.api.host import Host
 from pyinfra.api.state import State, StateOperationMeta
 from pyinfra.connectors.ssh import SSHConnector
 
-from rocminfra.failure import Again, Do, Failure, Fault, next_words
+from rocminfra.failure import Again, Do, ExitCode, Failure, Fault, next_words
 from rocminfra.operations.bench import results_folder
+from rocminfra.operations.foreseen import foreseen
 from rocminfra.operations.host_failures import failures
+from rocminfra.operations.serving import served
+from rocminfra.planning.foreseen import Foreseen
 from rocminfra.runner.run.host_log import HostLog
 from rocminfra.runner.run.redaction import Redaction
 from rocminfra.runner.run.results import (
@@ -19,6 +23,7 @@ from rocminfra.runner.run.results import (
     OperationResult,
     Outcome,
 )
+from rocminfra.settings import SettingsError, load_settings
 from rocminfra.settings.argument_names import SETTING_OF
 
 # An operation without a name is called by its arguments, and those may be whole files.
@@ -102,6 +107,8 @@ class _Collector:
                 own.append(self._operation_failure(host, operation))
         if failed and not own:
             own.append(self._unexplained(host))
+        if failed and _is_disconnected(host):
+            own = list(through_lost_connection(host.name, own, self.again(host, Again())))
         folder = results_folder(host)
         return HostResult(
             host.name,
@@ -109,6 +116,9 @@ class _Collector:
             tuple(operations),
             tuple(own),
             None if folder is None else str(folder),
+            foreseen=() if self.state.is_executing else self._foreseen(host, None),
+            usd_per_hour=_usd_per_hour(host),
+            served=served(host) if self.state.is_executing and not failed else None,
         )
 
     def _state(self, failed: bool) -> HostState:
@@ -132,7 +142,16 @@ class _Collector:
         if not meta._maybe_is_change:
             return OperationResult(name, Outcome.UNCHANGED)
         conditional = bool(data.global_arguments["_if"])
-        return OperationResult(name, Outcome.CONDITIONAL if conditional else Outcome.PENDING)
+        outcome = Outcome.CONDITIONAL if conditional else Outcome.PENDING
+        return OperationResult(name, outcome, foreseen=self._foreseen(host, op_hash))
+
+    def _foreseen(self, host: Host, op_hash: str | None) -> tuple[Foreseen, ...]:
+        """What is foreseen, without secrets."""
+        found = foreseen(host).get(op_hash, ())
+        return tuple(
+            replace(one, words=self.redact.text(one.words), diff=self.redact.lines(one.diff))
+            for one in found
+        )
 
     def _recorded(self, host: Host, failure: Failure) -> Failure:
         """A failure with its next step as a whole command: operations cannot know it, we do."""
@@ -161,6 +180,37 @@ class _Collector:
             self.redact.lines(self.log.errors(host.name)) or ("pyinfra gave no reason",),
             Do(self.again(host, Again(verbose=True))),
         )
+
+
+# What a lost connection looks like to an operation: its command has no answer.
+_SYMPTOMS = (ExitCode.UNEXPECTED, ExitCode.NOT_READY, ExitCode.BENCHMARK)
+
+
+def through_lost_connection(name: str, found: Sequence[Failure], again: str) -> tuple[Failure, ...]:
+    """Failures of a host whose connection is gone: what came of that is no reason of its own.
+
+    + name: the host
+    + again: the command line that repeats the run, for what has no better next step
+
+    What was decided before, such as a disk that is refused, stays.
+    """
+    if any(failure.kind is ExitCode.UNREACHABLE for failure in found):
+        return tuple(found)
+    symptoms = [failure for failure in found if failure.kind in _SYMPTOMS]
+    if not symptoms:
+        return tuple(found)
+    why = [line for failure in symptoms for line in (*failure.why, failure.what)]
+    following = next((one.next for one in symptoms if one.next is not None), Do(again))
+    lost = Failure(Fault.CONNECTION_LOST, f"{name}: the connection was lost", tuple(why), following)
+    return (*(failure for failure in found if failure not in symptoms), lost)
+
+
+def _usd_per_hour(host: Host) -> float | None:
+    try:
+        settings = load_settings(host.data.dict())  # type: ignore[no-untyped-call]
+    except SettingsError:  # said where the settings are checked
+        return None
+    return settings.cost.usd_per_hour
 
 
 def _is_disconnected(host: Host) -> bool:

@@ -36,6 +36,7 @@ class Options:
     + wipe: wipe tokens
     + files: files of the playbook; empty for the verb's own
     + verbosity: 0, 1 or 2
+    + implied: ``key=value`` items that another option stands for; no command line shows them
     """
 
     inventory: str | None = None
@@ -44,6 +45,7 @@ class Options:
     wipe: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     verbosity: int = 0
+    implied: tuple[str, ...] = ()
 
     def command(self, verb: str, host: str | None = None) -> str:
         """The command line that does ``verb`` with the same options.
@@ -135,7 +137,7 @@ def run(
         inventory=inventory_argument(options.inventory),
         folder=folder,
         limit=options.limit,
-        data=parse_data(options.data, options.wipe),
+        data=parse_data((*options.implied, *options.data), options.wipe),
         detect_changes=not apply or confirm is not None,
         verbosity=options.verbosity,
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rocminfra.failure import ExitCode, Failure, most_severe
+from rocminfra.planning.foreseen import Foreseen
+from rocminfra.planning.serving import Served
 
 
 class Outcome(Enum):
@@ -37,12 +39,14 @@ class OperationResult:
     + outcome: what became of it
     + seconds: how long it took; None when it did not run
     + stderr: what the host said, when it failed
+    + foreseen: a plan: what it would do
     """
 
     name: str
     outcome: Outcome
     seconds: float | None = None
     stderr: tuple[str, ...] = ()
+    foreseen: tuple[Foreseen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ class HostResult:
     + state: what became of it
     + operations: in the order of the playbook
     + failures: why its run ended
+    + foreseen: a plan: what was found out about the host, outside of operations
+    + served: the engine that answered in this run
+    + usd_per_hour: what the machine costs, as the settings say
     + results_folder: where its benchmark's results are on this machine, if there were any
     """
 
@@ -61,6 +68,9 @@ class HostResult:
     operations: tuple[OperationResult, ...] = ()
     failures: tuple[Failure, ...] = ()
     results_folder: str | None = None
+    foreseen: tuple[Foreseen, ...] = ()
+    usd_per_hour: float | None = None
+    served: Served | None = None
 
     def count(self, *outcomes: Outcome) -> int:
         """How many operations ended in one of ``outcomes``."""

@@ -21,6 +21,7 @@ from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 from pyinfra_cli.util import exec_file
 
 from rocminfra.failure import Again, Failure
+from rocminfra.operations import foreseen
 from rocminfra.operations.bench import run_under_way
 from rocminfra.operations.host_failures import failures, keep_silent_at_exit
 from rocminfra.operations.progress import listen
@@ -157,11 +158,16 @@ class Session:
 
     def prepare(self, files: Sequence[Path]) -> None:
         """Collect the operations of playbook files; with detect_changes also what they'd do."""
+        if self.request.detect_changes:
+            for host in self.active:
+                foreseen.listen(host)
         prepare(self.state, [str(file) for file in files], self._progress.activities)
         self._tell_who_is_out()
 
     def execute(self) -> None:
         """Run the operations that :meth:`prepare` collected, with the hosts locked."""
+        for host in self.active:
+            foreseen.forget(host)
         locked = [host for host in self.active if needs_lock(host)]
         lock = new_lock(self.request.command)
         lock.take(self.state, locked)

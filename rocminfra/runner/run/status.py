@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rocminfra.runner.run.execution import on_each
 from rocminfra.runner.run.playbook import Options
 from rocminfra.runner.run.results import HostResult
 from rocminfra.runner.run.session import Progress, Request, Session
-from rocminfra.runner.run.status_parts import PARTS, Reader
+from rocminfra.runner.run.status_parts import NEEDS, PARTS, Reader
 from rocminfra.runner.run.status_results import HostStatus, Part
 from rocminfra.runner.run.targets import inventory_argument, parse_data
 from rocminfra.settings import load_settings
@@ -44,12 +45,26 @@ def read_status(
                 ctx_config.use(session.state.config.copy()),
                 ctx_host.use(host),
             ):
+                own = found.setdefault(host.name, {})
                 for name, read in parts.items():
-                    found.setdefault(host.name, {})[name] = read(host, settings)
+                    needed = NEEDS.get(name)
+                    if needed is None or (needed in own and own[needed].good):
+                        own[name] = _with_command(read(host, settings), options, host.name)
             return True
 
         on_each(session.state, session.active, ask)
         return tuple(_host_status(result, found) for result in session.results())
+
+
+def _with_command(part: Part, options: Options, host: str) -> Part:
+    """The part with its cure as a whole command, when it needs one."""
+    if part.good or part.cure is None or isinstance(part.cure, str):
+        return part if not part.good else replace(part, cure=None)
+    verb, *words = part.cure
+    files = [word for word in words if not word.startswith("-")]
+    flags = [word for word in words if word.startswith("-")]
+    command = replace(options, files=tuple(files)).command(verb, host)
+    return replace(part, cure=" ".join([command, *flags]))
 
 
 def _host_status(result: HostResult, found: Mapping[str, Mapping[str, Part]]) -> HostStatus:

@@ -16,11 +16,14 @@ class Part:
     + good: whether it is as the settings say
     + words: for people, a few words
     + details: for machines; plain JSON values
+    + cure: what helps when it is not good: a verb and its words, to which the host is added, or a
+      whole command
     """
 
     good: bool
     words: str
     details: dict[str, Any] = field(default_factory=dict)
+    cure: tuple[str, ...] | str | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from rocminfra.runner.output import run_text
 from rocminfra.runner.output.capacity_json import capacity_document, setting_of
 from rocminfra.runner.output.capacity_text import capacity_lines
 from rocminfra.runner.output.run_json import dump, error_document
-from rocminfra.runner.verbs.planning_defaults import host_settings, with_settings
+from rocminfra.runner.verbs.planning_defaults import host_settings, looked_up, with_settings
 from rocminfra.runner.verbs.planning_options import (
     block_size_option,
     dtype_option,
@@ -99,14 +99,15 @@ def capacity(as_json: bool, **options: Any) -> ExitCode:
     """Say whether a model fits a GPU, and how many tokens its KV cache keeps.
 
     What no option says comes from your hosts file, or is the reference run: Qwen2-VL-72B on one
-    MI300X. MODEL is a
-    folder with a config.json, such a file, or a repository in this machine's Hugging Face cache.
+    MI300X. MODEL is a folder with a config.json, such a file, or a repository: of this machine's
+    Hugging Face cache, or of the hub, of which kilobytes are fetched and kept.
     Exits with 6 when the model does not fit.
     """
     try:
         host, model = options.pop("host"), options["model"]
         settings = host_settings(host)
-        return _answer(as_json, with_settings(options, settings), host, model)
+        given = with_settings(options, settings) | looked_up(model, settings)
+        return _answer(as_json, given, host, model)
     except FailedError as error:
         if not as_json:
             raise
@@ -123,7 +124,7 @@ def _answer(
     """
     width, height = page_size(options["page"])
     try:
-        spec = load_model(options["model"], options["dtype"])
+        spec = load_model(options["model"], options["dtype"], options["revision"], options["hub"])
         length = options["max_model_len"] or min(MAX_MODEL_LEN, spec.max_position)
         overhead_gib = options["overhead_gib"]
         serving = Serving(

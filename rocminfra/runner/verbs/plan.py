@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import click
 
 from rocminfra.failure import ExitCode
@@ -13,6 +16,12 @@ from rocminfra.runner.verbs.shared import guarded, patch, print_json, say_failur
 @files_argument
 @host_options
 @wipe_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="keep the plan, for apply --plan FILE",
+)
 @click.option("--exit-code", is_flag=True, help="exit with 2 when something would change")
 def plan(
     files: tuple[str, ...],
@@ -22,14 +31,17 @@ def plan(
     as_json: bool,
     verbose: int,
     wipe: tuple[str, ...],
+    out: Path | None,
     exit_code: bool,
 ) -> ExitCode:
     """Say what apply would change. Nothing is changed.
 
-    FILE is a file of the playbook, deploy.py if none is given.
+    FILE is a file of the playbook, deploy.py if none is given. With --out the plan is kept, and
+    `apply --plan` does just that.
     """
     patch()
     from rocminfra.runner.output import run_text
+    from rocminfra.runner.run import plan_file
     from rocminfra.runner.run.playbook import Options, run
 
     options = Options(inventory, limit, data, wipe, files, verbose)
@@ -44,6 +56,13 @@ def plan(
     else:
         run_text.print_plan(result, verbose)
     say_failures(result, options.command("plan"), options)
-    if result.changes and code in (ExitCode.DONE, ExitCode.CHANGES):
-        run_text.message(f"next: {options.command('apply')}")
+    if code not in (ExitCode.DONE, ExitCode.CHANGES):
+        return code  # a plan with holes in it is not kept
+    following = options.command("apply")
+    if out is not None:
+        plan_file.write(out, options, result)
+        run_text.message(f"the plan is in {out}")
+        following = f"rocminfra apply --plan {shlex.quote(str(out))}"
+    if result.changes:
+        run_text.message(f"next: {following}")
     return code

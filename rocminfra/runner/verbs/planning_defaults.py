@@ -9,6 +9,7 @@ from typing import Any
 
 from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.inventory.hosts_file import read_hosts_file
+from rocminfra.model_files import planning_hub
 from rocminfra.settings import Settings, SettingsError, load_settings
 from rocminfra.settings.environment import HOSTS_FILE, environment_settings
 from rocminfra.settings.problems import refusal
@@ -67,6 +68,15 @@ def with_settings(
         key: values[key] if value is None and key in values else value
         for key, value in options.items()
     }
+
+
+def looked_up(model: str | None, settings: Settings) -> dict[str, Any]:
+    """Where a model that is not on this machine is looked up: ``hub`` and ``revision``.
+
+    + model: as it was given; None for the host's own, whose revision the settings name
+    """
+    is_own = model is None and settings.model.planned_as is None
+    return {"hub": planning_hub(settings), "revision": settings.model.revision if is_own else None}
 
 
 def _no_host(name: str, path: Path, known: tuple[str, ...]) -> FailedError:

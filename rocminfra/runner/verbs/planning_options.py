@@ -16,7 +16,8 @@ from rocminfra.planning.model.reference import REFERENCE_NAME
 model_option = click.option(
     "--model",
     default=None,
-    help="a folder with config.json, such a file, or a repository in the Hugging Face cache"
+    help="a folder with config.json, such a file, or a repository of the hub, of which only "
+    "kilobytes are fetched"
     f" [default: the host's, else {REFERENCE_NAME}]",
 )
 host_option = click.option(

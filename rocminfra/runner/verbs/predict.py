@@ -42,7 +42,7 @@ from rocminfra.runner.output.predict_text import (
     outcome_lines,
 )
 from rocminfra.runner.output.run_json import dump, error_document
-from rocminfra.runner.verbs.planning_defaults import host_settings, with_settings
+from rocminfra.runner.verbs.planning_defaults import host_settings, looked_up, with_settings
 from rocminfra.runner.verbs.planning_options import (
     Finite,
     block_size_option,
@@ -188,7 +188,8 @@ def predict(as_json: bool, **options: Any) -> ExitCode:
         name = options.pop("host")
         # Published figures are about the reference run, whatever hosts somebody has.
         settings = Settings() if is_check else host_settings(name)
-        return _answer(as_json, with_settings(options, settings, _SEVERAL))
+        given = with_settings(options, settings, _SEVERAL) | looked_up(options["model"], settings)
+        return _answer(as_json, given)
     except FailedError as error:
         if not as_json:
             raise
@@ -251,7 +252,7 @@ def _answer(as_json: bool, options: dict[str, Any]) -> ExitCode:
 def _base(options: dict[str, Any]) -> Variant:
     """The variant that all others are made from: its first values."""
     try:
-        spec = load_model(options["model"], options["dtype"])
+        spec = load_model(options["model"], options["dtype"], options["revision"], options["hub"])
         spec.shape()
         overhead_gib = options["overhead_gib"]
         serving = Serving(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocminfra.bench.scenario import Scenario, load_scenario
@@ -17,7 +17,7 @@ from rocminfra.bench.scenario_data import (
     SyntheticText,
 )
 from rocminfra.failure import Do, FailedError, Fault
-from rocminfra.planning.bench.points import MAX_CONCURRENCY, Stage
+from rocminfra.planning.bench.points import MAX_CONCURRENCY, SEARCHES, Stage
 from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.model.spec import ModelSpec
 from rocminfra.planning.prediction import workload as workloads
@@ -42,6 +42,8 @@ REFERENCE_SCENARIOS = ("synthetic_sweep", "docvqa")
 _QUESTION_S, _LONGEST_S = 300.0, 86_400.0
 # A grid of fewer variants is not worth the start of processes.
 _FEW = 4
+# Loads that only a measurement decides.
+NOT_PREDICTED = (*SEARCHES, "bursts")
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,14 @@ def scenario(name: str, folder: Path) -> Scenario:
     """A scenario of ``benchmarks/``; raises SettingsError, and :class:`FailedError` for data
     whose requests nobody described."""
     found = load_scenario(name, folder)
+    unknown = [stage.profile for stage in found.stages if stage.profile in NOT_PREDICTED]
+    if unknown:
+        raise FailedError(
+            Fault.SCENARIO_INVALID,
+            f"scenario {name}: profile {unknown[0]} cannot be predicted",
+            ("what a search probes, and when bursts meet, follows from what is measured",),
+            Do("rocminfra predict synthetic_sweep"),
+        )
     if isinstance(found.data, (SyntheticText, DocumentPages)) or _is_docvqa(found):
         return found
     raise FailedError(
@@ -127,7 +137,7 @@ def job_of(
             data.output_tokens,
             prompt_stdev=data.prompt_tokens_stdev or 0,
             output_stdev=data.output_tokens_stdev or 0,
-            prefix_share=prefix_share,
+            prefix_share=max(prefix_share, data.prefix_share),
         )
     elif spec.vision is None:
         raise ValueError(
@@ -144,7 +154,9 @@ def job_of(
     else:
         load = workloads.ScannedPages(spec.vision, serving.max_pixels, prefix_share=prefix_share)
     timing = Timing(found.max_seconds, found.warmup_seconds, found.max_requests)
-    return Job(found.name, found.plan, load, timing)
+    # In one process or in many, and once or three times: the same load is predicted.
+    stages = tuple(replace(stage, native=False, repeat=1) for stage in found.plan)
+    return Job(found.name, stages, load, timing)
 
 
 def _asked(question: Question, prefix_share: float) -> Job:

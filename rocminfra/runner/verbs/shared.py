@@ -84,6 +84,8 @@ def report(
     for_ci(result.verb, junit, run_cases(result, measured_points(result.then or result)))
     if as_json:
         print_json(result, result.code)
+        for line in _reported(result.then or result):
+            run_text.message(line)
     else:
         if result.declined:
             run_text.message("not applied", "yellow")
@@ -140,10 +142,18 @@ def _print_tables(result: RunResult) -> None:
     """The figures of a benchmark, which are data, where data goes."""
     from rocminfra.report.table import lines
     from rocminfra.runner.output.run_json import tables
-    from rocminfra.runner.output.run_reports import reported
 
     for table in tables(result):
         print()
         print(*lines(table), f"results: {table.run}", sep="\n")
-    for line in reported(result):
+    for line in _reported(result):
         print(line)
+
+
+def _reported(result: RunResult) -> list[str]:
+    """Reports of what a benchmark brought back; whatever else ran does not import them."""
+    if not any(host.results_folder for host in result.hosts):
+        return []
+    from rocminfra.runner.output.run_reports import reported
+
+    return reported(result)

@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rocminfra.bench import unpacking
 from rocminfra.bench.results import folder_name, is_complete, publish, staging, verify
-from rocminfra.bench.unpacking import unpack
+from rocminfra.bench.unpacking import Unpacked
 from rocminfra.host.bench import files
 from rocminfra.planning.bench.manifest import MANIFEST
 
@@ -45,8 +47,14 @@ def host_run(tmp_path: Path) -> Path:
 @pytest.fixture
 def archive(host_run: Path, tmp_path: Path) -> Path:
     target = tmp_path / "run.tar.gz"
-    files.archive(host_run, target)
+    with target.open("wb") as stream:
+        files.pack(host_run, files.result_files(host_run), stream)
     return target
+
+
+def unpack(archive: Path, folder: Path, **options: Any) -> Unpacked:
+    with archive.open("rb") as stream:
+        return unpacking.unpack(stream, folder, **options)
 
 
 @pytest.fixture

@@ -34,7 +34,8 @@ def problem(folder: Path, text: str) -> Problem:
 
 def test_every_shipped_scenario_loads() -> None:
     assert scenario_names(BENCHMARKS) == (
-        *("docvqa", "docvqa_offline", "smoke", "synthetic_sweep"),
+        *("docvqa", "docvqa_offline", "lab_docvqa", "lab_sweep", "lab_sweep_native", "smoke"),
+        *("synthetic_sweep", "synthetic_sweep_native"),
     )
     for name in scenario_names(BENCHMARKS):
         assert load_scenario(name, BENCHMARKS).name == name
@@ -86,6 +87,24 @@ def test_the_offline_set_is_all_that_differs_from_the_published_run() -> None:
     }
     assert changed == {"name", "description", "data"}
     assert not offline.needs_hub
+
+
+@pytest.mark.parametrize(
+    ("lab", "published", "changed"),
+    [
+        ("lab_sweep", "synthetic_sweep", set()),
+        ("lab_sweep_native", "synthetic_sweep", {"stages"}),
+        ("lab_docvqa", "docvqa", {"data"}),
+    ],
+)
+def test_on_a_practice_droplet_only_durations_differ(
+    lab: str, published: str, changed: set[str]
+) -> None:
+    here, there = (load_scenario(name, BENCHMARKS) for name in (lab, published))
+    differing = {key for key in Scenario.model_fields if getattr(here, key) != getattr(there, key)}
+    durations = {"max_seconds", "warmup_seconds", "worker_processes"}
+    assert differing == {"name", "description"} | durations | changed
+    assert here.planned == there.planned
 
 
 def test_the_program_on_the_host_takes_the_same_stages() -> None:

@@ -5,12 +5,15 @@ The programs are the real ones, run as they are on a host; GuideLLM, engine and 
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 from bench_fakes import (
@@ -67,7 +70,7 @@ def test_a_repeat_is_told_once_when_it_begins(
     class Repeating:
         """The host, whose first point was tried twice."""
 
-        fetch = staticmethod(remote.fetch)
+        stream = staticmethod(remote.stream)
 
         def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
             answer = remote.run(command, stdin, timeout_s)
@@ -110,7 +113,7 @@ def test_a_run_that_is_here_already_is_neither_run_nor_fetched_again(
     assert carry(resumes=True).problems == ()
     assert len(calls(program)) == before[0]
     assert len(remote.commands) - before[1] <= 2
-    assert not any("archive" in command for command in remote.commands[before[1] :])
+    assert not any("pack" in command for command in remote.commands[before[1] :])
 
 
 def test_results_that_were_lost_here_are_fetched_again(
@@ -136,10 +139,11 @@ class Flaky:
             raise ConnectionResetError("Connection reset by peer")
         return self.remote.run(command, stdin, timeout_s)
 
-    def fetch(self, path: str, target: Path) -> None:
-        self.remote.fetch(path, target)
-        if self.damage:
-            target.write_bytes(self.damage.pop(0)(target.read_bytes()))
+    @contextmanager
+    def stream(self, command: str, stdin: str) -> Iterator[IO[bytes]]:
+        with self.remote.stream(command, stdin) as whole:
+            content = whole.read()
+        yield io.BytesIO(self.damage.pop(0)(content) if self.damage else content)
 
 
 def half(content: bytes) -> bytes:
@@ -333,6 +337,29 @@ def test_programs_that_are_missing_say_so(carry: Callable[..., Outcome], remote:
     with pytest.raises(FailedError, match="does not answer") as caught:
         carry()
     assert "No module named" in caught.value.failure.why[-1]
+
+
+def test_of_two_runs_that_begin_at_once_the_second_is_told_of_the_first(
+    carry: Callable[..., Outcome], remote: LocalHost, tmp_path: Path
+) -> None:
+    (remote.programs.parent / "tools" / "systemd-run").write_text("#!/bin/sh\n")
+    other = "20260513T101500Z-000000"
+
+    class Raced(Flaky):
+        """Whose lock is taken by another run between our look and our start."""
+
+        def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
+            answer = self.remote.run(command.replace("--wait 5", "--wait 0"), stdin, timeout_s)
+            if "--wait 5" not in command:
+                return answer
+            status = {**json.loads(answer.stdout), "busy_with": other}
+            return Answer(True, json.dumps(status), answer.stderr)
+
+    with pytest.raises(FailedError) as caught:
+        carry(remote=Raced(remote))
+    assert caught.value.failure.kind is ExitCode.LOCKED
+    assert other in caught.value.failure.what
+    assert f"bench.run={other}" in next_of(caught.value)
 
 
 def test_a_program_that_dies_at_once_is_not_waited_for_for_ever(

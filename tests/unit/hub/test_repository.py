@@ -141,6 +141,20 @@ def test_nobody_at_the_address_is_unreachable() -> None:
     assert len(naps) == ATTEMPTS - 1
 
 
+def test_one_that_did_not_answer_is_not_asked_for_every_host() -> None:
+    naps: list[float] = []
+    patient = Hub("http://127.0.0.1:9", sleep=naps.append)
+    planning = Hub("http://127.0.0.1:9", sleep=naps.append, gives_up=True)
+    for one, expected in ((planning, ATTEMPTS - 1), (patient, 2 * (ATTEMPTS - 1))):
+        naps.clear()
+        said = set()
+        for _ in range(2):
+            with pytest.raises(HubError) as error:
+                one.listing("acme/a")
+            said.add((error.value.kind, str(error.value)))
+        assert (len(said), len(naps)) == (1, expected)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -39,6 +39,7 @@ class ScriptedHost:
     data: dict[str, Any] = field(default_factory=dict)
     connector: object = None
     connector_data: dict[str, Any] = field(default_factory=dict)
+    current_op_hash: str | None = None
     noops: list[str] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
     asked: list[tuple[type, dict[str, Any]]] = field(default_factory=list)

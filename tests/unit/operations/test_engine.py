@@ -20,7 +20,7 @@ from rocminfra.facts.paths import PathState, PathStates
 from rocminfra.facts.system import Arch
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit
 from rocminfra.failure import ExitCode
-from rocminfra.operations import engine
+from rocminfra.operations import engine, foreseen
 from rocminfra.operations.host_failures import failures
 from rocminfra.operations.host_files import HostFile
 from rocminfra.planning.docker.configuration import UNANSWERED
@@ -112,6 +112,23 @@ def test_a_changed_unit_is_written_and_restarted_once(
         "systemctl daemon-reload",
         "started",
     ]
+
+
+def test_a_plan_says_which_arguments_change_and_that_the_service_is_away(
+    converged: Any, run: Callable[..., Any]
+) -> None:
+    converged.facts[PathStates] = lambda paths: right(ENVIRONMENT, QUESTION_FILE)
+    converged.facts[DockerContainer] = container("old")
+    converged.facts[FileContents] = lambda path: ["  --max-num-seqs=64 \\", "  --gone"]
+    foreseen.listen(converged)
+    service(run)
+    words = [one.words for one in foreseen.foreseen(converged)[None]]
+    assert "--gone is gone" in words
+    assert "--max-num-seqs is gone (was 64)" in words
+    assert [word for word in words if word.startswith("restarts vllm.service: it does not serve")]
+    assert "changes /etc/systemd/system/vllm.service" in words or (
+        "creates /etc/systemd/system/vllm.service" in words
+    )
 
 
 def test_a_run_killed_before_the_restart_is_finished_by_the_next(

@@ -17,7 +17,7 @@ from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.programs import HostPrograms
 from rocminfra.facts.release import HostRelease, PythonVersion
 from rocminfra.failure import ExitCode
-from rocminfra.operations.guidellm import environment, gate
+from rocminfra.operations.guidellm import environment, environment_started, gate
 from rocminfra.operations.host_failures import failures
 from rocminfra.planning.releases import OsRelease
 
@@ -195,3 +195,36 @@ def test_pip_says_the_same_of_an_old_python_as_of_no_index() -> None:
     """Which is why the gate asks for the version instead of waiting for pip's answer."""
     refused, unreachable = (PIP / f"bullseye-{name}.txt" for name in ("refused", "unreachable"))
     assert refused.read_text() == unreachable.read_text()
+
+
+def begin(fresh: Any, run: Callable[..., Any]) -> list[Any]:
+    arguments = {"path": PATH, "version": "0.8.1", "torch_version": "2.13.0"}
+    commands: list[Any] = run(environment_started, **arguments).commands
+    return commands
+
+
+def test_it_may_be_begun_early_and_is_not_waited_for(fresh: Any, run: Callable[..., Any]) -> None:
+    (command,) = begin(fresh, run)
+    fresh.answers = [(True, ("ended", "no", "", ""), ()), (True, (), ())]
+    assert command.function(None, fresh, *command.args)
+    assert "systemd-run --quiet --collect --unit=rocminfra-guidellm " in fresh.ran[1]
+    assert fresh.answers == [], "nothing waits for its end"
+
+
+def test_an_early_begin_that_fails_is_no_failure_of_the_host(
+    fresh: Any, run: Callable[..., Any]
+) -> None:
+    (command,) = begin(fresh, run)
+    fresh.answers = [(True, ("ended", "no", "", ""), ()), (False, (), ("no systemd",))]
+    assert command.function(None, fresh, *command.args)
+    assert failures(fresh) == ()
+    assert "no systemd" in fresh.logged[-1]
+
+
+def test_nothing_is_begun_where_it_is_there_or_cannot_be(
+    fresh: Any, run: Callable[..., Any]
+) -> None:
+    fresh.facts[PythonVersion] = (3, 9)
+    assert begin(fresh, run) == []
+    fresh.facts.update({PythonVersion: (3, 11), GuidellmEnvironment: WANTED})
+    assert begin(fresh, run) == []

@@ -5,10 +5,13 @@ Every one of these failed before the program was mended.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -193,3 +196,53 @@ def test_ctrl_c_in_a_plan_is_no_plan(folder: Path) -> None:
     assert done.returncode == 130
     assert done.stdout.splitlines() == ["@local: interrupted"]
     assert done.stderr.splitlines()[-1] == "next: rocminfra plan -i @local"
+
+
+def test_a_kept_plan_is_applied_as_it_is_or_not_at_all(folder: Path) -> None:
+    planned = rocminfra(folder, "plan", "-i", "@local", "--out", "my plan")
+    assert planned.returncode == 0
+    assert next_line(planned) == "rocminfra apply --plan 'my plan'"
+    mixed = rocminfra(folder, "apply", "--plan", "my plan", "--limit", "x")
+    assert mixed.returncode == 3
+    (folder / "deploy.py").write_text(FILE + FILE.replace("a file", "b").replace("out", "more"))
+    refused = rocminfra(folder, "apply", "--plan", "my plan")
+    assert refused.returncode == 5
+    assert "'b' would change something as well" in refused.stderr
+    assert next_line(refused) == "rocminfra plan -i @local --out 'my plan'"
+    assert not (folder / "out").exists()
+    (folder / "deploy.py").write_text(FILE)
+    done = rocminfra(folder, "apply", "--plan", "my plan")
+    assert done.returncode == 0
+    assert (folder / "out").exists()
+    again = rocminfra(folder, "apply", "--plan", "my plan")
+    assert again.stdout.startswith("nothing to change on 1 host")
+
+
+def test_a_host_that_is_out_is_named_before_the_others_go_on(folder: Path) -> None:
+    (folder / "two.py").write_text('hosts = ["@local", ("127.0.0.1", {"ssh_port": 1})]\n')
+    done = rocminfra(folder, "apply", "-i", "two.py", "-y")
+    assert done.returncode == 4
+    lines = done.stderr.splitlines()
+    out = "[127.0.0.1] is out of this run: 127.0.0.1 cannot be reached"
+    assert lines.index(out) < lines.index("--> a file")
+    # The whole story is the last word all the same.
+    assert "127.0.0.1 cannot be reached" in lines[-2]
+    assert (folder / "out").exists()
+
+
+def test_a_server_that_hangs_up_is_one_message(folder: Path) -> None:
+    """A droplet that boots takes connections before its sshd runs."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    listening.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        port = listening.getsockname()[1]
+        done = rocminfra(folder, "plan", "-i", "127.0.0.1", "--data", f"ssh_port={port}")
+        listening.close()
+    assert done.returncode == 4
+    assert len(done.stderr.splitlines()) <= 6, done.stderr
+    assert next_line(done) == f"ssh -v -p {port} 127.0.0.1 true"

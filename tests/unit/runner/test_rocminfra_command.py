@@ -233,6 +233,7 @@ def test_apply_asks_on_a_terminal(answer: bytes, code: int, made: bool, folder: 
     assert b"+ a file" in seen
     assert b"Traceback" not in seen
     assert (folder / "out").exists() is made
+    assert (b"not applied" in seen) is (code == 0 and not made)
 
 
 def test_init_lays_the_playbook_out_and_says_what_is_next(tmp_path: Path) -> None:

@@ -110,6 +110,10 @@ def test_the_first_request_is_the_first_that_is_sent(
     assert first is not None
     recheck(Group(), info=SimpleNamespace(status="completed"))
     assert record.values["first_request"] == first
+    second = Group()
+    recheck(second, SimpleNamespace(status="in_progress"))
+    assert record.values["first_request"] == first, "of the process, not of its second point"
+    assert recheck.group is second, "whose state the stacks show"
 
 
 def test_another_version_is_left_alone_and_the_record_says_so(

@@ -29,7 +29,9 @@ mkdir -p "$HERE/home/hub/models--acme--a"; cd "$HERE/home/hub/models--acme--a"
 mkdir -p blobs snapshots/COMMIT/sub
 n=$(wc -l < "$HERE/runs")
 if test "$n" -le "${HANGS:-0}"; then test -z "$PART" || head -c $((n * 9000)) /dev/zero \\
-    > blobs/ab.incomplete; echo $$ > "$HERE/pid"; exec sleep 60; fi
+    > blobs/ab.incomplete; echo $$ > "$HERE/pid"
+    if test -n "$ASIDE"; then mkdir -p "$HERE/home/xet"; for i in 1 2 3 4 5 6 7 8; do
+    echo "$i" >> "$HERE/home/xet/part"; sleep 0.1; done; else exec sleep 60; fi; fi
 if test "$n" -le "${FAILS:-0}"; then echo broken >&2; exit 5; fi
 rm -f blobs/ab.incomplete; head -c ${SIZE:-70000} /dev/zero > blobs/ab; echo '{' > blobs/cd
 ln -sf ../../blobs/cd snapshots/COMMIT/config.json
@@ -77,6 +79,16 @@ def fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
         return said
 
     return run
+
+
+def test_a_look_downloads_nothing(fetch: Callable[..., Any], tmp_path: Path) -> None:
+    given = model.parse(
+        ["acme/a", "--home", str(tmp_path), "--program", "/none", "--marker", "m", "--look"]
+    )
+    model.fetch(given, Status(""), FakeHub(), QUICK)  # type: ignore[arg-type]
+    with pytest.raises(GivenUpError, match="words"):
+        model.fetch(given, Status(""), FakeHub(HubError("absent", "words")))  # type: ignore[arg-type]
+    assert list(tmp_path.glob("m*")) == []
 
 
 def runs(folder: Path) -> int:
@@ -199,6 +211,14 @@ def test_one_that_always_hangs_is_an_error(fetch: Callable[..., Any], tmp_path: 
     assert runs(tmp_path) == 3
     assert time.monotonic() - began < 20
     assert not (tmp_path / "markers").exists()
+
+
+def test_parts_that_are_kept_aside_are_no_stall(
+    fetch: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_XET_CACHE", raising=False)
+    fetch(HANGS="1", ASIDE="yes")
+    assert runs(tmp_path) == 1
 
 
 def test_progress_between_failures_is_no_end(fetch: Callable[..., Any], tmp_path: Path) -> None:

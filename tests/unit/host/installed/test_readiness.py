@@ -62,6 +62,42 @@ def test_everything_else(changes: dict[str, Any], state: str, reason: str) -> No
     assert reason in found[1]
 
 
+def let_wait(*_: Any) -> Any:
+    raise TimeoutError("no end of the answer")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # Without patience a wait is a wait: a run has a deadline of its own.
+        ({"complete": let_wait}, ("loading", "no completion")),
+        ({"models": let_wait}, ("loading", "does not answer yet")),
+        ({"complete": let_wait, "works": lambda: False}, ("hung", "no token comes")),
+        ({"models": let_wait, "works": lambda: False}, ("hung", "does not answer")),
+        ({"complete": let_wait, "works": lambda: True}, ("ready", "busy")),
+        # What refuses does not hang.
+        ({"complete": refuse, "works": lambda: False}, ("loading", "no completion")),
+    ],
+)
+def test_an_engine_that_lets_us_wait(changes: dict[str, Any], expected: tuple[str, str]) -> None:
+    state, reason = judge(**changes)
+    assert state == expected[0]
+    assert expected[1] in reason
+
+
+METRICS = 'vllm:generation_tokens_total{model_name="m"} %s\nvllm:prompt_tokens_total 7\n'
+
+
+def test_work_is_seen_in_the_engines_own_counters(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = iter([METRICS % 1, METRICS % 2, METRICS % 2])
+    monkeypatch.setattr(readiness, "_exchange", lambda *_: (200, next(pages).encode()))
+    first, second, third = (readiness._work(("127.0.0.1", 1)) for _ in range(3))
+    assert first == [b"1", b"7"]
+    assert first != second == third
+    monkeypatch.setattr(readiness, "_exchange", let_wait)
+    assert readiness._work(("127.0.0.1", 1)) is None
+
+
 def test_a_stale_server_beside_ours_is_not_asked_for_a_completion() -> None:
     asked: list[str] = []
     judge(owners=["c1", ""], complete=lambda: asked.append("completion") or "x")
@@ -105,8 +141,8 @@ def test_models_and_completion_over_http(port: int) -> None:
         "/v1/models": (200, {"data": [{"id": "m"}]}),
         "/v1/completions": (200, {"usage": {"completion_tokens": 1}, "choices": [{"text": "y"}]}),
     }
-    assert readiness._models(("127.0.0.1", port)) == ["m"]
-    assert readiness._complete(("127.0.0.1", port), "m") == "y"
+    assert readiness._models(("127.0.0.1", port), 10.0) == ["m"]
+    assert readiness._complete(("127.0.0.1", port), "m", 10.0) == "y"
 
 
 @pytest.mark.parametrize(
@@ -150,8 +186,8 @@ def test_the_server_is_asked_at_the_address_that_it_listens_on(
     monkeypatch.setattr(readiness, "_container", lambda _: ("id", "", 1))
     monkeypatch.setattr(readiness, "_listeners", lambda *_: [1])
     monkeypatch.setattr(readiness, "_container_of", lambda *_: "id")
-    monkeypatch.setattr(readiness, "_models", lambda address: asked.append(address) or ["m"])
-    monkeypatch.setattr(readiness, "_complete", lambda address, _: asked.append(address))
+    monkeypatch.setattr(readiness, "_models", lambda address, _: asked.append(address) or ["m"])
+    monkeypatch.setattr(readiness, "_complete", lambda address, *_: asked.append(address))
     given = ["--unit", "u", "--container", "c", "--port", "8000", "--model", "m"]
     assert readiness.main(given) == 0
     assert readiness.main([*given, "--host", "::1"]) == 0

@@ -11,7 +11,14 @@ import pytest
 from running import runs
 
 from rocminfra.connectors.answers import Answer, AnswerStream
-from rocminfra.connectors.batch import Limits, command_line
+from rocminfra.connectors.batch import (
+    BY_INPUT,
+    MOST_LOGGED,
+    Limits,
+    command_line,
+    direct,
+    text_of,
+)
 from rocminfra.host.sent import fact_batch
 from rocminfra.lab.processes import wait_until
 
@@ -130,6 +137,26 @@ def test_commands_travel_as_ssh_sends_them_whatever_the_hosts_encoding(
     run = object.__new__(fact_batch._Run)
     run.shell, run.environment = "/bin/sh", {}
     monkeypatch.setattr(os, "posix_spawnp", lambda *given, **_: started.append(given[1]))
-    run.spawn("printf é", 1, 2)
-    run.spawn(["sh", "-c", "é\udcff"], 1, 2)
+    run.spawn("printf é", 1, 2, None)
+    run.spawn(["sh", "-c", "é\udcff"], 1, 2, None)
     assert started == [[b"sh", b"-c", "printf é".encode()], [b"sh", b"-c", "é".encode() + b"\xff"]]
+
+
+def test_whole_programs_go_through_sudo_on_standard_input() -> None:
+    """Command lines of sudo are in the host's journal; here a long command is one of it."""
+    script = f"cat; echo {'x' * 2 * MOST_LOGGED}"
+    command = f"sudo -H -n sh -c {shlex.quote(script)}"
+    words = direct(command)
+    assert words is not None
+    assert text_of(words) == script
+    assert text_of(["sudo", "-H", "-n", "sh", "-c", "id"]) is None
+    assert text_of(["sh", "-c", script]) is None
+    run = object.__new__(fact_batch._Run)
+    run.shell, run.environment = "/bin/sh", dict(os.environb)
+    read, write = os.pipe()
+    # As sudo runs it; the program's own input is empty all the same.
+    pid = run.spawn(["sh", "-c", BY_INPUT], write, write, script)
+    os.close(write)
+    with open(read, "rb") as output:
+        assert output.read() == b"x" * 2 * MOST_LOGGED + b"\n"
+    assert os.waitpid(pid, 0)[1] == 0

@@ -12,6 +12,7 @@ from rocminfra.planning.bench.points import (
     Stage,
     never_run,
     next_points,
+    parts,
     planned_names,
     sweep_rates,
 )
@@ -139,3 +140,79 @@ def test_every_scenario_ends_and_no_point_runs_twice(
         done.update(measured(points[0].name, rate, outcome))
     assert next_points(stages, done) == ()
     assert set(done) <= set(planned_names(stages))
+
+
+def run_all(stages: tuple[Stage, ...]) -> list[Point]:
+    done: dict[str, Finished] = {}
+    ran: list[Point] = []
+    while todo := next_points(stages, done):
+        ran.append(todo[0])
+        done[todo[0].name] = Finished(todo[0].name, "valid", float(len(ran)))
+    return ran
+
+
+def test_repeats_come_after_all_points_of_their_stage_and_have_their_own_names() -> None:
+    stages = (Stage("concurrent", streams=(1, 2), repeat=2), Stage("throughput", repeat=2))
+    ran = run_all(stages)
+    assert [point.name for point in ran] == [
+        *("01-concurrent-1", "01-concurrent-2"),
+        *("01-concurrent-1-again-2", "01-concurrent-2-again-2"),
+        *("02-throughput", "02-throughput-again-2"),
+    ]
+    assert tuple(point.name for point in ran) == planned_names(stages)
+    assert [point.label for point in ran[:3]] == [
+        "concurrent@1",
+        "concurrent@2",
+        "concurrent@1 #2",
+    ]
+
+
+def test_a_repeated_sweep_has_the_rates_of_the_first() -> None:
+    ran = run_all((Stage("sweep", size=4, repeat=3),))
+    assert len(ran) == 12
+    rates = [point.rate for point in ran]
+    assert rates[0:4] == rates[4:8] == rates[8:12]
+
+
+def test_a_native_stage_is_one_process() -> None:
+    stages = (Stage("sweep", size=4, native=True), Stage("goodput"))
+    ran = run_all(stages)
+    assert [(point.name, point.stage) for point in ran] == [("01-sweep", 1), ("02-goodput", 2)]
+
+
+def test_the_parts_of_a_native_sweep_have_the_names_of_one_point_by_point() -> None:
+    native = (Stage("sweep", size=4, native=True, repeat=2),)
+    strategies = [
+        {"type_": "synchronous"},
+        {"type_": "throughput", "max_concurrency": 512, "rampup_duration": 0.0},
+        {"type_": "constant", "rate": 2.0, "max_concurrency": 512},
+        {"type_": "constant", "rate": 3.0, "max_concurrency": 512},
+    ]
+    processes = run_all(native)
+    found = [part for process in processes for part in parts(native, process, strategies)]
+    assert tuple(part.name for part in found) == planned_names(native)
+    assert planned_names(native) == planned_names((Stage("sweep", size=4, repeat=2),))
+    assert [part.label for part in found[:4]] == [
+        *("synchronous", "throughput", "constant@2.00", "constant@3.00"),
+    ]
+    assert found[4].label == "synchronous #2"
+
+
+def test_the_parts_of_a_search_are_named_by_what_it_probed() -> None:
+    stages = (Stage("goodput", options={"initial_streams": 4}),)
+    (process,) = run_all(stages)
+    found = parts(stages, process, [{"type_": "concurrent", "streams": n} for n in (4, 8, 6)])
+    assert [part.name for part in found] == [
+        *("01-goodput-01-concurrent-4", "01-goodput-02-concurrent-8"),
+        "01-goodput-03-concurrent-6",
+    ]
+    assert planned_names(stages) == ("01-goodput-01-concurrent-4",)
+    knee = (Stage("knee", streams=(1, 2, 4, 8, 16)),)
+    (process,) = run_all(knee)
+    found = parts(knee, process, [{"type_": "concurrent", "streams": n} for n in knee[0].streams])
+    assert tuple(part.name for part in found) == planned_names(knee)
+
+
+def test_bursts_say_how_many_and_how_often() -> None:
+    (point,) = run_all((Stage("bursts", burst_requests=16, every_seconds=10),))
+    assert (point.name, point.label) == ("01-bursts-16", "bursts@16/10s")

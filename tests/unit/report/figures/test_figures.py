@@ -68,6 +68,11 @@ class TestKnee:
         straight = [point(str(rate), float(rate), 1.0) for rate in (1, 2, 3)]
         assert saturation.knee(straight) is None
 
+    def test_a_load_that_brings_no_more_and_waits_longer_lies_beyond(self) -> None:
+        found = saturation.knee([*CURVE[:3], point("more", 0.59, 9.0)])
+        assert found is not None
+        assert found.point == "four"
+
     def test_an_invalid_point_is_neither_knee_nor_saturation(self) -> None:
         better = point("better", 9.0, 0.1, outcome="invalid")
         assert saturation.knee([*CURVE, better]) == saturation.knee(CURVE)

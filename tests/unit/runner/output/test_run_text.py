@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rocminfra.failure import Do, Fault
+from rocminfra.planning.foreseen import Foreseen
 from rocminfra.runner.output import run_text
 from rocminfra.runner.run.results import (
     Failure,
@@ -75,6 +76,56 @@ def test_a_status_shows_good_and_bad_parts(capsys: pytest.CaptureFixture[str]) -
     run_text.print_status([HostStatus("a", parts)])
     assert capsys.readouterr().out.splitlines() == [
         "a",
-        "  ok   scratch  /dev/vdc",
-        "  !!   engine   dead",
+        "  ok  scratch  /dev/vdc",
+        "  !!  engine   dead",
     ]
+
+
+def test_a_plan_says_what_changes_how_long_and_for_how_much(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    operation = OperationResult(
+        "vllm.service",
+        Outcome.PENDING,
+        foreseen=(
+            Foreseen("--max-num-seqs 64 → 32"),
+            Foreseen("restarts vllm.service: it does not serve", restarts="vllm.service"),
+            Foreseen("changes /etc/x", (" a", "-b", "+c")),
+        ),
+    )
+    host = HostResult(
+        "a",
+        HostState.PLANNED,
+        (operation,),
+        foreseen=(Foreseen("toy fits", weights_bytes=90_000_000_000),),
+        usd_per_hour=20.0,
+    )
+    run_text.print_plan(result(host))
+    assert capsys.readouterr().out.splitlines() == [
+        "a: 1 of 1 operations would change something",
+        "  + vllm.service",
+        "      --max-num-seqs 64 → 32",
+        "      restarts vllm.service: it does not serve",
+        "      changes /etc/x",
+        "         a",
+        "        -b",
+        "        +c",
+        "  toy fits",
+        "  about 3 min 0 s, $1.00 at $20.00 an hour: 3 min 0 s to start the engine",
+    ]
+
+
+def test_a_plan_without_changes_costs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    operation = OperationResult("x", Outcome.UNCHANGED)
+    found = (Foreseen("toy fits", weights_bytes=90_000_000_000),)
+    host = HostResult("a", HostState.PLANNED, (operation,), foreseen=found, usd_per_hour=20.0)
+    run_text.print_plan(result(host))
+    assert "$" not in capsys.readouterr().out
+
+
+def test_somebody_elses_endless_line_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    endless = Failure(Fault.OPERATION_FAILED, "it failed", ("a" * 5000,))
+    run_text.print_failures([HostResult("a", HostState.FAILED, (), (endless,))])
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) < 400
+    assert any("more letters" in line for line in lines)

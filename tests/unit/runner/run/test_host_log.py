@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
+from pyinfra.connectors import sshuserclient
 
 from rocminfra.runner.run.host_log import HostLog
 
@@ -70,3 +72,16 @@ def test_an_error_of_no_host_is_shown() -> None:
     _, shown, logger = log(0)
     logger.error("something else")
     assert shown == ["something else"]
+
+
+@pytest.mark.parametrize(("verbosity", "said"), [(0, 0), (1, 1)])
+def test_that_no_hosts_are_known_yet_is_nothing_to_speak_of(verbosity: int, said: int) -> None:
+    """pyinfra warns of it at the first connection of every new user."""
+    _, shown, logger = log(verbosity)
+    path = str(Path(sshuserclient.__file__).parent / "client.py")
+    text = "Failed to load host keys from %s: %s"
+    record = logger.makeRecord(
+        "pyinfra", logging.WARNING, path, 1, text, ("/root/.ssh/known_hosts", "no file"), None
+    )
+    logger.handle(record)
+    assert len(shown) == said

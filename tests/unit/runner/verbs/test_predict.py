@@ -273,3 +273,19 @@ def test_a_run_without_valid_points_calibrates_nothing(
     code, found = asked(capsys, "--calibrate", str(results))
     assert code == 3
     assert "no valid point" in found["error"]["what"]
+
+
+def test_a_search_cannot_be_predicted_and_a_native_sweep_can(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = "data: {kind: synthetic_text, prompt_tokens: 128, output_tokens: 32}\nmax_seconds: 30\n"
+    search = tmp_path / "search.yaml"
+    search.write_text(f"{text}slo: {{ttft_ms: 500}}\nstages: [{{profile: goodput}}]\n")
+    assert run(["predict", str(search)]) == 3
+    assert "profile goodput cannot be predicted" in capsys.readouterr().err
+    native = tmp_path / "native.yaml"
+    native.write_text(f"{text}repeat: 2\nstages: [{{profile: sweep, size: 3, native: true}}]\n")
+    code, found = asked(capsys, str(native))
+    assert code == 0
+    (scenario,) = found["variants"][0]["scenarios"]
+    assert len(scenario["points"]) == 3

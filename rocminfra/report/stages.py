@@ -1,0 +1,61 @@
+"""What a run's stages say beyond their points: what a search found, and how much repeats differ."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rocminfra.planning.bench.records import STAGE, PointRecord, read
+
+
+def conclusions(host: Path) -> list[str]:
+    """A line for each search of a host's run; empty when it had none.
+
+    + host: the host's folder in the run
+    """
+    found = []
+    for path in sorted(host.glob(f"*/{STAGE}")):
+        try:
+            record = read(PointRecord, json.loads(path.read_text(encoding="utf-8")), path.name)
+        except (OSError, ValueError):
+            continue
+        if record.conclusion is not None:
+            found.append(f"{record.label}: {_conclusion(record)}")
+    return found
+
+
+def noise(points: Sequence[PointRecord]) -> list[str]:
+    """A line for each load that was measured more than once: how far its throughputs are apart.
+
+    + points: a host's points
+    """
+    rates: dict[str, list[float]] = defaultdict(list)
+    for point in points:
+        rate = (point.figures or {}).get("tokens_per_second_completed")
+        if point.outcome == "valid" and rate:
+            rates[point.label.partition(" #")[0]].append(float(rate))
+    return [
+        f"{label}: {len(found)} measurements, {min(found):,.0f} to {max(found):,.0f} tok/s done "
+        f"(± {(max(found) - min(found)) / (max(found) + min(found)):.1%})"
+        for label, found in rates.items()
+        if len(found) > 1
+    ]
+
+
+def _conclusion(record: PointRecord) -> str:
+    values = record.conclusion or {}
+    if record.point.kind == "goodput":
+        best, reason = values.get("best_passing_streams"), values.get("stop_reason", "unknown")
+        reason = str(reason).replace("_", " ")
+        if best is None:
+            return f"no number of streams meets the objectives ({reason})"
+        return f"{best} streams meet the objectives ({reason})"
+    final = values.get("final")
+    throughput = final.get("throughput") if isinstance(final, Mapping) else None
+    found = throughput if isinstance(throughput, Mapping) else {}
+    knee, reason = found.get("knee"), found.get("reason", "unknown")
+    if not isinstance(knee, int | float):
+        return f"no knee was found ({reason})"
+    return f"throughput grows no further from about {knee:.0f} streams on"
