@@ -175,7 +175,7 @@ def test_a_lock_is_shown_and_broken_with_a_reason(host: LabHost, tmp_path: Path)
     finally:
         slow.send_signal(signal.SIGINT)
         assert slow.wait(timeout=30) == 130
-        host.ok("pkill -x sleep; rm -f /run/slow-started; true")
+        host.ok("pkill -f '^sleep 60$'; rm -f /run/slow-started; true")
     assert "interrupted after " in rocminfra(host, "events").out
 
 
@@ -251,7 +251,7 @@ def test_a_step_that_cannot_be_taken_stops_the_removal_and_the_next_one_ends_it(
     assert "in use by sleep (" in failure["why"][0]
     assert failure["next_command"].startswith("rocminfra remove ")
     assert host.ok("findmnt -n -o FSTYPE --mountpoint /mnt/models").strip() == "xfs"
-    host.ok("pkill -x sleep")
+    host.ok("pkill -f '^sleep 999$'")
     done = removed(host, "--yes")
     assert (done["code"], done["failures"]) == (0, []), done
     assert host.ok(OURS) == ""

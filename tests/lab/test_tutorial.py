@@ -86,7 +86,7 @@ def test_the_tutorial_is_what_happens(tmp_path: Path) -> None:
                 stderr=subprocess.STDOUT,
                 text=True,
                 check=False,
-                timeout=240,
+                timeout=600,
             )
             transcript.append(f"$ {one.command}\n{done.stdout.replace(NAME, 'tutorial')}")
             output = done.stdout if done.stdout.endswith("\n") else f"{done.stdout}\n"
