@@ -19,7 +19,6 @@ TOPICS = (
     "planning",
     "reports",
     "storage",
-    "tutorial",
     "undo",
 )
 
