@@ -29,7 +29,7 @@ test: packages .venv/.installed lint ## Everything: lint, types, unit tests, lab
 
 SOAK_RUNS ?= 20
 soak: PACKAGES += $(VM_PACKAGES)
-soak: packages .venv/.installed ## What takes long: other releases, the benchmark twenty times on busy cores
+soak: packages .venv/.installed ## What takes long: other releases, published benchmarks, the demo's twenty times
 	@$(BIN)/python -m pytest -m soak tests/soak
 	$(BIN)/python tests/soak/benchmarks.py --runs $(SOAK_RUNS)
 

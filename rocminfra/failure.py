@@ -86,6 +86,7 @@ class Again:
     + verbose: more output would help
     + attach: benchmark run that goes on, to follow to its end
     + verb: another verb with the same hosts and settings; ``apply`` is ``deploy.py``
+    + files: other files of the playbook, to apply to the same hosts
     + yes: do not ask
     + limit: host or group to limit it to, instead of what was given
     + keys: settings of this run that are to be called otherwise: (given, meant)
@@ -99,6 +100,7 @@ class Again:
     verbose: bool = False
     attach: str | None = None
     verb: str = ""
+    files: tuple[str, ...] = ()
     yes: bool = False
     limit: str | None = None
     keys: tuple[tuple[str, str], ...] = ()
@@ -210,6 +212,8 @@ def again_words(step: Again, settings: Mapping[Argument, str]) -> str:
         options.append("--debug")
     if step.verb:
         options.insert(0, "deploy.py as its file" if step.verb == "apply" else step.verb)
+    if step.files:
+        options.insert(0, f"{' '.join(step.files)} as its file")
     return f"the same command with {' '.join(options)}" if options else "the same command again"
 
 

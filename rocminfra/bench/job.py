@@ -110,6 +110,8 @@ def _environment(scenario: Scenario, settings: Settings) -> dict[str, str]:
     environment = {
         "HF_HOME": settings.huggingface.home,
         "GUIDELLM__MAX_WORKER_PROCESSES": str(scenario.worker_processes),
+        # One process imports for all workers, instead of each for itself.
+        "GUIDELLM__MP_CONTEXT_TYPE": "forkserver",
         # Nobody watches, and a terminal's width would only cut the log.
         "NO_COLOR": "1",
     }

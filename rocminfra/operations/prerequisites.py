@@ -11,7 +11,7 @@ from pyinfra import host, state
 from rocminfra.facts.docker import DockerInstalled
 from rocminfra.facts.release import HostRelease
 from rocminfra.facts.scratch_mount import ScratchMountStatus
-from rocminfra.failure import Do, Failure, Fault
+from rocminfra.failure import Again, Failure, Fault
 from rocminfra.operations.host_failures import exclude
 from rocminfra.planning.releases import untried
 
@@ -72,5 +72,5 @@ def _is_provided(what: str) -> bool:
 
 
 def _refuse(what: str, task: str) -> None:
-    following = f"{task} first, or deploy.py, which does everything in its order"
-    exclude(state, host, Failure(Fault.PREREQUISITE_MISSING, what, next=Do(following)))
+    following = Again("deploy.py does everything in its order; or first", files=(task,))
+    exclude(state, host, Failure(Fault.PREREQUISITE_MISSING, what, next=following))

@@ -145,7 +145,7 @@ class Report:
     + verdict: the first sentence of the report
     + is_valid: whether every host's is
     + made_at: when it ran, ISO 8601 in UTC; None where unknown
-    + folder: path of the run's folder, for links between reports
+    + folder: name of the run's folder; where it is on the operator's machine is in no report
     """
 
     run: str

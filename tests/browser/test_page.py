@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from opened import HOSTILE, LOW_CONTRAST, PHONE, Opened, open_page
+from opened import DESK, HOSTILE, LOW_CONTRAST, PHONE, Opened, open_page
 from playwright.sync_api import Browser
 from sample_report import MODEL, REASON, sweep
 
@@ -36,6 +36,8 @@ def test_every_chart_is_there_with_all_of_its_marks(good: Opened) -> None:
     """Ten points: one invalid, so nine on every line."""
     # Median and p95 of ten points, and two rings.
     assert count(good, "h1-throughput", "point") == 2 * 10 + 2
+    legend = "#h1-throughput svg [aria-roledescription=legend] text"
+    assert good.page.locator(legend).all_text_contents() == ["median", "p95", "not valid"]
     # Three latencies, three quantiles.
     assert count(good, "h1-latency", "point") == 3 * 3 * 9
     assert count(good, "h1-latency", "line mark") == 3 * 3
@@ -214,11 +216,19 @@ def test_on_paper_tables_are_open_and_nothing_is_cut_off(good: Opened, tmp_path:
     page = good.page
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not([open])").count() == 0
-    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
-    assert page.locator("details[open]").count() == 0
+    try:
+        # Paper of 210 mm with margins of 14, at 96 dots an inch.
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 688, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 688
+    finally:
+        page.emulate_media(media="screen")
+        page.set_viewport_size({"width": DESK, "height": 900})
     paper = tmp_path / "report.pdf"
     page.pdf(path=paper, format="A4")
     assert paper.read_bytes().startswith(b"%PDF")
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 0
 
 
 def test_without_scripts_the_pictures_over_all_points_are_there(

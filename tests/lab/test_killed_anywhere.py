@@ -5,11 +5,13 @@ One kill a task; `tests/soak/test_killed_anywhere.py` has the whole matrix.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from signal import SIGINT, SIGKILL, SIGTERM
 
 import lab_host
 import pytest
+from deploys import pyinfra
 from kill_matrix import JOBS, Kill, killed, left, reaches_the_end, waits_for_nobody
 from lab_host import LabHost
 
@@ -71,3 +73,32 @@ def test_killed_once_in_every_task_it_ends_as_ever(host: LabHost) -> None:
     assert found.units <= {"rocminfra-guidellm.service"} < JOBS
     host.ok("systemctl stop rocminfra-guidellm.service || true")
     assert left(host).units == before.units
+
+
+REGISTRY = """
+rm -f /etc/apt/sources.list.d/dead.list
+apt-get update -qq && apt-get install -y -qq docker-registry >/dev/null 2>&1
+sed -i '/^auth:/,/^[a-z]/{/^auth:/d;/^  /d}' /etc/docker/registry/config.yml
+systemctl restart docker-registry && sleep 1
+cd /tmp && head -c 60000000 /dev/urandom > blob && tar -c blob | docker import - NAME
+docker push -q NAME && docker rmi NAME && rm blob
+"""
+
+
+def test_an_image_comes_from_a_registry_that_says_how_large_it_is(host: LabHost) -> None:
+    """Debian's own registry; the pull goes on in its unit when the run has ended."""
+    name = "127.0.0.1:5000/acme/vllm:v1"
+    host.ok(REGISTRY.replace("NAME", name))
+    data = [f"engine.image={name}", "engine.image_source=registry", "engine.image_archive=null"]
+    words = [word for item in data for word in ("--data", item)]
+    run = pyinfra((host,), "-y", "tasks/image.py", *words)
+    assert run.code == 0, run.err
+    is_over = "! systemctl is-active --quiet rocminfra-image"
+    host.ok(f"for i in $(seq 100); do {is_over} && exit; sleep 0.2; done; exit 1")
+    host.ok(f"docker image inspect {name}")
+    status = json.loads(host.ok("cat /run/rocminfra/rocminfra-image.status"))
+    assert 60_000_000 < status["total"] < 60_200_000
+    assert status["done"] == status["total"]
+    host.ok(f"docker rmi {name}")
+    # Nobody wants it any more once the engine's own image is there again.
+    assert pyinfra((host,), "-y", "deploy.py").code == 0

@@ -23,6 +23,7 @@ import contextlib
 import faulthandler
 import importlib
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from multiprocessing import forkserver
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -39,12 +41,16 @@ STACKS = "stacks.txt"
 STACKS_SIGNAL = signal.SIGUSR1
 PATCHED_VERSION = "0.8.1"
 
+# GuideLLM's setting of how workers are started: spawn, or forkserver.
+CONTEXT_VARIABLE = "GUIDELLM__MP_CONTEXT_TYPE"
+# What a worker of 0.8.1 imports; a package that is missing is skipped.
+_WORKER_MODULES = ("guidellm.scheduler", "guidellm.backends")
 # Passed to the workers, which run in the same folder but are not started by this program.
 _STACKS_VARIABLE = "ROCMINFRA_STACKS"
 
 
 class Record:
-    """The record of this start, ``launch.json``.
+    """The record of this start, ``launch.json``, with Unix times of its steps.
 
     + path: the file
     """
@@ -55,7 +61,10 @@ class Record:
             "guidellm": None,
             "patched": False,
             "why": None,
+            "began": round(time.time(), 3),
+            "imported": None,
             "first_request": None,
+            "ended": None,
             "healed": 0,
         }
 
@@ -150,11 +159,30 @@ def main(arguments: Sequence[str]) -> int:
     """
     os.environ[_STACKS_VARIABLE] = str(Path(STACKS).resolve())
     record = Record(Path(RECORD))
+    share_imports()
     recheck = patch(metadata.version("guidellm"), record)
     answer_with_stacks(os.environ[_STACKS_VARIABLE], recheck)
+    # Its command would do this next; done here, it is told from the work that follows.
+    importlib.import_module("guidellm.benchmark.entrypoints")
     cli = importlib.import_module("guidellm.cli").cli
-    cli(args=list(arguments), prog_name="guidellm")
+    record.update(imported=round(time.time(), 3))
+    try:
+        cli(args=list(arguments), prog_name="guidellm")
+    finally:
+        record.update(ended=round(time.time(), 3))
     return 0
+
+
+def share_imports() -> None:
+    """Let one process import GuideLLM for all workers, which are forked from it.
+
+    Otherwise each of up to ten workers imports torch anew. That process starts at once, beside the
+    imports of this one, and belongs to the same control group. GuideLLM must have been told with
+    its own setting, :data:`CONTEXT_VARIABLE`.
+    """
+    if os.environ.get(CONTEXT_VARIABLE) == "forkserver":
+        multiprocessing.set_forkserver_preload(list(_WORKER_MODULES))
+        forkserver.ensure_running()
 
 
 def answer_with_stacks(path: str, recheck: Recheck | None = None) -> None:

@@ -229,8 +229,8 @@ def _conclude_stage(
         return
     report = read_json(folder / "report.json")
     benchmarks = report.get("benchmarks") if isinstance(report, dict) else None
-    number = attempt.record.number
-    found = [one for each in benchmarks or () for one in requests(each, number)]
+    whole = [one for one in benchmarks or () if isinstance(one, dict)]
+    found = [one for each in whole for one in requests(each, attempt.record.number)]
     known, reasons = check(job, folder, attempt, found, None, so_far, gpus)
     findings.engine.update(known)
     for reason in (*reasons, *impossible_samples(folder)):

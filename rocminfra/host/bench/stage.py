@@ -50,8 +50,8 @@ def split(job: JobRecord, record: PointRecord, folder: Path) -> tuple[PointRecor
     """
     own = folder / record.point.name
     report = read_json(own / "report.json")
-    benchmarks = report.get("benchmarks") if isinstance(report, dict) else None
-    if record.outcome == "failed" or not isinstance(benchmarks, list) or not benchmarks:
+    benchmarks = readable(report)
+    if record.outcome == "failed" or not benchmarks:
         if record.outcome != "failed":
             reason = "GuideLLM exited with 0 and wrote no report of a benchmark"
             record = replace(record, outcome="failed", reasons=(reason,))
@@ -156,6 +156,22 @@ def _part(
     )
     write_json(folder / RECORD, as_json(record))
     return record
+
+
+def readable(report: Any) -> list[Mapping[str, Any]]:
+    """The benchmarks of a report; none when any of them has no times or no load.
+
+    + report: what ``report.json`` holds
+    """
+    found = report.get("benchmarks") if isinstance(report, Mapping) else None
+    benchmarks = found if isinstance(found, list) else []
+    if all(isinstance(one, Mapping) and _times(one) and _strategy(one) for one in benchmarks):
+        return benchmarks
+    return []
+
+
+def _times(benchmark: Mapping[str, Any]) -> bool:
+    return all(isinstance(benchmark.get(name), (int, float)) for name in ("start_time", "end_time"))
 
 
 def _strategy(benchmark: Mapping[str, Any]) -> Mapping[str, Any]:

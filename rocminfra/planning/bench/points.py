@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 StageKind = Literal[
     "synchronous",
@@ -180,9 +180,9 @@ def parts(
     planned = _stage_names(process.stage, stage)
     found = []
     for index, strategy in enumerate(strategies):
-        kind = strategy.get("type_")
-        if kind == "trace":
-            kind = "bursts"
+        kind: Any = strategy.get("type_")
+        if kind not in get_args(StageKind):
+            kind = stage.kind
         streams = strategy.get("streams")
         rate = strategy.get("rate")
         if stage.kind in SEARCHES:
@@ -192,7 +192,7 @@ def parts(
         found.append(
             Point(
                 name=_again(name, process.number),
-                kind=kind,  # type: ignore[arg-type]
+                kind=kind,
                 streams=streams,
                 rate=rate,
                 max_concurrency=strategy.get("max_concurrency"),

@@ -19,6 +19,10 @@ FLOOR_OF_TTFT = 0.10
 LEAST_BEYOND = 10
 # Repetitions show that, so that less remains.
 FLOOR_OF_REPETITIONS = 0.01
+LEAST_REPETITIONS = 3
+# Student's t, two-sided 95 %, by degrees of freedom from 1 (any table of it); beyond them the last
+# one, which is a little too wide.
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 # The bootstrap draws so many samples of at most so many requests.
 _ROUNDS, _MOST = 100, 300
 _SEED = 42
@@ -52,13 +56,18 @@ def bootstrap(values: Sequence[float], statistic: Statistic) -> float | None:
 
 
 def of_repetitions(values: Sequence[float]) -> float | None:
-    """Relative noise of the mean of repetitions; None with less than two."""
-    if len(values) < 2:
+    """Relative noise of the mean of repetitions: half of its 95 % interval, by Student's t.
+
+    None with fewer than three: of two, the interval is so wide that nothing would ever lie outside.
+    """
+    if len(values) < LEAST_REPETITIONS:
         return None
     mean = fmean(values)
     if not mean:
         return None
-    return max(FLOOR_OF_REPETITIONS, _ERRORS * stdev(values) / math.sqrt(len(values)) / abs(mean))
+    freedom = len(values) - 1
+    student = _STUDENT[min(freedom, len(_STUDENT)) - 1]
+    return max(FLOOR_OF_REPETITIONS, student * stdev(values) / math.sqrt(len(values)) / abs(mean))
 
 
 def at_the_edges(in_flight: float | None, completed: int) -> float:

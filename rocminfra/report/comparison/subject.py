@@ -98,7 +98,7 @@ class Value:
     """A figure and its relative noise.
 
     + noise: None where it is not known
-    + repetitions: points that it is the mean of
+    + repetitions: points whose spread the noise is; 1 where it comes from single requests
     """
 
     value: float
@@ -183,10 +183,13 @@ def _measured(key: str, points: Sequence[PointReport]) -> Measured:
         values = [value for point in points if (value := metric.value(point)) is not None]
         if len(values) != len(points) or not all(_is_enough(point, metric) for point in points):
             continue
-        if len(values) > 1:
-            found[metric.name] = Value(fmean(values), noise.of_repetitions(values), len(values))
+        between = noise.of_repetitions(values)
+        if between is None:
+            # The noisiest one: too few repetitions say nothing about the noise between them.
+            within = [known for point in points if (known := _noise(point, metric)) is not None]
+            found[metric.name] = Value(fmean(values), max(within, default=None))
         else:
-            found[metric.name] = Value(values[0], _noise(points[0], metric))
+            found[metric.name] = Value(fmean(values), between, len(values))
     return Measured(key, points[0].load.label, found, points[0].load.rate_per_s)
 
 

@@ -64,7 +64,7 @@ def make_report(folder: Path, wanted: Wanted | None = None) -> Report:
         hosts=hosts,
         made_at=provenance.when(min(began)) if began else None,
         warnings=_differing_runs(folders),
-        folder=str(folder),
+        folder=folder.name,
     )
 
 

@@ -50,12 +50,17 @@
   });
 
   // What is folded on a screen is open on paper.
-  let folded = [];
+  const folded = new Set();
   window.addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("details:not([open])")];
-    folded.forEach((each) => (each.open = true));
+    for (const each of document.querySelectorAll("details:not([open])")) {
+      folded.add(each);
+      each.open = true;
+    }
   });
-  window.addEventListener("afterprint", () => folded.forEach((each) => (each.open = false)));
+  window.addEventListener("afterprint", () => {
+    folded.forEach((each) => (each.open = false));
+    folded.clear();
+  });
 
   drawAll();
 })();

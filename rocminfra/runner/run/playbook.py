@@ -75,6 +75,8 @@ class Options:
                 f"{dataclasses.replace(self, data=(), files=()).command('bench attach', host)} "
                 + (shlex.quote(step.attach))
             )
+        if step.files:
+            options, verb = dataclasses.replace(self, files=step.files), "apply"
         if step.verb:
             options, verb = dataclasses.replace(self, files=()), step.verb
         if step.resume is not None or step.new_run:

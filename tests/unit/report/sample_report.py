@@ -135,7 +135,9 @@ def renamed(report: Report, model: str) -> Report:
             load=dataclasses.replace(point.load, label=f"{point.load.label} {model}"),
             reasons=tuple(f"{reason} {model}" for reason in point.reasons),
         )
+        # The invalid one and the repeated one are among them.
         for point in host.points
+        if point.name in (SATURATION, REPEATED, KNEE, BAD)
     )
     host = dataclasses.replace(
         *(host,),

@@ -164,6 +164,19 @@ def test_apply_with_nothing_to_do_is_one_line(folder: Path) -> None:
     assert again.stdout.startswith("nothing to change on 1 host (")
     assert again.stdout.count("\n") == 1
     assert again.stderr == ""
+    # And waits for no library that draws: a run without changes is as quick as it was.
+    code = f"import sys\n{MAIN.replace('main()', 'run()')}\nprint('rich' in sys.modules)"
+    code = code.replace("import main", "import run")
+    quick = subprocess.run(
+        [sys.executable, "-c", code, "apply", "-i", "@local", "-y"],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert quick.stdout.splitlines()[-1] == "False"
     loud = rocminfra(folder, "apply", "-i", "@local", "-y", "-v")
     assert "--> a file" in loud.stderr
     assert "[@local] ok" in loud.stderr

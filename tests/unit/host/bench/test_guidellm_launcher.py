@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rocminfra.host.bench import guidellm_launcher as launcher
 from rocminfra.host.bench.guidellm_launcher import PATCHED_VERSION, RECORD, Recheck, Record, patch
 
 EVENTS = (
@@ -145,3 +146,42 @@ def test_the_known_version_gets_the_check(
 
 def test_a_full_disk_does_not_end_a_measurement(tmp_path: Path) -> None:
     Record(tmp_path / "missing" / RECORD).update(healed=1)
+
+
+@pytest.mark.parametrize("context", [None, "spawn", "forkserver"])
+def test_workers_share_imports_only_where_guidellm_forks_them(
+    context: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(launcher.multiprocessing, "set_forkserver_preload", calls.append)
+    monkeypatch.setattr(launcher.forkserver, "ensure_running", lambda: calls.append("started"))
+    monkeypatch.delenv(launcher.CONTEXT_VARIABLE, raising=False)
+    if context is not None:
+        monkeypatch.setenv(launcher.CONTEXT_VARIABLE, context)
+    launcher.share_imports()
+    wanted = [["guidellm.scheduler", "guidellm.backends"], "started"]
+    assert calls == (wanted if context == "forkserver" else [])
+
+
+def test_the_record_has_the_times_of_each_step_even_of_a_run_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cli(args: list[str], prog_name: str) -> None:
+        assert (args, prog_name) == (["run"], "guidellm")
+        raise SystemExit(3)
+
+    modules = {
+        "guidellm.cli": SimpleNamespace(cli=cli),
+        "guidellm.benchmark.entrypoints": SimpleNamespace(),
+    }
+    monkeypatch.setattr(launcher.importlib, "import_module", modules.__getitem__)
+    monkeypatch.setattr(launcher.metadata, "version", lambda name: "another")
+    monkeypatch.setattr(launcher, "answer_with_stacks", lambda path, recheck: None)
+    monkeypatch.setenv(launcher._STACKS_VARIABLE, "")
+    monkeypatch.delenv(launcher.CONTEXT_VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        launcher.main(["run"])
+    written = json.loads((tmp_path / RECORD).read_text())
+    assert written["began"] <= written["imported"] <= written["ended"]
+    assert (written["patched"], written["first_request"]) == (False, None)

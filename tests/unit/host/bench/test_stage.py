@@ -11,6 +11,7 @@ from bench_fakes import FakeEngine, calls, job, profiles, scenario, set_modes, s
 
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.runner import run, status
+from rocminfra.host.bench.stage import readable
 from rocminfra.planning.bench.records import RunRecord
 from rocminfra.planning.bench.retry import Patience
 from rocminfra.report.reading.folder import read_hosts
@@ -139,3 +140,19 @@ def test_a_search_tells_what_it_found(native: Native) -> None:
     assert spec["profile"]["max_probes"] == 3
     text = lines(read_table(native.folder.parent))
     assert "goodput: 8 streams meet the objectives (converged)" in text
+
+
+@pytest.mark.parametrize(
+    "benchmarks",
+    [
+        None,
+        "none",
+        [],
+        [1],
+        [{"start_time": 1, "end_time": 2}],
+        [{"start_time": "x", "end_time": 2, "config": {"strategy": {"type_": "synchronous"}}}],
+    ],
+)
+def test_a_report_that_cannot_be_split_gives_no_points(benchmarks: Any) -> None:
+    assert readable({"benchmarks": benchmarks}) == []
+    assert readable(benchmarks) == []

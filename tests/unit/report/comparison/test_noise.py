@@ -28,10 +28,23 @@ def test_a_percentile_is_one_of_the_values_and_few_lie_above(values: list[float]
 
 
 def test_repetitions_by_hand() -> None:
-    # Mean 10, standard deviation 1, three of them: 2 × 1 / √3 of 10.
-    assert noise.of_repetitions([9.0, 10.0, 11.0]) == pytest.approx(0.11547, abs=1e-5)
-    assert noise.of_repetitions([5.0, 5.0]) == noise.FLOOR_OF_REPETITIONS
-    assert noise.of_repetitions([5.0]) is None
+    # Mean 10, standard deviation 1, three of them: 4.303 × 1 / √3 of 10.
+    assert noise.of_repetitions([9.0, 10.0, 11.0]) == pytest.approx(0.24843, abs=1e-5)
+    assert noise.of_repetitions([5.0] * 3) == noise.FLOOR_OF_REPETITIONS
+    assert noise.of_repetitions([4.0, 6.0]) is None
+    assert noise.of_repetitions([0.0] * 3) is None
+
+
+@pytest.mark.parametrize("count", [3, 5, 11])
+def test_the_mean_of_repetitions_is_within_in_about_95_of_100(count: int) -> None:
+    chance = random.Random(3)
+    within = 0
+    for _ in range(1_000):
+        values = [chance.gauss(100.0, 10.0) for _ in range(count)]
+        band = noise.of_repetitions(values)
+        assert band is not None
+        within += abs(fmean(values) - 100.0) <= band * fmean(values)
+    assert 930 <= within <= 975
 
 
 def test_a_difference_has_the_noise_of_both() -> None:
