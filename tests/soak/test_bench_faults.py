@@ -1,7 +1,6 @@
 """Benchmarks that meet trouble on real systems: full disks, two at once, flipped bytes.
 
-GuideLLM and the engine are stand-ins, as in ``tests/lab/test_bench_on_droplets.py``; ``make soak``
-runs these.
+GuideLLM and the engine are stand-ins, as in ``tests/lab/test_bench_on_droplets.py``.
 """
 
 from __future__ import annotations
