@@ -135,7 +135,9 @@ def install(
     job = host_job.Job(UNIT, script(missing, maybe), f"apt installs {names}", names)
     while True:
         # Of a run that was cut off, perhaps for other packages: it has apt's locks anyway.
-        host_job.watch(host, job, INSTALL_TIMEOUT_S, _earlier, clock)
+        earlier = host_job.watch(host, job, INSTALL_TIMEOUT_S, _earlier, clock)
+        if not isinstance(earlier, host_job.Ended):
+            return _unfinished(names, lost=earlier is None)
         failure = _locked(host, began, clock)
         if failure is not None:
             return failure

@@ -52,10 +52,10 @@ ENGINE = textwrap.dedent(
 )
 
 
-def up() -> tuple[LabHost, LabHost]:
-    """Two droplets on which the stand-ins run."""
-    first, second = lab_host.up(["bench-a", "bench-b"])
-    for host in (first, second):
+def up(*names: str) -> tuple[LabHost, ...]:
+    """Droplets on which the stand-ins run."""
+    hosts = lab_host.up(names)
+    for host in hosts:
         put(host, "/opt/engine.py", ENGINE)
         put_engine(host)
         host.ok("systemd-run --quiet --unit=stand-in-engine python3 /opt/engine.py")
@@ -63,7 +63,7 @@ def up() -> tuple[LabHost, LabHost]:
         put(host, f"{PLACE}/bin/report.json", json.dumps(report()))
         put(host, f"{PLACE}/.complete", "guidellm[vision]==0.8.1 torch==2.13.0\n")
         host.ok(f"chmod 0755 {PLACE}/bin/python")
-    return first, second
+    return hosts
 
 
 def starter(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:

@@ -33,16 +33,16 @@ def lab_pair() -> Iterator[tuple[LabHost, LabHost]]:
 
 
 @pytest.fixture(scope="session")
-def bench_hosts() -> Iterator[tuple[LabHost, LabHost]]:
+def bench_hosts() -> Iterator[tuple[LabHost, ...]]:
     """Two droplets on which stand-ins for the engine and GuideLLM run."""
-    hosts = bench_droplets.up()
+    hosts = bench_droplets.up("bench-a", "bench-b")
     yield hosts
     for host in hosts:
         lab_host.down(host.name)
 
 
 @pytest.fixture
-def bench_host(bench_hosts: tuple[LabHost, LabHost]) -> LabHost:
+def bench_host(bench_hosts: tuple[LabHost, ...]) -> LabHost:
     """The first of them, on which GuideLLM's stand-in does as it should and was never called."""
     bench_droplets.set_modes(bench_hosts[0])
     bench_hosts[0].ok(f"rm -f {bench_droplets.PLACE}/bin/calls {bench_droplets.PLACE}/bin/go-on")

@@ -143,7 +143,7 @@ def test_what_cannot_succeed_is_refused_before_anything_is_installed(
 
 
 def test_two_hosts_share_a_run_and_a_sudo_user_may_do_it(
-    bench_hosts: tuple[LabHost, LabHost],
+    bench_hosts: tuple[LabHost, ...],
     bench_host: LabHost,
     benchmark: Callable[..., object],
     tmp_path: Path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +89,10 @@ def test_from_nothing_to_a_measured_endpoint_and_back_to_nothing(place: Place) -
     (run,) = [path.parent for path in place.folder.glob("results/*/MANIFEST.sha256")]
     subprocess.run(["sha256sum", "--quiet", "-c", "MANIFEST.sha256"], cwd=run, check=True)
     assert "concurrent@" in done.stdout
+    # It ends with its report: where it is, and what it says in words.
+    ending = rf"report: \S*{run.name}/report/report\.html\n.*valid: (\d+) of \1 points\n"
+    assert re.search(ending, done.stdout), done.stdout[-2000:]
+    assert (run / "report" / "report.html").is_file()
     # The bill, and that there is nothing left to pay for.
     (line,) = [line for line in done.stderr.splitlines() if "of at most $" in line]
     assert "destroyed" in line

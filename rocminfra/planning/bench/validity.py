@@ -28,6 +28,8 @@ FLOOR_TOLERANCE = 0.02
 
 _CACHE_CONFIG = "vllm:cache_config_info"
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+# vLLM counts a prompt once, whole, with its first token: what came from the prefix cache and what a
+# preemption made it compute again changes nothing (IterationStats in vllm/v1/metrics/stats.py).
 _TOKENS = {"prompt_tokens": "tokens_in", "generation_tokens": "tokens_out"}
 
 

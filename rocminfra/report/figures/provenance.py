@@ -15,6 +15,7 @@ from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.model.config import read_model
 from rocminfra.planning.model.reference import REFERENCE_CONFIG, REFERENCE_NAME
 from rocminfra.planning.model.spec import ModelSpec
+from rocminfra.report.figures import measured_system
 from rocminfra.report.summary import ProvenanceItem
 
 _BANDWIDTHS = {gpu.name: gpu.bandwidth_bytes_per_s for gpu in GPUS.values()}
@@ -60,6 +61,7 @@ def box(job: JobRecord | None, run: RunRecord | None) -> tuple[ProvenanceItem, .
             ("Cores", None if cores is None else str(cores)),
             ("Began", when(run.started)),
             ("Took", f"{run.ended - run.started:,.0f} s"),
+            *measured_system.items(run.provenance),
         ]
     return tuple(ProvenanceItem(name, value) for name, value in found if value)
 

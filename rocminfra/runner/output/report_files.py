@@ -74,5 +74,9 @@ def write_report(report: Report, folder: Path, with_pictures: bool = True) -> Wr
 def _replace(path: Path, content: bytes) -> None:
     """Write a file at once: a page that is open in a browser is never half a page."""
     new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    new.replace(path)
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise

@@ -115,6 +115,15 @@ def test_an_installation_of_a_run_that_was_cut_off_is_waited_for(scripted: Any) 
     assert scripted.logged[0].startswith("waiting: an installation of ours is under way")
 
 
+def test_one_that_does_not_end_is_neither_doubled_nor_cut_off(scripted: Any) -> None:
+    scripted.answers = [(True, ("running", "yes", "xfsprogs", ""), ())] * 2_000
+    failure = install(scripted, Clock())
+    assert failure is not None
+    assert failure.kind == ExitCode.NOT_READY
+    assert "is still at it" in failure.what
+    assert not any("systemd-run" in command for command in scripted.ran)
+
+
 @pytest.mark.parametrize("lock", range(4))
 def test_the_holder_of_a_real_lock_is_seen(
     lock: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -70,6 +70,25 @@ def test_the_secret_is_in_no_argument_and_no_file(
     assert (base.parent.stat().st_mode & 0o777) == 0o700
 
 
+def test_the_files_of_one_that_runs_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_job, "JOBS", str(tmp_path))
+    (tmp_path / "unit.status").write_text("3 of 9\n")
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", host_job.start_script(Job("unit", "true", "it"))],
+        input="\n",
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "unit runs already\n")
+    assert (tmp_path / "unit.status").read_text() == "3 of 9\n"
+
+
 def test_proxies_of_the_login_are_handed_on(started: Callable[..., Path]) -> None:
     base = started(
         Job("unit", 'echo "$https_proxy $NO_PROXY"', "it"),

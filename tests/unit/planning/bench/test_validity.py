@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -224,6 +225,11 @@ def test_the_configuration_of_all_engines() -> None:
         "num_gpu_blocks": "6589, 6590",
     }
     assert configuration("") == {}
+
+
+def test_the_configuration_of_two_real_engines() -> None:
+    page = (Path(__file__).parent / "impossible" / "dp2.prom").read_text(encoding="utf-8")
+    assert configuration(page) == {"block_size": "16", "num_gpu_blocks": "6590"}
 
 
 def test_a_changed_configuration_says_what_changed() -> None:

@@ -159,6 +159,16 @@ def test_a_report_that_cannot_be_written(asked: Asked, tmp_path: Path) -> None:
     assert "next: --output FOLDER" in said
 
 
+def test_a_file_that_cannot_be_replaced_leaves_nothing_half_written(
+    asked: Asked, tmp_path: Path
+) -> None:
+    (tmp_path / "summary.json").mkdir()
+    code, _, said = asked(RUNS / "demo", "--output", tmp_path)
+    assert code == 3
+    assert "the report cannot be written" in said
+    assert [file.name for file in tmp_path.iterdir()] == ["summary.json"]
+
+
 def test_two_runs_of_the_same_are_within_noise(asked: Asked) -> None:
     code, out, _ = asked("compare", RUNS / "a", RUNS / "b")
     assert code == 0

@@ -1,6 +1,6 @@
 """Benchmarks that meet trouble on real systems: full disks, two at once, flipped bytes.
 
-GuideLLM and the engine are stand-ins, on the droplets of ``test_bench_on_droplets.py``.
+GuideLLM and the engine are stand-ins, as in ``tests/lab/test_bench_on_droplets.py``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import bench_droplets
+import lab_host
 import pytest
 from bench_droplets import (
     PLACE,
@@ -28,9 +30,29 @@ from lab_host import LabHost
 
 from rocminfra.bench.results import verify
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.soak, pytest.mark.lab]
 
 Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture(scope="module")
+def droplet() -> Iterator[LabHost]:
+    (host,) = bench_droplets.up("faults")
+    yield host
+    lab_host.down(host.name)
+
+
+@pytest.fixture
+def bench_host(droplet: LabHost) -> LabHost:
+    """The droplet, on which GuideLLM's stand-in does as it should and was never called."""
+    set_modes(droplet)
+    droplet.ok(f"rm -f {PLACE}/bin/calls {PLACE}/bin/go-on")
+    return droplet
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Start:
+    return bench_droplets.starter(tmp_path)
 
 
 @contextmanager
