@@ -28,6 +28,8 @@ ENGINE_QUESTION = f"{SETTINGS}/vllm.json"
 STATE = "/var/lib/rocminfra"
 RUN_LOCK = f"{STATE}/lock"
 RUNS = f"{STATE}/runs"
+# What was there before the first apply, and what the last one left.
+RECORD = f"{STATE}/record.json"
 # Data sets that benchmarks made there.
 DATASETS = f"{STATE}/datasets"
 # Files as they were before a change that is not proven yet; gone when it is.

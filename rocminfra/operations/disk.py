@@ -28,7 +28,7 @@ from rocminfra.facts.disks import Disks
 from rocminfra.failure import Do, Failure, Fault
 from rocminfra.operations import programs
 from rocminfra.operations.disk_commands import format_command, step_command
-from rocminfra.operations.foreseen import foresee
+from rocminfra.operations.foreseen import foresee, is_wanted
 from rocminfra.operations.host_failures import exclude, fail, name_failed_operations
 from rocminfra.planning.disk.decide import Decision, Format, Keep, Mount, Refuse, decide
 from rocminfra.planning.disk.observation import Desired, Observed
@@ -65,7 +65,7 @@ def gate(
         foresee(host, Foreseen(f"disk: {_kept(decision, desired)}"))
     else:
         told = (*_lines(decision), *_preview(observed, decision))
-        for line in told:
+        for line in () if is_wanted(host) else told:
             host.log(line)
         foresee(host, Foreseen("disk:", tuple(f" {line}" for line in told)))
     return decision

@@ -165,6 +165,10 @@ def service(
     current = host.get_fact(SystemdUnit, unit=unit)
     is_right = running is not None and running.label(CONFIG_LABEL) == wanted
     is_up = current is not None and current.active_state in ("active", "activating")
+    # Before the first command: a plan is made only as far as that.
+    if is_wanted(host) and not (is_up and is_right):
+        foresee(host, *_foreseen(unit_file, running is not None and is_up, timeout_s))
+    file_changes = list(host_files.present._inner([environment_file, question_file, unit_file]))
     if not (is_up and is_right):
         refused = _implausible(reference, found)
         if refused is not None:
@@ -174,9 +178,6 @@ def service(
         yield FunctionCommand(engine_change.arguments_taken, asked, {})
         paths = [unit_file.path, environment_file.path]
         yield from engine_change.keep_serving(host, question, running, paths)
-        if is_wanted(host):
-            foresee(host, *_foreseen(unit_file, running is not None and is_up, timeout_s))
-    file_changes = list(host_files.present._inner([environment_file, question_file, unit_file]))
     yield from file_changes
     if file_changes or current is None or current.needs_reload:
         yield StringCommand("systemctl daemon-reload")

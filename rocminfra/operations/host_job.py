@@ -117,7 +117,8 @@ def start_script(job: Job) -> str:
     return (
         # A look that got no answer does not know; the files of one that runs are left alone.
         f"IFS= read -r line; if systemctl is-active --quiet {job.unit}; then "
-        f"echo {job.unit} runs already >&2; exit 1; fi; mkdir -p -m 700 {JOBS} && rm -f {base}.* && "
+        f"echo {job.unit} runs already >&2; exit 1; fi; "
+        f"mkdir -p -m 700 {JOBS} && rm -f {base}.* && "
         f"printf '%s' {shlex.quote(job.target)} >{base}.target && mkfifo -m 600 {base}.pipe && "
         f"systemd-run --quiet --collect --unit={job.unit} "
         f"--description={shlex.quote(f'rocminfra: {job.doing}')} {words} && "

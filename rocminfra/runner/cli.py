@@ -29,6 +29,7 @@ VERBS = {
     "config": ("rocminfra.runner.verbs.config:config", "Say where a host's settings come from."),
     "events": ("rocminfra.runner.verbs.events:events", "Say who applied what, and when."),
     "lock": ("rocminfra.runner.verbs.lock:lock", "Say who is at work; break a lock."),
+    "remove": ("rocminfra.runner.verbs.remove:remove", "Take away what apply made; never data."),
     "bench": ("rocminfra.runner.verbs.bench:bench", "Benchmark the engine, bring results back."),
     "results": (
         "rocminfra.runner.verbs.results:results",

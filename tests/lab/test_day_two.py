@@ -1,4 +1,4 @@
-"""A droplet that serves, day by day: logs, tunnel, chat, events, lock.
+"""A droplet that serves, day by day: logs, tunnel, chat, events, lock, remove.
 
 One deploy serves all tests of this module; each leaves it serving.
 """
@@ -14,11 +14,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import lab_host
 import pytest
 import schema_check
-from deploys import ROOT, rocminfra
+from deploys import IDENTITY, ROOT, rocminfra
 from lab_host import LabHost
 
 from rocminfra.lab import hosts as lab_hosts
@@ -174,10 +175,107 @@ def test_a_lock_is_shown_and_broken_with_a_reason(host: LabHost, tmp_path: Path)
     finally:
         slow.send_signal(signal.SIGINT)
         assert slow.wait(timeout=30) == 130
-        host.ok("pkill -x sleep; rm -f /run/slow-started; true")
+        host.ok("pkill -f '^sleep 60$'; rm -f /run/slow-started; true")
     assert "interrupted after " in rocminfra(host, "events").out
 
 
 def test_a_break_needs_a_reason_and_a_host(host: LabHost) -> None:
     refused = rocminfra(host, "lock", "--break", " ")
     assert (refused.code, "wants a reason" in refused.err) == (3, True)
+
+
+# What a deploy leaves anywhere but on the scratch disk, and on it (without what a daemon writes).
+DATA = (
+    "cd /mnt/models && find . -path ./docker -prune -o -type f -print0 | sort -z | "
+    "xargs -0 sha256sum"
+)
+OURS = (
+    "find / -xdev -iname '*rocminfra*' -not -path '/proc/*' -not -path '/srv/*' "
+    "-not -path '*rocminfra-lab*' | sort"
+)
+
+
+def removed(host: LabHost, *words: str) -> dict[str, Any]:
+    """One host's part of what remove answers."""
+    run = rocminfra(host, "remove", "--json", *words)
+    document = json.loads(run.out)
+    assert schema_check.violations(document, "remove") == []
+    assert run.code == document["code"]
+    (found,) = document["hosts"]
+    return {**found, "code": run.code}
+
+
+def test_a_removal_is_planned_first_and_asks(host: LabHost) -> None:
+    before = host.ok(IDENTITY)
+    planned = removed(host, "--plan")
+    assert (planned["code"], planned["removed"]) == (0, False)
+    kinds = [step["kind"] for step in planned["steps"]]
+    assert kinds[:3] == ["stop", "file", "packages"]
+    assert kinds[-4:] == ["unmount", "fstab", "mount-point", "state"]
+    assert [kept["what"] for kept in planned["kept"]] == [
+        "all data on the scratch disk: models, caches, images"
+    ]
+    refused = rocminfra(host, "remove")
+    assert refused.code == 3
+    assert "no terminal to ask on" in refused.err
+    assert host.ok(IDENTITY) == before
+
+
+def test_what_somebody_else_uses_stays(host: LabHost) -> None:
+    """A container, then a changed file, then work under way: each keeps what it needs."""
+    host.ok("docker run -d --name theirs --entrypoint sleep vllm/vllm-openai-rocm:v0.20.1 1000")
+    kept = {one["what"]: one["why"] for one in removed(host, "--plan")["kept"]}
+    assert kept["Docker, with its configuration"] == "it has other containers: theirs"
+    assert "/mnt/models, mounted and in fstab" in kept
+    host.ok("docker rm -f theirs; echo '# mine' >>/etc/profile.d/rocminfra.sh")
+    kept = {one["what"]: one["why"] for one in removed(host, "--plan")["kept"]}
+    assert kept["/etc/profile.d/rocminfra.sh"] == "it is not as apply left it"
+    assert "Docker, with its configuration" not in kept
+    host.ok("sed -i '$d' /etc/profile.d/rocminfra.sh")
+    host.ok("systemd-run --quiet --unit=rocminfra-prefetch sleep 1000")
+    busy = removed(host, "--yes")
+    assert (busy["code"], busy["failures"][0]["fault"]) == (9, "RI-902")
+    host.ok("systemctl stop rocminfra-prefetch")
+
+
+def test_a_step_that_cannot_be_taken_stops_the_removal_and_the_next_one_ends_it(
+    host: LabHost,
+) -> None:
+    data, fstab = host.ok(DATA), host.ok("cat /etc/fstab")
+    uuid = host.ok("blkid -p -s UUID -o value /dev/vdc")
+    host.ok("echo 'tmpfs /srv/theirs tmpfs noauto 0 0 # theirs' >>/etc/fstab")
+    host.ok("cd /mnt/models && (nohup sleep 999 </dev/null >/dev/null 2>&1 &)")
+    stopped = removed(host, "--yes")
+    (failure,) = stopped["failures"]
+    assert (stopped["code"], failure["fault"]) == (5, "RI-542")
+    assert "in use by sleep (" in failure["why"][0]
+    assert failure["next_command"].startswith("rocminfra remove ")
+    assert host.ok("findmnt -n -o FSTYPE --mountpoint /mnt/models").strip() == "xfs"
+    host.ok("pkill -f '^sleep 999$'")
+    done = removed(host, "--yes")
+    assert (done["code"], done["failures"]) == (0, []), done
+    assert host.ok(OURS) == ""
+    gone = "command -v docker || findmnt /mnt/models || test -e /mnt/models"
+    assert host.ssh(gone).returncode != 0
+    assert host.ssh("test -e /etc/docker/daemon.json").returncode != 0
+    theirs = "tmpfs /srv/theirs tmpfs noauto 0 0 # theirs\n"
+    assert (
+        host.ok("cat /etc/fstab")
+        == "".join(line for line in fstab.splitlines(keepends=True) if "/mnt/models" not in line)
+        + theirs
+    )
+    assert host.ok("systemctl list-units --failed --no-legend --plain") == ""
+    assert host.ok("blkid -p -s UUID -o value /dev/vdc") == uuid
+    host.ok("mkdir /mnt/models && mount -t xfs -o ro /dev/vdc /mnt/models")
+    assert host.ok(DATA) == data, "no byte of the data has changed"
+    assert host.ok("ls /mnt/models/docker") != ""
+    host.ok("umount /mnt/models && rmdir /mnt/models")
+    again = removed(host, "--yes")
+    assert (again["code"], again["failures"][0]["fault"]) == (5, "RI-541")
+
+
+def test_apply_brings_everything_back(host: LabHost) -> None:
+    back = rocminfra(host, "apply", "--yes")
+    assert back.code == 0, back.err
+    status = rocminfra(host, "status")
+    assert status.code == 0, status.out + status.err

@@ -160,7 +160,7 @@ def test_programs_are_not_in_the_journal_of_a_host_with_sudo(
 ) -> None:
     host.ok("journalctl --rotate --vacuum-time=1s -q; true")
     code, document, err = rocminfra("status", data={"ssh_user": "ops", "_sudo": True})
-    assert code == 0, (document, err)
+    assert code in (0, 7), (document, err)
     code, document, err = rocminfra("plan", data={"ssh_user": "ops", "_sudo": True})
     assert code == 0, (document, err)
     logged = host.ok("journalctl -q -o cat -t sudo --no-pager")

@@ -231,3 +231,40 @@ def test_a_run_that_was_cut_off_still_finds_the_way_back(host: LabHost) -> None:
     assert "the engine from before is back" in failed.stderr
     assert host.ok(COMPLETION).strip() == "200"
     assert host.ssh(f"test -e {folder}").returncode != 0
+
+
+# What must be the same afterwards: the daemon's process, containers, volumes, files, mounts.
+THEIRS = (
+    "systemctl show -p InvocationID --value docker.service containerd.service; "
+    "docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}'; docker volume ls -q; "
+    "docker inspect -f '{{.State.StartedAt}}' theirs; dpkg-query -W; "
+    "sha256sum /etc/docker/daemon.json /etc/systemd/system/docker.service.d/*.conf /etc/fstab; "
+    "cat /proc/mounts | grep /mnt/models | grep -v overlay; blkid -p -s UUID -o value /dev/vdc"
+)
+
+
+def test_a_removal_leaves_their_docker_its_containers_and_its_disk_alone(host: LabHost) -> None:
+    image = host.ok("docker inspect -f '{{.Config.Image}}' vllm-qwen2-vl-72b").strip()
+    host.ok(
+        f"docker volume create theirs; docker run -d --name theirs --entrypoint sleep {image} 999"
+    )
+    host.ok("systemctl stop vllm.service", timeout_s=120)
+    before = host.ok(THEIRS)
+    host.ok("systemctl start vllm.service")
+    done = rocminfra(host, "remove", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "stays: Docker, with its configuration (it was there before" in done.stdout
+    assert host.ok(THEIRS) == before
+    find = "find / -xdev -path /proc -prune -o -iname '*rocminfra*' -print"
+    left = host.ok(f"{find} | grep -v -e /srv/ -e rocminfra-lab")
+    assert sorted(left.split()) == [
+        "/etc/systemd/system/docker.service.d/50-rocminfra-scratch.conf",
+        "/usr/local/lib/rocminfra",
+    ]
+    assert host.ok("ls /usr/local/lib/rocminfra").split() == ["scratch_guard.py"]
+    assert host.ssh("systemctl cat vllm.service").returncode != 0
+    host.ok("systemctl restart docker.service", timeout_s=60)
+    assert host.ok(SERVES).strip() == "/mnt/models/docker", "their Docker starts as it did"
+    back = apply(host)
+    assert back.returncode == 0, back.stderr
+    assert host.ok(COMPLETION).strip() == "200"

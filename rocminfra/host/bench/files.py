@@ -114,10 +114,9 @@ def pack(folder: Path, names: Iterable[str], stream: IO[bytes]) -> None:
     """
     manifest = manifest_text(folder).encode()
     # Level 1: text shrinks to a fifth at the speed of a fast network.
-    with (
-        gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1) as packed,
-        tarfile.open(fileobj=packed, mode="w|", bufsize=_CHUNK) as archive,
-    ):
+    # Python 3.8 knows no parentheses around these.
+    packed = gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1)
+    with packed, tarfile.open(fileobj=packed, mode="w|", bufsize=_CHUNK) as archive:
         member = tarfile.TarInfo(MANIFEST)
         member.size = len(manifest)
         archive.addfile(member, io.BytesIO(manifest))

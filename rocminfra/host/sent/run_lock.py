@@ -141,6 +141,15 @@ def events(lock: Path, most: int) -> list[Record]:
     return found[max(0, len(found) - most) :]
 
 
+def is_recorded(record: Path, has_docker: bool) -> bool:
+    """Whether a host's record is there and knows whose Docker it is that the host has."""
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        return not has_docker or bool(found["before"]["docker"] or found.get("docker_by_us"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def is_running(holder: Record) -> bool:
     """Whether a record's process still runs and is the same process."""
     pid, start, boot = holder.get("pid"), holder.get("start"), holder.get("boot")
@@ -186,6 +195,11 @@ def _status(pid: int) -> list[str] | None:
         return None
     name, _, rest = text.partition("(")[2].rpartition(")")
     return [name, *rest.split()]
+
+
+def _has_dockerd() -> bool:
+    folders = ("/usr/bin", "/usr/local/bin", "/usr/sbin", "/snap/bin")
+    return any(os.path.lexists(folder + "/dockerd") for folder in folders)
 
 
 def _book(lock: Path) -> Path:
@@ -252,6 +266,8 @@ def _answer(action: str, path: Path, request: Record) -> Record:
     run = {"token": request["token"], **who, "command": request.get("command", "")}
     process = {"since": _utc(now), "pid": pid, "start": start_time(pid), "boot": boot_id()}
     taken = take(path, {**run, **process}, is_running)
+    # Saves the runner a question: unless it is, the runner has the host's record begun.
+    taken["recorded"] = is_recorded(path.parent / "record.json", _has_dockerd())
     if taken["taken"]:
         note(path, {"event": "began", **run, **request.get("event", {})}, now)
     return taken

@@ -17,6 +17,7 @@ from rocminfra.report.charts.picture import (
     not_valid_note,
     rate_text,
     rounded,
+    sentences,
     text,
     without,
 )
@@ -76,9 +77,7 @@ def cost_by_load(host: HostReport, key: str = "cost") -> Picture:
     alt = f"Dollars a million tokens at {len(points)} loads, lowest {cheapest['value']} at "
     alt += f"{cheapest['point']} ({cheapest['series']})."
     notes = [host.economics.explanation if host.economics else None, not_valid_note(host.points)]
-    return drawn(
-        key, title, alt, sheet.spec(chart), note=" ".join(filter(None, notes)) or None, table=table
-    )
+    return drawn(key, title, alt, sheet.spec(chart), note=sentences(*notes), table=table)
 
 
 def _by_load(
@@ -147,7 +146,7 @@ def goodput(host: HostReport, key: str = "goodput") -> Picture:
             values.append({"point": name, "series": "misses one", "order": 1, "value": rest})
     if not values:
         why = "No requests are on record to count those that meet the objectives."
-        return without(key, title, f"{host.slo.text} {why}", table)
+        return without(key, title, str(sentences(host.slo.text, why)), table)
     alt, sheet = altair(), Sheet()
     domain = ["meets all", "misses one"]
     chart = (
@@ -168,4 +167,6 @@ def goodput(host: HostReport, key: str = "goodput") -> Picture:
             ],
         )
     )
-    return drawn(key, title, host.slo.text, sheet.spec(chart), note=host.slo.text, table=table)
+    return drawn(
+        key, title, host.slo.text, sheet.spec(chart), note=sentences(host.slo.text), table=table
+    )

@@ -17,6 +17,7 @@ from rocminfra.report.charts.picture import (
     not_valid_note,
     rate_text,
     rounded,
+    sentences,
     text,
     time_text,
     time_unit,
@@ -72,8 +73,8 @@ def throughput_against_latency(host: HostReport, key: str = "throughput") -> Pic
     alt = f"{len({row[1].name for row in rows})} points, from {names[rows[0][1].name]} to "
     alt += f"{names[rows[-1][1].name]}; end-to-end latency over tokens a second."
     alt += "".join(f" {what} at {point}." for point, what in marked.items())
-    note = " ".join(filter(None, (host.knee.why if host.knee else None, not_valid_note(points))))
-    return drawn(key, title, alt, sheet.spec(chart), note=note or None, table=table)
+    note = sentences(host.knee.why if host.knee else None, not_valid_note(points))
+    return drawn(key, title, alt, sheet.spec(chart), note=note, table=table)
 
 
 def _marked(host: HostReport, names: dict[str, str]) -> dict[str, str]:
@@ -199,7 +200,7 @@ def latency_by_load(host: HostReport, key: str = "latency") -> Picture:
         alt += f" No token can come faster than {time_text(host.itl_floor_s)}."
         notes.append(host.itl_floor_source)
     chart = sheet.below(panels)
-    note = " ".join(filter(None, notes)) or None
+    note = sentences(*notes)
     return drawn(key, title, alt, sheet.spec(chart), note=note, table=table)
 
 

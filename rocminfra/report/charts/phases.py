@@ -13,6 +13,7 @@ from rocminfra.report.charts.picture import (
     labels,
     not_valid_note,
     rounded,
+    sentences,
     time_text,
     time_unit,
     without,
@@ -88,6 +89,6 @@ def phases(host: HostReport, key: str = "phases") -> Picture:
         f"Mean time in queue, prefill and decode for {len(points)} loads; at {last.load.label}: "
         f"{shares}.",
         sheet.spec(chart),
-        note=not_valid_note(host.points),
+        note=sentences(not_valid_note(host.points)),
         table=Table("Phases of a request, from the engine's histograms", headings, rows),
     )

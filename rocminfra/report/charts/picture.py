@@ -195,9 +195,14 @@ def rounded(value: float | None) -> float | None:
 
 
 def not_valid_note(points: Sequence[PointReport]) -> str | None:
-    """The sentence about points that a picture shows apart or leaves out."""
+    """What to say of points that a picture shows apart or leaves out."""
     names = [point.load.label for point in points if not point.is_valid]
     if not names:
         return None
-    verb = "is" if len(names) == 1 else "are"
-    return f"{', '.join(names)} {verb} not valid, and part of no line."
+    return f"not valid, and part of no line: {', '.join(names)}"
+
+
+def sentences(*parts: str | None) -> str | None:
+    """Parts of a note as sentences; None when all are missing."""
+    given = [part.rstrip(".") for part in parts if part]
+    return " ".join(f"{part[:1].upper()}{part[1:]}." for part in given) or None

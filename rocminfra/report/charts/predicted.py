@@ -16,6 +16,7 @@ from rocminfra.report.charts.picture import (
     labels,
     load_axis,
     rounded,
+    sentences,
     text,
     time_text,
     time_unit,
@@ -37,7 +38,9 @@ def predicted(host: HostReport, key: str = "predicted") -> Picture:
         if point.is_valid and point.predicted is not None and point.figures is not None
     ]
     if not points:
-        return without(key, title, host.prediction_note or "There is no prediction for this run.")
+        return without(
+            key, title, sentences(host.prediction_note) or "There is no prediction for this run."
+        )
     names = labels(by_load(host))
     sheet = Sheet()
     panels = [
@@ -66,7 +69,9 @@ def predicted(host: HostReport, key: str = "predicted") -> Picture:
         return without(key, title, "The prediction has no figure that was measured.", table)
     alt = f"Predicted and measured throughput and latency of {len(points)} valid points."
     chart = sheet.below(drawable)
-    return drawn(key, title, alt, sheet.spec(chart), note=host.prediction_note, table=table)
+    return drawn(
+        key, title, alt, sheet.spec(chart), note=sentences(host.prediction_note), table=table
+    )
 
 
 def _tokens(point: PointReport) -> _Pair:

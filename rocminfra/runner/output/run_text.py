@@ -23,6 +23,8 @@ from rocminfra.settings.argument_names import SETTING_OF
 
 # Of a file's changed lines; a new version of a program is not read here.
 _MOST_DIFF = 20
+# What takes less needs no estimate.
+_QUICK_S = 30
 # Of a line of evidence, which is four lines of a terminal; --json has all of it.
 _MOST_LETTERS = 320
 _SIGNS = {
@@ -100,7 +102,7 @@ def print_estimate(host: HostResult) -> None:
     """How long a host's changes would take and what that costs; nothing when they are quick."""
     all_of_them = [one for operation in host.operations for one in operation.foreseen]
     found = estimate([*all_of_them, *host.foreseen])
-    if not host.changes or not found.seconds:
+    if not host.changes or found.seconds < _QUICK_S:
         return
     parts = []
     if found.download_bytes:

@@ -12,7 +12,7 @@ import shlex
 import socket
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyinfra.api.host import Host
@@ -36,12 +36,15 @@ class HostLock:
     + path: the lock file on the host
     + owner: who runs it, and from which machine
     + token: tells this run from all others
+    + unrecorded: hosts, of those that were taken, without a record, or with a Docker that it does
+      not know
     """
 
     command: str
     path: str
     owner: str
     token: str
+    unrecorded: set[str] = field(default_factory=set)
 
     def take(self, state: State, hosts: Sequence[Host]) -> None:
         """Take it on every host; a host that is locked is out of this run."""
@@ -89,6 +92,8 @@ class HostLock:
         if not answer["taken"]:
             record(host, _locked(host, holder))
             return False
+        if not answer["recorded"]:
+            self.unrecorded.add(host.name)
         if holder is not None and holder.get("token") != self.token:
             host.log(f"the lock of a run that is gone was taken over ({_described(holder)})")
         return True

@@ -29,6 +29,7 @@ from rocminfra.runner.run.activity import Activities, Activity
 from rocminfra.runner.run.execution import connect, execute, prepare
 from rocminfra.runner.run.host_lock import needs_lock, new_lock
 from rocminfra.runner.run.host_log import HostLog
+from rocminfra.runner.run.host_record import HostRecords
 from rocminfra.runner.run.host_results import host_results, operation_name
 from rocminfra.runner.run.redaction import Redaction, environment_secrets
 from rocminfra.runner.run.results import HostResult, Outcome
@@ -173,10 +174,13 @@ class Session:
         self._tell_who_is_out()
         held = [host for host in locked if host in self.state.active_hosts]
         began, is_whole = time.monotonic(), False
+        record = HostRecords(self.state, lock.unrecorded)
         try:
+            record.begin(held)
             execute(self.state)
             is_whole = True
         finally:
+            record.update(held)
             lock.free(self.state, held, self._ended(time.monotonic() - began, is_whole))
 
     def benchmark(self) -> str | None:

@@ -15,9 +15,9 @@ from pyinfra_cli.util import PYTHON_CODES, parse_cli_arg
 
 from rocminfra.failure import Failure
 from rocminfra.operations.host_failures import failures
-from rocminfra.runner.hosts import book, logs
+from rocminfra.runner.hosts import book, logs, removing
 from rocminfra.runner.hosts.asking import Answered
-from rocminfra.runner.run import connection_check, session, status
+from rocminfra.runner.run import connection_check, host_record, session, status
 from rocminfra.runner.run.host_lock import new_lock
 from rocminfra.runner.run.playbook import Options, run
 from rocminfra.runner.run.results import RunResult
@@ -144,6 +144,25 @@ def checked(hosts: Hosts, override: Mapping[str, Any]) -> None:
     """Check settings of hosts."""
     inventory = Inventory((list(hosts.items()), {}), override_data=dict(override))
     check_settings(list(inventory), override)
+
+
+def records(
+    folder: str, environ: Mapping[str, str], path: str, actions: Sequence[str]
+) -> list[Any]:
+    """What the record at a path says; ``look`` as planning takes it, the others as they are."""
+    found = []
+    original, host_record.RECORD = host_record.RECORD, path
+    try:
+        with _place(folder, environ), _inventory({"h": {}}):
+            request = session.Request("", str, "@local", Path(folder), (), {}, False, 0)
+            with session.Session(request, _progress([], [])) as run_:
+                run_.connect()
+                for action in actions:
+                    answer = host_record.ask_record(run_.state, run_.hosts[0], action)
+                    found.append(removing.seen_of(answer) if action == "look" else answer)
+    finally:
+        host_record.RECORD = original
+    return found
 
 
 def since(text: str) -> dict[str, float]:

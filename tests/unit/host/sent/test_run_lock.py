@@ -156,7 +156,7 @@ def test_it_works_piped_into_python(path: Path) -> None:
         return answer
 
     first = call("take", str(path), token="a", owner="o", command="rocminfra apply")
-    assert first == {"taken": True, "holder": None}
+    assert first == {"taken": True, "holder": None, "recorded": False}
     refused = call("take", str(path), token="b")
     assert (refused["taken"], refused["holder"]["command"]) == (False, "rocminfra apply")
     assert call("free", str(path), token="a") == {"freed": True}

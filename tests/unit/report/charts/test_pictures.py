@@ -96,7 +96,7 @@ def test_knee_and_saturation_are_marked_and_the_invalid_point_is_on_no_line() ->
     apart = {row["point"] for row in rows(picture) if row.get("series") == "not valid"}
     assert apart == {"constant@0.70"}
     assert picture.note is not None
-    assert "constant@0.70 is not valid, and part of no line." in picture.note
+    assert "Not valid, and part of no line: constant@0.70." in picture.note
 
 
 @pytest.mark.parametrize("draw", [latency_by_load, phases, cost_by_load, predicted])

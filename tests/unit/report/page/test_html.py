@@ -12,6 +12,7 @@ from sample_report import BAD, KNEE, REASON, REPEATED, SATURATION, bad, renamed,
 from rocminfra.report.page.contents import headlines, reasons
 from rocminfra.report.page.files import picture_files
 from rocminfra.report.page.html import render
+from rocminfra.report.point_report import Load, PointOutcome, PointReport
 from rocminfra.report.summary import Report
 
 
@@ -118,3 +119,24 @@ def test_pictures_are_files_in_both_formats_by_host() -> None:
     assert found["h1-cost.svg"] == "mi300x-1: What does a million tokens cost?"
     # Nothing to draw: an invalid run has no price.
     assert "h2-cost.svg" not in found
+
+
+def test_a_run_of_which_nothing_is_left_is_a_page_all_the_same() -> None:
+    report = small(bad(), "mi300x-1")
+    (host,) = report.hosts
+    outcomes: tuple[PointOutcome, ...] = ("invalid", "failed", "never run", "failed")
+    points = tuple(
+        PointReport(f"0{number}", Load("concurrent@4", "concurrent", 4), outcome, ("no record",))
+        for number, outcome in enumerate(outcomes)
+    )
+    empty = dataclasses.replace(host, points=points, provenance=(), repeat=(), warnings=())
+    page = render(dataclasses.replace(report, hosts=(empty,), made_at=None))
+    for text in (
+        "concurrent@4 (4)",
+        "✗ never run",
+        "No requests of this point are on record.",
+        "No engine metrics and no GPU telemetry are on record.",
+        "No point has both a throughput and a latency.",
+    ):
+        assert text in page
+    assert 'data-spec="' not in page
