@@ -186,7 +186,7 @@ def test_jobs_install_this_version_and_no_later_one() -> None:
     """What a job does to droplets does not change because somebody published a release."""
     texts = [path.read_text(encoding="utf-8") for path in (*WORKFLOWS, ACTION)]
     named = re.findall(
-        r"(?:\|\| '|default: |--quiet )(rocminfra(?:\[\w+\])?)((?:==[\d.]+)?)(?:'|$)",
+        r"(?:\|\| '|default: |--quiet )(rocminfra(?:\[[\w,]+\])?)((?:==[\d.]+)?)(?:'|$)",
         "\n".join([*texts, PAGE]),
         flags=re.MULTILINE,
     )

@@ -5,7 +5,8 @@
 
 Ready means: the unit's own container owns the port, the served model is the declared one, and a
 real completion came back. ``/health`` alone proves little: a hung engine still answers 200, and
-with SO_REUSEPORT a stale server may hold the same port.
+with SO_REUSEPORT a stale server may hold the same port. While a benchmark of ours runs, no
+completion is asked for: it would be another client's request in what is measured.
 
 States: ``ready``, ``loading`` (keep waiting), ``wrong`` (something else answers), ``dead`` (the
 unit failed or is not running). The exit code is 0 whatever the state: the JSON is the answer.
@@ -40,6 +41,9 @@ COMPLETION_TIMEOUT_S = 60.0
 MOST_BYTES = 16 << 20
 LOCAL = "127.0.0.1"
 PATIENCE = "ROCMINFRA_PATIENCE_S"
+# A link for every unit that is active (systemd since version 236).
+ACTIVE_UNITS = "/run/systemd/units"
+_BENCHMARK = "invocation:rocminfra-bench-"
 # What vLLM counts while it works (its metrics page).
 _WORK = re.compile(rb"(?m)^vllm:(?:generation|prompt)_tokens_total(?:\{[^}]*\})? +([0-9.eE+]+)")
 OPTIONS = ("--unit", "--container", "--port", "--model", "--host", "--wait")
@@ -53,6 +57,7 @@ def verdict(
     complete: Callable[[], str],
     model: str,
     works: Callable[[], bool] | None = None,
+    measured: Callable[[], bool] = lambda: False,
 ) -> tuple[str, str]:
     """State and reason, with no more questions than needed.
 
@@ -64,6 +69,7 @@ def verdict(
     + model: name of the declared model
     + works: whether the engine makes tokens for others, asked when it lets us wait; None calls such
       an engine ``loading``
+    + measured: whether a benchmark runs, which a request from here would spoil
     """
     active = unit.get("ActiveState", "")
     if active == "failed":
@@ -85,6 +91,8 @@ def verdict(
         return "loading", f"the server does not answer yet: {error}"
     if model not in served:
         return "wrong", f"serves {', '.join(served) or 'nothing'} instead of {model}"
+    if measured():
+        return "ready", "a benchmark runs, so no completion was asked for"
     try:
         complete()
     except (OSError, ValueError) as error:
@@ -145,6 +153,7 @@ def observe(unit_name: str, container_name: str, address: tuple[str, int], model
         lambda: _complete(address, model, left(COMPLETION_TIMEOUT_S)),
         model,
         works if patience else None,
+        benchmark_runs,
     )
     return {"state": state, "reason": reason, "config": label, "container": container_id}
 
@@ -197,6 +206,14 @@ def _listeners(port: int, first: int) -> list[int]:
 
 def _pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def benchmark_runs(folder: str = ACTIVE_UNITS) -> bool:
+    """Whether a benchmark's unit is active."""
+    try:
+        return any(name.startswith(_BENCHMARK) for name in os.listdir(folder))
+    except OSError:
+        return False
 
 
 def _sockets(pid: int) -> Iterable[str]:

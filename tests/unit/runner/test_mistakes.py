@@ -1,7 +1,4 @@
-"""What a new user types wrong, and what a daily user sees: one test a kind of mistake.
-
-Every one of these failed before the program was mended.
-"""
+"""What a new user types wrong, and what a daily user sees: one test a kind of mistake."""
 
 from __future__ import annotations
 

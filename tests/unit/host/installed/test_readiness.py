@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -60,6 +61,30 @@ def test_everything_else(changes: dict[str, Any], state: str, reason: str) -> No
     found = judge(**changes)
     assert found[0] == state
     assert reason in found[1]
+
+
+def test_a_benchmark_that_runs_gets_no_request_of_ours() -> None:
+    """Its points are invalid when the engine has answered more than GuideLLM asked."""
+    found = judge(complete=refuse, measured=lambda: True)
+    assert found == ("ready", "a benchmark runs, so no completion was asked for")
+    assert judge(models=refuse, measured=lambda: True)[0] == "loading"
+
+
+@pytest.mark.parametrize(
+    ("names", "runs"),
+    [
+        (["invocation:ssh.service", "invocation:rocminfra-bench-20260513T1.service"], True),
+        (["invocation:rocminfra-model.service", "log-level-max:rocminfra-bench-1.service"], False),
+        ([], False),
+    ],
+)
+def test_active_units_say_whether_a_benchmark_runs(
+    tmp_path: Path, names: list[str], runs: bool
+) -> None:
+    for name in names:
+        (tmp_path / name).symlink_to("4f0c")
+    assert readiness.benchmark_runs(str(tmp_path)) is runs
+    assert readiness.benchmark_runs(str(tmp_path / "none")) is False
 
 
 def let_wait(*_: Any) -> Any:
