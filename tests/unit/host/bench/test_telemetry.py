@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from running import wait_until_written
 
 from rocminfra.host.bench import amd_smi, driver_files
 from rocminfra.host.bench.amd_smi import gpu_models, gpu_samples
@@ -127,8 +128,7 @@ def test_samples_hold_nothing_that_json_has_not(smi: Path, tmp_path: Path) -> No
     says(smi, json.dumps([{**GPU, "usage": usage, "power": power}]))
     path = tmp_path / "telemetry.jsonl"
     with gpu_sampler(path, period_s=60):
-        while not path.exists() or not path.read_text():
-            pass
+        wait_until_written(path)
     line = path.read_text().splitlines()[0]
     sample = json.loads(line, parse_constant=pytest.fail)
     assert sample["gpus"][0]["gfx_activity_percent"] is None
@@ -164,6 +164,5 @@ def sampled(program: Path, path: Path, rows: list[dict[str, object]]) -> list[in
     """Numbers of the GPUs in one sample."""
     says(program, json.dumps(rows))
     with gpu_sampler(path, period_s=60):
-        while not path.exists() or not path.read_text():
-            pass
+        wait_until_written(path)
     return [gpu["gpu"] for gpu in json.loads(path.read_text().splitlines()[0])["gpus"]]
