@@ -25,7 +25,7 @@ demo: packages .venv/.installed ## Practice droplet, deploy twice, benchmark, ta
 
 test: PACKAGES += $(VM_PACKAGES) $(BROWSER_PACKAGES)
 test: packages .venv/.installed lint ## Everything: lint, types, unit tests, lab tests, virtual machine
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 SOAK_RUNS ?= 20
 soak: PACKAGES += $(VM_PACKAGES)
