@@ -321,3 +321,11 @@ def test_only_one_module_imports_the_libraries_that_draw() -> None:
         if tops(path) & {"altair", "vl_convert"} or "vl_convert" in path.read_text(encoding="utf-8")
     }
     assert drawing == {"report/charts/library.py"}
+
+
+def test_no_test_module_patches_the_process_that_runs_the_tests() -> None:
+    """pyinfra's command line patches the standard library when it is imported: threads then wait
+    for whoever runs to let them. Tests of it go through tests/unit/runner/worker.py.
+    """
+    gevent = sys.modules.get("gevent.monkey")
+    assert gevent is None or not gevent.is_module_patched("threading")

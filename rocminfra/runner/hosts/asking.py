@@ -14,7 +14,7 @@ from pyinfra.context import ctx_config, ctx_host
 
 from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, most_severe
 from rocminfra.runner.run.execution import on_each
-from rocminfra.runner.run.playbook import Options
+from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.session import Progress, Request, Session
 from rocminfra.runner.run.targets import inventory_argument, parse_data
 from rocminfra.settings import Settings, load_settings

@@ -18,7 +18,7 @@ from rocminfra.operations.engine import IMAGE_UNIT
 from rocminfra.operations.hub_model import UNIT as DOWNLOAD_UNIT
 from rocminfra.runner.hosts.asking import Answered, ask_in, request_of
 from rocminfra.runner.hosts.streaming import streamed
-from rocminfra.runner.run.playbook import Options
+from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.session import Progress, Session
 from rocminfra.runner.run.status_parts import UNIT as ENGINE_UNIT
 

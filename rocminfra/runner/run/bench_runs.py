@@ -19,7 +19,7 @@ from rocminfra.operations import bench
 from rocminfra.operations.progress import listen
 from rocminfra.planning.bench.records import Status
 from rocminfra.runner.run.execution import on_each
-from rocminfra.runner.run.playbook import Options
+from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.results import HostState, RunResult
 from rocminfra.runner.run.session import Progress, Request, Session
 from rocminfra.runner.run.targets import inventory_argument, parse_data

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rocminfra.failure import Do, FailedError, Fault
-from rocminfra.runner.run.playbook import Options
+from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.results import HostResult, OperationResult, Outcome, RunResult
 
 SCHEMA = 1

@@ -11,7 +11,7 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_config, ctx_host
 
 from rocminfra.runner.run.execution import on_each
-from rocminfra.runner.run.playbook import Options
+from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.results import HostResult
 from rocminfra.runner.run.session import Progress, Request, Session
 from rocminfra.runner.run.status_parts import NEEDS, PARTS, Reader

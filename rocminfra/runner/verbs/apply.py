@@ -15,7 +15,7 @@ from rocminfra.runner.verbs.options import files_argument, host_options, junit_o
 from rocminfra.runner.verbs.shared import guarded, patch, print_json, report, run_bench
 
 if TYPE_CHECKING:
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
     from rocminfra.runner.run.results import RunResult
     from rocminfra.runner.run.session import Progress
 
@@ -69,13 +69,8 @@ def apply(
     import dataclasses
 
     from rocminfra.runner.output import run_text
-    from rocminfra.runner.run.playbook import (
-        Options,
-        benchmark_data,
-        error_result,
-        hosts_done,
-        run,
-    )
+    from rocminfra.runner.run.options import Options
+    from rocminfra.runner.run.playbook import benchmark_data, error_result, hosts_done, run
 
     early = () if bench is None else ("bench.prepare=true",)
     options = Options(inventory, limit, data, wipe, files, verbose, implied=early)

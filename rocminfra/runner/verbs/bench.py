@@ -89,7 +89,8 @@ def run_verb(
 ) -> ExitCode:
     patch()
     from rocminfra.runner.run.bench_runs import newest_run
-    from rocminfra.runner.run.playbook import Options, benchmark_data
+    from rocminfra.runner.run.options import Options
+    from rocminfra.runner.run.playbook import benchmark_data
 
     given = Options(inventory, limit, data, verbosity=verbose)
     chosen = [given]

@@ -13,7 +13,7 @@ from rocminfra.runner.verbs.shared import guarded, patch, progress_shown, report
 
 if TYPE_CHECKING:
     from rocminfra.runner.run.bench_runs import Runs
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
     from rocminfra.runner.run.session import Progress
 
 run_argument = click.argument("run", required=False, metavar="[RUN]")
@@ -110,7 +110,7 @@ def collect_verb(run: str | None, **given: Any) -> ExitCode:
 
 
 def _options(given: dict[str, Any]) -> Options:
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
 
     return Options(given["inventory"], given["limit"], given["data"], verbosity=given["verbose"])
 

@@ -43,7 +43,7 @@ def chat(
     from rocminfra.runner.output.endpoint_text import base_url
     from rocminfra.runner.output.run_json import SCHEMA_VERSION, dump, error_document
     from rocminfra.runner.output.terminal import duration, message
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
 
     options = Options(inventory, limit, data, verbosity=verbose)
 

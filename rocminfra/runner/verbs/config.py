@@ -52,7 +52,7 @@ def config(
 
     from rocminfra.runner.hosts.asking import Answered, request_of
     from rocminfra.runner.hosts.effective import DEFAULT, effective, sources_of
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
     from rocminfra.runner.run.session import Session
 
     options = Options(inventory, (*limit, *hosts), data, verbosity=verbose)

@@ -45,7 +45,7 @@ def events(
     from rocminfra.runner.hosts.asking import ask_hosts
     from rocminfra.runner.hosts.book import Event, Run, read_events
     from rocminfra.runner.output.book_text import print_events
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
 
     options = Options(inventory, (*limit, *hosts), data)
 

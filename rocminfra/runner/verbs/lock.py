@@ -53,7 +53,7 @@ def lock(
     from rocminfra.runner.hosts.book import break_lock, read_lock
     from rocminfra.runner.output.book_text import holder_words, print_locks
     from rocminfra.runner.output.terminal import message
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
 
     options = Options(inventory, (*limit, *hosts), data, verbosity=verbose)
     asked: list[str] = []

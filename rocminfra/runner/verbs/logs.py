@@ -62,7 +62,7 @@ def logs(
     from rocminfra.runner.hosts.logs import UNITS, Line, Wanted, merged, read_logs, since_of
     from rocminfra.runner.output import log_text, run_text
     from rocminfra.runner.output.run_json import error_document, failure_document
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
     from rocminfra.runner.run.session import Progress
 
     options = Options(inventory, (*limit, *hosts), data, verbosity=verbose)

@@ -42,7 +42,8 @@ def plan(
     patch()
     from rocminfra.runner.output import run_text
     from rocminfra.runner.run import plan_file
-    from rocminfra.runner.run.playbook import Options, run
+    from rocminfra.runner.run.options import Options
+    from rocminfra.runner.run.playbook import run
 
     options = Options(inventory, limit, data, wipe, files, verbose)
     result = guarded(

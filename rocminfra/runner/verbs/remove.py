@@ -51,7 +51,7 @@ def remove(
     from rocminfra.runner.output.removal_text import print_removal, removal_body
     from rocminfra.runner.output.terminal import message
     from rocminfra.runner.run.interrupts import ask
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
     from rocminfra.runner.run.session import Session
 
     options = Options(inventory, (*limit, *hosts), data, verbosity=verbose)

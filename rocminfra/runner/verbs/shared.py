@@ -15,7 +15,7 @@ from rocminfra.failure import ExitCode, FailedError
 
 if TYPE_CHECKING:
     from rocminfra.runner.output.junit import Case
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
     from rocminfra.runner.run.results import RunResult
     from rocminfra.runner.run.session import Progress
 

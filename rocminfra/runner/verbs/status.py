@@ -31,7 +31,8 @@ def status(
     from rocminfra.runner.output.junit import status_cases
     from rocminfra.runner.output.live import Shown
     from rocminfra.runner.output.run_json import dump, status_document
-    from rocminfra.runner.run.playbook import Options, error_result
+    from rocminfra.runner.run.options import Options
+    from rocminfra.runner.run.playbook import error_result
     from rocminfra.runner.run.status import read_status
 
     options = Options(inventory, limit, data, verbosity=verbose)

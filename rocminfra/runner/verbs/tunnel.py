@@ -42,7 +42,7 @@ def tunnel(
     from rocminfra.runner.hosts.forwarding import Forward
     from rocminfra.runner.output.endpoint_text import base_url, client_lines
     from rocminfra.runner.output.terminal import message
-    from rocminfra.runner.run.playbook import Options
+    from rocminfra.runner.run.options import Options
     from rocminfra.runner.run.session import Session
 
     limits = (*limit, host) if host is not None else limit

@@ -19,7 +19,8 @@ from rocminfra.runner.hosts import book, logs, removing
 from rocminfra.runner.hosts.asking import Answered
 from rocminfra.runner.run import connection_check, host_record, session, status
 from rocminfra.runner.run.host_lock import new_lock
-from rocminfra.runner.run.playbook import Options, run
+from rocminfra.runner.run.options import Options
+from rocminfra.runner.run.playbook import run
 from rocminfra.runner.run.results import RunResult
 from rocminfra.runner.run.session import Progress
 from rocminfra.runner.run.status_results import HostStatus, Part

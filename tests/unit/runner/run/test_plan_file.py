@@ -13,7 +13,7 @@ from failing import next_of
 from rocminfra.failure import ExitCode, FailedError
 from rocminfra.planning.foreseen import Foreseen
 from rocminfra.runner.run import plan_file
-from rocminfra.runner.run.playbook import Options
+from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.results import HostResult, HostState, OperationResult, Outcome, RunResult
 
 OPTIONS = Options("hosts.py", ("gpu-1",), ("vllm.max_num_seqs=32",), ("a:b:c",), ("deploy.py",))
