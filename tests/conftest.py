@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# pytest's workers get it, and so may a developer's shell: tables then have another width.
+os.environ.pop("COLUMNS", None)
 
 # What shares a droplet, the virtual machine or a browser stays with one worker.
 ROOMS = ("lab", "vm", "browser", "soak")
