@@ -19,6 +19,7 @@ TOPICS = (
     "planning",
     "reports",
     "storage",
+    "tutorial",
     "undo",
 )
 

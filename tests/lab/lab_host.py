@@ -69,6 +69,11 @@ def up(names: Sequence[str], wanted: Wanted | None = None) -> tuple[LabHost, ...
     return tuple(LabHost(droplet) for droplet in made)
 
 
+def names() -> tuple[str, ...]:
+    """Every droplet that there is."""
+    return tuple(droplet_record.names(PATHS))
+
+
 def down(name: str) -> None:
     """Take a droplet away; it may be gone already."""
     with contextlib.suppress(FailedError):

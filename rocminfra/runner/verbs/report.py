@@ -49,7 +49,7 @@ class ReportVerbs(click.Group):
 @click.group(cls=ReportVerbs, context_settings={"help_option_names": ["-h", "--help"]})
 def report() -> None:
     """\b
-    rocminfra report results/20260513T101500Z
+    rocminfra report last
     rocminfra report results/20260513T101500Z --slo ttft_p95=2s,itl_p95=100ms
     rocminfra report compare results/20260513T101500Z results/20260514T090000Z
     rocminfra report gate results/20260514T090000Z --baseline baseline.json

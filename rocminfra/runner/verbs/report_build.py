@@ -49,7 +49,7 @@ def build(
     as_json: bool,
 ) -> ExitCode:
     """\b
-    rocminfra report results/20260513T101500Z
+    rocminfra report last
     rocminfra report results/20260513T101500Z --slo ttft_p95=2s,itl_p95=100ms
     rocminfra report results/20260513T101500Z --usd-per-hour 2.49 --output public
 

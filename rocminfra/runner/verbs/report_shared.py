@@ -14,6 +14,7 @@ from rocminfra.planning.bench.manifest import REPORT
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report.figures import slo
 from rocminfra.report.figures.report import Wanted
+from rocminfra.report.reading.runs import LAST, find_run
 from rocminfra.runner.output.run_json import dump, error_document
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,7 +80,12 @@ def answered(verb: str, as_json: bool, work: Callable[[], ExitCode]) -> ExitCode
 
 
 def run_folder(text: str) -> Path:
-    """A run's folder from the command line: a path, or a run's id below ``results/``."""
+    """A run's folder from the command line: a path, a run's id below ``results/``, or ``last``.
+
+    Raises :class:`FailedError` when there is no last one.
+    """
+    if text == LAST:
+        return find_run(LAST, Path("results"))
     path = Path(text)
     inside = Path("results") / text
     return inside if not path.exists() and inside.is_dir() else path

@@ -67,6 +67,19 @@ def test_the_verdict_comes_last_and_the_files_are_there(asked: Asked, tmp_path: 
     assert "serves up to 107 requests/s" in (run / "report" / "report.md").read_text()
 
 
+def test_last_is_the_newest_run_of_this_folder(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = asked("last")
+    assert (code, "there is no run last in results" in err) == (3, True)
+    (tmp_path / "results" / "20261127T100000Z").mkdir(parents=True)
+    recorded_runs.copy("demo", tmp_path / "results" / "20261128T222237Z")
+    code, out, _ = asked("last")
+    assert (code, "valid: 5 of 5 points" in out) == (0, True)
+    assert (tmp_path / "results" / "20261128T222237Z" / "report" / "summary.json").exists()
+
+
 def test_the_page_and_its_pictures(asked: Asked, tmp_path: Path) -> None:
     code, out, _ = asked(RUNS / "demo", "--output", tmp_path, pictures=True)
     assert code == 0
