@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rocminfra.failure import FailedError
@@ -144,6 +144,7 @@ _words = st.sampled_from(
     st.sampled_from(KEYS),
     _letters | _words | st.from_regex(r"[-+]?[0-9_:.eE]{1,8}", fullmatch=True),
 )
+@example(key="model.revision", text="~")
 def test_any_value_is_read_alike_or_refused(worker: Any, key: str, text: str) -> None:
     text = text.strip()
     environment, data = in_environment(key, text), after_data(worker, key, text)
@@ -155,7 +156,9 @@ def test_any_value_is_read_alike_or_refused(worker: Any, key: str, text: str) ->
     # What is not a value at all, such as an unclosed quote, pyinfra takes as the text it is.
     # Of JSON's quotes it leaves no trace. A path's `~` is the operator's home folder.
     quoted = text.startswith('"')
-    as_it_is = environment == REFUSED and plain in (text, os.path.expanduser(text))
+    # YAML's null is a text to pyinfra.
+    as_text = environment == REFUSED or text == "~"
+    as_it_is = as_text and plain in (text, os.path.expanduser(text))
     assert quoted or plain in (environment, REFUSED) or as_it_is
 
 
