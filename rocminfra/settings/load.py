@@ -13,6 +13,7 @@ from rocminfra.settings.located_yaml import read_value
 from rocminfra.settings.problems import Problem, RuleBroken, SettingsError, in_words, kind_of
 from rocminfra.settings.pyinfra_keys import GLOBAL_ARGUMENT_KEYS, SSH_KEYS, is_pyinfra_key
 from rocminfra.settings.schema import SECTIONS, Settings
+from rocminfra.settings.typed_text import is_null
 from rocminfra.settings.wanted import Wanted, wanted
 
 # Where people put secrets by mistake: what is refused there is not repeated.
@@ -92,7 +93,8 @@ def load_pyinfra_settings(data: Mapping[str, Any]) -> Settings:
     """The settings of pyinfra's data of a host, which may hold ``--data`` of its own command.
 
     pyinfra leaves as text what it takes for no number, truth value or JSON (``.92``, ``[a, b]``,
-    ``yes``). Those are read here as in every other place, so that one value means one thing.
+    ``yes``; YAML's null, ``~``). Those are read here as in every other place, so that one value
+    means one thing.
 
     Raises :class:`SettingsError` with every problem found.
     """
@@ -100,7 +102,9 @@ def load_pyinfra_settings(data: Mapping[str, Any]) -> Settings:
     problems = []
     for key, value in data.items():
         takes = wanted_of(key) if isinstance(value, str) else None
-        if takes is None or str in takes.scalars:
+        if takes is None:
+            continue
+        if str in takes.scalars and not ("." in key and is_null(value, takes)):
             continue
         if key in WANTED:
             # pyinfra has used it already: _sudo=no is a text, and so it was true.

@@ -63,6 +63,11 @@ def read_untyped(text: str) -> Scalar:
     return text
 
 
+def is_null(text: str, wanted: Wanted) -> bool:
+    """Whether a key that takes nothing at all would take this text for nothing."""
+    return NoneType in wanted.scalars and text.strip() in _NULL
+
+
 def is_plain(text: str, wanted: Wanted | None) -> bool:
     """Whether a whole text (a variable's, a ``--data`` item's) is one value without quotes."""
     return not text.startswith(_STRUCTURED) and not (

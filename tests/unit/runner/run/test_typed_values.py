@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rocminfra.failure import FailedError
 from rocminfra.inventory.hosts_file import FILE, hosts_from
-from rocminfra.settings import SECTIONS, SettingsError, load_settings
+from rocminfra.settings import SECTIONS, Settings, SettingsError, load_settings
 from rocminfra.settings.environment import environment_settings, variable
 from rocminfra.settings.load import load_pyinfra_settings, wanted_of
 from rocminfra.settings.located_yaml import parse_yaml, read_value
@@ -21,9 +21,12 @@ REFUSED = "refused"
 KEYS = [f"{section}.{key}" for section, cls in SECTIONS.items() for key in cls.model_fields]
 
 
-def value_of(key: str, data: Any) -> Any:
+Load = Callable[[Any], Settings]
+
+
+def value_of(key: str, data: Any, load: Load = load_settings) -> Any:
     section, leaf = key.split(".")
-    return getattr(getattr(load_settings(data), section), leaf)
+    return getattr(getattr(load(data), section), leaf)
 
 
 def in_file(key: str, text: str) -> Any:
@@ -51,11 +54,13 @@ def after_data(worker: Any, key: str, text: str) -> Any:
 
 def after_pyinfras_data(worker: Any, key: str, text: str) -> Any:
     """``--data`` of pyinfra's own command, which parses it before we see it."""
-    section, leaf = key.split(".")
+    return set_to(key, worker("pyinfras_data", text), load_pyinfra_settings)
+
+
+def set_to(key: str, value: Any, load: Load = load_settings) -> Any:
+    """What the setting of a key is with this value in a host's data."""
     try:
-        return getattr(
-            getattr(load_pyinfra_settings({key: worker("pyinfras_data", text)}), section), leaf
-        )
+        return value_of(key, {key: value}, load)
     except SettingsError:
         return REFUSED
 
@@ -145,6 +150,7 @@ _words = st.sampled_from(
     _letters | _words | st.from_regex(r"[-+]?[0-9_:.eE]{1,8}", fullmatch=True),
 )
 @example(key="model.revision", text="~")
+@example(key="huggingface.token_file", text="'")
 def test_any_value_is_read_alike_or_refused(worker: Any, key: str, text: str) -> None:
     text = text.strip()
     environment, data = in_environment(key, text), after_data(worker, key, text)
@@ -153,12 +159,10 @@ def test_any_value_is_read_alike_or_refused(worker: Any, key: str, text: str) ->
     # A file needs quotes around more than a variable does; unquoted it refuses, or means the same.
     assert file in (REFUSED, environment)
     plain = after_pyinfras_data(worker, key, text)
-    # What is not a value at all, such as an unclosed quote, pyinfra takes as the text it is.
-    # Of JSON's quotes it leaves no trace. A path's `~` is the operator's home folder.
+    # What is not a value at all, such as an unclosed quote, pyinfra takes as the text it is; a
+    # path in it is made whole. Of JSON's quotes it leaves no trace.
     quoted = text.startswith('"')
-    # YAML's null is a text to pyinfra.
-    as_text = environment == REFUSED or text == "~"
-    as_it_is = as_text and plain in (text, os.path.expanduser(text))
+    as_it_is = environment == REFUSED and plain == set_to(key, text)
     assert quoted or plain in (environment, REFUSED) or as_it_is
 
 
