@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import shlex
 import signal
@@ -15,6 +14,7 @@ import click
 
 from rocminfra import __version__
 from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, lines
+from rocminfra.runner.lazy_verbs import LazyVerbs
 from rocminfra.runner.typed import again, remember
 
 # Verb: where it is, and its line in the help.
@@ -71,20 +71,10 @@ not ready, 8 benchmark invalid, 9 locked by another run, 130 interrupted.
 """
 
 
-class Verbs(click.Group):
-    """A group that imports a verb when it is called, and not for the help."""
+class Verbs(LazyVerbs):
+    """The verbs of the command; for one that is not there, the nearest."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        module, name = VERBS[cmd_name][0].split(":")
-        command = vars(importlib.import_module(module))[name]
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{VERBS[cmd_name][0]} is not a click command")
-        return command
+    verbs = VERBS
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -101,10 +91,6 @@ class Verbs(click.Group):
         raise FailedError(
             Fault.VERB_UNKNOWN, f"there is no verb '{verb}'{hint}", next=Do(shlex.join(words))
         )
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
-            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
 
 
 @click.group(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from rocminfra.runner.lazy_verbs import LazyVerbs
 
 # Verb: where it is, and its line in the help.
 VERBS = {
@@ -21,29 +21,15 @@ VERBS = {
 }
 
 
-class ReportVerbs(click.Group):
-    """Verbs that are imported when they are called; a folder in a verb's place is built."""
+class ReportVerbs(LazyVerbs):
+    """The verbs of ``report``; a folder in a verb's place is built."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        module, name = VERBS[cmd_name][0].split(":")
-        command = vars(importlib.import_module(module))[name]
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{VERBS[cmd_name][0]} is not a click command")
-        return command
+    verbs = VERBS
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*VERBS, "-h", "--help"):
             args = ["build", *args]
         return super().parse_args(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
-            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
 
 
 @click.group(cls=ReportVerbs, context_settings={"help_option_names": ["-h", "--help"]})
