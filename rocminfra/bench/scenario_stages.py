@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from rocminfra.planning.bench.points import MAX_CONCURRENCY, SEARCHES, Stage
+from rocminfra.planning.bench.points import MAX_CONCURRENCY, SEARCHES, Stage, StageKind
 from rocminfra.settings import Section
 
 # The keys of each profile besides `profile`, and which of them it cannot do without.
@@ -39,17 +39,7 @@ _SEARCH_KEYS = (
 class ScenarioStage(Section):
     """One load profile, with a point for each of its streams, rates or steps."""
 
-    profile: Literal[
-        "synchronous",
-        "throughput",
-        "concurrent",
-        "constant",
-        "poisson",
-        "sweep",
-        "bursts",
-        "goodput",
-        "knee",
-    ]
+    profile: StageKind
     streams: list[Annotated[int, Field(ge=1)]] = Field(
         default=[], description="requests in flight; of knee, at least five, increasing"
     )
