@@ -67,6 +67,36 @@ class Findings:
             self.outcome = "invalid"
         self.reasons.append(reason)
 
+    def write(
+        self,
+        folder: Path,
+        point: Point,
+        attempts: Sequence[AttemptRecord],
+        started: float,
+        wall_s: float,
+        stage: str | None = None,
+    ) -> PointRecord:
+        """Write the point's record, last and atomically, and return it.
+
+        + started: Unix time; ``wall_s``: seconds from then to its end
+        + stage: folder of the process that ran a whole stage, this point included
+        """
+        record = PointRecord(
+            point=point,
+            label=point.label,
+            outcome=self.outcome,
+            reasons=tuple(self.reasons),
+            figures=self.figures,
+            exit_code=self.exit_code,
+            engine=self.engine,
+            attempts=tuple(attempts),
+            started=round(started, 3),
+            wall_seconds=round(wall_s, 3),
+            stage=stage,
+        )
+        write_json(folder / RECORD, as_json(record))
+        return record
+
 
 def run_point(
     job: JobRecord,
@@ -127,20 +157,7 @@ def run_point(
         if problem is not None:
             findings.fail(f"{attempt.record.why}; it could not be repeated: {problem}")
             break
-    record = PointRecord(
-        point=point,
-        label=point.label,
-        outcome=findings.outcome,
-        reasons=tuple(findings.reasons),
-        figures=findings.figures,
-        exit_code=findings.exit_code,
-        engine=findings.engine,
-        attempts=tuple(attempts),
-        started=round(began, 3),
-        wall_seconds=round(time.time() - began, 3),
-    )
-    write_json(folder / RECORD, as_json(record))
-    return record
+    return findings.write(folder, point, attempts, began, time.time() - began)
 
 
 def read_point(folder: Path) -> PointRecord | None:

@@ -141,21 +141,9 @@ def _part(
     findings.engine["counted"] = _rise(own / "metrics.jsonl", started, ended)
     findings.engine["itl_floor_ms"] = floor
     findings.engine["peaks"] = peaks(folder / "metrics.jsonl")
-    record = PointRecord(
-        point=point,
-        label=point.label,
-        outcome=findings.outcome,
-        reasons=tuple(findings.reasons),
-        figures=findings.figures,
-        exit_code=findings.exit_code,
-        engine=findings.engine,
-        attempts=process.attempts,
-        started=round(started, 3),
-        wall_seconds=round(ended - started, 3),
-        stage=process.point.name,
+    return findings.write(
+        folder, point, process.attempts, started, ended - started, stage=process.point.name
     )
-    write_json(folder / RECORD, as_json(record))
-    return record
 
 
 def readable(report: Any) -> list[Mapping[str, Any]]:
