@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from rocminfra import __version__
@@ -103,8 +102,3 @@ def failure_data(failure: Failure) -> dict[str, Any]:
         "why": list(failure.why),
         "next_command": None if step is None else next_words(step, again_words),
     }
-
-
-def failures_data(failures: Sequence[Failure]) -> list[dict[str, Any]]:
-    """What went wrong besides."""
-    return [failure_data(failure) for failure in failures]
