@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import FILE, MAIN, environment, under_way
 
-ROOT = Path(__file__).parents[3]
-MAIN = "from rocminfra.runner.cli import main; main()"
-FILE = 'from pyinfra.operations import files\nfiles.file(name="a file", path="out", present=True)\n'
 TWO_HOSTS = 'hosts = [("ux1", {"ssh_port": 1}), ("ux2", {"ssh_port": 1}), ("demo", {})]\n'
-
-
-def environment(**environ: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ROCMINFRA_")}
-    return {**clean, "PYTHONPATH": str(ROOT), **environ}
 
 
 def rocminfra(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -180,19 +170,7 @@ def test_apply_with_nothing_to_do_is_one_line(folder: Path) -> None:
 
 
 def interrupted(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    process: Any = subprocess.Popen(
-        [sys.executable, "-c", MAIN, *arguments],
-        cwd=folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 30
-    while not (folder / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = under_way(folder, *arguments)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)

@@ -18,20 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import FILE, MAIN, environment, under_way
 from schema_check import violations
 
 from rocminfra import __version__
 from rocminfra.runner.cli import VERBS
 
-ROOT = Path(__file__).parents[3]
-MAIN = "from rocminfra.runner.cli import main; main()"
-FILE = 'from pyinfra.operations import files\nfiles.file(name="a file", path="out", present=True)\n'
 BROKEN = 'from pyinfra.operations import server\nserver.shell(name="x", commands="exit 3")\n'
-
-
-def environment(**environ: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ROCMINFRA_")}
-    return {**clean, "PYTHONPATH": str(ROOT), **environ}
 
 
 def rocminfra(
@@ -173,20 +166,7 @@ def test_an_interrupted_apply_ends_with_130(number: signal.Signals, folder: Path
         'files.file(name="a file", path="out", present=True)\n'
         'server.shell(name="slow", commands="touch started; exec sleep 60")\n'
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "apply", "slow.py", "-i", "@local", "-y"],
-        cwd=folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 20
-    while not (folder / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert (folder / "started").exists()
+    process = under_way(folder, "apply", "slow.py", "-i", "@local", "-y")
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     # The shell command is a child of ours; over SSH it would be sshd's business.
