@@ -139,6 +139,19 @@ def test_a_daemon_that_does_not_answer_is_not_one_that_is_off(
     assert asked(tmp_path, *question, docker=hangs, systemctl="exit 3") is None
 
 
+@pytest.mark.parametrize("state", ["inactive", "failed"])
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_docker_that_is_off_is_not_started_by_asking_it(
+    tmp_path: Path, question: Any, state: str
+) -> None:
+    """Its client opens docker.socket, and systemd starts what is behind it."""
+    touched = tmp_path / "started"
+    systemctl = f"case $1 in show) echo {state};; *) exit 3;; esac"
+    docker = f"touch {touched}; echo '{{}}'"
+    assert asked(tmp_path, *question, docker=docker, systemctl=systemctl) is None
+    assert not touched.exists()
+
+
 def test_arguments_of_docker_are_quoted() -> None:
     assert "'a;b'" in str(DockerImage().command("a;b"))
     assert "'a b'" in str(DockerContainer().command("a b"))
