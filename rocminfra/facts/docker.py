@@ -91,7 +91,7 @@ class DockerContents(HostFact[tuple[str, ...]]):
 
     def command(self) -> str:
         return (
-            "! command -v docker >/dev/null || {"
+            f"! command -v docker >/dev/null || {_IS_OFF} || {{"
             " docker ps --all --format 'container {{.Names}} ({{.Image}}, {{.Status}})';"
             " timeout 30 docker info --format"
             " '{{if .Swarm.NodeID}}membership in a swarm{{end}}' 2>/dev/null | grep . || true;"

@@ -30,6 +30,7 @@ from rocminfra.operations import host_files, kept_files, programs
 from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.host_failures import exclude, fail, record
 from rocminfra.operations.run_now import run_now
+from rocminfra.planning.docker import installation
 from rocminfra.planning.docker.configuration import (
     DAEMON_JSON,
     UNANSWERED,
@@ -63,10 +64,11 @@ def gate(data_root: str, leave_behind: bool = False, package: str = _PACKAGE) ->
     old one are out of sight and stopped from then on.
     """
     now = host.get_fact(DockerRoot)
-    if isinstance(now, NoAnswer):
-        exclude(state, host, UNANSWERED)
-        return
     seen = host.get_fact(DockerConfiguration, data_root=data_root)
+    if isinstance(now, NoAnswer):
+        # It may be another Docker that is asked, and does not answer.
+        exclude(state, host, installation.problem(seen, package) or UNANSWERED)
+        return
     is_there = _is_there(seen, now, data_root)
     decision = decide(seen, data_root, package, serves=is_there)
     if isinstance(decision, Refuse):

@@ -175,7 +175,7 @@ def service(
             yield fail(refused)
             return
         begins = engine_image.program(found.entrypoint if found is not None else ())
-        asked = (pinned, tuple(arguments), environment_file.content, begins)
+        asked = (pinned, tuple(arguments), environment_file.content, begins, reference)
         yield FunctionCommand(engine_change.arguments_taken, asked, {})
         paths = [unit_file.path, environment_file.path]
         yield from engine_change.keep_serving(host, question, running, paths)

@@ -54,6 +54,7 @@ def arguments_taken(
     arguments: Sequence[str],
     environment: str,
     program: str = "vllm",
+    reference: str = "",
 ) -> bool:
     """Ask the image's own parser about the arguments, in a container that is not the service.
 
@@ -61,6 +62,7 @@ def arguments_taken(
     + arguments: of ``vllm serve``
     + environment: text of the environment file
     + program: that the image begins with
+    + reference: the image as it was asked for
 
     An image without that program, or with a PyTorch that is not for ROCm, is refused as well. One
     that cannot answer, or takes too long, does not stop the run.
@@ -82,7 +84,7 @@ def arguments_taken(
     if answer.succeeded:
         return True
     if answer.out[-1:] == (str(_UNFIT),):
-        record(host, engine_image.cannot_serve(image, answer.err[-3:]))
+        record(host, engine_image.cannot_serve(reference or image, answer.err[-3:]))
         return False
     failure = Failure(
         Fault.ENGINE_ARGUMENTS_REFUSED,

@@ -12,7 +12,10 @@ import pytest
 from rocminfra.facts.docker import (
     Container,
     DockerContainer,
+    DockerContainerdStore,
+    DockerContents,
     DockerImage,
+    DockerOutlivers,
     DockerRoot,
     Image,
     NoAnswer,
@@ -139,8 +142,12 @@ def test_a_daemon_that_does_not_answer_is_not_one_that_is_off(
     assert asked(tmp_path, *question, docker=hangs, systemctl="exit 3") is None
 
 
+# A learned list asks them all at once, wanted or not.
+OTHERS: list[Any] = [(DockerContents,), (DockerContainerdStore,), (DockerOutlivers,)]
+
+
 @pytest.mark.parametrize("state", ["inactive", "failed"])
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", [*QUESTIONS, *OTHERS])
 def test_a_docker_that_is_off_is_not_started_by_asking_it(
     tmp_path: Path, question: Any, state: str
 ) -> None:
@@ -148,7 +155,7 @@ def test_a_docker_that_is_off_is_not_started_by_asking_it(
     touched = tmp_path / "started"
     systemctl = f"case $1 in show) echo {state};; *) exit 3;; esac"
     docker = f"touch {touched}; echo '{{}}'"
-    assert asked(tmp_path, *question, docker=docker, systemctl=systemctl) is None
+    assert not asked(tmp_path, *question, docker=docker, systemctl=systemctl)
     assert not touched.exists()
 
 

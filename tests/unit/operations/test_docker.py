@@ -159,10 +159,19 @@ def test_a_docker_that_is_stopped_has_containers_too(
     assert bool(failures(docker)) == is_refused
 
 
-def test_a_daemon_that_does_not_answer_may_have_somebodys_containers(scripted: Any) -> None:
-    scripted.facts[DockerRoot] = NoAnswer()
+def test_a_daemon_that_does_not_answer_may_have_somebodys_containers(docker: Any) -> None:
+    docker.facts[DockerRoot] = NoAnswer()
     gate(data_root="/mnt/models/docker")
-    assert failures(scripted) == (UNANSWERED,)
+    assert failures(docker) == (UNANSWERED,)
+
+
+def test_a_daemon_elsewhere_that_does_not_answer_is_not_taken_for_this_hosts(docker: Any) -> None:
+    docker.facts[DockerRoot] = NoAnswer()
+    docker.facts[DockerConfiguration] = replace(seen(None), host="tcp://203.0.113.9:2375")
+    gate(data_root=ROOT)
+    (failure,) = failures(docker)
+    assert "DOCKER_HOST=tcp://203.0.113.9:2375" in failure.what
+    assert "/etc/environment" in next_of(failure)
 
 
 @pytest.mark.parametrize(
