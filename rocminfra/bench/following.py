@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rocminfra.bench.remote_run import RemoteRun
 from rocminfra.failure import Again, Do, FailedError, Fault
-from rocminfra.planning.bench.records import PointSummary, Status
+from rocminfra.planning.bench.progress import PointSummary, Status
 
 # One question waits at most this long on the host, so that a lost connection is noticed and what
 # is shown is not old.

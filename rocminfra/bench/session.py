@@ -20,7 +20,7 @@ from rocminfra.bench.remote import Remote
 from rocminfra.bench.remote_run import ANSWER_TIMEOUT_S, RemoteRun
 from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.host_paths import BENCH_PROGRAMS
-from rocminfra.planning.bench.records import Status
+from rocminfra.planning.bench.progress import Status
 
 # Time for starting and finishing a run, on top of what its points may take.
 SLACK_S = 120

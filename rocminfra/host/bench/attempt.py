@@ -26,9 +26,11 @@ from rocminfra.host.bench.telemetry import (
     engine_sampler,
 )
 from rocminfra.planning.bench import guidellm_spec, profiles, prompts
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import AttemptRecord
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.prompts import Place
-from rocminfra.planning.bench.records import AttemptRecord, JobRecord, as_json
+from rocminfra.planning.bench.records import as_json
 from rocminfra.planning.bench.retry import Limits, Patience, Verdict
 
 RECORD = "attempt.json"

@@ -30,7 +30,9 @@ from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, run_point
 from rocminfra.host.bench.provenance import collect, with_guidellm
+from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.manifest import MANIFEST
+from rocminfra.planning.bench.outcome_records import AttemptRecord, PointRecord, RunRecord
 from rocminfra.planning.bench.points import (
     Finished,
     Point,
@@ -39,18 +41,8 @@ from rocminfra.planning.bench.points import (
     planned_names,
 )
 from rocminfra.planning.bench.profiles import load_seconds, whole_stage
-from rocminfra.planning.bench.records import (
-    AttemptRecord,
-    JobRecord,
-    PointRecord,
-    PointSummary,
-    Progress,
-    Repeat,
-    RunRecord,
-    Status,
-    as_json,
-    read,
-)
+from rocminfra.planning.bench.progress import PointSummary, Progress, Repeat, Status
+from rocminfra.planning.bench.records import as_json, read
 from rocminfra.planning.bench.retry import Patience
 
 JOB = "job.json"

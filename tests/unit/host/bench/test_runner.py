@@ -23,7 +23,8 @@ from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.lock import Busy
 from rocminfra.host.bench.runner import main, run, status
 from rocminfra.planning.bench.manifest import MANIFEST, differences, parse_manifest
-from rocminfra.planning.bench.records import RunRecord, read
+from rocminfra.planning.bench.outcome_records import RunRecord
+from rocminfra.planning.bench.records import read
 from rocminfra.planning.bench.retry import Patience
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
@@ -35,7 +36,8 @@ HASTY = f"""
 import pathlib, sys
 from rocminfra.host.bench.runner import run
 from rocminfra.host.bench.control_group import ProcessGroups
-from rocminfra.planning.bench.records import RunRecord, read
+from rocminfra.planning.bench.outcome_records import RunRecord
+from rocminfra.planning.bench.records import read
 from rocminfra.planning.bench.retry import Patience
 run(pathlib.Path(sys.argv[1]), ProcessGroups(0.2), {PATIENCE!r})
 """
