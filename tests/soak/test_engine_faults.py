@@ -84,7 +84,7 @@ def serve(host: LabHost, variables: dict[str, str]) -> None:
     """Have the engine serve with these variables, started anew."""
     environment = json.dumps({"ROCMINFRA_SIM_TIME_SCALE": "20", **variables})
     host.ssh("systemctl stop vllm.service")
-    run = rocminfra(host, "apply", "--data", f"engine.environment={environment}")
+    run = rocminfra(host, "apply", "--yes", "--data", f"engine.environment={environment}")
     assert run.code == 0, run.err
 
 
