@@ -47,7 +47,7 @@ class Follower:
             self._tell(status)
             seen = status.revision
             state, passed = status.state, self.clock() - began
-            other = status.busy_with
+            other = status.refused_for or status.busy_with
             if state == "none" and other not in (None, self.target.run):
                 # Two runs began at once, and the other was first.
                 raise FailedError(

@@ -70,6 +70,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
         progress = _Progress(folder, job, len(planned_names(stages)))
         provenance = collect(job)
         valid, done = stage.kept(folder, stages)
+        (folder / files.REFUSED).unlink(missing_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
         state = "finished"
         try:
@@ -109,7 +110,8 @@ def status(folder: Path, seen: int, wait_s: float) -> Status:
     deadline = time.monotonic() + wait_s
     while True:
         answer = _status_now(folder)
-        is_news = answer.state not in ("none", "running") or answer.revision > seen
+        is_ended = answer.state not in ("none", "running") or answer.refused_for is not None
+        is_news = is_ended or answer.revision > seen
         if is_news or time.monotonic() >= deadline:
             return answer
         time.sleep(_POLL_S)
@@ -140,6 +142,8 @@ def main(arguments: list[str]) -> int:
     try:
         record = run(options.folder, launcher(options.unit))
     except Busy as error:
+        # The other may have ended when somebody asks why this one never began.
+        files.write_atomic(options.folder / files.REFUSED, error.holder)
         print(error, file=sys.stderr)
         return 9
     return 0 if record.state == "finished" else 1
@@ -261,6 +265,8 @@ def _status_now(folder: Path) -> Status:
     job = None if value is None else read(JobRecord, value, JOB)
     manifest = folder / MANIFEST
     shared = folder.parent / files.LOCK
+    refused = folder / files.REFUSED
+    refused_for = refused.read_text() if progress is None and refused.exists() else None
     return Status(
         state=state,
         revision=-1 if progress is None else progress.revision,
@@ -271,6 +277,7 @@ def _status_now(folder: Path) -> Status:
         scenario=None if job is None else job.scenario,
         manifest_sha256=files.sha256(manifest) if manifest.exists() else None,
         busy_with=shared.read_text().strip() if is_held(shared) else None,
+        refused_for=refused_for,
         live=None
         if job is None or progress is None or state != "running"
         else live(folder, progress, job.scenario.max_seconds, time.time(), _whole(job, progress)),

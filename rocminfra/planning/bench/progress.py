@@ -101,6 +101,7 @@ class Status:
     + scenario: the run's scenario; None when the host does not know the run
     + manifest_sha256: digest of the finished run's manifest
     + busy_with: the run that is active on this host, if any
+    + refused_for: of a run that never began: the one that was active then
     + live: how far the running point is
     """
 
@@ -113,5 +114,6 @@ class Status:
     scenario: ScenarioRecord | None
     manifest_sha256: str | None
     busy_with: str | None
+    refused_for: str | None = None
     live: Live | None = None
     version: int = VERSION

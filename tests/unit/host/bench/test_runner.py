@@ -212,6 +212,30 @@ def test_a_second_benchmark_on_the_host_is_told_which_one_runs(
     assert RUN in capsys.readouterr().err
 
 
+def test_a_run_that_was_refused_says_for_which_when_that_one_has_ended(
+    folder: Path, program: Path, detached: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    set_modes(program, concurrent="slow")
+    process = detached()
+    wait_for_call(program, 1)
+    other = folder.parent / "20260513T111111Z"
+    other.mkdir()
+    (other / "job.json").write_text((folder / "job.json").read_text())
+    assert main(["run", str(other)]) == 9
+    process.kill()
+    process.wait()
+    # At once, not after the wait.
+    began = time.monotonic()
+    told = status(other, seen=-1, wait_s=PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S / 2
+    assert (told.state, told.busy_with, told.refused_for) == ("none", None, RUN)
+
+    set_modes(program)
+    go(other)
+    assert status(other, seen=-1, wait_s=0).refused_for is None
+    assert "refused" not in files.result_files(other)
+
+
 def test_asking_for_the_status_keeps_no_run_from_starting(folder: Path) -> None:
     shared = (folder.parent / "lock").open("w")
     fcntl.flock(shared, fcntl.LOCK_SH)
