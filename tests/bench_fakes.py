@@ -18,8 +18,8 @@ from bench_local_host import LocalHost as LocalHost
 
 from rocminfra.bench.job import Job, make_job
 from rocminfra.bench.scenario import Scenario
+from rocminfra.planning.bench.outcome_records import AttemptRecord, PointRecord
 from rocminfra.planning.bench.points import Point
-from rocminfra.planning.bench.records import AttemptRecord, PointRecord
 from rocminfra.settings import load_settings
 
 MODEL = "toy"
