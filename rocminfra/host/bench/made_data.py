@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rocminfra.host.bench import document_pages
 from rocminfra.planning.bench import prompts
-from rocminfra.planning.bench.records import JobRecord
+from rocminfra.planning.bench.job_record import JobRecord
 
 KIND = "document_pages"
 
