@@ -285,12 +285,37 @@ class Bench(Section):
         description="begin to install GuideLLM while image and model are fetched; "
         "`rocminfra apply --bench` does",
     )
+    load_generator: OneLine | None = Field(
+        default=None,
+        description="another host of the inventory, on which GuideLLM runs; it serves no engine",
+    )
+    load_generator_address: Address | None = Field(
+        default=None,
+        description="address at which this host reaches the load generator over SSH; without it "
+        "the one in the inventory",
+    )
+    engine_address: Address | None = Field(
+        default=None,
+        description="private address at which the load generator reaches the engine; without it "
+        "through an SSH tunnel",
+    )
     results_dir: HomePath = Field(default="results", description="folder on the operator's machine")
     run: str | None = Field(
         default=None,
         pattern=r"^[0-9]{8}T[0-9]{6}Z(-[0-9a-f]{6})?$",
         description="an earlier run to resume; without it a new one begins",
     )
+
+    @model_validator(mode="after")
+    def _addresses_are_for_a_load_generator(self) -> Bench:
+        for key in ("load_generator_address", "engine_address"):
+            if self.load_generator is None and getattr(self, key) is not None:
+                raise RuleBroken(
+                    f"{key} is only used with load_generator",
+                    f"bench.{key}",
+                    "bench.load_generator",
+                )
+        return self
 
 
 class Cost(Section):
@@ -330,6 +355,19 @@ class Settings(Section):
                     key,
                     "storage.mount_point",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _engine_listens_where_the_load_comes_from(self) -> Settings:
+        address, listening = self.bench.engine_address, self.vllm.host
+        if address is not None and listening not in (address, "0.0.0.0", "::"):
+            raise RuleBroken(
+                f"the engine listens on vllm.host ({listening}), so that bench.engine_address "
+                f"({address}) does not reach it; set vllm.host to that address and run "
+                "rocminfra apply, or leave engine_address out for an SSH tunnel",
+                "bench.engine_address",
+                "vllm.host",
+            )
         return self
 
     @property

@@ -49,6 +49,20 @@ class ScenarioRecord:
 
 
 @dataclass(frozen=True)
+class LoadRecord:
+    """The host that GuideLLM runs on, when it is not the engine's own.
+
+    + host: its name
+    + way: how it reaches the engine: ``SSH tunnel`` or ``private address``
+    + link: folder on the engine's host with the run's key and the way to that host
+    """
+
+    host: str
+    way: str
+    link: str
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """``job.json``: the complete input of the program on the host.
 
@@ -67,6 +81,7 @@ class JobRecord:
     + model_revision: commit, tag or branch of the model; None for ``main``
     + software: ``version`` and ``commit`` of rocminfra, and ``settings_sha256``
     + datasets: folder of data sets that are made on the host
+    + load_generator: the host that GuideLLM runs on; None for this one
     """
 
     run: str
@@ -86,6 +101,7 @@ class JobRecord:
     model_revision: str | None = None
     software: Mapping[str, Any] | None = None
     datasets: str = ""
+    load_generator: LoadRecord | None = None
     version: int = VERSION
 
 
@@ -108,6 +124,8 @@ class AttemptRecord:
     + folder: folder of its files, if another attempt followed
     + telemetry: ``cpu_seconds`` that sampling took, and ``sources`` of each GPU figure: ``driver``,
       ``amd-smi`` or None
+    + load_generator: of another host that GuideLLM ran on: ``system``, ``kernel``, ``machine``,
+      ``cores``, and ``clock``, how far its clock was from this host's
     """
 
     number: int
@@ -126,6 +144,7 @@ class AttemptRecord:
     launcher: Mapping[str, Any] | None
     folder: str | None = None
     telemetry: Mapping[str, Any] | None = None
+    load_generator: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +192,8 @@ class Provenance:
     + model_files: ``bytes`` and ``sha256`` of each of the model's files
     + guidellm: ``version`` that ran, whether it was ``patched``, and ``why``
     + rocminfra: ``version``, ``commit`` and ``settings_sha256``
+    + load_generator: the host that GuideLLM ran on, and the way it reached the engine; None for the
+      engine's own
     + unknown: why, by name of what is None
     """
 
@@ -192,6 +213,7 @@ class Provenance:
     model_files: Mapping[str, Any] | None = None
     guidellm: Mapping[str, Any] | None = None
     rocminfra: Mapping[str, Any] | None = None
+    load_generator: Mapping[str, Any] | None = None
     unknown: Mapping[str, Any] | None = None
 
 
@@ -389,7 +411,7 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
 _RECORDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        *(ScenarioRecord, JobRecord, AttemptRecord, PointRecord, Provenance, RunRecord),
+        *(ScenarioRecord, LoadRecord, JobRecord, AttemptRecord, PointRecord, Provenance, RunRecord),
         *(PointSummary, Repeat, Live, Stage, Point),
     )
 }
