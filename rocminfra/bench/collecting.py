@@ -20,7 +20,7 @@ from rocminfra.bench.fetching import Fetched, fetch, here_already, keep_only, sh
 from rocminfra.bench.remote_run import RemoteRun
 from rocminfra.failure import Again, FailedError, Fault
 from rocminfra.planning.bench.manifest import MANIFEST, PARTIAL, parse_manifest
-from rocminfra.planning.bench.records import Status
+from rocminfra.planning.bench.progress import Status
 
 # Hashing the results of a long run that died before it had made its manifest.
 LISTING_TIMEOUT_S = 600

@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 from rocminfra import host_paths
 from rocminfra.bench.scenario import Scenario
 from rocminfra.bench.software import software
-from rocminfra.planning.bench.records import JobRecord, LoadRecord, as_json
+from rocminfra.planning.bench.job_record import JobRecord, LoadRecord
+from rocminfra.planning.bench.records import as_json
 from rocminfra.settings import Settings
 from rocminfra.settings.addresses import in_url
 
@@ -67,7 +68,7 @@ def make_job(
     + scenario: what is measured
     + settings: the host's settings
     + step_bytes, gpu_bandwidths: what bounds the time between tokens from below, see
-      :class:`~rocminfra.planning.bench.records.JobRecord`
+      :class:`~rocminfra.planning.bench.job_record.JobRecord`
     """
     base = f"http://{in_url(settings.vllm.asked_at)}:{settings.vllm.port}"
     environment = host_paths.guidellm_environment(settings.bench.guidellm_version)

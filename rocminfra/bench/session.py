@@ -20,7 +20,7 @@ from rocminfra.bench.remote import Remote
 from rocminfra.bench.remote_run import ANSWER_TIMEOUT_S, RemoteRun
 from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.host_paths import BENCH_PROGRAMS
-from rocminfra.planning.bench.records import Status
+from rocminfra.planning.bench.progress import Status
 
 # Time for starting and finishing a run, on top of what its points may take.
 SLACK_S = 120
@@ -122,8 +122,8 @@ class Session:
         command = (
             # Active: started a moment ago, by a run whose connection was lost.
             f"systemctl is-active --quiet {unit} || {{ "
-            # An old status would be taken for the new run's.
-            f"install -d -m 0755 {folder} && rm -f {folder}/status.json && "
+            # What an earlier start left would be taken for this one's.
+            f"install -d -m 0755 {folder} && rm -f {folder}/status.json {folder}/refused && "
             f"cat > {folder}/job.json.new && mv -f {folder}/job.json.new {folder}/job.json && "
             f"systemd-run --quiet --collect --unit={unit} "
             f"--property=KillMode=control-group --property=TimeoutStopSec=60 "

@@ -30,7 +30,7 @@ from rocminfra.operations.host_settings import InvalidSettings
 from rocminfra.operations.progress import is_heard, tell
 from rocminfra.operations.run_now import BEAT_S
 from rocminfra.planning.bench.live import words
-from rocminfra.planning.bench.records import Status
+from rocminfra.planning.bench.progress import Status
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report import table
 from rocminfra.settings.problems import SettingsError

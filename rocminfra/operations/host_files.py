@@ -30,6 +30,8 @@ from rocminfra.planning.foreseen import Foreseen, difference
 
 # More new files than this are counted in a plan, not named.
 MOST_NAMED = 4
+# Another run's files, which are written in a moment once they have arrived.
+LOCK_WAIT_S = 60
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,8 @@ def _write(files: Sequence[HostFile]) -> StringCommand:
         f"test -e {_unpacked(files[-1])}",
         # Folders are for everyone to read, whatever root's own umask is.
         f"( umask 022 && mkdir -p {shlex.join(folders)} )",
+        # Two runs at once must not take each other's unfinished files; the lock ends with us.
+        f"exec 9<{shlex.quote(folders[0])} && flock -w {LOCK_WAIT_S} 9",
     ]
     named = []
     for file in files:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.manifest import PARTIAL
-from rocminfra.planning.bench.records import JobRecord, PointRecord, RunRecord, read
+from rocminfra.planning.bench.outcome_records import PointRecord, RunRecord
+from rocminfra.planning.bench.records import read
 from rocminfra.planning.cost import usd_per_million_tokens
 from rocminfra.report import stages
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,11 @@ from rocminfra.host.bench.telemetry import (
     engine_sampler,
 )
 from rocminfra.planning.bench import guidellm_spec, profiles, prompts
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import AttemptRecord
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.prompts import Place
-from rocminfra.planning.bench.records import AttemptRecord, JobRecord, as_json
+from rocminfra.planning.bench.records import as_json
 from rocminfra.planning.bench.retry import Limits, Patience, Verdict
 
 RECORD = "attempt.json"
@@ -109,7 +111,7 @@ def run_attempt(
         last_line=ended.last_line,
         stacks=ended.stacks,
         engine=after,
-        launcher=launch,
+        launcher=None if launch is None else {**launch, **ended.origin},
         telemetry={
             "cpu_seconds": round(sampler.cpu_s + gpus.cpu_s, 3),
             "sources": dict(gpus.sources),
@@ -162,6 +164,7 @@ class _Ended:
     exit_code: int | None = None
     last_line: str | None = None
     stacks: str | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, Any] | None = None
 
 
@@ -198,7 +201,7 @@ def _run_process(
             # After a normal exit too: workers may remain.
             _end(running)
     why = running.trouble or _why(verdict, code, limits, folder, patience)
-    return _Ended(verdict, why, code, last_line, stacks, running.machine)
+    return _Ended(verdict, why, code, last_line, stacks, running.origin, running.machine)
 
 
 def _watch(

@@ -19,7 +19,7 @@ from rocminfra.host.bench import load_frames
 from rocminfra.host.bench.control_group import KILLED_S
 from rocminfra.host.bench.load_agent import EARLY, INPUTS, LOGS, RESULTS
 from rocminfra.host.bench.load_link import Connection, connect
-from rocminfra.planning.bench.records import LoadRecord
+from rocminfra.planning.bench.job_record import LoadRecord
 
 # Exit code of an SSH client whose connection is lost (ssh(1)).
 LOST = 255
@@ -73,6 +73,7 @@ class RemoteRunning:
         self._cpu_s: dict[int, float] = {}
         self._exit: list[int | None] = []
         self._exited = threading.Event()
+        self.origin: Mapping[str, Any] = {"process": "fresh"}
         self.trouble: str | None = None
         self._connection: Connection = connect(Path(load.link), "run", self._take)
 

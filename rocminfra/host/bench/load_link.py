@@ -27,7 +27,7 @@ from typing import Any
 from rocminfra.host.bench import load_frames, made_data
 from rocminfra.host.bench.files import read_json
 from rocminfra.host.bench.load_agent import DATASETS, TOKENIZER
-from rocminfra.planning.bench.records import JobRecord
+from rocminfra.planning.bench.job_record import JobRecord
 
 LINK = "link.json"
 PREPARED = "prepared"

@@ -13,7 +13,7 @@ from typing import Any
 
 from rocminfra.host.bench import document_pages
 from rocminfra.planning.bench import prompts
-from rocminfra.planning.bench.records import JobRecord
+from rocminfra.planning.bench.job_record import JobRecord
 
 KIND = "document_pages"
 

@@ -27,16 +27,10 @@ from rocminfra.host.bench.requests_file import keep_requests
 from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch
 from rocminfra.planning.bench import guidellm_report, profiles, prompts, retry
+from rocminfra.planning.bench.job_record import JobRecord, ScenarioRecord
+from rocminfra.planning.bench.outcome_records import AttemptRecord, PointRecord
 from rocminfra.planning.bench.points import Finished, Outcome, Point
-from rocminfra.planning.bench.records import (
-    AttemptRecord,
-    JobRecord,
-    PointRecord,
-    RecordError,
-    ScenarioRecord,
-    as_json,
-    read,
-)
+from rocminfra.planning.bench.records import RecordError, as_json, read
 from rocminfra.planning.bench.requests import Request, requests
 from rocminfra.planning.bench.retry import Patience
 

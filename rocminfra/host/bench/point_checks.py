@@ -13,7 +13,8 @@ from typing import Any
 from rocminfra.host.bench.attempt import Attempt
 from rocminfra.host.bench.telemetry import METRICS
 from rocminfra.planning.bench import validity
-from rocminfra.planning.bench.records import JobRecord, PointRecord
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.requests import Request
 
 

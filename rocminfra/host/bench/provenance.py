@@ -21,7 +21,8 @@ from typing import Any
 
 from rocminfra.host.bench import amd_smi, driver_files
 from rocminfra.host.bench.telemetry import fetch
-from rocminfra.planning.bench.records import JobRecord, PointRecord, Provenance
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import PointRecord, Provenance
 
 TIMEOUT_S = 10.0
 ROCM_VERSION = Path("/opt/rocm/.info/version")

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from rocminfra.planning.bench.records import Provenance
+from rocminfra.planning.bench.outcome_records import Provenance
 
 _SHORT_HASH = 12
 

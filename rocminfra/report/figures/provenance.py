@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
-from rocminfra.planning.bench.records import JobRecord, RunRecord, ScenarioRecord
+from rocminfra.planning.bench.job_record import JobRecord, ScenarioRecord
+from rocminfra.planning.bench.outcome_records import RunRecord
 from rocminfra.planning.bench.validity import floor_ms
 from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.model.config import read_model
