@@ -135,7 +135,9 @@ def _let_in(job: Job, load: LoadGenerator, public_key: str, target: str | None) 
     path = host_paths.LOAD_REQUEST
     program = "/usr/bin/env python3 -m rocminfra.host.bench.load_host"
     stopped = shlex.quote(f"--property=ExecStopPost={program} close {path}")
-    answer = load.remote.run(
+    what = f"{load.name} does not let the run in"
+    answer = _run(
+        load.remote,
         f"umask 077; cat >{path}; umask 022; systemd-run --quiet --collect --unit={UNIT} "
         f"--service-type=notify --property=TimeoutStartSec={_LET_IN_S} "
         f"--property=RuntimeMaxSec={seconds} --property=TimeoutStopSec=60 "
@@ -144,13 +146,14 @@ def _let_in(job: Job, load: LoadGenerator, public_key: str, target: str | None) 
         f"{{ journalctl --unit={UNIT} --lines=5 --no-pager --output=cat >&2; false; }}",
         json.dumps(request),
         _LET_IN_S + _TIMEOUT_S,
+        what,
     )
     try:
         config: dict[str, Any] = json.loads(answer.stdout)
     except ValueError:
         raise FailedError(
             Fault.LOAD_GENERATOR_UNUSABLE,
-            f"{load.name} does not let the run in",
+            what,
             answer.stderr.splitlines()[-5:],
             Do(f"on {load.name}: journalctl -u {UNIT}"),
         ) from None
@@ -178,12 +181,13 @@ def _host_keys(load: LoadGenerator) -> list[str]:
 
 
 def _check(job: Job, engine: Remote, load: LoadGenerator, folder: str) -> None:
-    answer = engine.run(f"{_PROGRAM}.load_link check {folder}", None, _CHECK_TIMEOUT_S)
+    what = f"whether {load.name} can be used is not known"
+    command = f"{_PROGRAM}.load_link check {folder}"
+    answer = _run(engine, command, None, _CHECK_TIMEOUT_S, what)
     try:
         found = json.loads(answer.stdout)
     except ValueError:
         why = answer.stderr.splitlines()[-5:]
-        what = f"whether {load.name} can be used is not known"
         raise FailedError(Fault.LOAD_GENERATOR_UNUSABLE, what, why, Again(verbose=True)) from None
     where = f"{load.address} port {load.ssh_port}"
     if not found["connected"]:
@@ -227,13 +231,16 @@ def _give_up(engine: Remote, load: LoadGenerator, folder: str) -> None:
             continue
 
 
-def _ask(remote: Remote, command: str, stdin: str | None, what: str) -> Answer:
+def _run(remote: Remote, command: str, stdin: str | None, timeout_s: int, what: str) -> Answer:
     try:
-        answer = remote.run(command, stdin, _TIMEOUT_S)
+        return remote.run(command, stdin, timeout_s)
     except (OSError, EOFError) as error:
-        raise FailedError(
-            Fault.CONNECTION_LOST, what, (f"{type(error).__name__}: {error}",), Again()
-        ) from None
+        why = (f"{type(error).__name__}: {error}",)
+        raise FailedError(Fault.CONNECTION_LOST, what, why, Again()) from None
+
+
+def _ask(remote: Remote, command: str, stdin: str | None, what: str) -> Answer:
+    answer = _run(remote, command, stdin, _TIMEOUT_S, what)
     if not answer.succeeded:
         why = answer.stderr.splitlines()[-5:]
         raise FailedError(Fault.LOAD_GENERATOR_UNUSABLE, what, why, Again(verbose=True))
