@@ -6,11 +6,15 @@ shell that ends before it runs anything looks like a host on which nothing is.
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from paramiko import Channel, Transport
+import gevent
+from paramiko import Channel, ChannelException, Transport
 from pyinfra.api import StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.host import Host
@@ -23,7 +27,13 @@ from rocminfra.host_answers import answer, framed, said_besides
 from rocminfra.runner.run.connection_trouble import login
 
 TIMEOUT_S = 30.0
+# How long sessions of before may take to be gone.
+_SESSIONS_S = 5.0
+# What a shell that is not like sh makes something else of, in quotes as well.
+_HARD = "a\\\\b\\'c !d $e\nf"
 _MOST_BYTES = 1 << 20
+# What cloud-init puts before root's key.
+_LOGIN_AS = re.compile(r'login as the user "?([a-z_][a-z0-9_-]*)"? rather')
 # Of the connector's arguments, those that do not become part of the command.
 _CONTROL = ("_success_exit_codes", "_timeout", "_get_pty", "_stdin")
 
@@ -45,19 +55,75 @@ def trouble(state: State, host: Host) -> Failure | None:
     }
     if transport is None or arguments.get("_sudo_password") or arguments.get("_su_password"):
         return None
-    command = make_unix_command_for_host(state, host, StringCommand(framed("true")), **arguments)
+    script = framed(f"printf %s\\\\n {shlex.quote(_HARD)}")
+    command = make_unix_command_for_host(state, host, StringCommand(script), **arguments)
+    second = gevent.spawn(_opens_another, transport)
     try:
         status, stdout, stderr = _run(transport, command.get_raw_value())
+    except ChannelException:
+        return _no_session(host)
     except TimeoutError:
         what = f"{host.name} does not start a command within {TIMEOUT_S:.0f} s"
         why = "its login shell, or sudo, waits for something"
         return Failure(Fault.COMMAND_DOES_NOT_START, what, (why,), _look(host))
-    if status == 0 and answer(stdout) is not None:
-        return None
+    found = answer(stdout)
+    if status == 0 and found is not None and found != _HARD.split("\n"):
+        return _other_shell(host, found)
+    if status == 0 and found is not None:
+        return None if second.get() or _opens_two(transport) else _no_session(host)
     if any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in stderr) and _can_ask():
         return None  # pyinfra asks for it
     said = [line.strip() for line in (*said_besides(stdout), *stderr) if line.strip()]
     return judged(host, status, said, transport.remote_version, arguments)
+
+
+def _opens_another(transport: Transport) -> bool:
+    try:
+        transport.open_session(timeout=TIMEOUT_S).close()
+    except ChannelException:
+        return False
+    return True
+
+
+def _opens_two(transport: Transport) -> bool:
+    """Whether there may be two sessions at once, when those of a moment ago are gone."""
+    end = time.monotonic() + _SESSIONS_S
+    while True:
+        try:
+            first = transport.open_session(timeout=TIMEOUT_S)
+        except ChannelException:
+            first = None
+        try:
+            if first is not None and _opens_another(transport):
+                return True
+        finally:
+            if first is not None:
+                first.close()
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+
+
+def _no_session(host: Host) -> Failure:
+    return Failure(
+        Fault.LOGIN_UNUSABLE,
+        f"{host.name}: sshd opens no session, or only one at a time (MaxSessions)",
+        ("commands and files need two over one connection",),
+        Again("on the host, in /etc/ssh/sshd_config: MaxSessions 10; systemctl reload ssh; then"),
+    )
+
+
+def _other_shell(host: Host, found: list[str]) -> Failure:
+    user = host.data.get("ssh_user") or "the login"
+    return Failure(
+        Fault.LOGIN_UNUSABLE,
+        f"{host.name}: the login shell of {user} reads quotes otherwise than sh does, as fish and "
+        "csh do",
+        (f"of {_HARD!r} it made {chr(10).join(found)!r}",),
+        Again(
+            f"on the host: chsh -s /bin/bash {user}; or log in as somebody else (ssh_user); then"
+        ),
+    )
 
 
 def judged(
@@ -82,6 +148,19 @@ def judged(
             "let its start-up files (~/.bashrc, ~/.profile) leave a command alone; in ~/.bashrc, "
             "first of all: case $- in *i*) ;; *) return ;; esac; then"
         )
+    elif (other := _LOGIN_AS.search(text)) is not None:
+        what = f"{host.name}: {user} is not the user to log in as"
+        following = Again(f"log in as {other[1]} (ssh_user: {other[1]}, _sudo: true); then")
+    elif "password has expired" in text or "password change required" in text:
+        what = f"{host.name}: the password of {user} has expired"
+        by_hand = login(host) or "ssh"
+        following = Again(
+            f"give it another one, by {by_hand.replace('ssh ', 'ssh -t ', 1).removesuffix(' true')}"
+            f", or on the host: chage -d $(date +%F) {user}; then"
+        )
+    elif "sftp connections only" in text:
+        what = f"{host.name}: {user} may transfer files there, and run nothing"
+        following = Again("log in as somebody who may run commands (ssh_user); then")
     else:
         what = f"{host.name}: {user} cannot run commands there"
         code = "no exit status" if status < 0 else f"exit status {status}"

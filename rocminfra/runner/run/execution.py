@@ -7,7 +7,9 @@ each on all hosts before the next begins.
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -63,7 +65,9 @@ def connect(state: State, hosts: Sequence[Host], activities: Activities) -> dict
         state.activate_host(host)
         return True
 
-    on_each(state, hosts, run)
+    # paramiko asks for a second factor where data is printed.
+    with contextlib.redirect_stdout(sys.stderr):
+        on_each(state, hosts, run)
     return refused
 
 
