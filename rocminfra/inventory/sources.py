@@ -63,6 +63,12 @@ def from_environment(environ: Mapping[str, str], _folder: Path) -> list[Inventor
     overrides = environment_settings(environ)
     names = [item.strip() for item in listed.split(",") if item.strip()]
     hosts = [_environment_host(name, overrides) for name in dict.fromkeys(names)]
+    twice = next((host for host in hosts if [one.name for one in hosts].count(host.name) > 1), None)
+    if twice is not None:
+        what = (
+            f"names {twice.name} twice, each time in another way; a hosts file can give both a name"
+        )
+        raise SettingsError([Problem(HOSTS, what, where="environment")])
     _check([(host.name, host.data) for host in hosts], overrides)
     return hosts
 
@@ -236,6 +242,9 @@ def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:
         raise SettingsError([Problem(HOSTS, f"'{item}': {wrong}", where="environment")])
     if parts["user"]:
         own["ssh_user"] = parts["user"]
+        wrong = connection_problem("ssh_user", parts["user"])
+        if wrong is not None:
+            raise SettingsError([Problem(HOSTS, f"'{item}': {wrong}", where="environment")])
     if parts.get("port"):
         own["ssh_port"] = int(parts["port"])
         if not 1 <= own["ssh_port"] <= 65535:

@@ -6,6 +6,7 @@ Everything here happens before anything connects.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -23,6 +24,7 @@ from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.inventory.sources import unmatched_limit
 from rocminfra.playbook_files import playbook_root
 from rocminfra.settings import load_settings
+from rocminfra.settings.addresses import host_name
 from rocminfra.settings.connection_keys import (
     CONNECTION_KEYS,
     connection_problem,
@@ -90,6 +92,12 @@ def inventory_argument(given: str | None) -> str:
             f"no hosts: there is no {DEFAULT_INVENTORY} here, and neither -i nor {HOSTS} is given",
             next=Do("rocminfra init my-hosts && cd my-hosts"),
         )
+    if _is_file(given) and given.endswith((".yaml", ".yml")):
+        raise FailedError(
+            Fault.INVENTORY_UNUSABLE,
+            f"{given} is a hosts file, and -i takes an inventory, which is a Python file",
+            next=Do(f"export {HOSTS_FILE}={shlex.quote(given)}, and leave -i out"),
+        )
     if _is_file(given) or given.startswith("@") or "," in given:
         return given
     if given.endswith(".py") or "/" in given:
@@ -108,6 +116,7 @@ def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
     try:
         if not _is_file(argument):
             names = [name for name in argument.split(",") if name]
+            _check_names(names)
             return Inventory((names, {}), override_data=dict(data))  # type: ignore[no-untyped-call]
         inventory: Inventory = make_inventory(argument, override_data=dict(data))
     except UnexpectedExternalError as error:
@@ -128,6 +137,22 @@ def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
         what = str(error.args[0] if error.args else error)
         raise FailedError(Fault.INVENTORY_UNUSABLE, f"inventory {argument}: {what}") from error
     return inventory
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names that are no address; one that chooses its connector is that one's to judge."""
+    for name in names:
+        try:
+            if not name.startswith("@"):
+                host_name(name)
+        except ValueError as error:
+            raise FailedError(
+                Fault.INVENTORY_UNUSABLE,
+                f"-i {name}: {error}",
+                next=Do(
+                    f"give the address alone; a hosts file has ssh_user and ssh_port ({HOSTS_FILE})"
+                ),
+            ) from None
 
 
 def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) -> list[Host]:

@@ -159,7 +159,7 @@ def test_settings_of_all_hosts_are_checked_at_once(worker: Any) -> None:
         worker("checked", hosts, {"vllm.prot": 1})
     assert caught.value.failure.kind is ExitCode.SETTINGS
     assert caught.value.failure.why == (
-        "a: vllm.port: should be greater than or equal to 1",
+        "a: vllm.port: should be greater than or equal to 1, not 0",
         "--data vllm.prot: unknown key (did you mean vllm.port?)",
         "b: vlm: unknown key (did you mean vllm?)",
     )
