@@ -21,6 +21,7 @@ environment = {
 
 prerequisites.tell_release()
 guidellm.gate(**environment)
+guidellm.gate_wheels(**environment, wheels=settings.bench.wheels)
 bench_start.gate(
     job=job,
     results_dir=settings.bench.results_dir,
@@ -35,6 +36,7 @@ guidellm.environment(
     name=f"Install GuideLLM {settings.bench.guidellm_version}",
     **environment,
     torch_index_url=settings.bench.torch_index_url,
+    wheels=settings.bench.wheels,
 )
 
 host_files.present(name="Install the benchmark programs", files=bench.program_files())

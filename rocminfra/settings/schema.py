@@ -280,6 +280,10 @@ class Bench(Section):
         default=None,
         description="pip index with CPU builds of torch; without it pip's own configuration counts",
     )
+    wheels: AbsolutePath | None = Field(
+        default=None,
+        description="folder of wheels on the host, from which alone GuideLLM is then installed",
+    )
     prepare: bool = Field(
         default=False,
         description="begin to install GuideLLM while image and model are fetched; "
@@ -291,6 +295,16 @@ class Bench(Section):
         pattern=r"^[0-9]{8}T[0-9]{6}Z(-[0-9a-f]{6})?$",
         description="an earlier run to resume; without it a new one begins",
     )
+
+    @model_validator(mode="after")
+    def _one_source_of_wheels(self) -> Bench:
+        if self.wheels is not None and self.torch_index_url is not None:
+            raise RuleBroken(
+                "torch_index_url is not read with wheels, which needs no index",
+                "bench.torch_index_url",
+                "bench.wheels",
+            )
+        return self
 
 
 class Cost(Section):
