@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def run_attempt(
         last_line=ended.last_line,
         stacks=ended.stacks,
         engine=after,
-        launcher=launch,
+        launcher=None if launch is None else {**launch, **ended.origin},
         telemetry={
             "cpu_seconds": round(sampler.cpu_s + gpus.cpu_s, 3),
             "sources": dict(gpus.sources),
@@ -161,6 +161,7 @@ class _Ended:
     exit_code: int | None = None
     last_line: str | None = None
     stacks: str | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _run_process(
@@ -198,7 +199,7 @@ def _run_process(
             # After a normal exit too: workers may remain.
             _end(running)
     why = _why(verdict, code, limits, folder, patience)
-    return _Ended(verdict, why, code, last_line, stacks)
+    return _Ended(verdict, why, code, last_line, stacks, running.origin)
 
 
 def _watch(

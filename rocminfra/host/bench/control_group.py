@@ -1,8 +1,8 @@
 """Processes that can be ended together with everything they started.
 
 GuideLLM's workers outlive it: after a SIGTERM a dozen of them keep sending requests. So each
-GuideLLM process runs in its own systemd scope, a control group, or in a process group on machines
-without systemd.
+GuideLLM process runs in its own systemd scope (``scopes.py``), a control group, or in a process
+group on machines without systemd.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 # Between SIGTERM and SIGKILL. GuideLLM writes nothing on SIGTERM, so there is little to wait for.
 GRACE_S = 3.0
@@ -23,8 +23,25 @@ GRACE_S = 3.0
 KILLED_S = 10.0
 
 
+class Process(Protocol):
+    """A single process, as :class:`subprocess.Popen` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code; raises :class:`subprocess.TimeoutExpired` after ``timeout`` seconds."""
+
+
 class Running(Protocol):
-    """A process and everything it started."""
+    """A process and everything it started.
+
+    + origin: how it was started, for the attempt's record
+    """
+
+    origin: Mapping[str, Any]
 
     @property
     def pid(self) -> int:
@@ -52,10 +69,34 @@ class Launcher(Protocol):
         """Start ``command`` in ``folder``; ``name`` identifies it in process lists."""
 
 
+class Groups(Launcher, Protocol):
+    """Starts processes on this host, or takes in one that somebody else started."""
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        stdin: int = subprocess.DEVNULL,
+    ) -> Running:
+        """See :meth:`Launcher.start`; ``stdin`` is a file descriptor."""
+
+    def adopt(self, name: str, process: Process) -> Running:
+        """Put a process that leads a session of its own and has started nothing where
+        :meth:`start` would have started it.
+
+        Raises :class:`OSError` when that is not possible; the process is then as it was.
+        """
+
+
 class ProcessGroup:
     """A process group: covers everything except processes that start their own session."""
 
-    def __init__(self, process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
+    def __init__(self, process: Process, grace_s: float = GRACE_S) -> None:
+        self.origin: Mapping[str, Any] = {"process": "fresh"}
         self._process = process
         self._grace_s = grace_s
 
@@ -92,30 +133,6 @@ class ProcessGroup:
             return
 
 
-class Scope(ProcessGroup):
-    """A systemd scope: a control group that its processes cannot leave.
-
-    ``systemd-run --scope`` execs the command, so the process is the command itself.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], unit: str) -> None:
-        super().__init__(process)
-        self._unit = unit
-
-    def end(self) -> None:
-        """See :meth:`Running.end`."""
-        # Stop sends SIGTERM to the whole group, SIGKILL after TimeoutStopSec, and waits.
-        subprocess.run(
-            ["systemctl", "stop", self._unit],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=GRACE_S + 30,
-            check=False,
-        )
-        super().end()
-
-
 class ProcessGroups:
     """Launcher for machines without systemd.
 
@@ -133,51 +150,15 @@ class ProcessGroups:
         environment: Mapping[str, str],
         stdout: IO[bytes],
         stderr: IO[bytes],
+        stdin: int = subprocess.DEVNULL,
     ) -> Running:
-        """See :meth:`Launcher.start`."""
-        return ProcessGroup(_spawn(command, folder, environment, stdout, stderr), self._grace_s)
+        """See :meth:`Groups.start`."""
+        process = spawn(command, folder, environment, stdout, stderr, stdin)
+        return ProcessGroup(process, self._grace_s)
 
-
-class Scopes:
-    """Launcher that gives every process a systemd scope.
-
-    + owner: unit whose end also ends the scopes, or None; without it, a killed owner would leave
-      its processes behind
-    """
-
-    def __init__(self, owner: str | None) -> None:
-        self._owner = owner
-
-    def start(
-        self,
-        name: str,
-        command: Sequence[str],
-        folder: Path,
-        environment: Mapping[str, str],
-        stdout: IO[bytes],
-        stderr: IO[bytes],
-    ) -> Running:
-        """See :meth:`Launcher.start`."""
-        unit = f"{name}.scope"
-        properties = [f"TimeoutStopSec={GRACE_S:g}", "KillMode=control-group"]
-        if self._owner is not None:
-            properties.append(f"BindsTo={self._owner}")
-        scoped = [
-            *("systemd-run", "--quiet", "--scope", "--collect", f"--unit={unit}"),
-            *(f"--property={item}" for item in properties),
-            "--",
-            *command,
-        ]
-        return Scope(_spawn(scoped, folder, environment, stdout, stderr), unit)
-
-
-def launcher(owner: str | None) -> Launcher:
-    """The launcher for this machine.
-
-    + owner: unit of this process, or None
-    """
-    # The same test as sd_booted(3).
-    return Scopes(owner) if Path("/run/systemd/system").is_dir() else ProcessGroups()
+    def adopt(self, name: str, process: Process) -> Running:
+        """See :meth:`Groups.adopt`."""
+        return ProcessGroup(process, self._grace_s)
 
 
 def _is_alive(group: int) -> bool:
@@ -193,18 +174,24 @@ def _is_alive(group: int) -> bool:
     return False
 
 
-def _spawn(
+def spawn(
     command: Sequence[str],
     folder: Path,
     environment: Mapping[str, str],
     stdout: IO[bytes],
     stderr: IO[bytes],
+    stdin: int,
 ) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own.
+
+    + folder: its working folder
+    + stdin: a file descriptor
+    """
     return subprocess.Popen(
         list(command),
         cwd=folder,
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,

@@ -25,11 +25,12 @@ from types import FrameType
 from typing import Any
 
 from rocminfra.host.bench import files, stage
-from rocminfra.host.bench.control_group import Launcher, launcher
+from rocminfra.host.bench.control_group import Launcher
 from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, run_point
 from rocminfra.host.bench.provenance import collect, with_guidellm
+from rocminfra.host.bench.scopes import launcher
 from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.outcome_records import AttemptRecord, PointRecord, RunRecord

@@ -31,7 +31,8 @@ class AttemptRecord:
     + last_line: last line of GuideLLM's log
     + stacks: file with the stacks of a hung process, or None
     + engine: the engine's counters afterwards
-    + launcher: the launcher's record: patched or not, and why
+    + launcher: the launcher's record: patched or not, and why; ``process`` is ``fresh``, or
+      ``forked`` from a warm one, and ``why_fresh`` says why none was used
     + folder: folder of its files, if another attempt followed
     + telemetry: ``cpu_seconds`` that sampling took, and ``sources`` of each GPU figure: ``driver``,
       ``amd-smi`` or None
