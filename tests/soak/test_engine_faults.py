@@ -60,7 +60,7 @@ TROUBLES = {
     ),
     "answers nothing": Trouble(
         {"ROCMINFRA_SIM_FAIL": "hung", "ROCMINFRA_SIM_FAIL_AFTER": str(AFTER)},
-        "requests were completed",
+        "the engine answered nothing in the last",
         "the engine hangs",
     ),
     "dies": Trouble(

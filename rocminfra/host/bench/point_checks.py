@@ -55,6 +55,7 @@ def check(
         reasons += validity.engine_doubts(counted, found)
     if found:
         reasons += validity.stranger_doubts(before, after, cut_off)
+        reasons += validity.silence_doubts(found)
     reasons += validity.floor_doubts(itl_ms, known["itl_floor_ms"])
     reasons += validity.clock_doubts(list(_clocks(folder / METRICS)))
     began = _configuration(folder / "metrics_before.prom")

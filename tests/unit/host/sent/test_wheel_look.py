@@ -59,10 +59,5 @@ def test_a_folder_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wheel_look.names_in("/srv/wheels") == ("unreadable", [])
 
 
-def test_no_answer_is_a_problem() -> None:
-    assert "python3" in WheelFolder.default().problem
-    assert WheelFolder().process(["sh: python3: not found", "exit code 127"]).problem
-
-
 def test_it_goes_through_any_shell() -> None:
     assert "'" not in source("wheel_look")
