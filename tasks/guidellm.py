@@ -6,7 +6,7 @@ from rocminfra.operations.host_settings import current
 
 settings = current()
 prerequisites.tell_release()
-if settings.bench.prepare:
+if settings.bench.prepare and settings.bench.load_generator is None:
     guidellm.gate_wheels(
         path=guidellm_environment(settings.bench.guidellm_version),
         version=settings.bench.guidellm_version,

@@ -232,7 +232,10 @@ _settings_data = st.fixed_dictionaries(
                 "max_num_seqs": _seqs,
                 "gpu_memory_utilization": st.floats(0.01, 1.0),
                 "dtype": st.sampled_from(["auto", "bfloat16", "float16", "float32"]),
-                "extra_args": st.lists(_text.map(lambda text: f"--x={text}"), max_size=3),
+                # Each argument once: two of a name are refused.
+                "extra_args": st.lists(_text, max_size=3).map(
+                    lambda texts: [f"--x{number}={text}" for number, text in enumerate(texts)]
+                ),
             },
         ),
         "engine": st.fixed_dictionaries(
