@@ -38,6 +38,7 @@ class Session:
     + show: takes every status, for live progress
     + show_bytes: takes how much of the results has come, and how much is to come
     + resumes: whether an earlier run is asked for
+    + open_link: called before the run starts, unless it runs already
     + clock: monotonic seconds
     """
 
@@ -48,6 +49,7 @@ class Session:
     show: Callable[[Status], None] = lambda status: None
     show_bytes: Callable[[int, int], None] = lambda done, total: None
     resumes: bool = False
+    open_link: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> Outcome:
@@ -57,6 +59,7 @@ class Session:
         """
         status = self._target.status()
         if self._is_to_start(status):
+            self.open_link()
             self._start(status)
         else:
             self.say(f"run {self.job.run} is {status.state} on the host: attached")
@@ -125,7 +128,8 @@ class Session:
             f"cat > {folder}/job.json.new && mv -f {folder}/job.json.new {folder}/job.json && "
             f"systemd-run --quiet --collect --unit={unit} "
             f"--property=KillMode=control-group --property=TimeoutStopSec=60 "
-            f"--property=RuntimeMaxSec={limit} --setenv=PYTHONPATH={BENCH_PROGRAMS} "
+            f"--property=RuntimeMaxSec={limit} {_afterwards(job)}"
+            f"--setenv=PYTHONPATH={BENCH_PROGRAMS} "
             f"python3 -m rocminfra.host.bench.runner run {folder} --unit {unit}; }}"
         )
         answer = self._target.ask(command, job.text, ANSWER_TIMEOUT_S)
@@ -137,3 +141,12 @@ class Session:
         kept = f", keeps {plural(valid, 'valid point')}" if valid else ""
         points = plural(len(job.scenario.planned), "point")
         self.say(f"run {job.run}: {job.scenario.name}, {points}, detached as {job.unit}{kept}")
+
+
+def _afterwards(job: Job) -> str:
+    """What systemd does when the run has ended in whatever way."""
+    load = job.record.load_generator
+    if load is None:
+        return ""
+    command = f"/usr/bin/env python3 -m rocminfra.host.bench.load_link end {load.link}"
+    return f"{shlex.quote(f'--property=ExecStopPost={command}')} "
