@@ -27,9 +27,10 @@ from typing import Any
 from rocminfra.host.bench import files, stage
 from rocminfra.host.bench.control_group import Launcher
 from rocminfra.host.bench.live import live
+from rocminfra.host.bench.load_launcher import Elsewhere
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, run_point
-from rocminfra.host.bench.provenance import collect, with_guidellm
+from rocminfra.host.bench.provenance import collect, with_guidellm, with_load_generator
 from rocminfra.host.bench.scopes import launcher
 from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.manifest import MANIFEST
@@ -66,6 +67,8 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     """
     job = read(JobRecord, files.read_json(folder / JOB), JOB)
     stages = job.scenario.stages
+    if job.load_generator is not None:
+        launch = Elsewhere(job.load_generator)
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
         provenance = collect(job)
@@ -90,7 +93,9 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             never_run=never_run(stages, done),
             usd_per_hour=job.usd_per_hour,
             guidellm=job.guidellm_version,
-            provenance=with_guidellm(provenance, progress.records),
+            provenance=with_load_generator(
+                with_guidellm(provenance, progress.records), job, progress.records
+            ),
             started=progress.started,
             ended=round(time.time(), 3),
         )

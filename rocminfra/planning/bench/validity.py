@@ -23,6 +23,13 @@ CLOCK_TOLERANCE_S = 0.1
 CLOCK_DRIFT = 0.001
 # Longest time between two samples of the engine, one a second; without an answer each takes 5 s.
 GAP_S = 15.0
+# How long an engine may be silent at the end of a load, and how many times its longest answer. Long
+# prompts keep an engine silent for as long as one of them takes; nothing does for three times that.
+SILENCE_S = 10.0
+SILENT_ANSWERS = 3
+# Between engine and load generator on two hosts. Their times are compared with samples that are a
+# second apart; hosts that follow NTP are a few milliseconds apart.
+OFFSET_TOLERANCE_S = 0.5
 # Of a published bandwidth, so that rounding in a data sheet makes no point invalid.
 FLOOR_TOLERANCE = 0.02
 
@@ -104,6 +111,32 @@ def stranger_doubts(
     return tuple(reasons)
 
 
+def silence_doubts(found: Sequence[Request]) -> tuple[str, ...]:
+    """Whether the engine stopped answering while requests waited for it, until the load ended.
+
+    + found: every request of the point
+
+    The figures of such a point are of an engine that answers, thinned by the time in which it did
+    not. A silence that ends is the engine's, and stays in the figures.
+    """
+    waiting = [one for one in found if one.outcome == "incomplete" and one.start and one.end]
+    took = [
+        one.end - one.start for one in found if one.outcome == "completed" and one.start and one.end
+    ]
+    if not waiting or not took:
+        return ()
+    over = max(one.end or 0.0 for one in waiting)
+    heard = [one.end for one in found if one.outcome != "incomplete"]
+    heard += [time for one in found for time in (one.first_token, one.last_token)]
+    since = max(min(one.start or 0.0 for one in waiting), *(time for time in heard if time))
+    if over - since <= max(SILENCE_S, SILENT_ANSWERS * max(took)):
+        return ()
+    return (
+        f"the engine answered nothing in the last {over - since:.0f} s of the load, and "
+        f"{len(waiting)} requests waited for it: its longest answer before took {max(took):.1f} s",
+    )
+
+
 def floor_doubts(itl_ms: float | None, floor_ms: float | None) -> tuple[str, ...]:
     """Whether tokens came faster than the GPUs can read the weights.
 
@@ -159,6 +192,33 @@ def clock_doubts(samples: Sequence[tuple[float, float]]) -> tuple[str, ...]:
     if gap > GAP_S:
         reasons.append(f"the host stood still while the point ran: no sample for {gap:.0f} s")
     return tuple(reasons)
+
+
+def offset_doubts(load_generator: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Whether the clocks of the engine's host and of the load generator agree.
+
+    + load_generator: what is known of a load generator on another host, with its ``clock``; None
+      for the engine's own host
+    """
+    if load_generator is None:
+        return ()
+    clock = load_generator.get("clock")
+    if clock is None:
+        return ("the clock of the load generator was not compared with this host's",)
+    return clock_offset_doubts(clock)
+
+
+def clock_offset_doubts(clock: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whether a measured clock offset is small enough.
+
+    + clock: ``offset_s``, and ``furthest_s``, by how much the clocks differed for certain
+    """
+    if clock["furthest_s"] <= OFFSET_TOLERANCE_S:
+        return ()
+    return (
+        f"the clock of the load generator is {clock['offset_s']:+.2f} s from this host's, and may "
+        f"be {OFFSET_TOLERANCE_S:g} s: see timedatectl on both",
+    )
 
 
 def configuration(page: str) -> dict[str, str]:
