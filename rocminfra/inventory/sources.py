@@ -75,14 +75,21 @@ def from_environment(environ: Mapping[str, str], _folder: Path) -> list[Inventor
 
 def from_hosts_file(environ: Mapping[str, str], folder: Path) -> list[InventoryHost] | None:
     """``ROCMINFRA_HOSTS_FILE``, or ``hosts.yaml`` beside the inventory."""
-    named = environ.get(HOSTS_FILE, "").strip()
-    path = _named_file(named) if named else folder / HOSTS_FILE_NAME
-    if not named and not path.exists():
+    named = named_file(environ)
+    path = named or folder / HOSTS_FILE_NAME
+    if named is None and not path.exists():
         return None
     return read_hosts_file(path, environment_settings(environ))
 
 
-def _named_file(named: str) -> Path:
+def named_file(environ: Mapping[str, str]) -> Path | None:
+    """The hosts file that ``ROCMINFRA_HOSTS_FILE`` names, with its home folder written out.
+
+    Raises :class:`SettingsError` for the home of a user who is unknown here.
+    """
+    named = environ.get(HOSTS_FILE, "").strip()
+    if not named:
+        return None
     try:
         return Path(expanded(named))
     except ValueError as error:

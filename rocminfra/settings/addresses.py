@@ -54,11 +54,13 @@ def login_name(text: str) -> str:
 
 def host_name(text: str) -> str:
     """A host's name that is also its address, or an alias of ssh_config(5); raises ValueError."""
-    if text.startswith("-") or any(char in text for char in "*?!\"'`$\\") or not text.isprintable():
+    is_odd = text.startswith("-") or any(char in text for char in "*?!\"'`$\\ ")
+    if is_odd or not text.isprintable():
         raise ValueError("is neither an address nor a name in ssh's configuration")
     if "@" in text:
         raise ValueError("must be a name or an address alone; the login is another key (ssh_user)")
-    return address(text) if _NUMBERS.fullmatch(text) else text
+    is_address = _NUMBERS.fullmatch(text) or ":" in text or "[" in text
+    return address(text) if is_address else text
 
 
 def asked_at(listening: str) -> str:

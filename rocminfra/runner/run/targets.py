@@ -30,7 +30,7 @@ from rocminfra.settings.connection_keys import (
     connection_problem,
     local_paths_resolved,
 )
-from rocminfra.settings.environment import HOSTS, HOSTS_FILE
+from rocminfra.settings.environment import HOSTS, HOSTS_FILE, environment_settings
 from rocminfra.settings.load import wanted_of
 from rocminfra.settings.load_generators import problem as load_generator_problem
 from rocminfra.settings.located_yaml import read_value
@@ -101,7 +101,7 @@ def inventory_argument(given: str | None) -> str:
         )
     if _is_file(given) or given.startswith("@") or "," in given:
         return given
-    if given.endswith(".py") or "/" in given:
+    if given.endswith((".py", ".yaml", ".yml")) or "/" in given or given in (".", ".."):
         raise FailedError(
             Fault.INVENTORY_NOT_FOUND,
             f"there is no inventory file {given}",
@@ -118,8 +118,12 @@ def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
         if not _is_file(argument):
             names = [name for name in argument.split(",") if name]
             _check_names(names)
-            return Inventory((names, {}), override_data=dict(data))  # type: ignore[no-untyped-call]
+            # As in every inventory of ours; --data wins.
+            given = {**environment_settings(os.environ), **data}
+            return Inventory((names, {}), override_data=given)  # type: ignore[no-untyped-call]
         inventory: Inventory = make_inventory(argument, override_data=dict(data))
+    except SettingsError as error:
+        raise FailedError.of(refusal([str(problem) for problem in error.problems])) from None
     except UnexpectedExternalError as error:
         raise FailedError(
             Fault.INVENTORY_UNUSABLE,

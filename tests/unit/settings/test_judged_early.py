@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -232,19 +233,14 @@ def test_any_text_is_a_value_or_a_problem(data: dict[str, Any]) -> None:
             assert str(problem).isprintable() or any("\n" in text for text in data.values())
 
 
-def test_the_command_refuses_them_before_anything_connects(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_one_hosts_file_is_named_in_one_way_for_every_verb(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hosts = tmp_path / "hosts.yaml"
-    hosts.write_text("hosts:\n  203.0.113.010:\n  b:\n    engine: {image: VLLM/vllm}\n")
-    # A hosts file in the inventory's place is the likeliest mistake.
-    assert run(["config", "-i", str(hosts)]) == 3
-    assert f"export ROCMINFRA_HOSTS_FILE={hosts}" in "".join(capsys.readouterr())
-    monkeypatch.setenv("ROCMINFRA_HOSTS_FILE", str(hosts))
-    assert run(["config"]) == 3
-    said = "".join(capsys.readouterr())
-    assert f"{hosts}:2: hosts.203.0.113.010: must be four numbers from 0 to 255" in said
-    assert f"{hosts}:4: engine.image: must be an image" in said
-    monkeypatch.delenv("ROCMINFRA_HOSTS_FILE")
-    assert run(["config", "-i", "203.0.113.010"]) == 3
-    assert "-i 203.0.113.010: must be four numbers" in "".join(capsys.readouterr())
+    (tmp_path / "hosts.yaml").write_text("hosts:\n  a: {vllm: {max_model_len: 2048}}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ROCMINFRA_HOSTS_FILE", "~/hosts.yaml")
+    assert run(["capacity", "--host", "a", "--json"]) in (0, 6)
+    assert json.loads(capsys.readouterr().out)
+    monkeypatch.setenv("ROCMINFRA_HOSTS_FILE", "~nobody-at-all/hosts.yaml")
+    assert run(["capacity", "--host", "a"]) == 3
+    assert "there is no user nobody-at-all" in "".join(capsys.readouterr())
