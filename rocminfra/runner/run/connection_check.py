@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import gevent
-from paramiko import Channel, ChannelException, Transport
+from paramiko import Channel, ChannelException, SSHException, Transport
 from pyinfra.api import StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.host import Host
@@ -27,12 +27,14 @@ from rocminfra.host_answers import answer, framed, said_besides
 from rocminfra.runner.run.connection_trouble import login
 
 TIMEOUT_S = 30.0
-# How long sessions of before may take to be gone.
-_SESSIONS_S = 5.0
-# What a shell that is not like sh makes something else of, in quotes as well.
+# Sessions over one connection that a run needs at once: lock, command, file transfer.
+SESSIONS = 3
+# How long facts that are on their way may hold theirs.
+SESSIONS_WITHIN_S = 5.0
+# Text that a shell unlike sh changes even in quotes.
 _HARD = "a\\\\b\\'c !d $e\nf"
 _MOST_BYTES = 1 << 20
-# What cloud-init puts before root's key.
+# What cloud-init puts before root's key in authorized_keys.
 _LOGIN_AS = re.compile(r'login as the user "?([a-z_][a-z0-9_-]*)"? rather')
 # Of the connector's arguments, those that do not become part of the command.
 _CONTROL = ("_success_exit_codes", "_timeout", "_get_pty", "_stdin")
@@ -57,72 +59,79 @@ def trouble(state: State, host: Host) -> Failure | None:
         return None
     script = framed(f"printf %s\\\\n {shlex.quote(_HARD)}")
     command = make_unix_command_for_host(state, host, StringCommand(script), **arguments)
-    second = gevent.spawn(_opens_another, transport)
+    others = gevent.spawn(_opens, transport, SESSIONS - 1)
     try:
         status, stdout, stderr = _run(transport, command.get_raw_value())
     except ChannelException:
-        return _no_session(host)
+        return _too_few_sessions(host)
     except TimeoutError:
         what = f"{host.name} does not start a command within {TIMEOUT_S:.0f} s"
         why = "its login shell, or sudo, waits for something"
         return Failure(Fault.COMMAND_DOES_NOT_START, what, (why,), _look(host))
     found = answer(stdout)
-    if status == 0 and found is not None and found != _HARD.split("\n"):
-        return _other_shell(host, found)
     if status == 0 and found is not None:
-        return None if second.get() or _opens_two(transport) else _no_session(host)
+        if found != _HARD.split("\n"):
+            return _other_shell(host, None, (f"of {_HARD!r} it made {chr(10).join(found)!r}",))
+        return None if others.get() or _opens_enough(transport) else _too_few_sessions(host)
     if any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in stderr) and _can_ask():
         return None  # pyinfra asks for it
     said = [line.strip() for line in (*said_besides(stdout), *stderr) if line.strip()]
     return judged(host, status, said, transport.remote_version, arguments)
 
 
-def _opens_another(transport: Transport) -> bool:
+def _opens(transport: Transport, count: int) -> bool:
+    """Whether sshd opens so many more sessions at once; they are closed again."""
+    opening = [gevent.spawn(_opened, transport) for _ in range(count)]
+    gevent.joinall(opening)
+    found = [greenlet.value for greenlet in opening]
+    for channel in found:
+        if channel is not None:
+            channel.close()
+    return all(channel is not None for channel in found)
+
+
+def _opened(transport: Transport) -> Channel | None:
     try:
-        transport.open_session(timeout=TIMEOUT_S).close()
-    except ChannelException:
-        return False
-    return True
+        return transport.open_session(timeout=TIMEOUT_S)
+    except (SSHException, EOFError, OSError):  # refused (ChannelException), unanswered, or lost
+        return None
 
 
-def _opens_two(transport: Transport) -> bool:
-    """Whether there may be two sessions at once, when those of a moment ago are gone."""
-    end = time.monotonic() + _SESSIONS_S
+def _opens_enough(transport: Transport) -> bool:
+    """As :func:`_opens` for all of them, once the sessions of a moment ago are gone.
+
+    Raises :class:`SSHException` when the connection is lost.
+    """
+    end = time.monotonic() + SESSIONS_WITHIN_S
     while True:
-        try:
-            first = transport.open_session(timeout=TIMEOUT_S)
-        except ChannelException:
-            first = None
-        try:
-            if first is not None and _opens_another(transport):
-                return True
-        finally:
-            if first is not None:
-                first.close()
+        if _opens(transport, SESSIONS):
+            return True
+        if not transport.is_active():
+            raise SSHException("the connection ended while sessions were opened")
         if time.monotonic() > end:
             return False
         time.sleep(0.2)
 
 
-def _no_session(host: Host) -> Failure:
+def _too_few_sessions(host: Host) -> Failure:
     return Failure(
         Fault.LOGIN_UNUSABLE,
-        f"{host.name}: sshd opens no session, or only one at a time (MaxSessions)",
-        ("commands and files need two over one connection",),
+        f"{host.name}: sshd opens fewer than {SESSIONS} sessions at once over one connection "
+        "(MaxSessions)",
+        ("the lock, a command and a file transfer need one each",),
         Again("on the host, in /etc/ssh/sshd_config: MaxSessions 10; systemctl reload ssh; then"),
     )
 
 
-def _other_shell(host: Host, found: list[str]) -> Failure:
+def _other_shell(host: Host, shell: str | None, why: tuple[str, ...]) -> Failure:
+    """The failure of a login shell that does not read quotes as sh does."""
     user = host.data.get("ssh_user") or "the login"
+    named = f"is {shell}, which" if shell else "is not like sh: it"
     return Failure(
         Fault.LOGIN_UNUSABLE,
-        f"{host.name}: the login shell of {user} reads quotes otherwise than sh does, as fish and "
-        "csh do",
-        (f"of {_HARD!r} it made {chr(10).join(found)!r}",),
-        Again(
-            f"on the host: chsh -s /bin/bash {user}; or log in as somebody else (ssh_user); then"
-        ),
+        f"{host.name}: the login shell of {user} {named} reads quotes in its own way",
+        why,
+        Again(f"on the host: chsh -s /bin/bash {user}; or log in as another user (ssh_user); then"),
     )
 
 
@@ -142,6 +151,8 @@ def judged(
     following: Next | None
     if arguments.get("_sudo") and "sudo" in text and status != 0:
         what, following = _sudo(host, str(user), text)
+    elif (shell := _shell(said)) is not None:
+        return _other_shell(host, shell, why)
     elif status == 0:
         what = f"{host.name}: the login shell of {user} ends before it runs a command"
         following = Again(
@@ -155,12 +166,12 @@ def judged(
         what = f"{host.name}: the password of {user} has expired"
         by_hand = login(host) or "ssh"
         following = Again(
-            f"give it another one, by {by_hand.replace('ssh ', 'ssh -t ', 1).removesuffix(' true')}"
+            f"set a new one with {by_hand.replace('ssh ', 'ssh -t ', 1).removesuffix(' true')}"
             f", or on the host: chage -d $(date +%F) {user}; then"
         )
     elif "sftp connections only" in text:
-        what = f"{host.name}: {user} may transfer files there, and run nothing"
-        following = Again("log in as somebody who may run commands (ssh_user); then")
+        what = f"{host.name}: {user} may only transfer files there"
+        following = Again("log in as a user who may run commands (ssh_user); then")
     else:
         what = f"{host.name}: {user} cannot run commands there"
         code = "no exit status" if status < 0 else f"exit status {status}"
@@ -169,6 +180,15 @@ def judged(
             why = (*why, f"the server calls itself {version}; only OpenSSH was tried")
         following = _look(host)
     return Failure(Fault.LOGIN_UNUSABLE, what, why, following)
+
+
+def _shell(said: list[str]) -> str | None:
+    """Which shell complains about what every sh reads, by the form of its complaints."""
+    if any(line.startswith("fish: ") for line in said):
+        return "fish"
+    if any(line.endswith(": Event not found.") for line in said):
+        return "csh or tcsh"
+    return None
 
 
 def _sudo(host: Host, user: str, text: str) -> tuple[str, Next]:
