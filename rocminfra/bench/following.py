@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rocminfra.bench.remote_run import RemoteRun
 from rocminfra.failure import Again, Do, FailedError, Fault
-from rocminfra.planning.bench.records import PointSummary, Status
+from rocminfra.planning.bench.progress import PointSummary, Status
 
 # One question waits at most this long on the host, so that a lost connection is noticed and what
 # is shown is not old.
@@ -47,7 +47,7 @@ class Follower:
             self._tell(status)
             seen = status.revision
             state, passed = status.state, self.clock() - began
-            other = status.busy_with
+            other = status.refused_for or status.busy_with
             if state == "none" and other not in (None, self.target.run):
                 # Two runs began at once, and the other was first.
                 raise FailedError(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from rocminfra import host_paths
 from rocminfra.bench.remote import Answer, Remote
 from rocminfra.failure import Again, FailedError, Fault
-from rocminfra.planning.bench.records import Status, read
+from rocminfra.planning.bench.progress import Status
+from rocminfra.planning.bench.records import read
 
 ANSWER_TIMEOUT_S = 60
 # systemd kills what is left of a unit 60 s after it was told to stop.

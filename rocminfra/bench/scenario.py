@@ -29,9 +29,9 @@ from rocminfra.bench.scenario_data import (
     guidellm_keys,
 )
 from rocminfra.bench.scenario_stages import ScenarioStage
+from rocminfra.planning.bench.job_record import ScenarioRecord
 from rocminfra.planning.bench.points import Point, Stage, planned_names
 from rocminfra.planning.bench.profiles import load_seconds, most_points
-from rocminfra.planning.bench.records import ScenarioRecord
 from rocminfra.planning.bench.retry import longest_seconds
 from rocminfra.settings import OneLine, Section
 from rocminfra.settings.located_yaml import Located, read_yaml

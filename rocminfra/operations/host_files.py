@@ -27,9 +27,12 @@ from rocminfra.operations import foreseen
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail
 from rocminfra.planning.foreseen import Foreseen, difference
+from rocminfra.plural import plural
 
 # More new files than this are counted in a plan, not named.
 MOST_NAMED = 4
+# Another run's files, which are written in a moment once they have arrived.
+LOCK_WAIT_S = 60
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,8 @@ def _write(files: Sequence[HostFile]) -> StringCommand:
         f"test -e {_unpacked(files[-1])}",
         # Folders are for everyone to read, whatever root's own umask is.
         f"( umask 022 && mkdir -p {shlex.join(folders)} )",
+        # Two runs at once must not take each other's unfinished files; the lock ends with us.
+        f"exec 9<{shlex.quote(folders[0])} && flock -w {LOCK_WAIT_S} 9",
     ]
     named = []
     for file in files:
@@ -192,7 +197,7 @@ def _foreseen(file: HostFile, found: PathState | None) -> Foreseen:
 def _all_new(files: Sequence[HostFile]) -> Foreseen:
     folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
     digest = hashlib.sha256("".join(f"{file.path} {file.sha256}\n" for file in files).encode())
-    return Foreseen(f"creates {len(files)} files in {folder}", digest=digest.hexdigest())
+    return Foreseen(f"creates {plural(len(files), 'file')} in {folder}", digest=digest.hexdigest())
 
 
 def _show_difference(file: HostFile, found: PathState | None, is_told: bool) -> None:

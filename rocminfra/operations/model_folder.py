@@ -18,6 +18,7 @@ from rocminfra.operations.commands import Commands
 from rocminfra.operations.foreseen import foresee
 from rocminfra.operations.host_failures import exclude, fail
 from rocminfra.planning.foreseen import Foreseen
+from rocminfra.plural import plural
 
 # Files up to this size are hashed at every run; a larger one (a shard of the weights) only when
 # its size or modification time differs from when it was copied.
@@ -25,31 +26,33 @@ ALWAYS_HASH_BYTES = 16 * 1024 * 1024
 _NEW = ".rocminfra-new"
 
 
-def gate(source: str) -> None:
+def gate(source: str, needs_weights: bool = True) -> None:
     """Take the host out of the run, before any change, when there is no whole model to copy.
 
     + source: folder on the operator's machine
+    + needs_weights: whether a folder without any weights is refused
 
     For a task's top level.
     """
-    problem = _problem(source)
+    problem = _problem(source, needs_weights)
     if problem is not None:
         exclude(state, host, problem)
 
 
 @operation()
-def copied(source: str, destination: str) -> Commands:
+def copied(source: str, destination: str, needs_weights: bool = True) -> Commands:
     """Ensure that a model's folder is on the host, byte for byte.
 
     + source: folder on the operator's machine; must hold ``config.json``
     + destination: folder on the host
+    + needs_weights: as for :func:`gate`; an engine with ``--load-format dummy`` needs none
 
     Every file is verified on the host by SHA-256 before it gets its name; the manifest is written
     last, so that a copy that was cut off goes on where it ended. A checkout's own folders
     (``.git``, ``.cache``) and weights in a second format (``original/``, ``consolidated*``) stay
     behind. A folder that is not whole is refused.
     """
-    problem = _problem(source)
+    problem = _problem(source, needs_weights)
     if problem is not None:
         yield fail(problem)
         return
@@ -84,7 +87,7 @@ def copied(source: str, destination: str) -> Commands:
         yield fail(error.failure)
         return
     size = sum(file.size for file in changes)
-    words = f"copies {len(changes)} files, {size / 1e9:.1f} GB, from {source}"
+    words = f"copies {plural(len(changes), 'file')}, {size / 1e9:.1f} GB, from {source}"
     foresee(host, Foreseen(words, download_bytes=size))
     for file in changes:
         target = posixpath.join(destination, file.path)
@@ -96,7 +99,7 @@ def copied(source: str, destination: str) -> Commands:
     yield from _upload(StringIO(text), posixpath.join(destination, MANIFEST), digest)
 
 
-def _problem(source: str) -> Failure | None:
+def _problem(source: str, needs_weights: bool) -> Failure | None:
     argument = Argument("model_folder", "source")
     if not (Path(source) / "config.json").is_file():
         return Failure(
@@ -104,7 +107,7 @@ def _problem(source: str) -> Failure | None:
             f"{source} is not a model's folder: it holds no config.json",
             next=Do(f"ls {source}; then set ", argument),
         )
-    problem = folder_problem(Path(source))
+    problem = folder_problem(Path(source), needs_weights)
     if problem is None:
         return None
     return Failure(

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rocminfra.failure import Do, FailedError, Fault
-from rocminfra.planning.bench.records import JobRecord, PointRecord, ScenarioRecord, read
+from rocminfra.planning.bench.job_record import JobRecord, ScenarioRecord
+from rocminfra.planning.bench.outcome_records import PointRecord
+from rocminfra.planning.bench.records import read
 from rocminfra.planning.prediction.calibration import Measured
 from rocminfra.planning.prediction.predict import Timing
 

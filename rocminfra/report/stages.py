@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rocminfra.planning.bench.records import STAGE, PointRecord, read
+from rocminfra.planning.bench.outcome_records import STAGE, PointRecord
+from rocminfra.planning.bench.records import read
 
 
 def conclusions(host: Path) -> list[str]:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.manifest import PARTIAL
-from rocminfra.planning.bench.records import JobRecord, PointRecord, RunRecord, read
+from rocminfra.planning.bench.outcome_records import PointRecord, RunRecord
+from rocminfra.planning.bench.records import read
 from rocminfra.planning.cost import usd_per_million_tokens
 from rocminfra.report import stages
 
@@ -169,9 +171,11 @@ def _measured(record: RunRecord) -> str:
     provenance = record.provenance
     names = [gpu.get("name") or "unknown GPU" for gpu in provenance.gpus]
     counted = [f"{names.count(name)} × {name}" for name in dict.fromkeys(names)]
+    load = provenance.load_generator
+    elsewhere = "" if load is None else f", load from {load['host']} ({load['way']})"
     return (
         f"{provenance.model}, vLLM {provenance.engine or 'unknown'} "
-        f"on {', '.join(counted) or 'unknown GPU'}, scenario {record.scenario}"
+        f"on {', '.join(counted) or 'unknown GPU'}, scenario {record.scenario}{elsewhere}"
     )
 
 

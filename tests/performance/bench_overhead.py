@@ -28,7 +28,8 @@ from rocminfra.bench.scenario import load_scenario
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.runner import run
 from rocminfra.lab import toy_model
-from rocminfra.planning.bench.records import PointRecord, as_json
+from rocminfra.planning.bench.outcome_records import PointRecord
+from rocminfra.planning.bench.records import as_json
 from rocminfra.planning.bench.requests import read_line
 from rocminfra.settings import load_settings
 

@@ -122,7 +122,7 @@ def test_of_two_runs_that_begin_at_once_one_is_refused(
     assert sorted(codes) == [0, 1], outputs
     refused = outputs[codes.index(1)]
     measured = only_run(tmp_path).name
-    assert f"benchmark {measured} runs on this host" in refused
+    assert f"benchmark {measured} runs on this host" in refused, refused
     assert profiles(bench_host) == ["concurrent", "synchronous", "throughput"]
     assert verify(only_run(tmp_path)) == ()
 

@@ -1,8 +1,8 @@
 """Processes that can be ended together with everything they started.
 
 GuideLLM's workers outlive it: after a SIGTERM a dozen of them keep sending requests. So each
-GuideLLM process runs in its own systemd scope, a control group, or in a process group on machines
-without systemd.
+GuideLLM process runs in its own systemd scope (``scopes.py``), a control group, or in a process
+group on machines without systemd.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -15,7 +15,9 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
+
+from rocminfra.host.bench import hang_watch
 
 # Between SIGTERM and SIGKILL. GuideLLM writes nothing on SIGTERM, so there is little to wait for.
 GRACE_S = 3.0
@@ -23,8 +25,25 @@ GRACE_S = 3.0
 KILLED_S = 10.0
 
 
+class Process(Protocol):
+    """A single process, as :class:`subprocess.Popen` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code; raises :class:`subprocess.TimeoutExpired` after ``timeout`` seconds."""
+
+
 class Running(Protocol):
-    """A process and everything it started."""
+    """A process and everything it started.
+
+    + origin: how it was started, for the attempt's record
+    """
+
+    origin: Mapping[str, Any]
 
     @property
     def pid(self) -> int:
@@ -32,6 +51,24 @@ class Running(Protocol):
 
     def wait(self, timeout: float) -> int | None:
         """Exit code of the process, or None if it still runs after ``timeout`` seconds."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What went wrong besides the process itself; None when it runs on this host."""
+
+    @property
+    def machine(self) -> Mapping[str, Any] | None:
+        """The host that it runs on; None for this one."""
+
+    def cpu_seconds(self) -> Mapping[int, float]:
+        """CPU seconds used so far by each of its processes, by PID."""
+
+    def ask_for_stacks(self, number: int, path: Path) -> bool:
+        """Ask its processes to write their stacks. Returns whether any did.
+
+        + number: the signal
+        + path: the file they write to
+        """
 
     def end(self) -> None:
         """End the process and everything it started; returns when they are gone."""
@@ -52,10 +89,37 @@ class Launcher(Protocol):
         """Start ``command`` in ``folder``; ``name`` identifies it in process lists."""
 
 
+class Groups(Launcher, Protocol):
+    """Starts processes on this host, or takes in one that somebody else started."""
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        stdin: int = subprocess.DEVNULL,
+    ) -> Running:
+        """See :meth:`Launcher.start`; ``stdin`` is a file descriptor."""
+
+    def adopt(self, name: str, process: Process) -> Running:
+        """Put a process that leads a session of its own and has started nothing where
+        :meth:`start` would have started it.
+
+        Raises :class:`OSError` when that is not possible; the process is then as it was.
+        """
+
+
 class ProcessGroup:
     """A process group: covers everything except processes that start their own session."""
 
-    def __init__(self, process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
+    trouble: str | None = None
+    machine: Mapping[str, Any] | None = None
+
+    def __init__(self, process: Process, grace_s: float = GRACE_S) -> None:
+        self.origin: Mapping[str, Any] = {"process": "fresh"}
         self._process = process
         self._grace_s = grace_s
 
@@ -70,6 +134,14 @@ class ProcessGroup:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return None
+
+    def cpu_seconds(self) -> Mapping[int, float]:
+        """See :meth:`Running.cpu_seconds`."""
+        return hang_watch.cpu_seconds(hang_watch.family(self.pid))
+
+    def ask_for_stacks(self, number: int, path: Path) -> bool:
+        """See :meth:`Running.ask_for_stacks`."""
+        return hang_watch.ask_for_stacks(hang_watch.family(self.pid), number, path)
 
     def end(self) -> None:
         """See :meth:`Running.end`."""
@@ -92,30 +164,6 @@ class ProcessGroup:
             return
 
 
-class Scope(ProcessGroup):
-    """A systemd scope: a control group that its processes cannot leave.
-
-    ``systemd-run --scope`` execs the command, so the process is the command itself.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], unit: str) -> None:
-        super().__init__(process)
-        self._unit = unit
-
-    def end(self) -> None:
-        """See :meth:`Running.end`."""
-        # Stop sends SIGTERM to the whole group, SIGKILL after TimeoutStopSec, and waits.
-        subprocess.run(
-            ["systemctl", "stop", self._unit],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=GRACE_S + 30,
-            check=False,
-        )
-        super().end()
-
-
 class ProcessGroups:
     """Launcher for machines without systemd.
 
@@ -133,51 +181,15 @@ class ProcessGroups:
         environment: Mapping[str, str],
         stdout: IO[bytes],
         stderr: IO[bytes],
+        stdin: int = subprocess.DEVNULL,
     ) -> Running:
-        """See :meth:`Launcher.start`."""
-        return ProcessGroup(_spawn(command, folder, environment, stdout, stderr), self._grace_s)
+        """See :meth:`Groups.start`."""
+        process = spawn(command, folder, environment, stdout, stderr, stdin)
+        return ProcessGroup(process, self._grace_s)
 
-
-class Scopes:
-    """Launcher that gives every process a systemd scope.
-
-    + owner: unit whose end also ends the scopes, or None; without it, a killed owner would leave
-      its processes behind
-    """
-
-    def __init__(self, owner: str | None) -> None:
-        self._owner = owner
-
-    def start(
-        self,
-        name: str,
-        command: Sequence[str],
-        folder: Path,
-        environment: Mapping[str, str],
-        stdout: IO[bytes],
-        stderr: IO[bytes],
-    ) -> Running:
-        """See :meth:`Launcher.start`."""
-        unit = f"{name}.scope"
-        properties = [f"TimeoutStopSec={GRACE_S:g}", "KillMode=control-group"]
-        if self._owner is not None:
-            properties.append(f"BindsTo={self._owner}")
-        scoped = [
-            *("systemd-run", "--quiet", "--scope", "--collect", f"--unit={unit}"),
-            *(f"--property={item}" for item in properties),
-            "--",
-            *command,
-        ]
-        return Scope(_spawn(scoped, folder, environment, stdout, stderr), unit)
-
-
-def launcher(owner: str | None) -> Launcher:
-    """The launcher for this machine.
-
-    + owner: unit of this process, or None
-    """
-    # The same test as sd_booted(3).
-    return Scopes(owner) if Path("/run/systemd/system").is_dir() else ProcessGroups()
+    def adopt(self, name: str, process: Process) -> Running:
+        """See :meth:`Groups.adopt`."""
+        return ProcessGroup(process, self._grace_s)
 
 
 def _is_alive(group: int) -> bool:
@@ -193,18 +205,24 @@ def _is_alive(group: int) -> bool:
     return False
 
 
-def _spawn(
+def spawn(
     command: Sequence[str],
     folder: Path,
     environment: Mapping[str, str],
     stdout: IO[bytes],
     stderr: IO[bytes],
+    stdin: int,
 ) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own.
+
+    + folder: its working folder
+    + stdin: a file descriptor
+    """
     return subprocess.Popen(
         list(command),
         cwd=folder,
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,

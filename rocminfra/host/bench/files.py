@@ -25,11 +25,13 @@ from rocminfra.planning.bench.manifest import (
 # Progress of a possibly running benchmark; never part of its results.
 STATUS = "status.json"
 LOCK = "lock"
+# Of a run that never began: id of the one that held the host.
+REFUSED = "refused"
 # Earlier attempts at a point, in a resumed run.
 SUPERSEDED = "superseded"
 
 _CHUNK = 1024 * 1024
-_NOT_RESULTS = (MANIFEST, STATUS, LOCK)
+_NOT_RESULTS = (MANIFEST, STATUS, LOCK, REFUSED)
 
 
 def write_atomic(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from rocminfra.planning.bench.live import (
     expected_point_s,
     expected_run_s,
 )
-from rocminfra.planning.bench.records import Live, Progress
+from rocminfra.planning.bench.progress import Live, Progress
 
 METRICS = "metrics.jsonl"
 # Samples come once a second, and a line has a few hundred bytes.

@@ -19,7 +19,14 @@ _PAUSE_S = 0.05
 
 
 class Busy(Exception):
-    """Another benchmark is running on this host."""
+    """Another benchmark is running on this host.
+
+    + holder: its run's id
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"benchmark {holder} is already running here")
+        self.holder = holder
 
 
 @contextmanager
@@ -34,9 +41,7 @@ def only_one(folder: Path) -> Iterator[None]:
         for lock in (shared, own):
             if not _acquire(lock):
                 lock.seek(0)
-                raise Busy(
-                    f"benchmark {lock.read().strip() or folder.name} is already running here"
-                )
+                raise Busy(lock.read().strip() or folder.name)
         shared.truncate(0)
         shared.write(folder.name)
         shared.flush()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rocminfra.host.bench import made_data
+from rocminfra.host.bench import load_link, made_data
 from rocminfra.host.bench.attempt import (
     Attempt,
     folder_name,
@@ -27,16 +27,10 @@ from rocminfra.host.bench.requests_file import keep_requests
 from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch
 from rocminfra.planning.bench import guidellm_report, profiles, prompts, retry
+from rocminfra.planning.bench.job_record import JobRecord, ScenarioRecord
+from rocminfra.planning.bench.outcome_records import AttemptRecord, PointRecord
 from rocminfra.planning.bench.points import Finished, Outcome, Point
-from rocminfra.planning.bench.records import (
-    AttemptRecord,
-    JobRecord,
-    PointRecord,
-    RecordError,
-    ScenarioRecord,
-    as_json,
-    read,
-)
+from rocminfra.planning.bench.records import RecordError, as_json, read
 from rocminfra.planning.bench.requests import Request, requests
 from rocminfra.planning.bench.retry import Patience
 
@@ -124,6 +118,7 @@ def run_point(
     The record is written last and atomically: a folder without one is a point that was cut off.
     """
     patience = Patience() if patience is None else patience
+    ready = made_data.ensure if job.load_generator is None else load_link.prepare
     scenario = job.scenario
     began = time.time()
     findings = Findings()
@@ -136,7 +131,7 @@ def run_point(
     where = prompts.place_of(point, scenario.stages)
     attempts: list[AttemptRecord] = []
     while True:
-        problem = engine_problem(job.target, job.model) or made_data.ensure(job)
+        problem = engine_problem(job.target, job.model) or ready(job)
         if problem is not None:
             findings.fail(problem)
             break

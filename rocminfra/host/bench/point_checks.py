@@ -13,7 +13,8 @@ from typing import Any
 from rocminfra.host.bench.attempt import Attempt
 from rocminfra.host.bench.telemetry import METRICS
 from rocminfra.planning.bench import validity
-from rocminfra.planning.bench.records import JobRecord, PointRecord
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.requests import Request
 
 
@@ -56,6 +57,7 @@ def check(
         reasons += validity.stranger_doubts(before, after, cut_off)
     reasons += validity.floor_doubts(itl_ms, known["itl_floor_ms"])
     reasons += validity.clock_doubts(list(_clocks(folder / METRICS)))
+    reasons += validity.offset_doubts(attempt.record.load_generator)
     began = _configuration(folder / "metrics_before.prom")
     now = known["configuration"]
     reasons += validity.configuration_doubts(began, now, "while the point ran")

@@ -25,12 +25,16 @@ from types import FrameType
 from typing import Any
 
 from rocminfra.host.bench import files, stage
-from rocminfra.host.bench.control_group import Launcher, launcher
+from rocminfra.host.bench.control_group import Launcher
 from rocminfra.host.bench.live import live
+from rocminfra.host.bench.load_launcher import Elsewhere
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, run_point
-from rocminfra.host.bench.provenance import collect, with_guidellm
+from rocminfra.host.bench.provenance import collect, with_guidellm, with_load_generator
+from rocminfra.host.bench.scopes import launcher
+from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.manifest import MANIFEST
+from rocminfra.planning.bench.outcome_records import AttemptRecord, PointRecord, RunRecord
 from rocminfra.planning.bench.points import (
     Finished,
     Point,
@@ -39,18 +43,8 @@ from rocminfra.planning.bench.points import (
     planned_names,
 )
 from rocminfra.planning.bench.profiles import load_seconds, whole_stage
-from rocminfra.planning.bench.records import (
-    AttemptRecord,
-    JobRecord,
-    PointRecord,
-    PointSummary,
-    Progress,
-    Repeat,
-    RunRecord,
-    Status,
-    as_json,
-    read,
-)
+from rocminfra.planning.bench.progress import PointSummary, Progress, Repeat, Status
+from rocminfra.planning.bench.records import as_json, read
 from rocminfra.planning.bench.retry import Patience
 
 JOB = "job.json"
@@ -73,10 +67,13 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     """
     job = read(JobRecord, files.read_json(folder / JOB), JOB)
     stages = job.scenario.stages
+    if job.load_generator is not None:
+        launch = Elsewhere(job.load_generator)
     with only_one(folder):
         progress = _Progress(folder, job, len(planned_names(stages)))
         provenance = collect(job)
         valid, done = stage.kept(folder, stages)
+        (folder / files.REFUSED).unlink(missing_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
         state = "finished"
         try:
@@ -96,7 +93,9 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
             never_run=never_run(stages, done),
             usd_per_hour=job.usd_per_hour,
             guidellm=job.guidellm_version,
-            provenance=with_guidellm(provenance, progress.records),
+            provenance=with_load_generator(
+                with_guidellm(provenance, progress.records), job, progress.records
+            ),
             started=progress.started,
             ended=round(time.time(), 3),
         )
@@ -116,7 +115,8 @@ def status(folder: Path, seen: int, wait_s: float) -> Status:
     deadline = time.monotonic() + wait_s
     while True:
         answer = _status_now(folder)
-        is_news = answer.state not in ("none", "running") or answer.revision > seen
+        is_ended = answer.state not in ("none", "running") or answer.refused_for is not None
+        is_news = is_ended or answer.revision > seen
         if is_news or time.monotonic() >= deadline:
             return answer
         time.sleep(_POLL_S)
@@ -147,6 +147,8 @@ def main(arguments: list[str]) -> int:
     try:
         record = run(options.folder, launcher(options.unit))
     except Busy as error:
+        # The other may have ended when somebody asks why this one never began.
+        files.write_atomic(options.folder / files.REFUSED, error.holder)
         print(error, file=sys.stderr)
         return 9
     return 0 if record.state == "finished" else 1
@@ -268,6 +270,8 @@ def _status_now(folder: Path) -> Status:
     job = None if value is None else read(JobRecord, value, JOB)
     manifest = folder / MANIFEST
     shared = folder.parent / files.LOCK
+    refused = folder / files.REFUSED
+    refused_for = refused.read_text() if progress is None and refused.exists() else None
     return Status(
         state=state,
         revision=-1 if progress is None else progress.revision,
@@ -278,6 +282,7 @@ def _status_now(folder: Path) -> Status:
         scenario=None if job is None else job.scenario,
         manifest_sha256=files.sha256(manifest) if manifest.exists() else None,
         busy_with=shared.read_text().strip() if is_held(shared) else None,
+        refused_for=refused_for,
         live=None
         if job is None or progress is None or state != "running"
         else live(folder, progress, job.scenario.max_seconds, time.time(), _whole(job, progress)),

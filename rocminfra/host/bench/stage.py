@@ -25,15 +25,10 @@ from rocminfra.host.bench.point import (
     read_point,
 )
 from rocminfra.planning.bench import validity
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import STAGE, PointRecord
 from rocminfra.planning.bench.points import Finished, Point, Stage, parts, planned_names
-from rocminfra.planning.bench.records import (
-    STAGE,
-    JobRecord,
-    PointRecord,
-    RecordError,
-    as_json,
-    read,
-)
+from rocminfra.planning.bench.records import RecordError, as_json, read
 
 _SAMPLES = ("metrics.jsonl", "telemetry.jsonl")
 

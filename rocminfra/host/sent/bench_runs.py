@@ -25,7 +25,12 @@ NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9a-f]{6})?")
 def main(folder: str) -> None:
     """Print the list."""
     try:
-        names = [name for name in os.listdir(folder) if NAME.fullmatch(name)]
+        names = [
+            name
+            for name in os.listdir(folder)
+            # Such a run never began: another one held the host.
+            if NAME.fullmatch(name) and not os.path.exists(folder + "/" + name + "/refused")
+        ]
     except FileNotFoundError:
         names = []
     print(json.dumps([described(folder, name) for name in sorted(names, reverse=True)]))

@@ -26,6 +26,7 @@ class RequestFailures:
     def __init__(self, simulation: Simulation, die: Callable[[], None]) -> None:
         self._mode = simulation.failure
         self._amount = simulation.failure_amount
+        self._after = simulation.fail_after
         self._die = die
         self._requests = 0
         self._owed = 0.0
@@ -33,6 +34,8 @@ class RequestFailures:
     def next_request(self) -> Verdict:
         """The fate of the next request."""
         self._requests += 1
+        if self._requests <= self._after:
+            return Verdict.SERVE
         if self._mode is FailureMode.HUNG:
             return Verdict.HANG
         if self._mode is FailureMode.ERRORS:

@@ -34,6 +34,10 @@ _DEFAULT_AMOUNTS = {
 }
 
 
+# Modes that decide about a single completion, and may begin with a later one.
+_MAY_BEGIN_LATER = (FailureMode.HUNG, FailureMode.ERRORS)
+
+
 class SimulationError(ValueError):
     """A simulator variable is not valid."""
 
@@ -46,6 +50,7 @@ class Simulation:
     + failure: failure mode, if any
     + failure_amount: real seconds of ``slow-load``, share of requests that ``errors`` answers
       with 500, requests after which ``dies-mid-run`` dies
+    + fail_after: completions that are served as usual before ``hung`` or ``errors`` begins
     + load_seconds: modelled seconds from start to ready
     + gpu: key of the modelled GPU in ``planning/engine/gpus.py``
     + kv_blocks: KV blocks, or None to compute them from flags, GPU and the reference model
@@ -58,6 +63,7 @@ class Simulation:
     time_scale: float = 1.0
     failure: FailureMode = FailureMode.NONE
     failure_amount: float = 0.0
+    fail_after: int = 0
     load_seconds: float = 60.0
     gpu: str = "mi300x"
     kv_blocks: int | None = None
@@ -85,11 +91,14 @@ def simulation_from(environ: Mapping[str, str]) -> Simulation:
         raise SimulationError(f"unknown variable {PREFIX}{unknown[0].upper()}; known: {known}")
     failure, amount = _failure(values.pop("fail", ""))
     fields: dict[str, Any] = {name: _READERS[name](name, value) for name, value in values.items()}
+    if fields.get("fail_after") and failure not in _MAY_BEGIN_LATER:
+        modes = " or ".join(mode.value for mode in _MAY_BEGIN_LATER)
+        raise SimulationError(f"{PREFIX}FAIL_AFTER needs {PREFIX}FAIL={modes}")
     return Simulation(failure=failure, failure_amount=amount, **fields)
 
 
 # Zero is a valid duration, but not a valid scale, share or count.
-_MAY_BE_ZERO = {"load_seconds", "step_overhead_ms"}
+_MAY_BE_ZERO = {"load_seconds", "step_overhead_ms", "fail_after"}
 
 
 def _number(name: str, text: str) -> float:
@@ -117,6 +126,7 @@ _READERS: dict[str, Callable[[str, str], object]] = {
     "time_scale": _number,
     "load_seconds": _number,
     "gpu": _text,
+    "fail_after": _whole,
     "kv_blocks": _whole,
     "output_tokens": _whole,
     "bandwidth_fraction": _number,

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rocminfra.planning.bench import profiles, prompts
+from rocminfra.planning.bench.job_record import ScenarioRecord
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.prompts import Place
-from rocminfra.planning.bench.records import ScenarioRecord
 
 
 def spec(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rocminfra.planning.bench.records import Live
+from rocminfra.planning.bench.progress import Live
 
 # What a point takes on top of its load until a point of this run has shown it: GuideLLM's imports,
 # workers and report took 12 to 20 s on two cores.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rocminfra.planning.bench.records import PointRecord
+from rocminfra.planning.bench.outcome_records import PointRecord
 
 # How an attempt ended:
 # + ended: its process exited on its own, with any exit code

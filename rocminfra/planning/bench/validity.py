@@ -9,10 +9,10 @@ Standard library only: this module also runs on the host.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rocminfra.planning.bench.exposition import labels, samples
 from rocminfra.planning.bench.requests import Request
 
 # Of the tokens of completed requests, how far GuideLLM's count and the engine's may be apart.
@@ -23,11 +23,13 @@ CLOCK_TOLERANCE_S = 0.1
 CLOCK_DRIFT = 0.001
 # Longest time between two samples of the engine, one a second; without an answer each takes 5 s.
 GAP_S = 15.0
+# Between engine and load generator on two hosts. Their times are compared with samples that are a
+# second apart; hosts that follow NTP are a few milliseconds apart.
+OFFSET_TOLERANCE_S = 0.5
 # Of a published bandwidth, so that rounding in a data sheet makes no point invalid.
 FLOOR_TOLERANCE = 0.02
 
 _CACHE_CONFIG = "vllm:cache_config_info"
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 # vLLM counts a prompt once, whole, with its first token: what came from the prefix cache and what a
 # preemption made it compute again changes nothing (IterationStats in vllm/v1/metrics/stats.py).
 _TOKENS = {"prompt_tokens": "tokens_in", "generation_tokens": "tokens_out"}
@@ -162,6 +164,33 @@ def clock_doubts(samples: Sequence[tuple[float, float]]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def offset_doubts(load_generator: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Whether the clocks of the engine's host and of the load generator agree.
+
+    + load_generator: what is known of a load generator on another host, with its ``clock``; None
+      for the engine's own host
+    """
+    if load_generator is None:
+        return ()
+    clock = load_generator.get("clock")
+    if clock is None:
+        return ("the clock of the load generator was not compared with this host's",)
+    return clock_offset_doubts(clock)
+
+
+def clock_offset_doubts(clock: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whether a measured clock offset is small enough.
+
+    + clock: ``offset_s``, and ``furthest_s``, by how much the clocks differed for certain
+    """
+    if clock["furthest_s"] <= OFFSET_TOLERANCE_S:
+        return ()
+    return (
+        f"the clock of the load generator is {clock['offset_s']:+.2f} s from this host's, and may "
+        f"be {OFFSET_TOLERANCE_S:g} s: see timedatectl on both",
+    )
+
+
 def configuration(page: str) -> dict[str, str]:
     """The engine's configuration as its ``/metrics`` tell it: labels of ``cache_config_info``.
 
@@ -170,9 +199,9 @@ def configuration(page: str) -> dict[str, str]:
     Of several data-parallel engines, whatever they have in common is named once.
     """
     found: dict[str, set[str]] = {}
-    for line in page.splitlines():
-        if line.startswith(_CACHE_CONFIG + "{"):
-            for name, value in _LABEL.findall(line):
+    for series, written, _ in samples(page):
+        if series == _CACHE_CONFIG:
+            for name, value in labels(written).items():
                 if name != "engine":
                     found.setdefault(name, set()).add(value)
     return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import RunRecord
 from rocminfra.planning.bench.points import Point
-from rocminfra.planning.bench.records import JobRecord, RunRecord
 from rocminfra.planning.prediction.predict import Timing, Variant, predict_point
 from rocminfra.planning.prediction.workload import ScannedPages, SyntheticText, Workload
 from rocminfra.report.figures.provenance import known_gpu, known_model

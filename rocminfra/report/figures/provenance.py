@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
-from rocminfra.planning.bench.records import JobRecord, RunRecord, ScenarioRecord
+from rocminfra.planning.bench.job_record import JobRecord, ScenarioRecord
+from rocminfra.planning.bench.outcome_records import RunRecord
 from rocminfra.planning.bench.validity import floor_ms
 from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.model.config import read_model
@@ -49,7 +50,7 @@ def box(job: JobRecord | None, run: RunRecord | None) -> tuple[ProvenanceItem, .
             ("Requests", _data(job.scenario)),
             ("Time of a point", _timing(job.scenario)),
             ("Seed", str(job.scenario.seed)),
-            ("Load generator", f"GuideLLM {job.guidellm_version}"),
+            ("Load generator", _load_generator(job)),
             ("Asked at", _without_secrets(job.target)),
             ("Price", "not set" if job.usd_per_hour is None else f"${job.usd_per_hour:g} an hour"),
         ]
@@ -133,7 +134,9 @@ def itl_floor(job: JobRecord | None, run: RunRecord | None) -> tuple[float | Non
 
 def is_beside(job: JobRecord | None) -> bool:
     """Whether the load generator ran on the serving host itself."""
-    return job is not None and urlsplit(job.target).hostname in _LOOPBACK
+    if job is None or job.load_generator is not None:
+        return False
+    return urlsplit(job.target).hostname in _LOOPBACK
 
 
 def when(at: float) -> str | None:
@@ -151,6 +154,12 @@ def _configuration(run: RunRecord) -> dict[str, str]:
         if isinstance(found, Mapping) and found:
             return {str(name): str(value) for name, value in found.items()}
     return {}
+
+
+def _load_generator(job: JobRecord) -> str:
+    load = job.load_generator
+    where = "" if load is None else f" on {load.host} ({load.way})"
+    return f"GuideLLM {job.guidellm_version}{where}"
 
 
 def _data(scenario: ScenarioRecord) -> str:

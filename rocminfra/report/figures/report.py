@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.points import planned_names
-from rocminfra.planning.bench.records import JobRecord
 from rocminfra.report.figures import economics as money
 from rocminfra.report.figures import predicted as predictions
 from rocminfra.report.figures import provenance, saturation, slo, verdict

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rocminfra.failure import Do, FailedError, Fault
+from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.manifest import (
     MANIFEST,
     PARTIAL,
@@ -16,14 +17,8 @@ from rocminfra.planning.bench.manifest import (
     differences,
     parse_manifest,
 )
-from rocminfra.planning.bench.records import (
-    STAGE,
-    JobRecord,
-    PointRecord,
-    RecordError,
-    RunRecord,
-    read,
-)
+from rocminfra.planning.bench.outcome_records import STAGE, PointRecord, RunRecord
+from rocminfra.planning.bench.records import RecordError, read
 from rocminfra.report.reading.lines import UnreadableError, read_object
 
 # A point whose copies of these differ from what was collected is not a measurement.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.points import Point
-from rocminfra.planning.bench.records import PointRecord
 from rocminfra.report.point_report import AttemptSummary, Figures, Load, PointReport
 from rocminfra.report.reading.engine_metrics import cache_hit_share, phases, read_page
 from rocminfra.report.reading.folder import DECIDING, PointFolder

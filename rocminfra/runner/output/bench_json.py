@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from rocminfra import __version__
-from rocminfra.planning.bench.records import Status
+from rocminfra.planning.bench.progress import Status
 from rocminfra.runner.output.run_json import SCHEMA_VERSION, failure_document
 from rocminfra.runner.run.bench_runs import Runs
 

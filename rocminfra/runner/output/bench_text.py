@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from rocminfra.planning.bench.live import words
-from rocminfra.planning.bench.records import Status
+from rocminfra.planning.bench.progress import Status
 from rocminfra.runner.output.tables import table_lines
 from rocminfra.runner.run.bench_runs import Runs
 

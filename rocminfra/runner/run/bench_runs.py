@@ -17,7 +17,7 @@ from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, most_se
 from rocminfra.host_paths import RUNS
 from rocminfra.operations import bench
 from rocminfra.operations.progress import listen
-from rocminfra.planning.bench.records import Status
+from rocminfra.planning.bench.progress import Status
 from rocminfra.runner.run.execution import on_each
 from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.results import HostState, RunResult

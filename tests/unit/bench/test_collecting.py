@@ -25,7 +25,7 @@ from rocminfra.bench.results import staging, verify
 from rocminfra.failure import FailedError, Fault
 from rocminfra.host.bench import files
 from rocminfra.planning.bench.manifest import MANIFEST
-from rocminfra.planning.bench.records import Status
+from rocminfra.planning.bench.progress import Status
 
 HOST = "mi300x-1"
 FILES = {

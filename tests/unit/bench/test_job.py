@@ -16,7 +16,8 @@ from bench_fakes import scenario
 from rocminfra.bench.job import make_job, new_run_id
 from rocminfra.host.programs import benchmark
 from rocminfra.host_paths import BENCH_PROGRAMS
-from rocminfra.planning.bench.records import JobRecord, read
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.records import read
 from rocminfra.settings import load_settings
 
 THROUGHPUT = [{"profile": "throughput"}]

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from rocminfra.bench.scenario import Scenario, load_scenario, scenario_names
+from rocminfra.planning.bench.job_record import ScenarioRecord
 from rocminfra.planning.bench.points import planned_names
-from rocminfra.planning.bench.records import ScenarioRecord, as_json, read
+from rocminfra.planning.bench.records import as_json, read
 from rocminfra.planning.bench.retry import IDLE_S
 from rocminfra.settings.problems import Problem, SettingsError
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import hashlib
 import os
 import pwd
 import stat
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,15 +69,13 @@ def test_only_what_differs_is_written(scripted: Any, run: Callable[..., Any]) ->
 
 
 @pytest.fixture
-def written(
+def command(
     tmp_path: Path, scripted: Any, run: Callable[..., Any]
-) -> Callable[..., subprocess.CompletedProcess[bytes]]:
-    """Writes files below a folder of this machine, as the command that a host gets does it."""
+) -> Callable[..., tuple[list[str], bytes]]:
+    """What a host runs to write files, below a folder of this machine, and gets as its input."""
     me, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 
-    def write(
-        texts: dict[str, str], cut: int | None = None, mode: int = 0o640
-    ) -> subprocess.CompletedProcess[bytes]:
+    def made(texts: dict[str, str], mode: int = 0o640) -> tuple[list[str], bytes]:
         scripted.facts[PathStates] = {}
         files = [
             HostFile(f"{tmp_path}/{name}", text, mode, me, group) for name, text in texts.items()
@@ -82,8 +83,22 @@ def written(
         (command,) = run(present, files=files).commands
         script = str(command).replace("-p /run", f"-p {tmp_path}-run")
         Path(f"{tmp_path}-run").mkdir(exist_ok=True)
-        sent = command.connector_arguments["_stdin"].encode()[:cut]
-        return subprocess.run(["sh", "-c", script], input=sent, capture_output=True)
+        return ["sh", "-c", script], command.connector_arguments["_stdin"].encode()
+
+    return made
+
+
+@pytest.fixture
+def written(
+    command: Callable[..., tuple[list[str], bytes]],
+) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Writes files below a folder of this machine, as the command that a host gets does it."""
+
+    def write(
+        texts: dict[str, str], cut: int | None = None, mode: int = 0o640
+    ) -> subprocess.CompletedProcess[bytes]:
+        words, sent = command(texts, mode)
+        return subprocess.run(words, input=sent[:cut], capture_output=True)
 
     return write
 
@@ -112,6 +127,32 @@ def test_a_transfer_that_is_cut_off_replaces_nothing(
     assert done.returncode != 0
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old"}
     assert list(Path(f"{tmp_path}-run").iterdir()) == []
+
+
+def test_of_two_writers_at_once_one_waits_for_the_other(
+    tmp_path: Path, command: Callable[..., tuple[list[str], bytes]]
+) -> None:
+    words, sent = command({"a": "new"})
+    (tmp_path / "a").write_text("old")
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    writer = subprocess.Popen(words, stdin=subprocess.PIPE)
+    sender = threading.Thread(target=writer.communicate, args=(sent,))
+    sender.start()
+    waiting = f"{os.fstat(other).st_ino} 0 EOF"
+    while not any("->" in line and waiting in line for line in _locks()):
+        assert writer.poll() is None, "it did not wait"
+        time.sleep(0.01)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"], "nothing half-written yet"
+    os.close(other)
+    sender.join()
+    assert writer.returncode == 0
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def _locks() -> list[str]:
+    """The kernel's list; who waits is marked (proc_locks(5))."""
+    return Path("/proc/locks").read_text().splitlines()
 
 
 def test_a_folder_at_the_new_name_is_an_error_and_not_filled(

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.points import Point
-from rocminfra.planning.bench.records import PointRecord, as_json
+from rocminfra.planning.bench.records import as_json
 from rocminfra.report.stages import conclusions, noise
 
 

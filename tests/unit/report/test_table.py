@@ -11,7 +11,8 @@ from bench_fakes import RUN, attempt_record, report, scenario
 
 from rocminfra.bench.job import make_job
 from rocminfra.planning.bench.guidellm_report import figures
-from rocminfra.planning.bench.records import Provenance, RunRecord, as_json
+from rocminfra.planning.bench.outcome_records import Provenance, RunRecord
+from rocminfra.planning.bench.records import as_json
 from rocminfra.report.table import lines, read_table
 from rocminfra.settings import load_settings
 

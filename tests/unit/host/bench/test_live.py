@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from rocminfra.host.bench.live import live, samples
-from rocminfra.planning.bench.records import PointSummary, Progress
+from rocminfra.planning.bench.progress import PointSummary, Progress
 
 
 def progress(**changes: object) -> Progress:

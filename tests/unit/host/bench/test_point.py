@@ -16,8 +16,9 @@ from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.point import finished, peaks, read_point, run_point
 from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch as telemetry_fetch
+from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.points import Point
-from rocminfra.planning.bench.records import PointRecord, read
+from rocminfra.planning.bench.records import read
 from rocminfra.planning.bench.requests import read_line
 from rocminfra.planning.bench.retry import Patience
 

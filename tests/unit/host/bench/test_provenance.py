@@ -14,7 +14,9 @@ from bench_fakes import FakeEngine, job, scenario
 
 from rocminfra.host.bench import amd_smi, driver_files, provenance
 from rocminfra.host.bench.provenance import collect
-from rocminfra.planning.bench.records import JobRecord, Provenance, as_json, read
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import Provenance
+from rocminfra.planning.bench.records import as_json, read
 
 IMAGE_ID = f"sha256:{'a' * 64}"
 DIGEST = f"docker.io/vllm/vllm-openai-rocm@sha256:{'b' * 64}"

@@ -23,7 +23,8 @@ from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.lock import Busy
 from rocminfra.host.bench.runner import main, run, status
 from rocminfra.planning.bench.manifest import MANIFEST, differences, parse_manifest
-from rocminfra.planning.bench.records import RunRecord, read
+from rocminfra.planning.bench.outcome_records import RunRecord
+from rocminfra.planning.bench.records import read
 from rocminfra.planning.bench.retry import Patience
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
@@ -35,7 +36,8 @@ HASTY = f"""
 import pathlib, sys
 from rocminfra.host.bench.runner import run
 from rocminfra.host.bench.control_group import ProcessGroups
-from rocminfra.planning.bench.records import RunRecord, read
+from rocminfra.planning.bench.outcome_records import RunRecord
+from rocminfra.planning.bench.records import read
 from rocminfra.planning.bench.retry import Patience
 run(pathlib.Path(sys.argv[1]), ProcessGroups(0.2), {PATIENCE!r})
 """
@@ -208,6 +210,30 @@ def test_a_second_benchmark_on_the_host_is_told_which_one_runs(
     assert status(other, seen=-1, wait_s=0).busy_with == RUN
     assert main(["run", str(other)]) == 9
     assert RUN in capsys.readouterr().err
+
+
+def test_a_run_that_was_refused_says_for_which_when_that_one_has_ended(
+    folder: Path, program: Path, detached: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    set_modes(program, concurrent="slow")
+    process = detached()
+    wait_for_call(program, 1)
+    other = folder.parent / "20260513T111111Z"
+    other.mkdir()
+    (other / "job.json").write_text((folder / "job.json").read_text())
+    assert main(["run", str(other)]) == 9
+    process.kill()
+    process.wait()
+    # At once, not after the wait.
+    began = time.monotonic()
+    told = status(other, seen=-1, wait_s=PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S / 2
+    assert (told.state, told.busy_with, told.refused_for) == ("none", None, RUN)
+
+    set_modes(program)
+    go(other)
+    assert status(other, seen=-1, wait_s=0).refused_for is None
+    assert "refused" not in files.result_files(other)
 
 
 def test_asking_for_the_status_keeps_no_run_from_starting(folder: Path) -> None:

@@ -12,7 +12,7 @@ from bench_fakes import FakeEngine, calls, job, profiles, scenario, set_modes, s
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.runner import run, status
 from rocminfra.host.bench.stage import readable
-from rocminfra.planning.bench.records import RunRecord
+from rocminfra.planning.bench.outcome_records import RunRecord
 from rocminfra.planning.bench.retry import Patience
 from rocminfra.report.reading.folder import read_hosts
 from rocminfra.report.table import lines, read_table

@@ -58,6 +58,14 @@ def test_runs_are_told_newest_first_and_a_dead_one_is_known(tmp_path: Path) -> N
     assert found[0].began is not None
 
 
+def test_a_run_that_never_began_is_not_listed(tmp_path: Path) -> None:
+    make(tmp_path, OLD, "finished", [])
+    (tmp_path / NEW).mkdir()
+    (tmp_path / NEW / "job.json").write_text("{}")
+    (tmp_path / NEW / "refused").write_text(OLD)
+    assert [run.run for run in listed(tmp_path)] == [OLD]
+
+
 def test_a_run_whose_files_are_damaged_is_listed_by_its_name(tmp_path: Path) -> None:
     run = make(tmp_path, OLD, "finished", [])
     (run / "status.json").write_text("{")

@@ -65,6 +65,7 @@ def test_ways_to_fail(text: str, mode: FailureMode, amount: float) -> None:
         ("KV_BLOCKS", "0.5", "not a whole number"),
         ("FAIL", "explode", "known modes are slow-load"),
         ("FAIL", "hung:3", "takes no number"),
+        ("FAIL_AFTER", "3", "FAIL_AFTER needs ROCMINFRA_SIM_FAIL=hung or errors"),
     ],
 )
 def test_a_variable_that_means_nothing_is_refused(name: str, value: str, words: str) -> None:
@@ -90,3 +91,11 @@ def test_variables_that_vllm_dropped_are_unknown() -> None:
         "HF_HOME": "/x",
     }
     assert unknown_variables(environ) == ["VLLM_USE_TRITON_FLASH_ATTN"]
+
+
+@pytest.mark.parametrize(("mode", "verdict"), [("hung", Verdict.HANG), ("errors:1", Verdict.ERROR)])
+def test_a_failure_may_begin_later(mode: str, verdict: Verdict) -> None:
+    simulation = simulation_from({"ROCMINFRA_SIM_FAIL": mode, "ROCMINFRA_SIM_FAIL_AFTER": "2"})
+    failures = RequestFailures(simulation, lambda: None)
+    served = [Verdict.SERVE, Verdict.SERVE]
+    assert [failures.next_request() for _ in range(4)] == [*served, verdict, verdict]

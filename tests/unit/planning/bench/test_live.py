@@ -11,7 +11,7 @@ from rocminfra.planning.bench.live import (
     expected_run_s,
     words,
 )
-from rocminfra.planning.bench.records import Live
+from rocminfra.planning.bench.progress import Live
 
 
 def sample(time: float, **engine: float) -> dict[str, Any]:

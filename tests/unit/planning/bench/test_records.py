@@ -9,16 +9,11 @@ import pytest
 from bench_fakes import attempt_record, point_record, scenario
 
 from rocminfra.bench.job import make_job
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.points import Point
-from rocminfra.planning.bench.records import (
-    JobRecord,
-    PointRecord,
-    Progress,
-    RecordError,
-    Repeat,
-    as_json,
-    read,
-)
+from rocminfra.planning.bench.progress import Progress, Repeat
+from rocminfra.planning.bench.records import RecordError, as_json, read
 from rocminfra.settings import load_settings
 
 POINT = point_record(

@@ -9,8 +9,8 @@ from bench_fakes import attempt_record, point_record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.points import Point
-from rocminfra.planning.bench.records import PointRecord
 from rocminfra.planning.bench.retry import (
     SILENCE_S,
     Seen,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rocminfra.planning.bench.records import Provenance
+from rocminfra.planning.bench.outcome_records import Provenance
 from rocminfra.report.figures.measured_system import items
 
 OLD: dict[str, Any] = {

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import recorded_runs
 
-from rocminfra.planning.bench.records import JobRecord, RunRecord
+from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.outcome_records import RunRecord
 from rocminfra.report.figures import provenance
 from rocminfra.report.figures.report import make_report
 from rocminfra.report.reading.folder import read_hosts
