@@ -16,11 +16,12 @@ from rocminfra.planning.capacity.capacity import Serving, capacity
 from rocminfra.planning.engine.gpus import A100_80, GPUS, H100_80, MI300X
 from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.model.reference import REFERENCE_NAME
-from rocminfra.planning.prediction.predict import (
-    CLIENT_S,
+from rocminfra.planning.prediction.api_server import (
+    CHAT,
+    COMPLETIONS,
     PREPROCESS_S_PER_MEGAPIXEL,
-    Variant,
 )
+from rocminfra.planning.prediction.predict import Variant
 from rocminfra.planning.prediction.published import compare, predict_reference
 from rocminfra.planning.prediction.published_runs import predicted_figures
 
@@ -49,7 +50,11 @@ def test_constants_and_gpus_are_todays() -> None:
     for field in dataclasses.fields(LatencyConstants):
         cells = [_shown(field.name, column[field.name]) for column in columns]
         assert f"| `{field.name}` | {' | '.join(cells)} | " in PAGE
-    assert f"scheduler {CLIENT_S * 1000:g} ms" in PAGE
+    assert (
+        f"a chat takes {CHAT.request_s * 1000:g} ms of it, a plain completion "
+        f"{COMPLETIONS.request_s * 1000:g} ms, a piece of an answer {CHAT.token_s * 1e6:g} µs"
+    ) in PAGE
+    assert f"the way to it {CHAT.client_s * 1000:g} ms" in PAGE
     assert f"| `preprocess_s_per_megapixel` | {PREPROCESS_S_PER_MEGAPIXEL:g} s" in PAGE
     for gpu in GPUS.values():
         bandwidth, peak = gpu.bandwidth_bytes_per_s / 1e12, gpu.bf16_flops / 1e12
