@@ -223,12 +223,12 @@ def begun(gpu: str, seen: Sequence[Recorded]) -> LatencyConstants:
 
 def left_out(
     gpu: str, runs: Sequence[PublishedRun | None], pool: ProcessPoolExecutor
-) -> list[dict[str, object]]:
-    """Errors of each source by constants that were fitted without it, and what is printed of it."""
+) -> tuple[dict[str, dict[str, float]], list[dict[str, object]]]:
+    """Of each source the constants that were fitted without it, and its errors by them."""
     own = constants_of(GPUS[gpu])
     whole = [run for run in runs if run is not None]
     everything = list(pool.map(recorded, [(run, own.constants) for run in whole]))
-    inside = retimed_errors(everything, own.constants)
+    inside = all_errors(whole, own.constants, pool)
     if len(whole) < len(runs):
         inside[REFERENCE] = errors_of((None, own.constants))
     without: dict[str, LatencyConstants] = {}
@@ -236,7 +236,7 @@ def left_out(
     seen = {source: [one for one in everything if one.run.source != source] for source in sources}
     items = [(seen[source], begun(gpu, seen[source])) for source in sources]
     if all(seen.values()):
-        without = dict(zip(sources, pool.map(fit, items), strict=True))
+        without = dict(zip(sources, map(_rounded, pool.map(fit, items)), strict=True))
     else:
         # Without any other source it has the constants of a GPU that never saw it.
         without = dict.fromkeys(sources, own.constants)
@@ -251,7 +251,7 @@ def left_out(
         outside = all_errors(list(mine.values()), without[source], pool)
         print(
             f"{gpu} {source}: in-sample {summary({source: inside[source]})}; "
-            f"left out {summary(outside)}\n    {dataclasses.asdict(without[source])}",
+            f"left out {summary(outside)}\n    {_moved_of(without[source])}",
             flush=True,
         )
         for name, figure, error in outside[source]:
@@ -270,7 +270,17 @@ def left_out(
                     "fp8": spec is not None and spec.dtype_bytes == 1,
                 }
             )
-    return rows
+    return {source: _moved_of(constants) for source, constants in without.items()}, rows
+
+
+def _moved_of(constants: LatencyConstants) -> dict[str, float]:
+    return {name: getattr(constants, name) for name in MOVED}
+
+
+def _rounded(constants: LatencyConstants) -> LatencyConstants:
+    """Three digits, as they are written down."""
+    three = {name: float(f"{value:.3g}") for name, value in _moved_of(constants).items()}
+    return dataclasses.replace(constants, **three)
 
 
 def main() -> None:
@@ -283,6 +293,7 @@ def main() -> None:
     options = parser.parse_args()
     published = all_runs()
     rows: list[dict[str, object]] = []
+    without: dict[str, dict[str, dict[str, float]]] = {}
     with ProcessPoolExecutor(2) as pool:
         for gpu in options.gpu or sorted({run.variant.gpu.key for run in published}):
             runs: list[PublishedRun | None] = [
@@ -300,9 +311,11 @@ def main() -> None:
                 fitted = fit((kept, begun(gpu, kept)))
                 print(gpu, dataclasses.asdict(fitted), summary(retimed_errors(kept, fitted)))
             else:
-                rows += left_out(gpu, runs, pool)
+                without[gpu], errors = left_out(gpu, runs, pool)
+                rows += errors
     if options.errors is not None:
-        options.errors.write_text(json.dumps(rows, indent=0) + "\n", encoding="utf-8")
+        found = {"constants": without, "errors": rows}
+        options.errors.write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -107,6 +107,11 @@ class Trace:
     ended: float | None = None
     gaps: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def length_s(self) -> float:
+        """How long it took."""
+        return self.seconds if self.ended is None else self.ended
+
 
 def run(
     core: EngineCore,

@@ -53,7 +53,7 @@ def outcome_lines(outcome: Outcome, is_utf8: bool) -> list[str]:
         trace = heaviest.traces[0]
         lines += [
             f"  KV cache  |{kv_line(trace, is_utf8)}| {heaviest.point.label}, "
-            f"0 to {trace.seconds:g} s",
+            f"0 to {trace.length_s:.4g} s",
             "",
         ]
     lines += [f"scenario {name}: no prediction: {why}" for name, why in outcome.refused]
@@ -177,7 +177,7 @@ def kv_line(trace: Trace, is_utf8: bool) -> str:
     highest = [0.0] * _COLUMNS
     previous, last = 0.0, 0
     for moment in trace.moments:
-        column = min(_COLUMNS - 1, int(moment.at / trace.seconds * _COLUMNS))
+        column = min(_COLUMNS - 1, int(moment.at / trace.length_s * _COLUMNS))
         # A step longer than one column fills all columns that it spans.
         for passed in range(last, column):
             highest[passed] = max(highest[passed], previous)
@@ -203,4 +203,4 @@ def _tokens(value: float, band: Band) -> str:
 
 
 def _percents(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{low:.0%}-{high:.1%}"
+    return "-" if low is None or high is None else f"{100 * low:.1f}-{high:.1%}"

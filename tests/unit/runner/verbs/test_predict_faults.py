@@ -211,6 +211,49 @@ def test_speculative_decoding_is_refused_by_name(capsys: pytest.CaptureFixture[s
     assert "speculative decoding is not modelled" in found["error"]["what"]
 
 
+def test_the_next_command_of_a_refused_option_keeps_all_others() -> None:
+    code, _, err = typed_words(
+        "predict", "smoke", "--model", TEXT_MODEL, "--speculative-config", "{}", "--gpu", "h100-80"
+    )
+    assert code == 3
+    assert f"rocminfra predict smoke --model {TEXT_MODEL} --gpu h100-80" in err
+
+
+def test_text_is_predicted_for_a_model_whose_images_are_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its vision encoder takes no part in text, and only pages are refused."""
+    model = str(MODELS / "mistral-small-3.1-24b-instruct.json")
+    code, found = asked(capsys, "smoke", "docvqa", "--model", model)
+    assert code == 0
+    smoke, docvqa = found["variants"][0]["scenarios"]
+    assert smoke["points"][0]["itl_median_ms"] > 1000 * 2 * 22e9 / 5.3e12
+    assert "pages" in docvqa["error"]
+
+
+def test_a_point_that_its_requests_end_is_drawn_until_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not until the time that it might have taken, in which there is nothing to see."""
+    picture = tmp_path / "picture.svg"
+    arguments = ("--model", TEXT_MODEL, *QUESTION, "--concurrency", "16", "--requests", "64")
+    assert run(["predict", *arguments, "--svg", str(picture)]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "KV cache  |" in line)
+    assert float(line.split("0 to ")[1].split()[0]) < 60
+    assert "86,400" not in picture.read_text(encoding="utf-8")
+
+
+def test_the_log_has_no_samples_after_the_last_request(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The cache empties when the last requests end; what it held then is not held for a day."""
+    load = ("--prompt-tokens", "2000", "--output-tokens", "2000", "--concurrency", "8")
+    _, found = asked(capsys, "--model", TEXT_MODEL, *load, "--requests", "9")
+    point = only_point(found)
+    assert point["duration_s"]["value"] > 20
+    assert 0 < point["kv_usage_min"] < point["kv_usage_max"]
+
+
 def test_a_cached_prefix_shortens_the_time_to_the_first_token(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
