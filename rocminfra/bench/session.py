@@ -21,6 +21,7 @@ from rocminfra.bench.remote_run import ANSWER_TIMEOUT_S, RemoteRun
 from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.planning.bench.progress import Status
+from rocminfra.plural import plural
 
 # Time for starting and finishing a run, on top of what its points may take.
 SLACK_S = 120
@@ -137,11 +138,9 @@ class Session:
             what = f"run {job.run} did not start"
             raise FailedError(Fault.RUN_DID_NOT_START, what, why, Do(self._target.journal))
         valid = sum(point.outcome == "valid" for point in status.points)
-        kept = f", {valid} valid points are kept" if valid else ""
-        points = len(job.scenario.planned)
-        self.say(
-            f"run {job.run}: {job.scenario.name}, {points} points, detached as {job.unit}{kept}"
-        )
+        kept = f", keeps {plural(valid, 'valid point')}" if valid else ""
+        points = plural(len(job.scenario.planned), "point")
+        self.say(f"run {job.run}: {job.scenario.name}, {points}, detached as {job.unit}{kept}")
 
 
 def _afterwards(job: Job) -> str:
