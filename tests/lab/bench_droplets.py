@@ -164,3 +164,11 @@ def run_id(output: str) -> str:
 def only_run(tmp_path: Path) -> Path:
     (folder,) = (tmp_path / "results").iterdir()
     return folder
+
+
+def left(host: LabHost) -> str:
+    """What a run keeps on its hosts while it lasts."""
+    paths = "/run/rocminfra-bench /run/rocminfra-load* /var/lib/rocminfra/load"
+    user = "getent passwd rocminfra-load || true; pgrep -u rocminfra-load || true"
+    units = "systemctl list-units --all --plain --no-legend 'rocminfra-load*'"
+    return host.ok(f"ls -d {paths} 2>/dev/null || true; {user} 2>/dev/null; {units}")

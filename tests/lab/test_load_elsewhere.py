@@ -13,6 +13,7 @@ import pytest
 from bench_droplets import (
     PLACE,
     ended,
+    left,
     only_run,
     profiles,
     put,
@@ -62,14 +63,6 @@ def pair(
     yield engine, load
     wait_until(lambda: left(engine) == left(load) == "")
     assert load.ok(KEYS).splitlines()[:-1] == before.splitlines()[:-1]
-
-
-def left(host: LabHost) -> str:
-    """What a run keeps on its hosts while it lasts."""
-    paths = "/run/rocminfra-bench /run/rocminfra-load* /var/lib/rocminfra/load"
-    user = "getent passwd rocminfra-load || true; pgrep -u rocminfra-load || true"
-    units = "systemctl list-units --all --plain --no-legend 'rocminfra-load*'"
-    return host.ok(f"ls -d {paths} 2>/dev/null || true; {user} 2>/dev/null; {units}")
 
 
 def test_what_the_key_of_a_run_can_do(

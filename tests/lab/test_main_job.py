@@ -16,6 +16,7 @@ from pathlib import Path
 import lab_host
 import published_scenarios
 import pytest
+from bench_droplets import left
 from deploys import BLANK, FILES, FRESH, IDENTITY, ROOT, Run, pyinfra, rocminfra
 from lab_host import LabHost
 
@@ -350,13 +351,7 @@ def test_another_host_sends_the_load_through_a_tunnel(deployed: Deployed, tmp_pa
     assert point["engine"]["unchecked"] == []
     assert host.ssh("ls -d /opt/rocminfra/guidellm-*").returncode != 0
     assert load.ok(keys) == before
-    assert run_files(load) == run_files(host) == ""
-
-
-def run_files(host: LabHost) -> str:
-    """What a run with a load generator keeps on its hosts while it lasts."""
-    paths = "/run/rocminfra-bench /run/rocminfra-load* /var/lib/rocminfra/load"
-    return host.ok(f"ls -d {paths} 2>/dev/null || true; getent passwd rocminfra-load || true")
+    assert left(load) == left(host) == ""
 
 
 def test_the_published_docvqa_runs_on_pages_that_are_made_there(
