@@ -240,7 +240,8 @@ def left_out(
     else:
         # Without any other source it has the constants of a GPU that never saw it.
         without = dict.fromkeys(sources, own.constants)
-    without[REFERENCE] = dataclasses.replace(own.constants, **UNCALIBRATED)
+    if REFERENCE in inside:
+        without[REFERENCE] = dataclasses.replace(own.constants, **UNCALIBRATED)
     rows: list[dict[str, object]] = []
     for source in inside:
         mine = {

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import yaml
 
 from rocminfra.planning.capacity.capacity import capacity
 from rocminfra.planning.engine.gpus import GPUS
+from rocminfra.planning.prediction.bands import KINDS
+from rocminfra.planning.prediction.left_out_errors import LEFT_OUT
 from rocminfra.planning.prediction.published_runs import (
     PublishedRun,
     published_runs,
@@ -41,6 +45,39 @@ def runs_by_file() -> list[tuple[dict[str, Any], list[PublishedRun]]]:
         if isinstance(document, dict) and "runs" in document:
             found.append((document, published_runs(document, models)))
     return found
+
+
+def summary(errors: Iterable[float]) -> str:
+    """Median error and share within 20 %, of logarithms of predicted over measured."""
+    off = [abs(math.exp(error) - 1) for error in errors]
+    within = sum(one <= 0.2 for one in off) / len(off)
+    return f"median error {median(off):.0%}, {within:.0%} of {len(off)} figures within 20 %"
+
+
+def left_out_lines(inside: Mapping[tuple[str, str, str], list[float]] | None = None) -> list[str]:
+    """Errors of constants in use and of those that never saw a source, side by side.
+
+    + inside: the former by GPU, source and kind of figure; None leaves their cells empty
+    """
+    lines = ["| GPU | source | in-sample | left out |", "|---|---|---|---|"]
+    wanted: list[tuple[str, str, str, str]] = [
+        (GPUS[gpu].name.split()[-1] if gpu.startswith("mi") else gpu.split("-")[0].upper(), source)
+        + (gpu, "")
+        for gpu, source in sorted({(row.gpu, row.source) for row in LEFT_OUT})
+    ]
+    wanted += [("all", kind, "", kind) for kind in KINDS]
+    wanted += [("all", "all", "", "")]
+    for name, source, gpu, kind in wanted:
+
+        def is_of(one_gpu: str, one_source: str, one_kind: str) -> bool:
+            return (not gpu or (one_gpu, one_source) == (gpu, source)) and kind in ("", one_kind)
+
+        outside = [e for r in LEFT_OUT if is_of(r.gpu, r.source, r.kind) for e in r.errors]
+        known = [e for key, errors in (inside or {}).items() if is_of(*key) for e in errors]
+        lines.append(
+            f"| {name} | {source} | {summary(known) if known else ''} | {summary(outside)} |"
+        )
+    return lines
 
 
 def run_line(run: PublishedRun, predicted: dict[str, float | None]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 from model_files import model
-from published_page import capacity_lines, run_line, runs_by_file
+from published_page import capacity_lines, left_out_lines, run_line, runs_by_file
 
 from rocminfra.planning.capacity.alternatives import alternatives
 from rocminfra.planning.capacity.capacity import Serving, capacity
@@ -100,6 +100,12 @@ def test_the_published_runs_that_take_no_time_are_todays() -> None:
                 assert run_line(run, predicted_figures(run)) in PAGE
                 seen += 1
     assert seen >= 25
+
+
+def test_left_out_errors_are_todays() -> None:
+    for line in left_out_lines()[2:]:
+        head, tail = line.split(" |  | ")
+        assert re.search(f"{re.escape(head)} \\| [^|]+ \\| {re.escape(tail)}", PAGE)
 
 
 def test_start_up_logs_against_capacity_are_todays() -> None:

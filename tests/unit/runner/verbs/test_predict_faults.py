@@ -211,12 +211,14 @@ def test_speculative_decoding_is_refused_by_name(capsys: pytest.CaptureFixture[s
     assert "speculative decoding is not modelled" in found["error"]["what"]
 
 
-def test_the_next_command_of_a_refused_option_keeps_all_others() -> None:
-    code, _, err = typed_words(
-        "predict", "smoke", "--model", TEXT_MODEL, "--speculative-config", "{}", "--gpu", "h100-80"
-    )
+@pytest.mark.parametrize("refused", [("--speculative-config", "{}"), ("--speculative-config={}",)])
+def test_the_next_command_of_a_refused_option_keeps_all_others(
+    capsys: pytest.CaptureFixture[str], refused: tuple[str, ...]
+) -> None:
+    code, found = asked(capsys, "smoke", "--model", TEXT_MODEL, *refused, "--gpu", "h100-80")
     assert code == 3
-    assert f"rocminfra predict smoke --model {TEXT_MODEL} --gpu h100-80" in err
+    words = ["rocminfra", "predict", "--json", "smoke", "--model", TEXT_MODEL, "--gpu", "h100-80"]
+    assert shlex.split(found["error"]["next_command"]) == words
 
 
 def test_text_is_predicted_for_a_model_whose_images_are_not(
