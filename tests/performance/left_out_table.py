@@ -2,8 +2,8 @@
 
 python tests/performance/left_out_table.py left-h100.json left-mi300x.json ...
 
-The errors go into ``planning/prediction/left_out_errors.py``, the constants that they were predicted
-by into ``benchmarks/published/left-out.yaml``.
+The errors go into ``planning/prediction/left_out_errors.py``, the constants that they were
+predicted by into ``benchmarks/published/left-out.yaml``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "rocminfra/planning/prediction/left_out_errors.py"
 PUBLISHED = ROOT / "benchmarks/published"
 CONSTANTS = PUBLISHED / "left-out.yaml"
-_HEAD = """# Constants that were fitted without a source, by GPU and source: its file here, or the reference run.
-# Written by tests/performance/left_out_table.py; the constants in use are rounded from a fit on all.
+_HEAD = """\
+# Constants that were fitted without a source, by GPU and source: its file here, or the reference
+# run. Written by tests/performance/left_out_table.py; those in use are rounded from a fit on all.
 """
 # Columns of a line of the table.
 _COLUMNS = 99

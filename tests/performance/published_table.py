@@ -30,7 +30,7 @@ Inside = dict[tuple[str, str, str], list[float]]  # by GPU, source, kind of figu
 
 
 def tables() -> tuple[str, str]:
-    """In-sample errors beside left-out ones; all sources, one after the other, and start-up logs."""
+    """In-sample errors beside left-out ones; all sources, one by one, and start-up logs."""
     lines: list[str] = []
     every: list[float] = []
     stems = names()

@@ -3,8 +3,8 @@
 For every published run the constants were fitted once without its source, and its figures were then
 predicted (``tests/performance/latency_fit.py``). A band is as wide as four of five of those errors
 were, of the same kind of figure and the same kind of case, in whichever source they were worst;
-where too few are like it, of less similar cases too. What was never checked widens it, and is named.
-Standard library only, no I/O.
+where too few are like it, of less similar cases too. What was never checked widens it, and is
+named. Standard library only, no I/O.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.model.reference import REFERENCE_NAME
@@ -19,8 +20,8 @@ from rocminfra.planning.model.spec import ModelSpec
 from rocminfra.planning.prediction.left_out_errors import LEFT_OUT, LeftOut
 
 LEVEL = 0.8
-# So many errors of alike cases, of two sources, are enough to go by; fewer count beside those of less
-# similar ones, and fewer than three say nothing.
+# So many errors of alike cases, of two sources, are enough to go by; fewer count beside those of
+# less similar ones, and fewer than three say nothing.
 _ENOUGH, _SOURCES, _FEWEST = 10, 2, 3
 # Each thing that was never checked makes the band wider by this factor either way.
 _UNCHECKED = 1.3
@@ -73,6 +74,26 @@ class Bands:
     latency: Band
     throughput: Band
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How far off predictions for published runs were that the constants had never seen.
+
+    + figures: how many, each once
+    + median_error: of them, relative
+    + within_20: share of them within 20 %
+    """
+
+    figures: int
+    median_error: float
+    within_20: float
+
+
+def checked() -> Checked:
+    """All left-out errors in three numbers."""
+    off = [abs(math.exp(error) - 1) for error in _errors(LEFT_OUT)]
+    return Checked(len(off), median(off), sum(one <= 0.2 for one in off) / len(off))
 
 
 def is_amd(gpu: str) -> bool:

@@ -1,8 +1,8 @@
 """Errors of predictions for published runs by constants that never saw their source.
 
 The table is written by ``tests/performance/left_out_table.py`` from what
-``tests/performance/latency_fit.py`` found; ``benchmarks/published/left-out.yaml`` has the constants.
-Standard library only.
+``tests/performance/latency_fit.py`` found; the constants are in
+``benchmarks/published/left-out.yaml``. Standard library only.
 """
 
 from __future__ import annotations

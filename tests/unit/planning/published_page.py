@@ -59,25 +59,24 @@ def left_out_lines(inside: Mapping[tuple[str, str, str], list[float]] | None = N
 
     + inside: the former by GPU, source and kind of figure; None leaves their cells empty
     """
+    outside: dict[tuple[str, str, str], list[float]] = {}
+    for row in LEFT_OUT:
+        outside.setdefault((row.gpu, row.source, row.kind), []).extend(row.errors)
+    both = (inside or {}, outside)
     lines = ["| GPU | source | in-sample | left out |", "|---|---|---|---|"]
-    wanted: list[tuple[str, str, str, str]] = [
-        (GPUS[gpu].name.split()[-1] if gpu.startswith("mi") else gpu.split("-")[0].upper(), source)
-        + (gpu, "")
-        for gpu, source in sorted({(row.gpu, row.source) for row in LEFT_OUT})
-    ]
-    wanted += [("all", kind, "", kind) for kind in KINDS]
-    wanted += [("all", "all", "", "")]
-    for name, source, gpu, kind in wanted:
+    for gpu, source in sorted({(row.gpu, row.source) for row in LEFT_OUT}):
+        lines.append(_two(gpu, source, *(_of(errors, (gpu, source)) for errors in both)))
+    for kind in KINDS:
+        lines.append(_two("all", kind, *(_of(errors, (kind,)) for errors in both)))
+    return [*lines, _two("all", "all", *(_of(errors, ()) for errors in both))]
 
-        def is_of(one_gpu: str, one_source: str, one_kind: str) -> bool:
-            return (not gpu or (one_gpu, one_source) == (gpu, source)) and kind in ("", one_kind)
 
-        outside = [e for r in LEFT_OUT if is_of(r.gpu, r.source, r.kind) for e in r.errors]
-        known = [e for key, errors in (inside or {}).items() if is_of(*key) for e in errors]
-        lines.append(
-            f"| {name} | {source} | {summary(known) if known else ''} | {summary(outside)} |"
-        )
-    return lines
+def _of(errors: Mapping[tuple[str, str, str], list[float]], parts: tuple[str, ...]) -> list[float]:
+    return [one for key, some in errors.items() if set(parts) <= set(key) for one in some]
+
+
+def _two(gpu: str, source: str, inside: list[float], outside: list[float]) -> str:
+    return f"| {gpu} | {source} | {summary(inside) if inside else ''} | {summary(outside)} |"
 
 
 def run_line(run: PublishedRun, predicted: dict[str, float | None]) -> str:

@@ -13,6 +13,7 @@ from published_page import capacity_lines, left_out_lines, run_line, runs_by_fil
 
 from rocminfra.planning.capacity.alternatives import alternatives
 from rocminfra.planning.capacity.capacity import Serving, capacity
+from rocminfra.planning.capacity.start_up_logs import START_UP_LOGS, StartUpLogs
 from rocminfra.planning.engine.gpus import A100_80, GPUS, H100_80, MI300X
 from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.model.reference import REFERENCE_NAME
@@ -109,5 +110,18 @@ def test_left_out_errors_are_todays() -> None:
 
 
 def test_start_up_logs_against_capacity_are_todays() -> None:
+    """An engine of 2023 is the only one that had less than the worst case."""
+    worst: list[float] = []
+    likely: list[float] = []
     for line in capacity_lines():
         assert line in PAGE
+        if errors := re.findall(r"\(([+-][\d.]+)%\)", line):
+            *_, engine, _, _, _, _ = line.split("|")
+            if float(errors[0]) > 0:
+                assert engine.strip() == "vllm 0.2.4"
+            worst.append(float(errors[0]))
+            likely.append(float(errors[1]))
+    found = StartUpLogs(
+        len(worst), sum(one <= 0 for one in worst), sum(abs(one) <= 5 for one in likely)
+    )
+    assert found == START_UP_LOGS

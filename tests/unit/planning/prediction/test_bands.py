@@ -56,7 +56,7 @@ def test_bands_hold_four_of_five_left_out_figures(unseen: bool) -> None:
 
 
 def test_left_out_errors_are_those_of_their_constants() -> None:
-    """Runs predicted in full by constants that were fitted without them, as far as that is quick."""
+    """Predicted in full by constants that were fitted without them, as far as that is quick."""
     table: dict[tuple[str, str], list[float]] = {}
     for row in LEFT_OUT:
         table.setdefault((row.source, row.gpu), []).extend(row.errors)

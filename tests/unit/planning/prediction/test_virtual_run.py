@@ -114,9 +114,10 @@ def test_a_step_that_was_chosen_ahead_has_no_room_for_who_comes_meanwhile() -> N
     assert 0.5 * step < waits[1] - waits[0] < 2 * step
     # Nobody is running: there is nothing to wait for.
     alone = run(EngineCore(), text, Load(1, most_requests=1), 60.0, is_scheduled_ahead=True)
-    assert alone.records[0].ttft_s == run(
-        EngineCore(), text, Load(1, most_requests=1), 60.0
-    ).records[0].ttft_s
+    assert (
+        alone.records[0].ttft_s
+        == run(EngineCore(), text, Load(1, most_requests=1), 60.0).records[0].ttft_s
+    )
 
 
 @settings(max_examples=40)

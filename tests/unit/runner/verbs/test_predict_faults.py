@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from schema_check import violations
 
+from rocminfra.planning.capacity.start_up_logs import START_UP_LOGS
+from rocminfra.planning.prediction.bands import checked
 from rocminfra.runner.cli import run
 
 MODELS = Path(__file__).parents[2] / "planning" / "models"
@@ -203,6 +205,23 @@ def test_whose_constants_are_used_is_told(capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     assert "assumed: they are those of NVIDIA H100 SXM 80 GB" in out
     assert "the range is wide, because no published run on NVIDIA H200" in out
+
+
+def test_how_far_off_it_was_is_said_outside_the_reference_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known = checked()
+    said = f"{known.figures} figures of others' runs, each left out of the fit, had a median error"
+    assert run(["predict", "--model", TEXT_MODEL, *QUESTION, "--requests", "4"]) == 0
+    assert f"{said} of {known.median_error:.0%}" in capsys.readouterr().out
+    assert run(["capacity", "--model", TEXT_MODEL]) == 0
+    logs = START_UP_LOGS
+    assert f"of {logs.total} engines that others started, {logs.at_least_worst} had at least" in (
+        capsys.readouterr().out
+    )
+    for words in (("predict", "docvqa"), ("capacity",)):
+        assert run(words) == 0
+        assert "how far off it was" not in capsys.readouterr().out
 
 
 def test_speculative_decoding_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
