@@ -120,6 +120,18 @@ def gate(load: Load, files: tuple[str, ...]) -> None:
     if there not in state.active_hosts:
         exclude(state, host, _not_in_run(load))
         return
+    first = _first_user(load.name)
+    if first != host.name:
+        exclude(
+            state,
+            host,
+            Failure(
+                Fault.BENCHMARK_RUNNING,
+                f"{load.name} sends the load of {first} in this run, and of one engine at a time",
+                next=Again("one after the other", limit=host.name),
+            ),
+        )
+        return
     missing = (
         [] if not files else sorted({*files} - {*there.get_fact(PathStates, paths=list(files))})
     )
@@ -168,6 +180,14 @@ def _users() -> list[str]:
     """Names of the hosts whose load the current host sends."""
     named = _named(state.inventory)
     return [name for name, its in named.items() if its == host.name and name != host.name]
+
+
+def _first_user(name: str) -> str:
+    """The host whose load a load generator sends in this run: the inventory's first."""
+    named = _named(state.inventory)
+    active = [one.name for one in state.inventory if one in state.active_hosts]
+    users = (one for one in active if named[one] == name and one != name)
+    return next(users, host.name)
 
 
 def _named(inventory: Iterable[Host]) -> Mapping[str, str | None]:

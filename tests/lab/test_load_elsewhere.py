@@ -195,9 +195,6 @@ def test_a_load_generator_that_is_not_there_is_refused(pair: tuple[LabHost, LabH
     assert wrong.code == 3
     assert f"the inventory has no host '{load.name}x'" in wrong.err
     assert f"did you mean {load.name}?" in wrong.err
-    itself = rocminfra(engine, "bench", "--data", f"bench.load_generator={engine.name}")
-    assert itself.code == 3
-    assert "is this host itself" in itself.err
     address = ("--data", "bench.load_generator_address=127.0.0.1")
     unreached = rocminfra(engine, "bench", "--data", f"bench.load_generator={load.name}", *address)
     assert unreached.code == 4, unreached.err
@@ -205,3 +202,45 @@ def test_a_load_generator_that_is_not_there_is_refused(pair: tuple[LabHost, LabH
     assert "Host key verification failed" in unreached.err, "another host's key is not taken"
     last = unreached.err.strip().splitlines()[-1]
     assert last.startswith("next: set bench.load_generator_address")
+
+
+def refusal(engine: LabHost, load: LabHost, code: int) -> str:
+    """What `bench` says when it refuses the load generator; nothing is on either host then."""
+    done = rocminfra(engine, "bench", "--data", f"bench.load_generator={load.name}")
+    assert done.code == code, done.err
+    assert engine.ssh("ls -d /run/rocminfra-bench").returncode != 0
+    assert load.ssh("ls -d /run/rocminfra-load* /var/lib/rocminfra/load").returncode != 0
+    assert profiles(load) == []
+    return done.err
+
+
+@pytest.mark.parametrize("kind", ["simple", "notify"])
+def test_another_engines_load_goes_on(pair: tuple[LabHost, LabHost], kind: str) -> None:
+    engine, load = pair
+    # Of type notify it is activating for good, as one that still compiles GuideLLM.
+    load.ok(
+        "systemd-run --quiet --collect --no-block --unit=rocminfra-load "
+        f"--description='20260513T090000Z-000001 other' --service-type={kind} sleep 600"
+    )
+    said = refusal(engine, load, 9)
+    assert f"{load.name} sends the load of benchmark 20260513T090000Z-000001 for other" in said
+    state = load.ok("systemctl show --property=ActiveState --value rocminfra-load").strip()
+    assert state == ("active" if kind == "simple" else "activating")
+    load.ok("systemctl stop rocminfra-load")
+
+
+def test_a_tunnel_that_sshd_would_publish_is_never_opened(pair: tuple[LabHost, LabHost]) -> None:
+    engine, load = pair
+    before = load.ok("cat /etc/ssh/sshd_config")
+    put(load, "/etc/ssh/sshd_config", f"GatewayPorts yes\n{before}")
+    try:
+        said = refusal(engine, load, 4)
+        assert f"sshd on {load.name} has GatewayPorts yes" in said
+        remedy = said.split(f"on {load.name}: ")[1].rpartition("; then")[0]
+        load.ok(remedy)
+        ports = "/usr/sbin/sshd -T -C user={},host=x,addr=1.1.1.1,laddr=1.1.1.1,lport=22"
+        assert "gatewayports no" in load.ok(ports.format("rocminfra-load"))
+        assert "gatewayports yes" in load.ok(ports.format("root"))
+    finally:
+        put(load, "/etc/ssh/sshd_config", before)
+        load.ok("systemctl reload ssh")

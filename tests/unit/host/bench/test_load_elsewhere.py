@@ -151,8 +151,11 @@ def test_a_connection_that_breaks_fails_the_point_and_says_so(
     assert record.outcome == "failed"
     assert record.reasons[0].startswith("the connection to the load generator loader was lost")
     assert not is_gone(calls(program)[0]["pid"]), "an agent that was killed ends nothing"
-    # The next one does.
     assert load_link.check(tmp_path / "link")["problem"] is None
+    assert not is_gone(calls(program)[0]["pid"]), "a look may not end the load of a run"
+    # The next one that measures does.
+    (tmp_path / "link" / load_link.PREPARED).unlink()
+    assert load_link.prepare(far_job) is None
 
 
 def test_an_unreachable_load_generator_fails_the_point(
