@@ -82,6 +82,8 @@ def open_link(
             "address": load.address,
             "ssh_port": load.ssh_port,
             "engine": engine_at,
+            "model": job.record.model,
+            "files": list(job.scenario.host_files),
         }
         known = "".join(f"load-generator {key}\n" for key in keys)
         _ask(
@@ -95,6 +97,13 @@ def open_link(
     except BaseException:
         _give_up(job, engine, load, folder)
         raise
+
+
+def close_link(job: Job, engine: Remote, load: LoadGenerator) -> None:
+    """Leave the load generator, as far as it is this run's; says nothing of what fails."""
+    record = job.record.load_generator
+    assert record is not None
+    _give_up(job, engine, load, record.link)
 
 
 def _use(job: Job) -> str:
@@ -252,6 +261,13 @@ def _check(job: Job, engine: Remote, load: LoadGenerator, folder: str) -> None:
                 "firewall and sshd (AllowUsers) admit it; then"
             ),
         )
+    if found["about"] == "files":
+        raise FailedError(
+            Fault.LOAD_GENERATOR_UNUSABLE,
+            f"{load.name} cannot send the load as its user {USER}",
+            (found["problem"],),
+            Again(f"on {load.name}: let every user read that, and pass its folders; then"),
+        )
     if found["problem"] is not None:
         raise FailedError(
             Fault.LOAD_GENERATOR_UNUSABLE,
@@ -276,7 +292,7 @@ def _give_up(job: Job, engine: Remote, load: LoadGenerator, folder: str) -> None
     is_ours = f'test "$({whose})" = {shlex.quote(_whose(job))}'
     for remote, command in (
         (load.remote, f"if {is_ours}; then systemctl stop {UNIT}; fi; rm -f {_request_path(job)}"),
-        (engine, f"rm -rf {folder}"),
+        (engine, f"rm -rf {folder}; rmdir {host_paths.LOAD_LINKS} 2>/dev/null || true"),
     ):
         try:
             remote.run(command, None, _TIMEOUT_S)

@@ -10,7 +10,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from rocminfra.bench.job import Job
-from rocminfra.bench.link import LoadGenerator, open_link
+from rocminfra.bench.link import LoadGenerator, close_link, open_link
 from rocminfra.facts.paths import PathStates
 from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.host_paths import ENGINE_QUESTION
@@ -153,18 +153,22 @@ def opened(run_state: State, engine: Host, job: Job, load: Load) -> None:
 
     Raises :class:`FailedError`.
     """
-    there = run_state.inventory.get_host(load.name)
-    if there not in run_state.active_hosts:
+    if run_state.inventory.get_host(load.name) not in run_state.active_hosts:
         raise FailedError.of(_not_in_run(load))
+    there = _reached(run_state, load)
+    open_link(job, HostRemote(run_state, engine), there, load.engine_at, load.target)
+
+
+def closed(run_state: State, engine: Host, job: Job, load: Load) -> None:
+    """Leave the load generator again when the run did not start."""
+    close_link(job, HostRemote(run_state, engine), _reached(run_state, load))
+
+
+def _reached(run_state: State, load: Load) -> LoadGenerator:
+    there = run_state.inventory.get_host(load.name)
     address = load.address or str(there.data.get("ssh_hostname") or there.name)
     port = int(there.data.get("ssh_port") or 22)
-    open_link(
-        job,
-        HostRemote(run_state, engine),
-        LoadGenerator(load.name, address, port, remote_of(run_state, there)),
-        load.engine_at,
-        load.target,
-    )
+    return LoadGenerator(load.name, address, port, remote_of(run_state, there))
 
 
 def _not_in_run(load: Load) -> Failure:

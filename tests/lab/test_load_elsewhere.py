@@ -204,14 +204,32 @@ def test_a_load_generator_that_is_not_there_is_refused(pair: tuple[LabHost, LabH
     assert last.startswith("next: set bench.load_generator_address")
 
 
-def refusal(engine: LabHost, load: LabHost, code: int) -> str:
+def refusal(engine: LabHost, load: LabHost, code: int, *words: str) -> str:
     """What `bench` says when it refuses the load generator; nothing is on either host then."""
-    done = rocminfra(engine, "bench", "--data", f"bench.load_generator={load.name}")
+    done = rocminfra(engine, "bench", *words, "--data", f"bench.load_generator={load.name}")
     assert done.code == code, done.err
     assert engine.ssh("ls -d /run/rocminfra-bench").returncode != 0
-    assert load.ssh("ls -d /run/rocminfra-load* /var/lib/rocminfra/load").returncode != 0
+    assert load.ssh("ls /run/rocminfra-load-* /var/lib/rocminfra/load").returncode != 0
     assert profiles(load) == []
     return done.err
+
+
+def test_a_file_that_only_root_reads_is_refused(
+    pair: tuple[LabHost, LabHost], tmp_path: Path
+) -> None:
+    engine, load = pair
+    put(load, "/root/prompts.jsonl", '{"prompt": "hello"}\n')
+    scenario = tmp_path / "file.yaml"
+    scenario.write_text(
+        "description: a file of root\n"
+        "data: {kind: json_file, path: /root/prompts.jsonl}\n"
+        "stages:\n  - {profile: synchronous}\n"
+        "max_seconds: 3\n"
+    )
+    said = refusal(engine, load, 4, "--scenario", str(scenario))
+    assert f"{load.name} cannot send the load as its user rocminfra-load" in said
+    assert "/root/prompts.jsonl cannot be read by rocminfra-load" in said
+    load.ok("rm /root/prompts.jsonl")
 
 
 @pytest.mark.parametrize("kind", ["simple", "notify"])
@@ -222,11 +240,13 @@ def test_another_engines_load_goes_on(pair: tuple[LabHost, LabHost], kind: str) 
         "systemd-run --quiet --collect --no-block --unit=rocminfra-load "
         f"--description='20260513T090000Z-000001 other' --service-type={kind} sleep 600"
     )
-    said = refusal(engine, load, 9)
-    assert f"{load.name} sends the load of benchmark 20260513T090000Z-000001 for other" in said
-    state = load.ok("systemctl show --property=ActiveState --value rocminfra-load").strip()
-    assert state == ("active" if kind == "simple" else "activating")
-    load.ok("systemctl stop rocminfra-load")
+    try:
+        said = refusal(engine, load, 9)
+        assert f"{load.name} sends the load of benchmark 20260513T090000Z-000001 for other" in said
+        state = load.ok("systemctl show --property=ActiveState --value rocminfra-load").strip()
+        assert state == ("active" if kind == "simple" else "activating")
+    finally:
+        load.ok("systemctl stop rocminfra-load")
 
 
 def test_a_tunnel_that_sshd_would_publish_is_never_opened(pair: tuple[LabHost, LabHost]) -> None:

@@ -21,7 +21,7 @@ LINK = f"/run/rocminfra-bench/{RUN}"
 CONFIG = {"run": RUN, "port": 40001, "target": "http://127.0.0.1:40001/v1"}
 CONFIG |= {"work": "/var/lib/rocminfra/load/x", "user": "rocminfra-load"}
 CLOCK = {"offset_s": 0.001, "uncertainty_s": 0.001, "furthest_s": 0.0, "samples": 4}
-GOOD = {"connected": True, "problem": None, "clock": CLOCK}
+GOOD = {"connected": True, "problem": None, "about": None, "clock": CLOCK}
 
 
 def state(active: str, whose: str = "rocminfra-load.service") -> str:
@@ -87,6 +87,8 @@ def test_the_private_half_of_the_key_goes_nowhere(hosts: tuple[Host, Host]) -> N
         "address": "203.0.113.20",
         "ssh_port": 2222,
         "engine": "127.0.0.1:8000",
+        "model": job.record.model,
+        "files": [],
     }
     (known,) = hosts[0].commands("known_hosts")
     assert "load-generator ssh-ed25519 AAAAhost" in known
@@ -104,7 +106,7 @@ def test_the_private_half_of_the_key_goes_nowhere(hosts: tuple[Host, Host]) -> N
         ),
         (
             0,
-            {"load_link": json.dumps({**GOOD, "problem": "connection refused"})},
+            {"load_link": json.dumps({**GOOD, "about": "engine", "problem": "refused"})},
             Fault.LOAD_GENERATOR_UNUSABLE,
             "loader does not reach the engine of mi300x-1",
             "firewall",
@@ -115,6 +117,13 @@ def test_the_private_half_of_the_key_goes_nowhere(hosts: tuple[Host, Host]) -> N
             Fault.CLOCKS_APART,
             "the clocks of mi300x-1 and loader are too far apart",
             "timedatectl set-ntp true",
+        ),
+        (
+            0,
+            {"load_link": json.dumps({**GOOD, "about": "files", "problem": "/root/a.jsonl …"})},
+            Fault.LOAD_GENERATOR_UNUSABLE,
+            "loader cannot send the load as its user rocminfra-load",
+            "let every user read that",
         ),
         (0, {"load_link": "lost"}, Fault.CONNECTION_LOST, "whether loader can be used", ""),
         (1, {"sshd": ""}, Fault.LOAD_GENERATOR_UNUSABLE, "the host key of loader", "sshd -T"),
@@ -142,7 +151,7 @@ def test_what_fails_leaves_nothing_on_either_host(
     assert failure.fault is fault
     assert words in failure.what
     assert following in next_of(failure)
-    assert hosts[0].asked[-1][0] == f"rm -rf {LINK}"
+    assert hosts[0].asked[-1][0].startswith(f"rm -rf {LINK}; rmdir /run/rocminfra-bench ")
     assert hosts[1].asked[-1][0] == (
         'if test "$(systemctl show --property=Description --value rocminfra-load.service)" = '
         f"'{RUN} mi300x-1'; then systemctl stop rocminfra-load.service; fi; rm -f {REQUEST}"

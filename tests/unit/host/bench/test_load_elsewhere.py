@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from bench_fakes import FakeEngine, calls, is_gone, job, scenario, set_modes
 
-from rocminfra.host.bench import load_frames, load_host, load_link
+from rocminfra.host.bench import load_connection, load_frames, load_host, load_link
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.load_launcher import Elsewhere
 from rocminfra.host.bench.point import run_point
@@ -51,7 +51,7 @@ def far_job(
     (tmp_path / "bin" / "ssh").write_text(text)
     (tmp_path / "bin" / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    monkeypatch.setattr(load_link, "_TRIES", 1)
+    monkeypatch.setattr(load_connection, "_TRIES", 1)
     (tmp_path / "model" / "tokenizer.json").write_text("{}")
     (tmp_path / "model" / "model.safetensors").write_text("weights")
     config = {
@@ -64,7 +64,7 @@ def far_job(
     (home / load_host.CONFIG).write_text(json.dumps(config))
     told = {name: config[name] for name in ("user", "work", "target")}
     way = {"address": "203.0.113.20", "ssh_port": 2222, "port": 40001, "engine": "127.0.0.1:8000"}
-    (link / load_link.LINK).write_text(json.dumps({**told, **way}))
+    (link / load_connection.LINK).write_text(json.dumps({**told, **way}))
     made = job(tmp_path, program, engine, scenario([{"profile": "concurrent", "streams": [2]}]))
     load = LoadRecord("loader", "SSH tunnel", str(link))
     yield replace(made.record, load_generator=load, tokenizer=str(tmp_path / "model"))
@@ -264,10 +264,10 @@ def test_what_the_key_may_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clocks_are_compared_by_the_quickest_answer() -> None:
-    clock = load_link.Clock()
+    clock = load_connection.Clock()
     assert clock.record is None
-    clock.note(sent=100.0, theirs=103.0, received=101.0)
-    clock.note(sent=200.0, theirs=202.05, received=200.1)
+    clock.note(theirs=103.0, received=101.0, took=1.0)
+    clock.note(theirs=202.05, received=200.1, took=0.1)
     assert clock.record == {
         "offset_s": 2.0,
         "uncertainty_s": 0.05,
