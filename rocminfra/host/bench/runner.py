@@ -25,12 +25,13 @@ from types import FrameType
 from typing import Any
 
 from rocminfra.host.bench import files, stage
-from rocminfra.host.bench.control_group import Launcher
+from rocminfra.host.bench.control_group import Groups, Launcher
 from rocminfra.host.bench.live import live
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, run_point
 from rocminfra.host.bench.provenance import collect, with_guidellm
 from rocminfra.host.bench.scopes import launcher
+from rocminfra.host.bench.warm_launcher import WarmLauncher
 from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.outcome_records import AttemptRecord, PointRecord, RunRecord
@@ -54,11 +55,11 @@ class Stopped(Exception):
     """This program received a signal to stop."""
 
 
-def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> RunRecord:
+def run(folder: Path, groups: Groups, patience: Patience | None = None) -> RunRecord:
     """Run ``job.json`` and return the record that is written to ``run.json``.
 
     + folder: the run's folder
-    + launch: starts GuideLLM
+    + groups: starts and ends processes on this host
     + patience: how long to wait before something counts as hung
 
     Raises :class:`Busy` when another benchmark runs on this host, and
@@ -66,7 +67,7 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     """
     job = read(JobRecord, files.read_json(folder / JOB), JOB)
     stages = job.scenario.stages
-    with only_one(folder):
+    with only_one(folder), _warm(job, groups) as launch:
         progress = _Progress(folder, job, len(planned_names(stages)))
         provenance = collect(job)
         valid, done = stage.kept(folder, stages)
@@ -217,6 +218,11 @@ def _short(record: PointRecord, kept: bool) -> PointSummary:
         attempts=max(1, len(record.attempts)),
         kept=kept,
     )
+
+
+def _warm(job: JobRecord, groups: Groups) -> WarmLauncher:
+    name = f"rocminfra-bench-{job.run}-guidellm"
+    return WarmLauncher(groups, name, job.scenario.overhead_seconds)
 
 
 def _one(
