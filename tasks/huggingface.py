@@ -13,7 +13,7 @@ environment = cache_environment(settings)
 prerequisites.tell_release()
 prerequisites.gate(mount_point=settings.storage.mount_point)
 if settings.model.is_local_folder:
-    model_folder.gate(settings.model.source)
+    model_folder.gate(settings.model.source, settings.vllm.loads_files)
 
 host_files.directories(
     name="Create the cache folders",
@@ -48,6 +48,7 @@ if settings.model.is_local_folder:
         name=f"Copy model {settings.model.name}",
         source=settings.model.source,
         destination=settings.model_argument,
+        needs_weights=settings.vllm.loads_files,
     )
 else:
     hub_model.fetched(

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from rocminfra.hub.repository import Hub, HubError, Listing
-from rocminfra.planning.model.quantization import BESIDE, MISTRAL_FILE
+from rocminfra.planning.model.quantization import BESIDE, MISTRAL_FILE, RECIPE
 from rocminfra.planning.model.spec import UnknownModelError
 from rocminfra.planning.model.weight_files import INDEX
 from rocminfra.settings import Settings
@@ -115,7 +115,7 @@ def _fetch(listing: Listing, target: Path, hub: Hub) -> None:
             f"{listing.repository}: its weights are in GGUF ({ggufs[0]}), and what they take is "
             "not known; only safetensors are read"
         )
-    wanted = {INDEX, _PROCESSOR, MISTRAL_FILE, *BESIDE}
+    wanted = {INDEX, _PROCESSOR, MISTRAL_FILE, RECIPE, *BESIDE}
     wanted |= {name for name in names if re.fullmatch(r"[^/]*quant[^/]*\.json", name)}
     for name in sorted(wanted & names):
         _keep(target / name, hub.file(listing.repository, listing.commit, name))

@@ -6,6 +6,7 @@ that a Hugging Face cache on this machine already holds, or one of the hub, of w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from rocminfra.model_files.hub_models import described, kept
 from rocminfra.model_files.json_files import read_json
 from rocminfra.model_files.weights import read_weights
 from rocminfra.planning.model.config import read_model
-from rocminfra.planning.model.quantization import BESIDE, MISTRAL_FILE
+from rocminfra.planning.model.quantization import BESIDE, MISTRAL_FILE, RECIPE
 from rocminfra.planning.model.reference import (
     REFERENCE_CONFIG,
     REFERENCE_NAME,
@@ -25,6 +26,14 @@ from rocminfra.planning.model.reference import (
 from rocminfra.planning.model.spec import ModelSpec, UnknownModelError
 
 _CONFIG = "config.json"
+# What a folder is that holds one of these and no configuration.
+_NO_MODELS = {
+    "adapter_config.json": "an adapter; give the model that it belongs to",
+    MISTRAL_FILE: "in Mistral's own format; give the repository's config.json as well",
+    "model_index.json": "a pipeline of several models; give the folder of one",
+}
+# Modifiers of llm-compressor's recipes that change how weights are stored.
+_QUANTIZES = re.compile(r"(Quantization|GPTQ|AWQ|AutoRound)Modifier")
 
 
 def load_model(
@@ -54,11 +63,21 @@ def load_model(
         raise UnknownModelError(f"{model} cannot be looked for: {error}") from None
     if model == REFERENCE_NAME:
         return read_model(REFERENCE_CONFIG, model, dtype=dtype, processor=REFERENCE_PROCESSOR)
+    kind = next((kind for file, kind in _NO_MODELS.items() if _is_file(model, file)), None)
+    if kind is not None:
+        raise UnknownModelError(f"{model} holds no {_CONFIG}: it is {kind}")
     raise UnknownModelError(
         f"there is no model {model}: neither a folder with a config.json, nor such a file, nor a "
         "repository in this machine's Hugging Face cache"
         f"{'' if hub is None else ' or on the hub'}; only {REFERENCE_NAME} is built in"
     )
+
+
+def _is_file(folder: str, name: str) -> bool:
+    try:
+        return (Path(folder).expanduser() / name).is_file()
+    except (OSError, RuntimeError):
+        return False
 
 
 def _config_file(model: str, revision: str | None) -> Path | None:
@@ -96,7 +115,16 @@ def _beside(folder: Path, config: str) -> dict[str, Mapping[str, Any]]:
     names = {*BESIDE, MISTRAL_FILE}
     if config == _CONFIG:
         names |= {path.name for path in folder.glob("*quant*.json")}
-    return {name: read_json(folder / name) for name in sorted(names) if (folder / name).is_file()}
+    found: dict[str, Mapping[str, Any]] = {
+        name: read_json(folder / name) for name in sorted(names) if (folder / name).is_file()
+    }
+    recipe = folder / RECIPE
+    if config == _CONFIG and recipe.is_file():
+        text = recipe.read_text(encoding="utf-8", errors="replace")
+        # Others only prune.
+        if _QUANTIZES.search(text):
+            found[RECIPE] = {}
+    return found
 
 
 def _refuse_gguf(folder: Path, name: str) -> None:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rocminfra.model_files.json_files import is_pointer, pointer_words, read_json
 from rocminfra.planning.model.spec import UnknownModelError
@@ -23,6 +24,8 @@ from rocminfra.planning.model.weight_files import (
 # The format's own limit: anything longer is not a header.
 _MOST_HEADER_BYTES = 100_000_000
 _LENGTH_BYTES = 8
+# A thousand times the largest published model.
+_MOST_BYTES = 10**16
 _NAMED = 3
 
 
@@ -74,7 +77,7 @@ def read_weights(folder: Path) -> Weights | None:
 
 def whole_weights(folder: Path) -> Weights | None:
     """The same for a folder that is about to be served: nothing of what the index names, and no
-    tensor of what is there, may be absent."""
+    tensor of what is there, may be absent. None where it holds no safetensors."""
     found = read_weights(folder)
     if found is not None and found.absent:
         raise UnknownModelError(
@@ -129,16 +132,13 @@ def _add_tensors(path: Path, types: dict[str, int]) -> bool:
             raise UnknownModelError(pointer_words(path))
         size = path.stat().st_size
         with path.open("rb") as file:
+            if size < _LENGTH_BYTES:
+                raise ValueError(f"it has {size} bytes")
             length = struct.unpack("<Q", file.read(_LENGTH_BYTES))[0]
             if length > _MOST_HEADER_BYTES:
                 raise ValueError(f"a header of {length} bytes")
             header = json.loads(file.read(length))
-        tensors = [value for key, value in header.items() if key != "__metadata__"]
-        end = max((value["data_offsets"][1] for value in tensors), default=0)
-        sizes = [
-            (str(value.get("dtype")), value["data_offsets"][1] - value["data_offsets"][0])
-            for value in tensors
-        ]
+        sizes, end = _tensors(header)
         expected = _LENGTH_BYTES + length + end
     except UnknownModelError:
         raise
@@ -155,3 +155,24 @@ def _add_tensors(path: Path, types: dict[str, int]) -> bool:
     for kind, count in sizes:
         types[kind] = types.get(kind, 0) + count
     return bool(size == expected)
+
+
+def _tensors(header: Mapping[str, Any]) -> tuple[list[tuple[str, int]], int]:
+    """Type and bytes of each tensor, and where the last one ends.
+
+    Raises ValueError for a header whose tensors do not fill the file, which safetensors refuses.
+    """
+    sizes, end = [], 0
+    for key, value in header.items():
+        if key == "__metadata__":
+            continue
+        first, last = value["data_offsets"]
+        if type(first) is not int or type(last) is not int or not 0 <= first <= last < _MOST_BYTES:
+            raise ValueError(f"its tensor {key} lies from {first!r} to {last!r}")
+        sizes.append((str(value.get("dtype")), last - first))
+        end = max(end, last)
+    if not sizes:
+        raise ValueError("its header names no tensor")
+    if sum(count for _, count in sizes) != end:
+        raise ValueError("its tensors overlap or leave gaps")
+    return sizes, end

@@ -25,31 +25,33 @@ ALWAYS_HASH_BYTES = 16 * 1024 * 1024
 _NEW = ".rocminfra-new"
 
 
-def gate(source: str) -> None:
+def gate(source: str, needs_weights: bool = True) -> None:
     """Take the host out of the run, before any change, when there is no whole model to copy.
 
     + source: folder on the operator's machine
+    + needs_weights: whether a folder without any weights is refused
 
     For a task's top level.
     """
-    problem = _problem(source)
+    problem = _problem(source, needs_weights)
     if problem is not None:
         exclude(state, host, problem)
 
 
 @operation()
-def copied(source: str, destination: str) -> Commands:
+def copied(source: str, destination: str, needs_weights: bool = True) -> Commands:
     """Ensure that a model's folder is on the host, byte for byte.
 
     + source: folder on the operator's machine; must hold ``config.json``
     + destination: folder on the host
+    + needs_weights: as for :func:`gate`; an engine with ``--load-format dummy`` needs none
 
     Every file is verified on the host by SHA-256 before it gets its name; the manifest is written
     last, so that a copy that was cut off goes on where it ended. A checkout's own folders
     (``.git``, ``.cache``) and weights in a second format (``original/``, ``consolidated*``) stay
     behind. A folder that is not whole is refused.
     """
-    problem = _problem(source)
+    problem = _problem(source, needs_weights)
     if problem is not None:
         yield fail(problem)
         return
@@ -96,7 +98,7 @@ def copied(source: str, destination: str) -> Commands:
     yield from _upload(StringIO(text), posixpath.join(destination, MANIFEST), digest)
 
 
-def _problem(source: str) -> Failure | None:
+def _problem(source: str, needs_weights: bool) -> Failure | None:
     argument = Argument("model_folder", "source")
     if not (Path(source) / "config.json").is_file():
         return Failure(
@@ -104,7 +106,7 @@ def _problem(source: str) -> Failure | None:
             f"{source} is not a model's folder: it holds no config.json",
             next=Do(f"ls {source}; then set ", argument),
         )
-    problem = folder_problem(Path(source))
+    problem = folder_problem(Path(source), needs_weights)
     if problem is None:
         return None
     return Failure(

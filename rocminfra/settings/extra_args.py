@@ -79,6 +79,14 @@ def problems(arguments: Sequence[str], max_pixels: int | None = None) -> list[st
     return found
 
 
+def has_option(arguments: Sequence[str], option: str) -> bool:
+    """Whether vLLM may take one of the arguments for an option, which it may abbreviate."""
+    return any(
+        _is_option(argument) and _named(_split(argument)[0], {option: ""}) is not None
+        for argument in arguments
+    )
+
+
 def _is_option(argument: str) -> bool:
     return argument.lstrip().startswith("-") and _NUMBER.fullmatch(argument) is None
 

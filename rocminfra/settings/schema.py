@@ -239,6 +239,11 @@ class Vllm(Section):
     )
 
     @property
+    def loads_files(self) -> bool:
+        """Whether the engine loads weights from the model's own files, as far as is known."""
+        return not extra_args.has_option(self.extra_args, "--load-format")
+
+    @property
     def asked_at(self) -> str:
         """Address at which programs on the host ask the engine."""
         return asked_at(self.host)

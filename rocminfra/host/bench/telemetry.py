@@ -14,10 +14,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
 from rocminfra.host.bench.amd_smi import AMD_SMI_TIMEOUT_S
+from rocminfra.planning.bench.exposition import samples
 from rocminfra.planning.bench.possible import engine_problem
 
 METRICS = "metrics.jsonl"
@@ -33,6 +35,8 @@ ENGINE_SERIES = {
     "generation_tokens": "vllm:generation_tokens_total",
     "requests": "vllm:request_success_total",
 }
+# What vLLM called a series before 0.10, whose images may still be served.
+_FORMER = {"vllm:gpu_cache_usage_perc": "kv_cache_usage"}
 # Parts of a whole, of which each data-parallel engine has its own: the fullest one's counts, for
 # requests wait as soon as one engine is full.
 SHARES = {"kv_cache_usage"}
@@ -53,10 +57,14 @@ def engine_reasons(text: str) -> list[str]:
 
 
 def fetch(url: str) -> str:
-    """The page at ``url``; raises OSError when it does not come within a few seconds."""
-    with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_S) as answer:
-        text: str = answer.read().decode("utf-8", "replace")
-        return text
+    """The page at ``url``; raises OSError when it does not come, whole, within a few seconds."""
+    try:
+        with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_S) as answer:
+            text: str = answer.read().decode("utf-8", "replace")
+            return text
+    except HTTPException as error:
+        # An answer that was cut off, or is no HTTP.
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
 
 class Sampler:
@@ -142,23 +150,17 @@ def _read_engine(text: str) -> tuple[dict[str, float], list[str]]:
     """Figures, and reasons why others cannot be."""
     figures: dict[str, float] = {}
     reasons: dict[str, str] = {}
-    names = {series: name for name, series in ENGINE_SERIES.items()}
-    for line in text.splitlines():
-        if line.startswith("#"):
-            continue
-        series, _, rest = line.partition("{")
-        if not rest:
-            series, _, value = line.partition(" ")
-        else:
-            value = rest.rpartition("}")[2]
+    names = {**_FORMER, **{series: name for name, series in ENGINE_SERIES.items()}}
+    seen = set()
+    for series, labels, value in samples(text):
         name = names.get(series)
         if name is None:
             continue
-        try:
-            number = float(value.split()[0])
-        except (ValueError, IndexError):
-            continue
-        problem = engine_problem(series, number, name in SHARES)
+        problem = engine_problem(series, value, name in SHARES)
+        if (series, labels) in seen:
+            problem = f"impossible figure of the engine: {series} is there twice"
+        seen.add((series, labels))
+        number = 0.0 if problem is not None else float(value)
         if problem is not None:
             reasons[name] = problem
         elif name in SHARES:

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rocminfra.planning.bench.possible import number_problem, report_problems
+from rocminfra.planning.bench.possible import number_problem
+from rocminfra.planning.bench.possible_report import report_problems
 
 REPORT_VERSION = 2
 # A point that ends before this part of its time was cut short by something.

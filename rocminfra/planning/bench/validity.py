@@ -9,10 +9,10 @@ Standard library only: this module also runs on the host.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rocminfra.planning.bench.exposition import labels, samples
 from rocminfra.planning.bench.requests import Request
 
 # Of the tokens of completed requests, how far GuideLLM's count and the engine's may be apart.
@@ -27,7 +27,6 @@ GAP_S = 15.0
 FLOOR_TOLERANCE = 0.02
 
 _CACHE_CONFIG = "vllm:cache_config_info"
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 # vLLM counts a prompt once, whole, with its first token: what came from the prefix cache and what a
 # preemption made it compute again changes nothing (IterationStats in vllm/v1/metrics/stats.py).
 _TOKENS = {"prompt_tokens": "tokens_in", "generation_tokens": "tokens_out"}
@@ -170,9 +169,9 @@ def configuration(page: str) -> dict[str, str]:
     Of several data-parallel engines, whatever they have in common is named once.
     """
     found: dict[str, set[str]] = {}
-    for line in page.splitlines():
-        if line.startswith(_CACHE_CONFIG + "{"):
-            for name, value in _LABEL.findall(line):
+    for series, written, _ in samples(page):
+        if series == _CACHE_CONFIG:
+            for name, value in labels(written).items():
                 if name != "engine":
                     found.setdefault(name, set()).add(value)
     return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}

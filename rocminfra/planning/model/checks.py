@@ -31,7 +31,16 @@ _OTHER_KEYS = (
     "index_topk",
     "cross_attention_layers",
     "is_encoder_decoder",
+    "block_configs",
+    "num_key_value_heads_per_layer",
 )
+# Keys of one family that make another of it: a llama with a latent vector, or with experts.
+_FAMILYS_OWN = {
+    "kv_lora_rank": ("deepseek_v2", "deepseek_v3"),
+    "n_routed_experts": ("deepseek_v2", "deepseek_v3"),
+    "num_experts": ("qwen3_moe",),
+    "num_local_experts": ("mixtral",),
+}
 _KNOWN_LAYERS = {"full_attention", "sliding_attention"}
 # Files and configuration may differ by what is not loaded (inverse frequencies, layers that
 # predict further tokens, a tied matrix that is saved twice), and never by more than this.
@@ -57,6 +66,8 @@ def check_known_cache(name: str, config: Mapping[str, Any]) -> None:
     + config: ``config.json``, its text part's keys on top
     """
     strange = hybrid_traits(config) + [key for key in _OTHER_KEYS if config.get(key)]
+    family = config.get("model_type")
+    strange += [key for key, own in _FAMILYS_OWN.items() if config.get(key) and family not in own]
     if strange:
         raise UnknownModelError(
             f"{name}: its configuration has {', '.join(strange)}, which changes what a token keeps "

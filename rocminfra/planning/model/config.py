@@ -15,6 +15,7 @@ from typing import Any
 
 from rocminfra.planning.model.checkpoint import Checkpoint, read_checkpoint
 from rocminfra.planning.model.checks import check_known_cache, check_weights, hybrid_traits
+from rocminfra.planning.model.config_values import check_values
 from rocminfra.planning.model.decoders import (
     Decoder,
     deepseek,
@@ -61,6 +62,7 @@ _VISION: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Vision]] = {
 }
 # A hundred times the largest published model.
 _MOST_PARAMETERS = 10**14
+_MOST_POSITIONS = 10**10
 
 KNOWN_MODEL_TYPES = tuple(sorted(_DECODERS))
 
@@ -99,6 +101,7 @@ def read_model(
     check_known_cache(name, {**config, **text})
     if model_type not in _VISION and checkpoint.vision is not None:
         raise UnknownModelError(f"{name}: a {model_type} with a vision_config is not known")
+    check_values(name, checkpoint.other, checkpoint.vision)
     try:
         decoder = _DECODERS[model_type](text)
         vision = Vision()
@@ -158,6 +161,7 @@ def _check_sane(name: str, decoder: Decoder, vision: Vision, position: int) -> N
         and min(least) > 0
         and decoder.embedding < decoder.parameters
         and decoder.parameters + vision.parameters < _MOST_PARAMETERS
+        and position < _MOST_POSITIONS
     )
     if not is_sane:
         raise UnknownModelError(f"{name}: its configuration has numbers that describe no model")

@@ -194,6 +194,8 @@ def _grouped(
     hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
     kv_heads = int(config.get("num_key_value_heads") or heads)
     head_dim = int(config.get("head_dim") or hidden // heads)
+    if heads % kv_heads:
+        raise ValueError(f"{heads} heads of queries do not share {kv_heads} of keys and values")
     queries, keys = heads * head_dim, kv_heads * head_dim
     attention = hidden * queries + 2 * hidden * keys + queries * hidden
     if qkv_bias:

@@ -10,6 +10,7 @@ Sources: ``get_config`` of ``vllm/transformers_utils/config.py``, ``_parse_quant
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ BESIDE = {
     "quant_config.json": "awq",
 }
 MISTRAL_FILE = "params.json"
+# How llm-compressor was told to quantize, beside what it wrote.
+RECIPE = "recipe.yaml"
 # What vLLM 0.20 loads from safetensors as they are stored (model_executor/layers/quantization).
 _METHODS = {
     "auto-round",
@@ -57,6 +60,14 @@ _KV_KEYS = ("kv_cache_scheme", "kv_cache_quant_algo")
 _PLAIN_TYPES = {"BF16", "F16", "F32", "F64", "I64", "BOOL"}
 # A few tensors of another type (masks, positions) are no quantization.
 _MOST_OTHER = 0.01
+# Keys that only a quantized checkpoint has, in the words of the tools that write them.
+_HINT = re.compile(
+    r"quant|quip|awq|gptq|aqlm|hqq|exl[23]|bnb|fp8|mxfp|nvfp|^kv_cache_(scheme|dtype)"
+    r"|^_?load_in_[48]bit|(^|_)(w|weight)_?bits?$|^n?bits$|^(sparsity|compression)(_config)?$"
+)
+# Keys of a type of numbers, and types of 8 bits or fewer.
+_TYPE_KEY = re.compile(r"dtype|precision|weight_type|data_type")
+_FEW_BITS = re.compile(r"(torch\.)?(u?int[248]|fp[48].*|float[48]_.*|nf4|e[245]m[1-3].*|w\da\d+)")
 # Deeper than any published configuration nests its parts.
 _MOST_DEPTH = 4
 
@@ -103,7 +114,8 @@ def find_quantization(
             f"{name} is quantized by {first.method} as {first.place} says, and by {other.method} "
             f"as {other.place} says: which of them its weights are is not guessed"
         )
-    if any(one.kv_bytes != first.kv_bytes for one in found):
+    is_hidden = any(_is_about_cache(key) and config.get(key) for key in config)
+    if is_hidden or any(one.kv_bytes != first.kv_bytes for one in found):
         return Quantization(first.method, first.place, None)
     return first
 
@@ -165,8 +177,10 @@ def _kv_bytes(method: str, said: Mapping[str, Any]) -> int | None:
     if stated is None:
         # Quark names the layers whose outputs are keys and values.
         exported = said.get("export")
-        is_said = isinstance(exported, Mapping) and exported.get("kv_cache_group")
-        return None if is_said or said.get("kv_cache_quant_config") else 2
+        if isinstance(exported, Mapping):
+            parts.append(exported)
+        is_said = any(_is_about_cache(key) and part[key] for part in parts for key in part)
+        return None if is_said else 2
     is_followed = _family(method) in _AUTO_FOLLOWS
     return 1 if is_followed and _is_fp8_cache(stated) else None
 
@@ -197,7 +211,8 @@ def _check_unexplained(
     stored_types: Mapping[str, int],
 ) -> None:
     """Refuse what hints at a quantization that none of the known places describes."""
-    hints = [*_hinting_keys(config), *(file for file in sorted(beside) if "quant" in file.lower())]
+    files = (file for file in sorted(beside) if "quant" in file.lower() or file == RECIPE)
+    hints = [*_hinting_keys(config), *files]
     if hints:
         raise UnknownModelError(
             f"{name} seems to be quantized: it has {', '.join(hints)}, which is not known; its "
@@ -215,8 +230,20 @@ def _check_unexplained(
 def _hinting_keys(part: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[str]:
     for key, value in part.items():
         place = f"{prefix}{key}"
-        if "quant" in str(key).lower() or str(key).strip("_") in ("load_in_4bit", "load_in_8bit"):
+        if _HINT.search(str(key).lower()):
             if value:
                 yield place
-        elif isinstance(value, Mapping) and depth < _MOST_DEPTH:
-            yield from _hinting_keys(value, f"{place}.", depth + 1)
+        elif isinstance(value, str):
+            if _TYPE_KEY.search(str(key).lower()) and _FEW_BITS.fullmatch(value.lower()):
+                yield place
+        elif depth < _MOST_DEPTH:
+            inner = value if isinstance(value, list) else [value]
+            for one in inner:
+                if isinstance(one, Mapping):
+                    yield from _hinting_keys(one, f"{place}.", depth + 1)
+
+
+def _is_about_cache(key: str) -> bool:
+    """Whether a key says what the KV cache is kept in."""
+    lower = str(key).lower()
+    return lower.startswith("kv_") and any(word in lower for word in ("cache", "quant", "dtype"))

@@ -24,9 +24,11 @@ POINTER_START = b"version https://git-lfs.github.com/spec/v1"
 MOST_POINTER_BYTES = 1_024
 # What downloaders keep beside a file, or as its name, until it is whole (aria2 and others make it
 # as long as it will be at once, so that its size says nothing).
-UNFINISHED = (".aria2", ".incomplete", ".part", ".crdownload")
+UNFINISHED = (".aria2", ".incomplete", ".part", ".partial", ".crdownload", ".download")
 # As transformers and huggingface_hub name the parts of a checkpoint.
-_PART = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors$")
+_PART = re.compile(
+    r"^(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<ending>\.safetensors|\.bin)$"
+)
 _MOST_PARTS = 10_000
 # A thousand times the largest published model; more is not a size.
 _MOST_BYTES = 10**16
@@ -53,13 +55,24 @@ def read_index(path: str, index: Mapping[str, Any]) -> Index:
     weight_map = index.get("weight_map") or {}
     if not isinstance(weight_map, Mapping):
         raise UnknownModelError(f"{path}: its weight_map names no files")
-    names = set(weight_map.values())
-    for name in names:
-        if not isinstance(name, str) or not name or "/" in name or name in (".", ".."):
+    return Index(total_size, named_files(path, weight_map, (".safetensors",)))
+
+
+def named_files(
+    path: str, weight_map: Mapping[str, Any], suffixes: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Files that an index's weight map names, sorted; raises :class:`UnknownModelError` for a name
+    that no file beside it can have.
+
+    + path: of the index, for messages
+    + suffixes: that such a file has
+    """
+    for name in weight_map.values():
+        if not isinstance(name, str) or "/" in name or not name.endswith(suffixes):
             raise UnknownModelError(
-                f"{path}: its weight_map names {name!r}, which is not a file here"
+                f"{path}: its weight_map names {name!r}, which is not a file here with weights"
             )
-    return Index(total_size, tuple(sorted(names)))
+    return tuple(sorted(set(weight_map.values())))
 
 
 def weight_files(names: Iterable[str], index: Index | None) -> tuple[str, ...]:
@@ -73,7 +86,7 @@ def weight_files(names: Iterable[str], index: Index | None) -> tuple[str, ...]:
     there = sorted(names)
     # They are the weights only where nothing else is.
     own = [name for name in there if not is_consolidated(name)] or there
-    return tuple(sorted({*own, *_parts(own)}))
+    return with_parts(own)
 
 
 def is_consolidated(name: str) -> bool:
@@ -98,16 +111,16 @@ def _total_size(path: str, metadata: Any) -> int | None:
     return int(size)
 
 
-def _parts(names: Iterable[str]) -> set[str]:
-    """All parts of the checkpoints of which some part is there."""
-    found: set[str] = set()
-    for name in names:
+def with_parts(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, and all parts of the checkpoints of which some part is among them, sorted."""
+    found = set(names)
+    for name in tuple(found):
         match = _PART.match(name)
         if match is None or not 0 < int(match["count"]) <= _MOST_PARTS:
             continue
         count = int(match["count"])
         found |= {
-            f"{match['stem']}-{number:05d}-of-{count:05d}.safetensors"
+            f"{match['stem']}-{number:05d}-of-{count:05d}{match['ending']}"
             for number in range(1, count + 1)
         }
-    return found
+    return tuple(sorted(found))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rocminfra.planning.bench.exposition import labels, samples
 from rocminfra.report.point_report import Phase
 
 # vLLM 0.20.1 (vllm/v1/metrics/loggers.py), in the order in which a request goes through them.
@@ -17,8 +17,6 @@ PHASES = {
     "decode": "vllm:request_decode_time_seconds",
 }
 _CACHE_QUERIES, _CACHE_HITS = "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total"
-_LINE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\s+(\S+)")
-_BOUND = re.compile(r'(?:^|,)\s*le="([^"]+)"')
 
 
 @dataclass
@@ -36,11 +34,7 @@ def read_page(path: Path) -> Page | None:
     except OSError:
         return None
     page = Page()
-    for line in text.splitlines():
-        match = None if line.startswith("#") else _LINE.match(line)
-        if match is None:
-            continue
-        name, labels, value = match.groups()
+    for name, written, value in samples(text):
         try:
             count = float(value)
         except ValueError:
@@ -50,10 +44,10 @@ def read_page(path: Path) -> Page | None:
         if not name.endswith("_bucket"):
             page.sums[name] = page.sums.get(name, 0.0) + count
             continue
-        bound = _BOUND.search(labels or "")
+        bound = labels(written).get("le")
         if bound is not None:
             series = page.buckets.setdefault(name.removesuffix("_bucket"), {})
-            upper = float("inf") if bound[1] == "+Inf" else _float(bound[1])
+            upper = float("inf") if bound == "+Inf" else _float(bound)
             series[upper] = series.get(upper, 0.0) + count
     return page
 

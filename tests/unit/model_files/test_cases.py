@@ -142,6 +142,15 @@ def test_four_bits_in_a_nested_configuration_have_a_capacity(tmp_path: Path) -> 
         ),
         ({"vision_config": {"quantization_config": {"bits": 4}}}, {}, "vision_config.quantization"),
         ({"load_in_4bit": True}, {}, "load_in_4bit"),
+        ({"quip_params": {"codebook": "E8P12"}}, {}, "quip_params"),
+        ({"gptq": {"wbits": 4}}, {}, "gptq"),
+        ({"w_bit": 4}, {}, "w_bit"),
+        ({"weight_precision": "int8"}, {}, "weight_precision"),
+        ({"expert_dtype": "fp4"}, {}, "expert_dtype"),
+        ({"use_fp8": True}, {}, "use_fp8"),
+        ({"sparsity_config": {"format": "sparse-24-bitmask"}}, {}, "sparsity_config"),
+        ({"kv_cache_scheme": {"num_bits": 8, "type": "float"}}, {}, "kv_cache_scheme"),
+        ({"parts": [{"quantization_config": {"bits": 4}}]}, {}, "parts.quantization_config"),
         ({}, {"quanto_qmap": {"lm_head": "none"}}, "quanto_qmap.json"),
         ({}, {"hf_quant_config": {}}, "hf_quant_config.json"),
         (
@@ -166,8 +175,11 @@ def test_what_is_not_understood_is_refused_by_name(
         {"quant_method": "fp8", "kv_cache_scheme": "static"},
         {"quant_method": "compressed-tensors", "kv_cache_scheme": {"num_bits": 4, "type": "int"}},
         {"quant_method": "modelopt", "kv_cache_quant_algo": "NVFP4"},
+        {"quant_method": "quark", "export": {"kv_cache_dtype": "fp8_e4m3"}},
+        {"quant_method": "fp8", "kv_cache_dtype": "fp8_e4m3"},
+        {"quant_method": "awq", "kv_quant_config": {"bits": 8}},
     ],
-    ids=lambda value: value["quant_method"],
+    ids=lambda value: "-".join(map(str, value)),
 )
 def test_a_cache_type_that_auto_is_not_known_to_follow_must_be_said(
     tmp_path: Path, quantization: dict[str, Any]
@@ -180,6 +192,30 @@ def test_a_cache_type_that_auto_is_not_known_to_follow_must_be_said(
     assert asked.kv_bytes_per_token == LLAMA_KV_FP8
 
 
+def test_a_cache_type_beside_the_quantization_leaves_it_open(tmp_path: Path) -> None:
+    config = {
+        **LLAMA,
+        "quantization_config": {"quant_method": "compressed-tensors"},
+        "kv_cache_scheme": {"num_bits": 8, "type": "float"},
+    }
+    assert load_model(folder_of(tmp_path, config, 9_000_000_000)).prescribes_kv_type
+
+
+def test_a_recipe_that_quantizes_is_a_trace(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, LLAMA)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("stage:\n  modifiers:\n    QuantizationModifier: {scheme: FP8_DYNAMIC}\n")
+    with pytest.raises(UnknownModelError, match=r"seems to be quantized.*recipe\.yaml"):
+        load_model(folder)
+    recipe.write_text("stage:\n  modifiers:\n    SparseGPTModifier: {sparsity: 0.5}\n")
+    assert load_model(folder).weights_basis == "computed"
+
+
+def test_words_that_only_look_alike_are_no_quantization(tmp_path: Path) -> None:
+    config = {**LLAMA, "residual_in_fp32": True, "bf16": True, "use_fp8": False, "bitwise": 3}
+    assert load_model(folder_of(tmp_path, config)).weights_basis == "computed"
+
+
 def test_places_that_disagree_about_the_cache_leave_it_open(tmp_path: Path) -> None:
     config = {**LLAMA, "quantization_config": {"quant_method": "modelopt"}}
     spec = load_model(folder_of(tmp_path, config, 9_000_000_000, hf_quant_config=MODELOPT))
@@ -190,6 +226,16 @@ def test_what_is_empty_is_no_quantization(tmp_path: Path) -> None:
     config = {**LLAMA, "quantization_config": None, "use_cache_quantization": False}
     spec = load_model(folder_of(tmp_path, config, params={"dim": 4096, "quantization": None}))
     assert (spec.weights_bytes, spec.weights_basis) == (16_060_522_496, "computed")
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [("adapter_config", "an adapter"), ("params", "Mistral's own"), ("model_index", "a pipeline")],
+)
+def test_what_is_no_model_is_called_what_it_is(tmp_path: Path, file: str, kind: str) -> None:
+    (tmp_path / f"{file}.json").write_text("{}")
+    with pytest.raises(UnknownModelError, match=f"holds no config.json: .*{kind}"):
+        load_model(str(tmp_path))
 
 
 def test_gguf_is_not_computed_as_bf16(tmp_path: Path) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rocminfra.model_files import load_model, tensor_bytes
 from rocminfra.model_files.weights import read_weights, whole_weights
@@ -128,4 +132,65 @@ def test_a_download_that_goes_on_is_half_a_download(tmp_path: Path, ending: str)
     shard(tmp_path / "model.safetensors", 100)
     (tmp_path / f"model.safetensors{ending}").write_bytes(b"")
     with pytest.raises(UnknownModelError, match=rf"half a download.*model\.safetensors\{ending}"):
+        tensor_bytes(tmp_path)
+
+
+def with_header(path: Path, text: str, data: int = 200) -> None:
+    path.write_bytes(struct.pack("<Q", len(text)) + text.encode() + bytes(data))
+
+
+def tensors(*offsets: object) -> str:
+    return json.dumps(
+        {
+            f"t{i}": {"dtype": "BF16", "shape": [1], "data_offsets": at}
+            for i, at in enumerate(offsets)
+        }
+    )
+
+
+# Siblings of a file that is not whole: headers that describe no file.
+@pytest.mark.parametrize(
+    ("header", "named"),
+    [
+        (tensors([0, -4]), "its tensor t0 lies from 0 to -4"),
+        (tensors([0, 200.0]), "its tensor t0 lies from 0 to 200.0"),
+        (tensors([0, 10**400]), "its tensor t0 lies from 0 to 1000"),
+        (tensors([False, 200]), "its tensor t0 lies from False to 200"),
+        (tensors([0, 200], [0, 200]), "its tensors overlap or leave gaps"),
+        (tensors([100, 200]), "its tensors overlap or leave gaps"),
+        (tensors([0]), "not a safetensors file"),
+        (tensors("xy"), "not a safetensors file"),
+        ("{}", "its header names no tensor"),
+        ("[]", "not a safetensors file"),
+        ("[" * 100_000, "not a safetensors file"),
+    ],
+)
+def test_a_header_whose_tensors_do_not_fill_the_file(
+    tmp_path: Path, header: str, named: str
+) -> None:
+    with_header(tmp_path / "model.safetensors", header)
+    with pytest.raises(UnknownModelError, match=named):
+        tensor_bytes(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4, b"\0" * 1_000, b"<!DOCTYPE html>" * 10])
+def test_a_file_of_something_else(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(UnknownModelError, match=r"model\.safetensors is not a safetensors file"):
+        tensor_bytes(tmp_path)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_a_file_or_none(content: bytes) -> None:
+    with TemporaryDirectory() as name:
+        (Path(name) / "model.safetensors").write_bytes(content)
+        with suppress(UnknownModelError):
+            read_weights(Path(name))
+
+
+@pytest.mark.parametrize("name", ["other.bin", ["x"], {"x": 1}, None, True])
+def test_an_index_names_safetensors(tmp_path: Path, name: Any) -> None:
+    content = {"metadata": {"total_size": 1}, "weight_map": {"t": name}}
+    (tmp_path / INDEX).write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UnknownModelError, match="which is not a file here with weights"):
         tensor_bytes(tmp_path)

@@ -99,9 +99,19 @@ def test_a_file_that_left_the_source_leaves_the_host(
     source: Path, scripted: Any, run: Callable[..., Any]
 ) -> None:
     scripted.facts[ModelFolder] = as_copied(source)
-    (source / "sub" / "model.safetensors").unlink()
+    (source / "sub" / "model.safetensors").rename(source / "sub" / "weights.safetensors")
     shell = copy(run, source)
     assert f"rm -f {TO}/sub/model.safetensors" in shell
+
+
+def test_an_engine_that_needs_no_weights_is_given_none(
+    source: Path, scripted: Any, run: Callable[..., Any]
+) -> None:
+    (source / "sub" / "model.safetensors").unlink()
+    scripted.facts[ModelFolder] = Folder()
+    assert copy(run, source) == []
+    shell = run(model_folder.copied, source=str(source), destination=TO, needs_weights=False).shell
+    assert f"put {TO}/config.json.rocminfra-new" in shell
 
 
 def test_a_file_that_we_never_copied_is_not_ours_to_remove(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from running import wait_until_written
 from rocminfra.host.bench import amd_smi, driver_files
 from rocminfra.host.bench.amd_smi import gpu_models, gpu_samples
 from rocminfra.host.bench.gpu_telemetry import gpu_sampler
-from rocminfra.host.bench.telemetry import Sampler, engine_sample
+from rocminfra.host.bench.telemetry import Sampler, engine_sample, fetch
 
 # Shapes of a real MI300X: ROCm 7.2.1, AMDSMI 26.2.2.
 GPU = {
@@ -112,6 +114,26 @@ def test_a_sampler_goes_on_after_a_sample_that_failed(tmp_path: Path) -> None:
     assert lines[0]["error"] == "OSError: refused"
     assert lines[1]["engine"] == {"running": 1.0}
     assert all("time" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nvllm:", b"garbage\r\n\r\n", b""]
+)
+def test_an_answer_that_is_cut_off_is_no_page(answer: bytes) -> None:
+    """The engine was killed while it answered: an error of this sample, not of its thread."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ConnectionError):
+            fetch(f"http://127.0.0.1:{server.getsockname()[1]}/metrics")
+        thread.join()
 
 
 def test_a_share_of_several_engines_is_the_fullest_ones() -> None:

@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 from bench_fakes import distribution, population, report
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rocminfra.host.bench.telemetry import engine_reasons, engine_sample
-from rocminfra.planning.bench.guidellm_report import Limits, doubts, figures
+from rocminfra.planning.bench.guidellm_report import Limits, ReportError, doubts, figures
 from rocminfra.planning.bench.possible import (
     counted,
-    distribution_problem,
     gpu_problems,
     number_problem,
-    report_problems,
 )
+from rocminfra.planning.bench.possible_report import distribution_problem, report_problems
 
 CASES = Path(__file__).parent / "impossible"
 
@@ -74,6 +75,19 @@ def changed(**values: Any) -> dict[str, Any]:
         ({"total_sum": 9_000.0}, "46 of them with a mean of 64.0 do not add up to 9,000.0"),
         ({"std_dev": -1.0}, "std_dev is -1.0, below 0"),
         ({"max": 10**400}, "max is beyond all that is measured"),
+        ({"median": 61.0}, "median is 61.0 and p50 63.0"),
+        ({"median": 66.0, "percentiles": {"p95": 65.0}}, "p50 is 66.0 and p95 only 65.0"),
+        ({"mode": 71.0}, "mode is 71.0, above the most of 70.0"),
+        ({"mean": "64.0"}, 'mean is "64.0", which is not a number'),
+        ({"median": None}, "median is null, which is not a number"),
+        ({"percentiles": {"p95": "63 ms"}}, 'p95 is "63 ms", which is not a number'),
+        ({"percentiles": {"p95": True}}, "p95 is true, which is not a number"),
+        ({"percentiles": None}, "it has no percentiles"),
+        ({"max": 1e30}, "max is 1e+30, above 1e+08"),
+        ({"count": 2.5}, "count is 2.5, and half of something is not counted"),
+        ({"count": "46"}, 'count is "46", which is not a number'),
+        ({"count": 0}, "count is 0, and median 63.0"),
+        ({"count": 47, "total_sum": 3_008.0}, "count is 47, and 46 requests completed"),
     ],
 )
 def test_statistics_that_contradict_each_other(values: dict[str, Any], named: str) -> None:
@@ -114,6 +128,59 @@ def test_requests_add_up(totals: dict[str, int], named: str) -> None:
 
 def test_a_window_of_negative_length() -> None:
     assert "duration is -5.0, below 0" in reasons(report(duration=-5.0))[0]
+
+
+@pytest.mark.parametrize(
+    ("window", "named"),
+    [
+        ({"duration": 0}, "duration is 0, and 46 requests completed in it"),
+        ({"duration": None}, "duration is null, which is not a number"),
+        ({"duration": "5.0"}, 'duration is "5.0", which is not a number'),
+        ({"duration": 1e30}, "duration is 1e+30, above 1e+08"),
+        ({"start_time": 10.0, "end_time": 5.0}, "its end is -5.0 s after its start"),
+        ({"start_time": 1.7e9, "end_time": 1.7e9 + 5_000}, "and its duration 5.0 s"),
+        ({"start_time": math.nan, "end_time": 5.0}, "start_time is nan, which is not a number"),
+    ],
+)
+def test_windows_that_cannot_be(window: dict[str, Any], named: str) -> None:
+    benchmark = {**report()["benchmarks"][0], **window}
+    (reason,) = report_problems(benchmark)
+    assert named in reason
+
+
+def test_a_first_token_comes_before_the_last() -> None:
+    """Times in seconds where milliseconds are wanted, and the other way round."""
+    late = report(request_latency=changed(max=0.062, min=0.05, median=0.06, mean=0.06))
+    late["benchmarks"][0]["metrics"]["request_latency"]["successful"] |= {
+        "percentiles": {"p50": 0.06},
+        "total_sum": 2.76,
+    }
+    (reason,) = reasons(late)
+    assert "a first token came after 63.0 ms, and no request took longer than 62.0 ms" in reason
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(["time_to_first_token_ms", "request_totals", "tokens_per_second"]),
+    st.sampled_from(["successful", "total", "percentiles", "count", "median", "odd"]),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(10**400),
+        lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    ),
+)
+def test_whatever_a_report_says_it_is_judged(metric: str, key: str, value: Any) -> None:
+    """Never a traceback; and what counts as measured has figures that are numbers."""
+    made = report()
+    part = made["benchmarks"][0]["metrics"][metric]
+    inner = part if metric == "request_totals" or key in ("successful", "total") else None
+    (part["successful"] if inner is None else inner)[key] = value
+    try:
+        found = figures(made)
+    except ReportError:
+        return
+    if not doubts(found, Limits()):
+        json.dumps(found.as_dict(), allow_nan=False)
+        assert found.ttft_p50_ms
 
 
 def test_many_reasons_are_a_few() -> None:

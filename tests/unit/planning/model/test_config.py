@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 
 import pytest
@@ -166,7 +167,7 @@ def test_a_stretched_length_is_the_longest() -> None:
         ("llama-3.1-8b-instruct", {"layer_types": ["full_attention"]}, "layer_types"),
         ("qwen3-8b", {"vision_config": {}}, "vision_config"),
         ("llama-3.1-8b-instruct", {"num_hidden_layers": 10_000_000}, "num_hidden_layers"),
-        ("llama-3.1-8b-instruct", {"hidden_size": 10**400}, "describe no model"),
+        ("llama-3.1-8b-instruct", {"hidden_size": 10**400}, "hidden_size = 1000.*cannot be"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -268,3 +269,51 @@ def test_whatever_a_configuration_says_it_is_read_or_refused(
     assert spec.weights_bytes > 0
     with suppress(ValueError):  # layers that share blocks in a way that is not known
         assert capacity(spec, MI300X).block_bytes > 0
+
+
+# Siblings of a figure that is made out of something else: values of another kind.
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("llama-3.1-8b-instruct", "hidden_size", "4096"),
+        ("llama-3.1-8b-instruct", "num_hidden_layers", True),
+        ("llama-3.1-8b-instruct", "intermediate_size", 14_336.5),
+        ("llama-3.1-8b-instruct", "num_key_value_heads", [8]),
+        ("llama-3.1-8b-instruct", "vocab_size", -1),
+        ("llama-3.1-8b-instruct", "max_position_embeddings", 1e30),
+        ("llama-3.1-8b-instruct", "tie_word_embeddings", "false"),
+        ("llama-3.1-8b-instruct", "attention_bias", 2),
+        ("llama-3.1-8b-instruct", "head_dim", "\u0663"),
+        ("llama-3.1-8b-instruct", "rope_scaling", {"rope_type": "dynamic", "factor": "8.0"}),
+        ("qwen2.5-72b-instruct", "use_sliding_window", "no"),
+        ("mistral-7b-v0.1", "sliding_window", math.nan),
+        ("mistral-small-3.1-24b-instruct", "multimodal_projector_bias", {"a": 1}),
+        ("gemma-3-27b-it", "vision_config", [1]),
+    ],
+)
+def test_values_of_another_kind_are_refused_by_name(name: str, key: str, value: object) -> None:
+    with pytest.raises(UnknownModelError, match=rf"{key}.*(cannot be|without keys)"):
+        read_model({**config(name), key: value}, name)
+
+
+def test_a_whole_number_may_have_a_point_and_null_is_nothing() -> None:
+    plain = config("llama-3.1-8b-instruct")
+    known = read_model(plain, "l")
+    assert read_model({**plain, "max_position_embeddings": 131_072.0}, "l") == known
+    assert read_model({**plain, "head_dim": None, "sliding_window": None}, "l") == known
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        ({"num_key_value_heads": 5}, "32 heads of queries do not share 5"),
+        ({"num_key_value_heads": 64}, "32 heads of queries do not share 64"),
+        ({"kv_lora_rank": 512}, "kv_lora_rank"),
+        ({"num_local_experts": 8}, "num_local_experts"),
+        ({"block_configs": [{"attention": {"no_op": True}}]}, "block_configs"),
+        ({"num_key_value_heads_per_layer": [8] * 32}, "num_key_value_heads_per_layer"),
+    ],
+)
+def test_a_llama_that_is_none(extra: dict[str, object], named: str) -> None:
+    with pytest.raises(UnknownModelError, match=named):
+        read_model({**config("llama-3.1-8b-instruct"), **extra}, "l")
