@@ -1,4 +1,4 @@
-"""A benchmark with the real GuideLLM on a droplet, while it runs: its scopes and their processes."""
+"""A benchmark with the real GuideLLM while it runs: its scopes and their processes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from lab_host import LabHost
 
 ROOT = Path(__file__).parents[2]
+PYINFRA = (sys.executable, "-m", "pyinfra", "-y")
 PATIENCE_S = 180.0
 RUNS = "/var/lib/rocminfra/runs"
 SCOPES = "/sys/fs/cgroup/system.slice"
@@ -33,8 +34,7 @@ class WarmBenchmark:
         words = [f"--data={key}={value}" for key, value in data.items()]
         runs = self._runs()
         self._process = subprocess.Popen(
-            [*(sys.executable, "-m", "pyinfra", "-y", "inventory/lab.py", "tasks/benchmark.py")]
-            + [*words, "--limit", host.name],
+            [*PYINFRA, "inventory/lab.py", "tasks/benchmark.py", *words, "--limit", host.name],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
