@@ -116,6 +116,7 @@ class Fault(Enum):
     COMMAND_DOES_NOT_START = 403
     LOGIN_UNUSABLE = 404
     NO_SFTP = 405
+    LOAD_GENERATOR_UNUSABLE = 406
 
     # Droplets
     CLOUD_TOKEN_MISSING = 451
@@ -240,6 +241,7 @@ class Fault(Enum):
     NO_ENGINE_ON_PORT = 708
     ENGINE_BUSY = 709
     DOWNLOAD_NOT_DONE = 710
+    CLOCKS_APART = 711
 
     # Droplets and the lab
     LAB_DROPLET_NOT_UP = 741

@@ -32,6 +32,8 @@ RUNS = f"{STATE}/runs"
 RECORD = f"{STATE}/record.json"
 # Data sets that benchmarks made there.
 DATASETS = f"{STATE}/datasets"
+# On a load generator: what GuideLLM reads and writes there, while a run lasts.
+LOAD_WORK = f"{STATE}/load"
 # Files as they were before a change that is not proven yet; gone when it is.
 DOCKER_BEFORE = f"{STATE}/before/docker"
 ENGINE_BEFORE = f"{STATE}/before/engine"
@@ -41,6 +43,11 @@ ENVIRONMENTS = "/opt/rocminfra"
 
 # Gone at a reboot.
 APT_UPDATED = "/run/rocminfra-apt-updated"
+# Of a benchmark whose load comes from another host: on the engine's host a folder for each run with
+# its key; on the load generator the home folder of the run's user, and what it was asked for.
+LOAD_LINKS = "/run/rocminfra-bench"
+LOAD_HOME = "/run/rocminfra-load"
+LOAD_REQUEST = "/run/rocminfra-load.json"
 # Of what runs in units of its own: how far it is, its last words.
 JOBS = "/run/rocminfra"
 

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from rocminfra.host.programs import installed, shared
 from rocminfra.host_paths import ENGINE_ENVIRONMENT, PREFLIGHT, READINESS, SCRATCH_GUARD
 from rocminfra.model_files import planning_hub
-from rocminfra.operations import capacity, engine, host_files, prerequisites, rocm
+from rocminfra.operations import (
+    capacity,
+    engine,
+    engine_gate,
+    host_files,
+    prerequisites,
+    rocm,
+)
 from rocminfra.operations.host_files import HostFile
 from rocminfra.operations.host_settings import current
 from rocminfra.planning.engine_command import serve_arguments
@@ -15,6 +22,7 @@ UNIT = "vllm.service"
 settings = current()
 prerequisites.tell_release()
 prerequisites.gate(mount_point=settings.storage.mount_point, docker=True)
+engine_gate.gate(unit=UNIT, container=settings.engine.container_name)
 plan = capacity.gate(
     model=settings.model.planned_as or settings.model.source,
     dtype=settings.vllm.dtype,

@@ -21,6 +21,7 @@ from rocminfra.bench.remote_run import RemoteRun
 from rocminfra.failure import Again, FailedError, Fault
 from rocminfra.planning.bench.manifest import MANIFEST, PARTIAL, parse_manifest
 from rocminfra.planning.bench.progress import Status
+from rocminfra.plural import plural
 
 # Hashing the results of a long run that died before it had made its manifest.
 LISTING_TIMEOUT_S = 600
@@ -203,7 +204,7 @@ def _problems(status: Status, folder: Path) -> tuple[str, ...]:
     ]
     left = status.planned - len(status.points)
     if left > 0:
-        problems.append(f"{left} of {status.planned} points were never run")
+        problems.append(f"{left} of {plural(status.planned, 'point')} never ran")
     partial = folder / PARTIAL
     if partial.exists():
         problems.extend(partial.read_text(encoding="utf-8").splitlines())

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from rocminfra import host_paths
 from rocminfra.bench.scenario import Scenario
 from rocminfra.bench.software import software
-from rocminfra.planning.bench.job_record import JobRecord
+from rocminfra.planning.bench.job_record import JobRecord, LoadRecord
 from rocminfra.planning.bench.records import as_json
 from rocminfra.settings import Settings
 from rocminfra.settings.addresses import in_url
@@ -94,6 +94,7 @@ def make_job(
             model_revision=settings.model.revision,
             software=software(settings),
             datasets=host_paths.DATASETS,
+            load_generator=_load_generator(run, settings),
         ),
     )
 
@@ -105,6 +106,14 @@ def new_run_id(now: datetime | None = None) -> str:
     """
     now = datetime.now(timezone.utc) if now is None else now
     return f"{now.astimezone(timezone.utc).strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(3)}"
+
+
+def _load_generator(run: str, settings: Settings) -> LoadRecord | None:
+    name = settings.bench.load_generator
+    if name is None:
+        return None
+    way = "SSH tunnel" if settings.bench.engine_address is None else "private address"
+    return LoadRecord(name, way, f"{host_paths.LOAD_LINKS}/{run}")
 
 
 def _environment(scenario: Scenario, settings: Settings) -> dict[str, str]:

@@ -21,6 +21,7 @@ from rocminfra.bench.remote_run import ANSWER_TIMEOUT_S, RemoteRun
 from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.planning.bench.progress import Status
+from rocminfra.plural import plural
 
 # Time for starting and finishing a run, on top of what its points may take.
 SLACK_S = 120
@@ -37,6 +38,7 @@ class Session:
     + show: takes every status, for live progress
     + show_bytes: takes how much of the results has come, and how much is to come
     + resumes: whether an earlier run is asked for
+    + open_link: called before the run starts, unless it runs already
     + clock: monotonic seconds
     """
 
@@ -47,6 +49,7 @@ class Session:
     show: Callable[[Status], None] = lambda status: None
     show_bytes: Callable[[int, int], None] = lambda done, total: None
     resumes: bool = False
+    open_link: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> Outcome:
@@ -56,6 +59,7 @@ class Session:
         """
         status = self._target.status()
         if self._is_to_start(status):
+            self.open_link()
             self._start(status)
         else:
             self.say(f"run {self.job.run} is {status.state} on the host: attached")
@@ -124,7 +128,8 @@ class Session:
             f"cat > {folder}/job.json.new && mv -f {folder}/job.json.new {folder}/job.json && "
             f"systemd-run --quiet --collect --unit={unit} "
             f"--property=KillMode=control-group --property=TimeoutStopSec=60 "
-            f"--property=RuntimeMaxSec={limit} --setenv=PYTHONPATH={BENCH_PROGRAMS} "
+            f"--property=RuntimeMaxSec={limit} {_afterwards(job)}"
+            f"--setenv=PYTHONPATH={BENCH_PROGRAMS} "
             f"python3 -m rocminfra.host.bench.runner run {folder} --unit {unit}; }}"
         )
         answer = self._target.ask(command, job.text, ANSWER_TIMEOUT_S)
@@ -133,8 +138,15 @@ class Session:
             what = f"run {job.run} did not start"
             raise FailedError(Fault.RUN_DID_NOT_START, what, why, Do(self._target.journal))
         valid = sum(point.outcome == "valid" for point in status.points)
-        kept = f", {valid} valid points are kept" if valid else ""
-        points = len(job.scenario.planned)
-        self.say(
-            f"run {job.run}: {job.scenario.name}, {points} points, detached as {job.unit}{kept}"
-        )
+        kept = f", keeps {plural(valid, 'valid point')}" if valid else ""
+        points = plural(len(job.scenario.planned), "point")
+        self.say(f"run {job.run}: {job.scenario.name}, {points}, detached as {job.unit}{kept}")
+
+
+def _afterwards(job: Job) -> str:
+    """What systemd does when the run has ended in whatever way."""
+    load = job.record.load_generator
+    if load is None:
+        return ""
+    command = f"/usr/bin/env python3 -m rocminfra.host.bench.load_link end {load.link}"
+    return f"{shlex.quote(f'--property=ExecStopPost={command}')} "

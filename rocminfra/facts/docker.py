@@ -74,7 +74,7 @@ class DockerRoot(HostFact[str | NoAnswer | None]):
     """Data-root of the running daemon, or None when none runs."""
 
     def command(self) -> StringCommand:
-        return _asked("timeout 30 docker info --format '{{.DockerRootDir}}'", _IS_OFF)
+        return _asked("timeout 30 docker info --format '{{.DockerRootDir}}'")
 
     def process(self, output: list[str]) -> str | NoAnswer | None:
         if output[-1] == _UNANSWERED:
@@ -83,7 +83,7 @@ class DockerRoot(HostFact[str | NoAnswer | None]):
 
 
 class DockerContents(HostFact[tuple[str, ...]]):
-    """Containers, running or not, and volumes of the daemon, a line each."""
+    """Containers, running or not, volumes and a swarm of the daemon, a line each."""
 
     @staticmethod
     def default() -> tuple[str, ...]:
@@ -91,10 +91,27 @@ class DockerContents(HostFact[tuple[str, ...]]):
 
     def command(self) -> str:
         return (
-            "! command -v docker >/dev/null || {"
+            f"! command -v docker >/dev/null || {_IS_OFF} || {{"
             " docker ps --all --format 'container {{.Names}} ({{.Image}}, {{.Status}})';"
+            " timeout 30 docker info --format"
+            " '{{if .Swarm.NodeID}}membership in a swarm{{end}}' 2>/dev/null | grep . || true;"
             " docker volume ls --format 'volume {{.Name}}'; }"
         )
+
+    def process(self, output: list[str]) -> tuple[str, ...]:
+        return tuple(output)
+
+
+class DockerOutlivers(HostFact[tuple[str, ...]]):
+    """Containers that run on while the daemon is restarted (live-restore), by name."""
+
+    @staticmethod
+    def default() -> tuple[str, ...]:
+        return ()
+
+    def command(self) -> str:
+        is_on = "timeout 30 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null"
+        return f"test \"$({is_on})\" != true || docker ps --format '{{{{.Names}}}}'"
 
     def process(self, output: list[str]) -> tuple[str, ...]:
         return tuple(output)
@@ -105,7 +122,7 @@ class DockerContainerdStore(HostFact[bool]):
 
     def command(self) -> str:
         asked = "timeout 30 docker info --format '{{json .DriverStatus}}'"
-        return f"! command -v docker >/dev/null || {asked} 2>/dev/null || true"
+        return f"! command -v docker >/dev/null || {_IS_OFF} || {asked} 2>/dev/null || true"
 
     def process(self, output: list[str]) -> bool:
         return any("io.containerd.snapshotter" in line for line in output)
@@ -165,7 +182,12 @@ class DockerContainer(HostFact[Container | NoAnswer | None]):
         )
 
 
-_IS_OFF = "! systemctl is-active --quiet docker.service"
+# Asked first: a client starts a Docker that is off, where systemd holds its socket.
+_IS_OFF = (
+    "case $(systemctl show --property ActiveState --value docker.service 2>/dev/null) in "
+    "inactive|failed) ;; *) false;; esac"
+)
+_IS_NOT_UP = "! systemctl is-active --quiet docker.service"
 _UNANSWERED = "unanswered"
 
 
@@ -173,7 +195,7 @@ def _inspect(kind: str, name: str, form: str) -> StringCommand:
     inspect = f"timeout 30 docker inspect --type {kind} --format {shlex.quote(form)} "
     # It fails for something missing, and so it does without a daemon.
     there_is_none = "timeout 30 docker version >/dev/null"
-    return _asked(inspect + shlex.quote(name), there_is_none, _IS_OFF)
+    return _asked(inspect + shlex.quote(name), there_is_none)
 
 
 def _asked(*attempts: str) -> StringCommand:
@@ -182,7 +204,8 @@ def _asked(*attempts: str) -> StringCommand:
         " || ".join(
             (
                 "! command -v docker >/dev/null",
-                *(f"{attempt} 2>/dev/null" for attempt in attempts),
+                _IS_OFF,
+                *(f"{attempt} 2>/dev/null" for attempt in (*attempts, _IS_NOT_UP)),
                 f"echo {_UNANSWERED}",
             )
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
+from rocminfra.planning.gpus import amd_smi_output
 from rocminfra.planning.gpus.gpu_selection import Gpu, Selection, memory_mib, select
 
 # A thousand times the largest GPU; what is not finite is not an amount either.
@@ -57,9 +58,10 @@ class Gpus(HostFact[GpuReport]):
         """The report that the host program printed; an empty one when it printed something else."""
         try:
             document = json.loads(output[-1])
-        except ValueError:
+            gpus, amd_smi = document["gpus"], document["amd_smi"]
+        except (ValueError, TypeError, KeyError, IndexError):
             return GpuReport()
-        return GpuReport(tuple(map(_gpu, document["gpus"])), _amd_smi_mib(document["amd_smi"]))
+        return GpuReport(tuple(map(_gpu, gpus)), _amd_smi_mib(amd_smi))
 
 
 class GpuMemory(HostFact[tuple[int, ...]]):
@@ -106,19 +108,12 @@ def _amd_smi_mib(run: Any) -> tuple[int | None, ...] | None:
     if run is None:
         return None
     try:
-        document = json.loads(run["out"])
+        return tuple(map(_total, amd_smi_output.read(run["out"])))
     except ValueError:
         return ()
-    # ROCm 6 prints a list, ROCm 7 an object.
-    rows = document.get("gpu_data") if isinstance(document, dict) else document
-    return tuple(_total(row) for row in rows) if isinstance(rows, list) else ()
 
 
-def _total(row: Any) -> int | None:
-    """``mem_usage.total_vram``, whose unit "MB" is MiB; None for "N/A"."""
-    usage = row.get("mem_usage") if isinstance(row, dict) else None
-    leaf = usage.get("total_vram") if isinstance(usage, dict) else None
-    value = leaf.get("value") if isinstance(leaf, dict) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return int(value) if 0 < value < _MOST_MIB else None
+def _total(row: Mapping[str, Any]) -> int | None:
+    """``mem_usage.total_vram``; None for "N/A"."""
+    value = amd_smi_output.figure(row, ("mem_usage", "total_vram"), amd_smi_output.MIB)
+    return int(value) if value is not None and 0 < value < _MOST_MIB else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from pyinfra.api import QuoteString, StringCommand
@@ -49,3 +50,27 @@ class SystemdUnit(HostFact[Unit | None]):
             needs_reload=pairs.get("NeedDaemonReload", "") == "yes",
             invocation_id=pairs.get("InvocationID", ""),
         )
+
+
+class UnitOverrides(HostFact[tuple[str, ...]]):
+    """Drop-ins of a unit that replace its command, its checks, its type or its user; their paths.
+
+    Others, which add to it, are no matter.
+    """
+
+    @staticmethod
+    def default() -> tuple[str, ...]:
+        return ()
+
+    def command(self, unit: str) -> StringCommand:
+        folders = ("/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system")
+        return StringCommand(
+            # An empty ExecStartPre= takes back those before it (systemd.service(5)).
+            r"grep -lsE '^[[:space:]]*(ExecStart|Type|User)[[:space:]]*=|"
+            r"^[[:space:]]*ExecStartPre[[:space:]]*=[[:space:]]*$'",
+            *(f"{folder}/{shlex.quote(unit)}.d/*.conf" for folder in folders),
+            "|| true",
+        )
+
+    def process(self, output: list[str]) -> tuple[str, ...]:
+        return tuple(output)

@@ -21,6 +21,7 @@ from rocminfra.bench.scenario import Scenario, load_scenario
 from rocminfra.bench.session import Session
 from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.host.programs import benchmark
+from rocminfra.operations import load_generator
 from rocminfra.operations.bench_remote import HostRemote, remote_of
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import record
@@ -71,18 +72,22 @@ def program_files() -> list[HostFile]:
 
 
 @operation(is_idempotent=False, idempotent_notice="A benchmark measures every time.")
-def run(job: Job, results_dir: str, resumes: bool = False) -> Commands:
+def run(
+    job: Job, results_dir: str, resumes: bool = False, load: load_generator.Load | None = None
+) -> Commands:
     """Run a scenario on the host and bring its results back, verified.
 
     + job: what to run (:func:`rocminfra.bench.job.make_job`)
     + results_dir: folder of all runs on the operator's machine
     + resumes: whether ``job.run`` is an earlier run; valid points are then kept, and a run that
       still goes on is waited for
+    + load: the host on which GuideLLM runs (:func:`rocminfra.operations.load_generator.of`); None
+      for this one
 
     The benchmark runs in a unit of its own, so that a lost connection loses nothing. Results
     come back whatever happened; an invalid or failed point fails the host afterwards.
     """
-    yield FunctionCommand(_run, (job, results_dir, resumes), {})
+    yield FunctionCommand(_run, (job, results_dir, resumes, load), {})
 
 
 def run_under_way(host: Host) -> str | None:
@@ -97,7 +102,19 @@ def results_folder(host: Host) -> Path | None:
     return folder
 
 
-def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) -> bool:
+def _run(
+    state: State,
+    host: Host,
+    job: Job,
+    results_dir: str,
+    resumes: bool,
+    load: load_generator.Load | None,
+) -> bool:
+    def open_link() -> None:
+        if load is not None:
+            host.log(f"the load comes from {load.name}", logger.info)
+            load_generator.opened(state, host, job, load)
+
     session = Session(
         job=job,
         remote=HostRemote(state, host),
@@ -106,6 +123,7 @@ def _run(state: State, host: Host, job: Job, results_dir: str, resumes: bool) ->
         show=_shown(host),
         show_bytes=_shown_bytes(host),
         resumes=resumes,
+        open_link=open_link,
     )
     host.connector_data[_UNDER_WAY] = job.run
     return _recorded(host, job.run, results_dir, session.run)

@@ -26,7 +26,7 @@ def gate(
     job: Job,
     results_dir: str,
     environment: str,
-    contents: str,
+    contents: str | None,
     address: str,
     port: int,
     resumes: bool = False,
@@ -37,7 +37,7 @@ def gate(
     + job: what is to run (:func:`rocminfra.bench.job.make_job`)
     + results_dir: folder of all runs on the operator's machine
     + environment: folder of GuideLLM's environment
-    + contents: what its marker says when it is complete
+    + contents: what its marker says when it is complete; None when GuideLLM runs on another host
     + address, port: where the engine is asked, on the host itself
     + resumes: whether ``job.run`` is an earlier run
     + unit: the engine's systemd unit
@@ -67,7 +67,7 @@ def gate(
         model=job.record.model,
         unit=unit,
         asked_at=time.time(),
-        files=list(scenario.host_files),
+        files=[] if contents is None else list(scenario.host_files),
     )
     failure = refusal(look, look_at_home(results_dir), wanted)
     if failure is not None:

@@ -14,6 +14,7 @@ from rocminfra.facts.docker import (
     DockerContainerdStore,
     DockerContents,
     DockerInstalled,
+    DockerOutlivers,
     DockerRoot,
     NoAnswer,
 )
@@ -29,6 +30,7 @@ from rocminfra.operations import host_files, kept_files, programs
 from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.host_failures import exclude, fail, record
 from rocminfra.operations.run_now import run_now
+from rocminfra.planning.docker import installation
 from rocminfra.planning.docker.configuration import (
     DAEMON_JSON,
     UNANSWERED,
@@ -37,6 +39,7 @@ from rocminfra.planning.docker.configuration import (
     Write,
     decide,
     moving,
+    unmanaged,
 )
 from rocminfra.planning.docker.observation import DockerSeen
 from rocminfra.planning.programs import docker as docker_need
@@ -61,16 +64,22 @@ def gate(data_root: str, leave_behind: bool = False, package: str = _PACKAGE) ->
     old one are out of sight and stopped from then on.
     """
     now = host.get_fact(DockerRoot)
-    if isinstance(now, NoAnswer):
-        exclude(state, host, UNANSWERED)
-        return
     seen = host.get_fact(DockerConfiguration, data_root=data_root)
+    if isinstance(now, NoAnswer):
+        # It may be another Docker that is asked, and does not answer.
+        exclude(state, host, installation.problem(seen, package) or UNANSWERED)
+        return
     is_there = _is_there(seen, now, data_root)
     decision = decide(seen, data_root, package, serves=is_there)
     if isinstance(decision, Refuse):
         exclude(state, host, decision.failure)
-    elif leave_behind or (is_there and _shows(decision)):
+    elif is_there and _shows(decision):
         return
+    elif leave_behind:
+        # Those would go on without a Docker that knows them, with the GPU, say.
+        outliving = host.get_fact(DockerOutlivers) if now is not None else ()
+        if outliving:
+            exclude(state, host, unmanaged(outliving))
     elif now is not None:
         contents = host.get_fact(DockerContents)
         if contents:
@@ -105,10 +114,7 @@ def configured(
         return
     wanted = list(files)
     if isinstance(decision, Write):
-        # Its mode stays: a proxy's password may be in it.
-        found = host.get_fact(PathStates, paths=[DAEMON_JSON]).get(DAEMON_JSON)
-        mode = found.mode if found else 0o644
-        wanted.append(host_files.HostFile(DAEMON_JSON, decision.text, mode=mode))
+        wanted.append(_file(decision.text))
     changes = list(host_files.present._inner(wanted))
     if not changes:
         return
@@ -116,7 +122,10 @@ def configured(
         yield FunctionCommand(_accepted, (decision.text,), {})
         if now is not None:
             paths = [DAEMON_JSON, *(file.path for file in files)]
-            yield kept_files.keep(DOCKER_BEFORE, UNIT, paths)
+            # A Docker that has started since then runs with what is there now.
+            unit = host.get_fact(SystemdUnit, unit=UNIT)
+            started = f"{UNIT} {unit.invocation_id}" if unit is not None else UNIT
+            yield kept_files.keep(DOCKER_BEFORE, started, paths)
     yield from changes
 
 
@@ -161,6 +170,16 @@ def running(data_root: str) -> Commands:
             host.noop(f"Docker runs with its data in {data_root}")
             return
     yield FunctionCommand(_restarted, (data_root,), {})
+
+
+def _file(text: str) -> host_files.HostFile:
+    """daemon.json, with the mode and owners that it has: a proxy's password may be in it."""
+    found = host.get_fact(PathStates, paths=[DAEMON_JSON]).get(DAEMON_JSON)
+    if found is None:
+        return host_files.HostFile(DAEMON_JSON, text)
+    # stat says this of an id without a name.
+    user, group = ("root" if name == "UNKNOWN" else name for name in (found.user, found.group))
+    return host_files.HostFile(DAEMON_JSON, text, mode=found.mode, user=user, group=group)
 
 
 def _is_there(seen: DockerSeen, now: str | NoAnswer | None, data_root: str) -> bool:

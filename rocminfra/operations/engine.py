@@ -174,7 +174,8 @@ def service(
         if refused is not None:
             yield fail(refused)
             return
-        asked = (pinned, tuple(arguments), environment_file.content)
+        begins = engine_image.program(found.entrypoint if found is not None else ())
+        asked = (pinned, tuple(arguments), environment_file.content, begins, reference)
         yield FunctionCommand(engine_change.arguments_taken, asked, {})
         paths = [unit_file.path, environment_file.path]
         yield from engine_change.keep_serving(host, question, running, paths)

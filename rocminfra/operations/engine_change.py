@@ -20,7 +20,8 @@ from pyinfra.api.state import State
 from rocminfra.facts.docker import Container, DockerContainer
 from rocminfra.facts.engine import EngineReadiness
 from rocminfra.facts.file_contents import FileContents
-from rocminfra.facts.kept_files import KeptFiles
+from rocminfra.facts.kept_files import Kept, KeptFiles
+from rocminfra.facts.systemd_unit import SystemdUnit
 from rocminfra.failure import Again, Argument, Do, Failure, Fault
 from rocminfra.host.programs import source
 from rocminfra.host_paths import ENGINE_BEFORE, ENGINE_QUESTION
@@ -29,44 +30,62 @@ from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.engine_readiness import Question, wait
 from rocminfra.operations.host_failures import record
 from rocminfra.operations.run_now import run_now
+from rocminfra.planning import engine_image
 from rocminfra.planning.engine_command import CONFIG_LABEL
 
 # The program inside ends by itself before that.
 _CHECK_TIMEOUT_S = 120
-_REFUSED = 42
+_REFUSED, _UNFIT = 42, 43
+# What a question holds, but for the address.
+_ASKED = {"unit", "container", "port", "model"}
 # The interpreter that the image's own vllm program names, which may be of an environment.
 _IN_IMAGE = (
+    f'command -v "$1" >/dev/null || {{ echo "$1: there is no such program in it" >&2; '
+    f"exit {_UNFIT}; }}; shift; "
     'python=$(head -n 1 "$(command -v vllm)" | cut -c 3- | cut -d " " -f 1); '
     'case $python in *python*) ;; *) python=python3 ;; esac; exec "$python" -c "$0" "$@"'
 )
 
 
 def arguments_taken(
-    state: State, host: Host, image: str, arguments: Sequence[str], environment: str
+    state: State,
+    host: Host,
+    image: str,
+    arguments: Sequence[str],
+    environment: str,
+    program: str = "vllm",
+    reference: str = "",
 ) -> bool:
     """Ask the image's own parser about the arguments, in a container that is not the service.
 
     + image: pinned reference
     + arguments: of ``vllm serve``
     + environment: text of the environment file
+    + program: that the image begins with
+    + reference: the image as it was asked for
 
-    An image that cannot answer, or takes too long, does not stop the run.
+    An image without that program, or with a PyTorch that is not for ROCm, is refused as well. One
+    that cannot answer, or takes too long, does not stop the run.
     """
     run = [
         *("timeout", "-k", "5", str(_CHECK_TIMEOUT_S), "docker", "run", "--rm", "--init"),
         *("--pull=never", "--network=none", "--log-driver=none"),
         *("--label=rocminfra.check=arguments", "--env-file=/dev/stdin", "--entrypoint=sh"),
-        *(image, "-c", _IN_IMAGE, source("serve_arguments"), *arguments),
+        *(image, "-c", _IN_IMAGE, source("serve_arguments"), program, *arguments),
     ]
     answer = run_now(
         host,
         # Through a pipe, which can be opened by a name; what a connection gives may not be one.
-        f"cat | {shlex.join(run)}; test $? != {_REFUSED}",
+        f"cat | {shlex.join(run)}; code=$?; echo $code; "
+        f"case $code in {_REFUSED}|{_UNFIT}) false;; esac",
         "the image is asked whether it takes these arguments",
         stdin=environment,
     )
     if answer.succeeded:
         return True
+    if answer.out[-1:] == (str(_UNFIT),):
+        record(host, engine_image.cannot_serve(reference or image, answer.err[-3:]))
+        return False
     failure = Failure(
         Fault.ENGINE_ARGUMENTS_REFUSED,
         "the image's vLLM does not take these arguments; nothing was changed, and an engine that "
@@ -95,9 +114,10 @@ def keep_serving(
         found = host.get_fact(DockerContainer, container=str(before["container"]))
         container = found if isinstance(found, Container) else None
     label = container.label(CONFIG_LABEL) if container is not None and container.running else None
-    if label is None:
-        return
     kept = host.get_fact(KeptFiles, folder=ENGINE_BEFORE)
+    if label is None:
+        yield from _keep_unknown(host, str(before["unit"]), kept, paths)
+        return
     is_other = kept is not None and kept.label != label
     if is_other and host.get_fact(EngineReadiness, **before).state != "ready":
         return
@@ -106,6 +126,14 @@ def keep_serving(
         yield kept_files.keep(ENGINE_BEFORE, label, files, note=json.dumps(dict(before)))
     elif is_other:
         yield kept_files.drop(ENGINE_BEFORE)
+
+
+def _keep_unknown(host: Host, unit: str, kept: Kept | None, paths: Sequence[str]) -> Commands:
+    """Keep a unit that runs something which nothing here is known of, such as one made by hand."""
+    found = host.get_fact(SystemdUnit, unit=unit)
+    if kept is None and found is not None and found.active_state == "active":
+        files = [*paths, ENGINE_QUESTION]
+        yield kept_files.keep(ENGINE_BEFORE, f"{unit} {found.invocation_id}", files)
 
 
 def _text(host: Host, path: str) -> str:
@@ -119,7 +147,8 @@ def _asked_like(text: str, otherwise: Question) -> Question:
         found = json.loads(text)
     except ValueError:
         return otherwise
-    is_whole = isinstance(found, dict) and set(found) == set(otherwise)
+    # An address is in it only where it is not the usual one.
+    is_whole = isinstance(found, dict) and set(found) - {"address"} == _ASKED
     return found if is_whole else otherwise
 
 
@@ -169,6 +198,10 @@ def fail_and_go_back(host: Host, unit: str, failure: Failure, timeout_s: int) ->
     if not answer.succeeded:
         what = f"{failure.what}, and the engine from before does not start either"
         record(host, replace(failure, what=what, why=(*failure.why, *answer.err[-10:])))
+        return
+    if not kept.note:
+        run_now(host, kept_files.drop(ENGINE_BEFORE), "the unit from before is started")
+        record(host, replace(failure, what=f"{failure.what}; {unit} as it was before is back"))
         return
     question: Question = json.loads(kept.note)
     waited = wait(host, question, timeout_s)

@@ -27,6 +27,7 @@ from rocminfra.operations import foreseen
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail
 from rocminfra.planning.foreseen import Foreseen, difference
+from rocminfra.plural import plural
 
 # More new files than this are counted in a plan, not named.
 MOST_NAMED = 4
@@ -196,7 +197,7 @@ def _foreseen(file: HostFile, found: PathState | None) -> Foreseen:
 def _all_new(files: Sequence[HostFile]) -> Foreseen:
     folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
     digest = hashlib.sha256("".join(f"{file.path} {file.sha256}\n" for file in files).encode())
-    return Foreseen(f"creates {len(files)} files in {folder}", digest=digest.hexdigest())
+    return Foreseen(f"creates {plural(len(files), 'file')} in {folder}", digest=digest.hexdigest())
 
 
 def _show_difference(file: HostFile, found: PathState | None, is_told: bool) -> None:

@@ -18,6 +18,7 @@ from rocminfra.operations.commands import Commands
 from rocminfra.operations.foreseen import foresee
 from rocminfra.operations.host_failures import exclude, fail
 from rocminfra.planning.foreseen import Foreseen
+from rocminfra.plural import plural
 
 # Files up to this size are hashed at every run; a larger one (a shard of the weights) only when
 # its size or modification time differs from when it was copied.
@@ -86,7 +87,7 @@ def copied(source: str, destination: str, needs_weights: bool = True) -> Command
         yield fail(error.failure)
         return
     size = sum(file.size for file in changes)
-    words = f"copies {len(changes)} files, {size / 1e9:.1f} GB, from {source}"
+    words = f"copies {plural(len(changes), 'file')}, {size / 1e9:.1f} GB, from {source}"
     foresee(host, Foreseen(words, download_bytes=size))
     for file in changes:
         target = posixpath.join(destination, file.path)

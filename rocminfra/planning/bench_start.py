@@ -37,7 +37,7 @@ class Wanted:
     + model: name under which the engine serves it
     + points: how many
     + request_tokens: tokens in and out of a synthetic request; None when the data decides
-    + environment: what the marker of a complete GuideLLM environment says
+    + environment: what the marker of a complete GuideLLM environment says; None when none is needed
     + results_bytes: about what the results take
     + unit: the engine's systemd unit
     """
@@ -48,7 +48,7 @@ class Wanted:
     model: str
     points: int
     request_tokens: int | None
-    environment: str
+    environment: str | None
     results_bytes: int
     unit: str = "vllm.service"
 
@@ -266,7 +266,7 @@ def _scenario(look: Look, wanted: Wanted) -> Failure | None:
 
 def _disk(look: Look, wanted: Wanted) -> Failure | None:
     needs = {"results": (look.runs_space, wanted.results_bytes + SPARE_BYTES)}
-    if look.environment != wanted.environment:
+    if wanted.environment is not None and look.environment != wanted.environment:
         needs["GuideLLM"] = (look.environment_space, ENVIRONMENT_BYTES)
     for name, (space, needed) in needs.items():
         if space is None:

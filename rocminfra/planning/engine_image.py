@@ -39,6 +39,20 @@ def problem(
     )
 
 
+def cannot_serve(reference: str, why: tuple[str, ...]) -> Failure:
+    """An image that was looked into, and lacks what an engine on AMD's GPUs needs.
+
+    + reference: the image
+    + why: what was found in it
+    """
+    return _failure(f"the image {reference} cannot serve here", why)
+
+
+def program(entrypoint: Sequence[str]) -> str:
+    """The program that an image begins with; the usual one when that is not known."""
+    return entrypoint[0] if entrypoint else "vllm"
+
+
 def _serves(entrypoint: Sequence[str]) -> bool:
     """Whether arguments go to ``vllm serve``; a script of the image's own may well do that."""
     words = [PurePosixPath(word).name for word in entrypoint]

@@ -171,9 +171,11 @@ def _measured(record: RunRecord) -> str:
     provenance = record.provenance
     names = [gpu.get("name") or "unknown GPU" for gpu in provenance.gpus]
     counted = [f"{names.count(name)} × {name}" for name in dict.fromkeys(names)]
+    load = provenance.load_generator
+    elsewhere = "" if load is None else f", load from {load['host']} ({load['way']})"
     return (
         f"{provenance.model}, vLLM {provenance.engine or 'unknown'} "
-        f"on {', '.join(counted) or 'unknown GPU'}, scenario {record.scenario}"
+        f"on {', '.join(counted) or 'unknown GPU'}, scenario {record.scenario}{elsewhere}"
     )
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from rocminfra.settings.bench_section import Bench
 from rocminfra.settings.load import known_keys, load_settings, nearest_key
 from rocminfra.settings.problems import Problem, SettingsError
 from rocminfra.settings.schema import (
     SECTIONS,
-    Bench,
     Cost,
     Docker,
     Engine,
     HuggingFace,
     Model,
     Rocm,
-    Section,
     Settings,
     Storage,
     Vllm,
 )
+from rocminfra.settings.section import Section
 from rocminfra.settings.value_types import (
     AbsolutePath,
     ContainerName,

@@ -43,6 +43,7 @@ _NEVER: Mapping[str, str] = {
     "--headless": "starts no server, and one is waited for",
     "--ssl-certfile": "makes the engine speak TLS, and it is waited for in plain HTTP on the host",
     "--ssl-keyfile": "makes the engine speak TLS, and it is waited for in plain HTTP on the host",
+    "--config": "reads options from a file, where no setting sees them",
     "--help": "prints a text and starts no engine",
     "-h": "prints a text and starts no engine",
     "--version": "prints a text and starts no engine",
@@ -50,8 +51,10 @@ _NEVER: Mapping[str, str] = {
 }
 _PIXELS = "--mm-processor-kwargs"
 _PIXELS_SETTING = "vllm.max_pixels"
+# Options that add to what was given before.
+_REPEATED = frozenset({"--middleware", "--ignore-patterns"})
 # Options of vLLM that begin like one of those above and are others.
-_OTHERS = frozenset({"--ssl", "--config"})
+_OTHERS = frozenset({"--ssl"})
 # argparse takes such a word for a value, because no option of vLLM's looks like a number.
 _NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 # What word processors make of a hyphen.
@@ -65,6 +68,7 @@ def problems(arguments: Sequence[str], max_pixels: int | None = None) -> list[st
     + max_pixels: the setting of that name
     """
     found: list[str] = []
+    given: set[str] = set()
     takes_values = False  # whether a bare word may be the value of the option before it
     for position, argument in enumerate(arguments):
         if not _is_option(argument):
@@ -72,7 +76,7 @@ def problems(arguments: Sequence[str], max_pixels: int | None = None) -> list[st
                 found.append(_stray(argument, position))
             continue
         following = arguments[position + 1] if position + 1 < len(arguments) else ""
-        problem = _problem(argument, following, max_pixels)
+        problem = _problem(argument, following, max_pixels) or _twice(argument, given)
         if problem is not None:
             found.append(problem)
         takes_values = "=" not in argument
@@ -136,6 +140,18 @@ def _problem(argument: str, following: str, max_pixels: int | None) -> str | Non
             f"the value of {option} stands in quotes of a shell, and no shell "
             "reads this: leave them out"
         )
+    return None
+
+
+def _twice(argument: str, given: set[str]) -> str | None:
+    """That an option was given before; ``given`` has those, and gets this one."""
+    option = argument.partition("=")[0]
+    name = _split(argument)[0]
+    if name in _REPEATED or "." in option:  # parts of JSON
+        return None
+    if name in given:
+        return f"{name} is given twice, and vLLM takes the last one: leave one out"
+    given.add(name)
     return None
 
 

@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     model_validator,
 )
@@ -22,13 +20,14 @@ from pydantic import (
 from rocminfra import reference_run
 from rocminfra.settings import extra_args
 from rocminfra.settings.addresses import asked_at
+from rocminfra.settings.bench_section import Bench
 from rocminfra.settings.problems import RuleBroken
+from rocminfra.settings.section import Section
 from rocminfra.settings.value_types import (
     AbsolutePath,
     Address,
     ContainerName,
     EnvironmentName,
-    HomePath,
     LocalPath,
     OneLine,
     OneLineOrEmpty,
@@ -47,18 +46,6 @@ def _name_of_source(model: dict[str, Any]) -> str:
         # What is wrong with it is said elsewhere.
         return ""
     return PurePosixPath(source).name if source.startswith("/") else source
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, strict about types, no unknown keys."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-    )
 
 
 class Storage(Section):
@@ -273,31 +260,6 @@ class Vllm(Section):
         return self
 
 
-class Bench(Section):
-    """GuideLLM and its results."""
-
-    scenario: HomePath = Field(
-        default="smoke", description="name of a file in benchmarks/, or a path to one"
-    )
-    guidellm_version: str = Field(default="0.8.1", pattern=r"^\d+\.\d+\.\d+$")
-    torch_version: str = Field(default="2.13.0", pattern=r"^\d+\.\d+\.\d+$")
-    torch_index_url: OneLine | None = Field(
-        default=None,
-        description="pip index with CPU builds of torch; without it pip's own configuration counts",
-    )
-    prepare: bool = Field(
-        default=False,
-        description="begin to install GuideLLM while image and model are fetched; "
-        "`rocminfra apply --bench` does",
-    )
-    results_dir: HomePath = Field(default="results", description="folder on the operator's machine")
-    run: str | None = Field(
-        default=None,
-        pattern=r"^[0-9]{8}T[0-9]{6}Z(-[0-9a-f]{6})?$",
-        description="an earlier run to resume; without it a new one begins",
-    )
-
-
 class Cost(Section):
     """Prices that reports use."""
 
@@ -335,6 +297,19 @@ class Settings(Section):
                     key,
                     "storage.mount_point",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _engine_listens_where_the_load_comes_from(self) -> Settings:
+        address, listening = self.bench.engine_address, self.vllm.host
+        if address is not None and listening not in (address, "0.0.0.0", "::"):
+            raise RuleBroken(
+                f"the engine listens on vllm.host ({listening}), so that bench.engine_address "
+                f"({address}) does not reach it; set vllm.host to that address and run "
+                "rocminfra apply, or leave engine_address out for an SSH tunnel",
+                "bench.engine_address",
+                "vllm.host",
+            )
         return self
 
     @property

@@ -51,6 +51,7 @@ OURS = {
     "/usr/local/lib/rocminfra/shared/rocminfra/__init__.py",
     "/usr/local/lib/rocminfra/shared/rocminfra/planning/__init__.py",
     "/usr/local/lib/rocminfra/shared/rocminfra/planning/gpus/__init__.py",
+    "/usr/local/lib/rocminfra/shared/rocminfra/planning/gpus/amd_smi_output.py",
     "/usr/local/lib/rocminfra/shared/rocminfra/planning/gpus/gpu_selection.py",
 }
 STARTED_AT = "docker inspect -f '{{.State.StartedAt}}' vllm-qwen2-vl-72b"

@@ -52,6 +52,16 @@ target.close()
 """
 
 
+def made_from_the_engines(script: str, change: str) -> str:
+    """A command that makes another image of the engine's own."""
+    inside = shlex.quote(f"d=/usr/lib/python3/dist-packages; {script}")
+    image = "$(docker inspect -f '{{.Config.Image}}' vllm-qwen2-vl-72b)"
+    return (
+        f"docker run --name making --entrypoint sh {image} -c {inside} && "
+        f"docker commit --change {shlex.quote(change)} making other:v1 && docker rm making"
+    )
+
+
 def rocminfra(host: LabHost, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rocminfra", verb, "-i", "inventory/lab.py", *words]
     return subprocess.run(
@@ -103,6 +113,76 @@ def test_a_docker_whose_unit_says_otherwise_is_refused_and_serves_on(host: LabHo
     assert theirs(host)
 
 
+def test_a_file_that_was_broken_after_docker_started_is_found_while_docker_runs(
+    host: LabHost,
+) -> None:
+    """Docker 20 of Debian 12, which has no flag for that; a restart would have been its end."""
+    host.ok(
+        f'cp -p {DAEMON_JSON} /root/; echo \'{{"log-opts": {{"max-file": 3}}}}\' >{DAEMON_JSON}'
+    )
+    try:
+        refused = apply(host, "tasks/docker.py")
+    finally:
+        host.ok(f"mv /root/daemon.json {DAEMON_JSON}")
+    assert refused.returncode == 6, refused.stderr
+    assert "cannot unmarshal number" in refused.stderr, "Docker's own words"
+    assert "nothing was changed" in refused.stderr
+    assert theirs(host)
+
+
+def test_a_docker_that_is_off_is_not_started_by_a_plan_or_a_status(host: LabHost) -> None:
+    active = "systemctl is-active docker.service docker.socket; true"
+    host.ok("systemctl stop docker.service")
+    try:
+        planned = rocminfra(host, "plan", "tasks/docker.py")
+        rocminfra(host, "status")
+        assert host.ok(active).split() == ["inactive", "active"]
+    finally:
+        host.ok("systemctl start docker.service")
+    assert planned.returncode == 0, planned.stderr
+    assert "Start Docker" in planned.stdout
+    assert theirs(host)
+
+
+def test_a_bind_mount_in_place_of_dockers_folder_is_where_the_data_is(host: LabHost) -> None:
+    usual, there = "/var/lib/docker", "/mnt/models/docker"
+    stop = "systemctl stop docker.service docker.socket"
+    drop_in = "/etc/systemd/system/docker.service.d"
+    host.ok(f"{stop}; mkdir {there}; mount --bind {there} {usual}; systemctl start docker")
+    host.ok("docker volume create database")
+    process = "systemctl show -p InvocationID --value docker.service"
+    before = host.ok(process)
+    try:
+        done = apply(host, "tasks/docker.py")
+        again = rocminfra(host, "plan", "--exit-code", "tasks/docker.py")
+        assert host.ok(process) == before, "it is not restarted"
+        assert host.ok(f"cat {DAEMON_JSON}") == CASE.read_text()
+    finally:
+        host.ok(
+            f"{stop}; umount {usual}; rm -r {there} {drop_in}; systemctl daemon-reload;"
+            "systemctl start docker"
+        )
+    assert done.returncode == 0, done.stderr
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert theirs(host)
+
+
+def test_somebodys_unit_of_the_engines_name_serves_on(host: LabHost) -> None:
+    server = "ExecStart=/usr/bin/python3 -m http.server 8000 --bind 127.0.0.1"
+    unit = "/etc/systemd/system/vllm.service"
+    host.ok(f'printf "[Service]\\n%s\\n" "{server}" >{unit}; systemctl daemon-reload')
+    host.ok("systemctl start vllm.service")
+    try:
+        refused = apply(host)
+        state = host.ok("systemctl is-active vllm.service").strip()
+    finally:
+        host.ok(f"systemctl stop vllm.service; rm {unit}; systemctl daemon-reload")
+    assert refused.returncode == 5, refused.stderr
+    assert "that rocminfra did not write, and it is active" in refused.stderr
+    assert state == "active"
+    assert theirs(host), "decided before anything was changed"
+
+
 def test_after_a_restart_that_fails_the_old_configuration_is_back_and_docker_serves(
     host: LabHost,
 ) -> None:
@@ -152,8 +232,21 @@ def test_the_hosts_own_log_options_stay_and_docker_serves_afterwards(host: LabHo
             f"python3 -c {shlex.quote(FOR_ARM)} | docker load",
             "is made for linux/arm64",
         ),
+        (
+            made_from_the_engines("true", 'ENTRYPOINT ["/opt/venv/bin/vllm", "serve"]'),
+            "/opt/venv/bin/vllm: there is no such program in it",
+        ),
+        (
+            # vLLM's own image without "-rocm" in its name.
+            made_from_the_engines(
+                "mkdir -p $d/torch; touch $d/torch/__init__.py; "
+                'printf "cuda = \\"12.8\\"\\nhip = None\\n" >$d/torch/version.py',
+                'ENTRYPOINT ["vllm", "serve"]',
+            ),
+            "its PyTorch is built for CUDA 12.8, not for ROCm",
+        ),
     ],
-    ids=["entrypoint", "architecture"],
+    ids=["entrypoint", "architecture", "program", "CUDA"],
 )
 def test_an_image_that_cannot_serve_takes_no_engines_place(
     host: LabHost, make: str, words: str

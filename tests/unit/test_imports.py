@@ -20,6 +20,7 @@ BASE = {
     "host_answers",
     "host_paths",
     "playbook_files",
+    "plural",
     "reference_run",
     "settings",
 }
@@ -41,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "host_answers": set(),
     "host_paths": set(),
     "playbook_files": set(),
+    "plural": set(),
     "reference_run": set(),
     "settings": {"failure", "reference_run"},
     "inventory": {"failure", "settings", "playbook_files"},

@@ -5,14 +5,23 @@ Standard library only: this file is copied to the host as it is.
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rocminfra.host.bench import driver_files
 from rocminfra.planning.bench.possible import gpu_problems
+from rocminfra.planning.gpus.amd_smi_output import (
+    CELSIUS,
+    JOULES,
+    MIB,
+    PERCENT,
+    WATTS,
+    figure,
+    read,
+)
 from rocminfra.planning.gpus.gpu_selection import engine_rows, parse_environment
 
 # Newer ROCm is found here and not on PATH; an older one may be in both.
@@ -22,28 +31,30 @@ ENGINE_ENVIRONMENT = Path("/etc/rocminfra/vllm.env")
 AMD_SMI_TIMEOUT_S = 10.0
 
 _GPU_LEAVES = {
-    "gfx_activity_percent": ("usage", "gfx_activity"),
-    "umc_activity_percent": ("usage", "umc_activity"),
-    "power_w": ("power", "socket_power"),
-    "vram_used_mib": ("mem_usage", "used_vram"),
-    "vram_total_mib": ("mem_usage", "total_vram"),
-    "temperature_hotspot_c": ("temperature", "hotspot"),
-    "temperature_mem_c": ("temperature", "mem"),
-    "energy_j": ("energy", "total_energy_consumption"),
+    "gfx_activity_percent": (("usage", "gfx_activity"), PERCENT),
+    "umc_activity_percent": (("usage", "umc_activity"), PERCENT),
+    "power_w": (("power", "socket_power"), WATTS),
+    "vram_used_mib": (("mem_usage", "used_vram"), MIB),
+    "vram_total_mib": (("mem_usage", "total_vram"), MIB),
+    "temperature_hotspot_c": (("temperature", "hotspot"), CELSIUS),
+    "temperature_mem_c": (("temperature", "mem"), CELSIUS),
+    "energy_j": (("energy", "total_energy_consumption"), JOULES),
 }
 
 
 def gpu_samples(text: str) -> list[dict[str, Any]]:
     """Figures of each GPU from ``amd-smi metric --json``.
 
-    + text: what it printed: a bare list (ROCm 6) or ``{"gpu_data": […]}`` (ROCm 7 and later);
-      each leaf a ``{"value", "unit"}`` object or the text ``N/A``, which becomes None, never 0
+    + text: what it printed, in any of the forms of its releases; ``N/A`` becomes None, never 0
 
     Raises ValueError when it is something else; ``amd-smi`` exits 0 after "Invalid platform".
     """
     return [
-        {"gpu": row.get("gpu"), **{key: _leaf(row, path) for key, path in _GPU_LEAVES.items()}}
-        for row in _gpu_rows(text)
+        {
+            "gpu": row.get("gpu"),
+            **{key: figure(row, path, units) for key, (path, units) in _GPU_LEAVES.items()},
+        }
+        for row in read(text)
     ]
 
 
@@ -53,15 +64,15 @@ def gpu_models() -> list[dict[str, Any]]:
     Empty where it says nothing.
     """
     try:
-        rows = _gpu_rows(_amd_smi("static"))
+        rows = read(_amd_smi("static"))
     except (OSError, ValueError, subprocess.SubprocessError):
         return []
     models = [
         {
             "name": _text(row, ("asic", "market_name")),
             "driver": _text(row, ("driver", "version")),
-            "memory": _leaf(row, ("vram", "size")),
-            **_known(power_cap_w=_leaf(row, ("limit", "socket_power"))),
+            "memory": figure(row, ("vram", "size"), MIB),
+            **_known(power_cap_w=figure(row, ("limit", "socket_power"), WATTS)),
         }
         for row in rows
     ]
@@ -103,7 +114,8 @@ def _of_engine(rows: list[dict[str, Any]], memory: str) -> list[dict[str, Any]]:
     totals = [row[memory] for row in rows]
     if all(total is None for total in totals):
         return rows
-    return [rows[row] for row, _ in engine_rows(totals, engine_environment())]
+    partitions = driver_files.are_partitioned()
+    return [rows[row] for row, _ in engine_rows(totals, engine_environment(), partitions)]
 
 
 def _amd_smi(command: str) -> str:
@@ -121,14 +133,6 @@ def _amd_smi(command: str) -> str:
     return done.stdout
 
 
-def _gpu_rows(text: str) -> list[dict[str, Any]]:
-    parsed = json.loads(text)
-    rows = parsed.get("gpu_data") if isinstance(parsed, dict) else parsed
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("amd-smi printed no list of GPUs")
-    return rows
-
-
 def _known(**figures: float | None) -> dict[str, float]:
     return {name: value for name, value in figures.items() if value is not None}
 
@@ -137,13 +141,3 @@ def _text(row: Mapping[str, Any], path: tuple[str, str]) -> str | None:
     part = row.get(path[0])
     value = part.get(path[1]) if isinstance(part, Mapping) else None
     return value if isinstance(value, str) and value != "N/A" else None
-
-
-def _leaf(row: Mapping[str, Any], path: tuple[str, str]) -> float | None:
-    part = row.get(path[0])
-    value = part.get(path[1]) if isinstance(part, Mapping) else None
-    if isinstance(value, Mapping):
-        value = value.get("value")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rocminfra.host.bench import guidellm_launcher, hang_watch, made_data
+from rocminfra.host.bench import guidellm_launcher, hang_watch, load_link
 from rocminfra.host.bench.control_group import Launcher, Running
 from rocminfra.host.bench.engine_look import settled, snapshot
 from rocminfra.host.bench.files import read_json, write_atomic, write_json
@@ -77,8 +77,10 @@ def run_attempt(
     + patience: how long to wait before it counts as hung
     """
     scenario = job.scenario
-    made = made_data.path(job)
-    spec = guidellm_spec.spec(point, scenario, job.target, job.model, job.tokenizer, place, made)
+    told = load_link.seen(job)
+    spec = guidellm_spec.spec(
+        point, scenario, told.target, job.model, told.tokenizer, place, told.made
+    )
     write_json(folder / "guidellm.json", spec)
     trace = profiles.trace(point, scenario.data, scenario.max_seconds)
     if trace is not None:
@@ -114,6 +116,7 @@ def run_attempt(
             "cpu_seconds": round(sampler.cpu_s + gpus.cpu_s, 3),
             "sources": dict(gpus.sources),
         },
+        load_generator=ended.machine,
     )
     write_json(folder / RECORD, as_json(record))
     return Attempt(record, before, after)
@@ -162,6 +165,7 @@ class _Ended:
     last_line: str | None = None
     stacks: str | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] | None = None
 
 
 def _run_process(
@@ -189,17 +193,15 @@ def _run_process(
             verdict, code = _watch(running, folder, watch, sampler, patience.look_s)
             # Read before the kill, which makes GuideLLM print more.
             last_line = last_words(folder, 1)
-            if verdict != "ended" and hang_watch.ask_for_stacks(
-                hang_watch.family(running.pid),
-                guidellm_launcher.STACKS_SIGNAL,
-                folder / guidellm_launcher.STACKS,
+            if verdict != "ended" and running.ask_for_stacks(
+                guidellm_launcher.STACKS_SIGNAL, folder / guidellm_launcher.STACKS
             ):
                 stacks = guidellm_launcher.STACKS
         finally:
             # After a normal exit too: workers may remain.
             _end(running)
-    why = _why(verdict, code, limits, folder, patience)
-    return _Ended(verdict, why, code, last_line, stacks, running.origin)
+    why = running.trouble or _why(verdict, code, limits, folder, patience)
+    return _Ended(verdict, why, code, last_line, stacks, running.origin, running.machine)
 
 
 def _watch(
@@ -218,7 +220,7 @@ def _watch(
                 engine=sample.get("engine"),
                 engine_at=sample.get("monotonic"),
                 said=hang_watch.bytes_said(folder),
-                cpu_s=hang_watch.cpu_seconds(hang_watch.family(running.pid)),
+                cpu_s=running.cpu_seconds(),
                 has_begun=_has_begun(launch),
             )
         )

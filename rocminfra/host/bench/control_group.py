@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from rocminfra.host.bench import hang_watch
+
 # Between SIGTERM and SIGKILL. GuideLLM writes nothing on SIGTERM, so there is little to wait for.
 GRACE_S = 3.0
 # For killed processes to disappear on a busy machine.
@@ -49,6 +51,24 @@ class Running(Protocol):
 
     def wait(self, timeout: float) -> int | None:
         """Exit code of the process, or None if it still runs after ``timeout`` seconds."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What went wrong besides the process itself; None when it runs on this host."""
+
+    @property
+    def machine(self) -> Mapping[str, Any] | None:
+        """The host that it runs on; None for this one."""
+
+    def cpu_seconds(self) -> Mapping[int, float]:
+        """CPU seconds used so far by each of its processes, by PID."""
+
+    def ask_for_stacks(self, number: int, path: Path) -> bool:
+        """Ask its processes to write their stacks. Returns whether any did.
+
+        + number: the signal
+        + path: the file they write to
+        """
 
     def end(self) -> None:
         """End the process and everything it started; returns when they are gone."""
@@ -95,6 +115,9 @@ class Groups(Launcher, Protocol):
 class ProcessGroup:
     """A process group: covers everything except processes that start their own session."""
 
+    trouble: str | None = None
+    machine: Mapping[str, Any] | None = None
+
     def __init__(self, process: Process, grace_s: float = GRACE_S) -> None:
         self.origin: Mapping[str, Any] = {"process": "fresh"}
         self._process = process
@@ -111,6 +134,14 @@ class ProcessGroup:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return None
+
+    def cpu_seconds(self) -> Mapping[int, float]:
+        """See :meth:`Running.cpu_seconds`."""
+        return hang_watch.cpu_seconds(hang_watch.family(self.pid))
+
+    def ask_for_stacks(self, number: int, path: Path) -> bool:
+        """See :meth:`Running.ask_for_stacks`."""
+        return hang_watch.ask_for_stacks(hang_watch.family(self.pid), number, path)
 
     def end(self) -> None:
         """See :meth:`Running.end`."""

@@ -16,8 +16,8 @@ from typing import Any
 
 from rocminfra.planning.gpus.gpu_selection import (
     MIB,
-    UNPARTITIONED,
     Gpu,
+    partitioned,
     select,
     visible,
 )
@@ -69,7 +69,7 @@ def cards(environment: Mapping[str, str], drm: Path | None = None) -> list[Card]
     nodes = [_gpu(path) for path in drm.glob("renderD*")]
     selection = select(nodes)
     usable = selection.usable
-    if any(gpu.compute_partition not in (None, UNPARTITIONED) for gpu in usable):
+    if partitioned(usable):
         return []
     everything = sorted(
         (gpu for gpu in nodes if not gpu.is_partition and gpu.vram_bytes is not None),
@@ -82,6 +82,11 @@ def cards(environment: Mapping[str, str], drm: Path | None = None) -> list[Card]
         for gpu in chosen
         if gpu in everything
     ]
+
+
+def are_partitioned(drm: Path | None = None) -> bool | None:
+    """Whether one of the host's GPUs is partitioned; None where sysfs knows no GPU."""
+    return partitioned([_gpu(path) for path in (DRM if drm is None else drm).glob("renderD*")])
 
 
 def read(card: Card) -> dict[str, float]:

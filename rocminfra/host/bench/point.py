@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rocminfra.host.bench import made_data
+from rocminfra.host.bench import load_link, made_data
 from rocminfra.host.bench.attempt import (
     Attempt,
     folder_name,
@@ -118,6 +118,7 @@ def run_point(
     The record is written last and atomically: a folder without one is a point that was cut off.
     """
     patience = Patience() if patience is None else patience
+    ready = made_data.ensure if job.load_generator is None else load_link.prepare
     scenario = job.scenario
     began = time.time()
     findings = Findings()
@@ -130,7 +131,7 @@ def run_point(
     where = prompts.place_of(point, scenario.stages)
     attempts: list[AttemptRecord] = []
     while True:
-        problem = engine_problem(job.target, job.model) or made_data.ensure(job)
+        problem = engine_problem(job.target, job.model) or ready(job)
         if problem is not None:
             findings.fail(problem)
             break

@@ -57,6 +57,7 @@ def check(
         reasons += validity.stranger_doubts(before, after, cut_off)
     reasons += validity.floor_doubts(itl_ms, known["itl_floor_ms"])
     reasons += validity.clock_doubts(list(_clocks(folder / METRICS)))
+    reasons += validity.offset_doubts(attempt.record.load_generator)
     began = _configuration(folder / "metrics_before.prom")
     now = known["configuration"]
     reasons += validity.configuration_doubts(began, now, "while the point ran")

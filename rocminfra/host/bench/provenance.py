@@ -65,7 +65,7 @@ def collect(job: JobRecord) -> Provenance:
         kernel=platform.release(),
         machine=platform.machine(),
         cores=os.cpu_count(),
-        system=_system(),
+        system=system(),
         rocm=rocm,
         image=config.get("Image"),
         image_id=container.get("Image"),
@@ -91,6 +91,38 @@ def with_guidellm(provenance: Provenance, records: Sequence[PointRecord]) -> Pro
     last = starts[-1]
     told = {"version": last.get("guidellm"), "patched": last.get("patched"), "why": last.get("why")}
     return replace(provenance, guidellm=told)
+
+
+def with_load_generator(
+    provenance: Provenance, job: JobRecord, records: Sequence[PointRecord]
+) -> Provenance:
+    """Provenance with the host that GuideLLM ran on, when that is another one.
+
+    + provenance: what was collected before the first point
+    + job: what was asked for
+    + records: of the run's points
+    """
+    load = job.load_generator
+    if load is None:
+        return provenance
+    told = [one.load_generator for record in records for one in record.attempts]
+    machine = next((one for one in reversed(told) if one), None)
+    unknown = dict(provenance.unknown or {})
+    if machine is None:
+        unknown["load_generator"] = f"no attempt reached {load.host}"
+    return replace(
+        provenance,
+        load_generator={**(machine or {}), "host": load.host, "way": load.way},
+        unknown=unknown,
+    )
+
+
+def system() -> str | None:
+    """Name of this host's operating system."""
+    for line in (_text(OS_RELEASE) or "").splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip("\"'")
+    return None
 
 
 def _container(name: str | None, unknown: dict[str, str]) -> dict[str, Any]:
@@ -230,13 +262,6 @@ def _hash(path: Path) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def _system() -> str | None:
-    for line in (_text(OS_RELEASE) or "").splitlines():
-        if line.startswith("PRETTY_NAME="):
-            return line.partition("=")[2].strip("\"'")
-    return None
 
 
 def _text(path: Path) -> str | None:

@@ -20,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,9 +28,10 @@ from typing import Any
 from rocminfra.host.bench import files, stage
 from rocminfra.host.bench.control_group import Groups, Launcher
 from rocminfra.host.bench.live import live
+from rocminfra.host.bench.load_launcher import Elsewhere
 from rocminfra.host.bench.lock import Busy, is_held, only_one
 from rocminfra.host.bench.point import finished, run_point
-from rocminfra.host.bench.provenance import collect, with_guidellm
+from rocminfra.host.bench.provenance import collect, with_guidellm, with_load_generator
 from rocminfra.host.bench.scopes import launcher
 from rocminfra.host.bench.warm_launcher import WarmLauncher
 from rocminfra.planning.bench.job_record import JobRecord
@@ -67,7 +69,7 @@ def run(folder: Path, groups: Groups, patience: Patience | None = None) -> RunRe
     """
     job = read(JobRecord, files.read_json(folder / JOB), JOB)
     stages = job.scenario.stages
-    with only_one(folder), _warm(job, groups) as launch:
+    with only_one(folder), _starting(job, groups) as launch:
         progress = _Progress(folder, job, len(planned_names(stages)))
         provenance = collect(job)
         valid, done = stage.kept(folder, stages)
@@ -91,7 +93,9 @@ def run(folder: Path, groups: Groups, patience: Patience | None = None) -> RunRe
             never_run=never_run(stages, done),
             usd_per_hour=job.usd_per_hour,
             guidellm=job.guidellm_version,
-            provenance=with_guidellm(provenance, progress.records),
+            provenance=with_load_generator(
+                with_guidellm(provenance, progress.records), job, progress.records
+            ),
             started=progress.started,
             ended=round(time.time(), 3),
         )
@@ -220,7 +224,10 @@ def _short(record: PointRecord, kept: bool) -> PointSummary:
     )
 
 
-def _warm(job: JobRecord, groups: Groups) -> WarmLauncher:
+def _starting(job: JobRecord, groups: Groups) -> AbstractContextManager[Launcher]:
+    """What starts GuideLLM for this run's points."""
+    if job.load_generator is not None:
+        return nullcontext(Elsewhere(job.load_generator))
     name = f"rocminfra-bench-{job.run}-guidellm"
     return WarmLauncher(groups, name, job.scenario.overhead_seconds)
 

@@ -16,7 +16,7 @@ folder ``shared`` beside it.
 from __future__ import annotations
 
 import argparse
-import json
+import glob
 import os
 import shutil
 import stat
@@ -30,7 +30,8 @@ if not __package__:  # on the host, where it is started as a file
     sys.dont_write_bytecode = True  # or a folder of ours would hold what we did not put there
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "shared"))
 
-from rocminfra.planning.gpus.gpu_selection import engine_rows, parse_environment
+from rocminfra.planning.gpus import amd_smi_output
+from rocminfra.planning.gpus.gpu_selection import UNPARTITIONED, engine_rows, parse_environment
 
 ENVIRONMENT = "/etc/rocminfra/vllm.env"
 MOST_MIB = 1e9
@@ -49,19 +50,23 @@ def listening_inodes(table: str, port: int) -> list[str]:
     return inodes
 
 
-def vram_percent(document: object, environment: Mapping[str, str] | None = None) -> float | None:
+def vram_percent(
+    document: object,
+    environment: Mapping[str, str] | None = None,
+    partitions: bool | None = None,
+) -> float | None:
     """Highest VRAM use of any GPU that the engine may use, in percent; None if unknown.
 
-    + document: of ``amd-smi metric --json``. ROCm 6 prints a list, ROCm 7 an object with
-      ``gpu_data``; each leaf is an object with ``value``, or the text "N/A"
+    + document: of ``amd-smi metric --json``
     + environment: the engine's, which may hide GPUs from it
+    + partitions: whether a GPU is partitioned; None when nobody knows
     """
-    gpus = document.get("gpu_data") if isinstance(document, dict) else document
-    if not isinstance(gpus, list):
+    gpus = amd_smi_output.rows(document)
+    if gpus is None:
         return None
     readings = [_vram_mib(gpu) for gpu in gpus]
     shares = []
-    for _, row in engine_rows([total for _, total in readings], environment):
+    for _, row in engine_rows([total for _, total in readings], environment, partitions):
         used, total = readings[row]
         # A reading above the total cannot be right.
         if used is not None and total and used <= total:
@@ -135,20 +140,15 @@ def main(arguments: list[str]) -> int:
     return 1 if problems else 0
 
 
-def _vram_mib(gpu: Any) -> tuple[float | None, float | None]:
+def _vram_mib(gpu: Mapping[str, Any]) -> tuple[float | None, float | None]:
     """Used and total VRAM of a row."""
-    memory = gpu.get("mem_usage") if isinstance(gpu, dict) else None
-    if not isinstance(memory, dict):
-        return None, None
-    return _value(memory.get("used_vram")), _value(memory.get("total_vram"))
+    return _mib(gpu, "used_vram"), _mib(gpu, "total_vram")
 
 
-def _value(leaf: Any) -> float | None:
-    value = leaf.get("value") if isinstance(leaf, dict) else leaf
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    # Neither can one that is negative or not finite.
-    return float(value) if 0 <= value < MOST_MIB else None
+def _mib(gpu: Mapping[str, Any], name: str) -> float | None:
+    value = amd_smi_output.figure(gpu, ("mem_usage", name), amd_smi_output.MIB)
+    # One that is negative or not finite cannot be right.
+    return value if value is not None and 0 <= value < MOST_MIB else None
 
 
 def _leftover(container: str | None, stop_timeout_s: int) -> Iterable[str]:
@@ -218,9 +218,21 @@ def _read_vram() -> float | None:
         return None
     try:
         result = _run([found, "metric", "--mem-usage", "--json"], 30.0)
-        return vram_percent(json.loads(result.stdout), _environment())
+        return vram_percent(amd_smi_output.read(result.stdout), _environment(), _partitions())
     except (subprocess.TimeoutExpired, ValueError, OSError):
         return None
+
+
+def _partitions() -> bool | None:
+    """Whether a GPU is partitioned; None when the driver does not say."""
+    modes = []
+    for path in glob.glob("/sys/class/drm/renderD*/device/current_compute_partition"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                modes.append(file.read().strip())
+        except OSError:
+            modes.append("")
+    return any(mode != UNPARTITIONED for mode in modes) if modes else None
 
 
 def _environment() -> dict[str, str]:

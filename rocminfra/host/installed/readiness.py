@@ -127,7 +127,9 @@ def main(arguments: list[str]) -> int:
 def observe(unit_name: str, container_name: str, address: tuple[str, int], model: str) -> Answer:
     """One look at unit, container, port and server."""
     unit = _unit(unit_name)
-    container_id, label, first = _container(container_name)
+    # Not where the unit is off: asking a Docker that is off would start it.
+    is_off = unit.get("ActiveState") in ("inactive", "failed")
+    container_id, label, first = ("", "", 0) if is_off else _container(container_name)
     owners = [_container_of(pid, container_id) for pid in _listeners(address[1], first)]
     patience = float(os.environ.get(PATIENCE) or 0)
     end = time.monotonic() + patience

@@ -6,18 +6,21 @@
 ``look`` prints one JSON object; of flags that are no concern of ours it prints the names only,
 since a proxy flag may hold a password. ``validate`` asks the program of the daemon whether it would
 start with the file on standard input and the flags of the unit: 0 or 1, with its words on stderr;
-2 when the program is too old to say (before Docker 23), or when there is none.
+2 when it does not say, or when there is none. Before Docker 23 it has no flag for that; it is then
+started as a user without rights, who gets as far as the configuration.
 
 Standard library only, and no single quote in it: this file is sent to the host as it is.
 """
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import json
 import os
 import re
 import shlex
+import struct
 import subprocess
 import sys
 import tempfile
@@ -60,7 +63,19 @@ SHORT = {
     "-p": "pidfile",
 }
 # Flags whose values decide; none of them can hold a secret.
-SHOWN = ("data-root", "config-file", "storage-driver", "userns-remap", "log-driver", "features")
+SHOWN = (
+    *("data-root", "config-file", "storage-driver", "storage-opts", "userns-remap", "log-driver"),
+    *("features", "default-runtime"),
+)
+# Where the client asks by itself.
+SOCKETS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
+# What the unit of the engine calls.
+CLIENT = "/usr/bin/docker"
+# include/uapi/linux/fs.h, of 64-bit Linux
+FS_IOC_GETFLAGS, FS_IMMUTABLE_FL = 0x80086601, 0x10
+# A user that nobody is, so that nobody else can read what is shown to it.
+NO_ONE = 0x7FFFFFF1
+NEEDS_ROOT = "needs to be started with root"
 
 
 def main(arguments: list[str]) -> int:
@@ -77,7 +92,9 @@ def look(data_root: str) -> dict[str, Any]:
     text = read(CONFIGURATION)
     words = daemon_words(run(["systemctl", "cat", UNIT]), read)
     given = flags(words)
-    roots = [data_root, *given.get("data-root", []), *roots_of(text)]
+    document = parsed(text)
+    own = roots_of(document)
+    roots = [data_root, DEFAULT_ROOT, *given.get("data-root", []), *own]
     return {
         "program": os.path.realpath(program) if program else None,
         "is_podman": bool(program) and is_podman(program or ""),
@@ -86,10 +103,16 @@ def look(data_root: str) -> dict[str, Any]:
         "command": words[0] if words else None,
         "flags": {key: values if key in SHOWN else [] for key, values in given.items()},
         "file": text,
+        "file_problem": file_problem(CONFIGURATION),
         "real": {root: os.path.realpath(root) for root in roots if root},
+        "inodes": {root: inode(root) for root in roots if root and os.path.isdir(root)},
         "context": context(),
+        "host": elsewhere(),
+        "has_client": os.path.exists(CLIENT),
+        "has_quota": has_quota(data_root, read("/proc/self/mounts") or ""),
+        "missing": sorted(path for path in runtimes_of(document) if found(path) is None),
         "rootless": sorted(glob.glob("/run/user/*/docker.sock")),
-        "left": left_in(([*given.get("data-root", []), *roots_of(text)] or [DEFAULT_ROOT])[-1]),
+        "left": left_in(([*given.get("data-root", []), *own] or [DEFAULT_ROOT])[-1]),
         "containerd_io": os.path.exists("/var/lib/dpkg/info/containerd.io.list"),
     }
 
@@ -99,27 +122,48 @@ def validate(text: str) -> int:
     words = daemon_words(run(["systemctl", "cat", UNIT]), read)
     if not words or os.path.basename(words[0]) != "dockerd":
         return 2
-    if "--validate" not in run([words[0], "--help"]):
+    can_say = "--validate" in run([words[0], "--help"])
+    if not can_say and os.geteuid() != 0:
         return 2
     with tempfile.NamedTemporaryFile("w", suffix=".json", dir="/run") as file:
         file.write(text)
         file.flush()
-        command = [*words, "--validate", "--config-file", file.name]
+        command = [*words, *(["--validate"] if can_say else []), "--config-file", file.name]
+        if not can_say:
+            os.fchown(file.fileno(), NO_ONE, NO_ONE)
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=30, errors="replace", check=False
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=30,
+                errors="replace",
+                check=False,
+                preexec_fn=None if can_say else become_no_one,
             )
-        except (OSError, subprocess.TimeoutExpired):
+        except (OSError, subprocess.SubprocessError):
             return 2
-    if done.returncode == 0:
+    said = done.stderr.strip().replace(file.name, CONFIGURATION)
+    if done.returncode == 0 or (not can_say and NEEDS_ROOT in said):
         return 0
-    print(done.stderr.strip().replace(file.name, CONFIGURATION), file=sys.stderr)
+    if not can_say and CONFIGURATION not in said:
+        return 2
+    print(said, file=sys.stderr)
     return 1
+
+
+def become_no_one() -> None:
+    """Give up every right, so that what is started now can change nothing."""
+    os.setgroups([])
+    os.setresgid(NO_ONE, NO_ONE, NO_ONE)
+    os.setresuid(NO_ONE, NO_ONE, NO_ONE)
 
 
 def found(name: str) -> str | None:
     """Path of a program, as a shell looks for it, and in the folders of the system."""
     folders = [*os.environ.get("PATH", "").split(":"), *FOLDERS, "/snap/bin"]
+    # Of an absolute path, join() makes that path.
     paths = (os.path.join(folder, name) for folder in folders if folder)
     return next((path for path in paths if os.access(path, os.X_OK)), None)
 
@@ -145,24 +189,71 @@ def properties() -> dict[str, str]:
 
 def context() -> str:
     """The docker context that root has chosen; empty for the default one."""
-    try:
-        document = json.loads(read(os.path.expanduser(ROOT_CONTEXT)) or "{}")
-    except ValueError:
-        return ""
-    chosen = document.get("currentContext") if isinstance(document, dict) else None
+    chosen = os.environ.get("DOCKER_CONTEXT") or parsed(read(os.path.expanduser(ROOT_CONTEXT))).get(
+        "currentContext"
+    )
     return str(chosen) if chosen and chosen != "default" else ""
 
 
-def roots_of(text: str | None) -> list[str]:
-    """Where a daemon.json puts the data."""
+def elsewhere() -> str:
+    """Where DOCKER_HOST sends the client, when that is not the socket of this host."""
+    asked = os.environ.get("DOCKER_HOST", "").strip()
+    return "" if asked in SOCKETS else asked
+
+
+def parsed(text: str | None) -> dict[str, Any]:
+    """A JSON object; an empty one for everything else."""
     try:
         document = json.loads(text or "{}")
     except ValueError:
-        return []
-    if not isinstance(document, dict):
-        return []
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def roots_of(document: dict[str, Any]) -> list[str]:
+    """Where a daemon.json puts the data."""
     values = [document.get(key) for key in ("data-root", "graph")]
-    return [value for value in values if isinstance(value, str)]
+    return [value for value in values if isinstance(value, str) and value]
+
+
+def runtimes_of(document: dict[str, Any]) -> list[str]:
+    """Programs that run containers."""
+    runtimes = document.get("runtimes")
+    entries = runtimes.values() if isinstance(runtimes, dict) else ()
+    paths = [entry.get("path") for entry in entries if isinstance(entry, dict)]
+    return [path for path in paths if isinstance(path, str) and path]
+
+
+def file_problem(path: str) -> str:
+    """Why a file is none to replace: it is something else, or made unchangeable; else empty."""
+    if os.path.islink(path):
+        return f"is a link to {os.readlink(path)}"
+    if os.path.lexists(path) and not os.path.isfile(path):
+        return "is not a file"
+    try:
+        with open(path, "rb") as file:
+            answer = fcntl.ioctl(file.fileno(), FS_IOC_GETFLAGS, struct.pack("l", 0))
+    except OSError:
+        return ""
+    return "is immutable (chattr +i)" if struct.unpack("l", answer)[0] & FS_IMMUTABLE_FL else ""
+
+
+def inode(path: str) -> str:
+    """What a folder is, whatever it is called: a bind mount has the same."""
+    status = os.stat(path)
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def has_quota(path: str, mounts: str) -> bool | None:
+    """Whether the filesystem of a path counts project quotas; None when it is that of the root."""
+    best = ("/", "")
+    for line in mounts.splitlines():
+        point, options = line.split(" ")[1:4:2]
+        if len(point) >= len(best[0]) and (path + "/").startswith(point.rstrip("/") + "/"):
+            best = (point, options)
+    if best[0] == "/":
+        return None
+    return bool({"prjquota", "pquota"} & set(best[1].split(",")))
 
 
 def left_in(root: str) -> list[str]:
@@ -175,6 +266,8 @@ def left_in(root: str) -> list[str]:
             continue
         paths = [os.path.join(root, f"{kind}s", name) for name in names]
         found += [f"{kind} {os.path.basename(path)}" for path in paths if os.path.isdir(path)]
+    if os.path.exists(os.path.join(root, "swarm", "docker-state.json")):
+        found.append("membership in a swarm")
     return found[:20]
 
 

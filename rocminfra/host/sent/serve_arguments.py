@@ -3,8 +3,9 @@
     python3 -c TEXT ARGUMENT...        in the image, with the variables of the environment file
 
 Exit code 42 when the parser of ``vllm serve`` refuses an argument, or its check of variables one of
-those, with its words on stderr; 0 when it takes them, and also when this vLLM cannot be asked like
-that: then the start will tell. Paths are not looked at, since nothing of the host is mounted here.
+those, with its words on stderr; 43 when its PyTorch is made for other GPUs than those of AMD; 0
+when it takes them, and also when this vLLM cannot be asked like that: then the start will tell.
+Paths are not looked at, since nothing of the host is mounted here.
 
 Runs inside of the image; no single quote in it, because it is sent along as it is.
 """
@@ -17,7 +18,7 @@ import io
 import signal
 import sys
 
-REFUSED = 42
+REFUSED, UNFIT = 42, 43
 # Seconds; it ends by itself, because nobody ends a container of a connection that was lost.
 LIMIT_S = 100
 TYPE_CHECKING = False
@@ -34,7 +35,9 @@ def main(arguments: list[str]) -> int:
         parser = parser_of_serve()
     except BaseException as error:  # whatever the image is, it is not for this program to judge
         print(f"this image cannot be asked: {error!r}", file=sys.stderr)
-        return 0
+        return made_for_others()
+    if made_for_others():
+        return UNFIT
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -54,6 +57,22 @@ def main(arguments: list[str]) -> int:
     except Exception as error:  # such as a configuration file that is not mounted here
         print(f"this image cannot say: {error!r}", file=sys.stderr)
     return 0
+
+
+def made_for_others() -> int:
+    """UNFIT when the image has a PyTorch that is built without ROCm, such as one for CUDA; else 0.
+
+    Such an image takes every argument, and finds no device when it starts.
+    """
+    try:
+        version = importlib.import_module("torch.version")
+    except BaseException:  # as above
+        return 0
+    if not hasattr(version, "hip") or version.hip:
+        return 0
+    built = f"CUDA {version.cuda}" if getattr(version, "cuda", None) else "no GPU of AMD"
+    print(f"its PyTorch is built for {built}, not for ROCm", file=sys.stderr)
+    return UNFIT
 
 
 class UnknownVariableError(Exception):

@@ -34,6 +34,20 @@ class ScenarioRecord:
 
 
 @dataclass(frozen=True)
+class LoadRecord:
+    """The host that GuideLLM runs on, when it is not the engine's own.
+
+    + host: its name
+    + way: how it reaches the engine: ``SSH tunnel`` or ``private address``
+    + link: folder on the engine's host with the run's key and the way to that host
+    """
+
+    host: str
+    way: str
+    link: str
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """``job.json``: the complete input of the program on the host.
 
@@ -52,6 +66,7 @@ class JobRecord:
     + model_revision: commit, tag or branch of the model; None for ``main``
     + software: ``version`` and ``commit`` of rocminfra, and ``settings_sha256``
     + datasets: folder of data sets that are made on the host
+    + load_generator: the host that GuideLLM runs on; None for this one
     """
 
     run: str
@@ -71,4 +86,5 @@ class JobRecord:
     model_revision: str | None = None
     software: Mapping[str, Any] | None = None
     datasets: str = ""
+    load_generator: LoadRecord | None = None
     version: int = VERSION

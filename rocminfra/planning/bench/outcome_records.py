@@ -36,6 +36,8 @@ class AttemptRecord:
     + folder: folder of its files, if another attempt followed
     + telemetry: ``cpu_seconds`` that sampling took, and ``sources`` of each GPU figure: ``driver``,
       ``amd-smi`` or None
+    + load_generator: of another host that GuideLLM ran on: ``system``, ``kernel``, ``machine``,
+      ``cores``, and ``clock``, how far its clock was from this host's
     """
 
     number: int
@@ -54,6 +56,7 @@ class AttemptRecord:
     launcher: Mapping[str, Any] | None
     folder: str | None = None
     telemetry: Mapping[str, Any] | None = None
+    load_generator: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Provenance:
     + model_files: ``bytes`` and ``sha256`` of each of the model's files
     + guidellm: ``version`` that ran, whether it was ``patched``, and ``why``
     + rocminfra: ``version``, ``commit`` and ``settings_sha256``
+    + load_generator: the host that GuideLLM ran on, and the way it reached the engine; None for the
+      engine's own
     + unknown: why, by name of what is None
     """
 
@@ -120,6 +125,7 @@ class Provenance:
     model_files: Mapping[str, Any] | None = None
     guidellm: Mapping[str, Any] | None = None
     rocminfra: Mapping[str, Any] | None = None
+    load_generator: Mapping[str, Any] | None = None
     unknown: Mapping[str, Any] | None = None
 
 

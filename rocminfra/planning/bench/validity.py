@@ -23,6 +23,9 @@ CLOCK_TOLERANCE_S = 0.1
 CLOCK_DRIFT = 0.001
 # Longest time between two samples of the engine, one a second; without an answer each takes 5 s.
 GAP_S = 15.0
+# Between engine and load generator on two hosts. Their times are compared with samples that are a
+# second apart; hosts that follow NTP are a few milliseconds apart.
+OFFSET_TOLERANCE_S = 0.5
 # Of a published bandwidth, so that rounding in a data sheet makes no point invalid.
 FLOOR_TOLERANCE = 0.02
 
@@ -159,6 +162,33 @@ def clock_doubts(samples: Sequence[tuple[float, float]]) -> tuple[str, ...]:
     if gap > GAP_S:
         reasons.append(f"the host stood still while the point ran: no sample for {gap:.0f} s")
     return tuple(reasons)
+
+
+def offset_doubts(load_generator: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Whether the clocks of the engine's host and of the load generator agree.
+
+    + load_generator: what is known of a load generator on another host, with its ``clock``; None
+      for the engine's own host
+    """
+    if load_generator is None:
+        return ()
+    clock = load_generator.get("clock")
+    if clock is None:
+        return ("the clock of the load generator was not compared with this host's",)
+    return clock_offset_doubts(clock)
+
+
+def clock_offset_doubts(clock: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whether a measured clock offset is small enough.
+
+    + clock: ``offset_s``, and ``furthest_s``, by how much the clocks differed for certain
+    """
+    if clock["furthest_s"] <= OFFSET_TOLERANCE_S:
+        return ()
+    return (
+        f"the clock of the load generator is {clock['offset_s']:+.2f} s from this host's, and may "
+        f"be {OFFSET_TOLERANCE_S:g} s: see timedatectl on both",
+    )
 
 
 def configuration(page: str) -> dict[str, str]:

@@ -4,8 +4,8 @@ A Docker that was there before is somebody's. So the configuration is judged as 
 the unit and keys of daemon.json together, with what each of our keys would do to those that stay.
 
 Sources: docs.docker.com ("dockerd", "Docker daemon configuration overview", "Isolate containers
-with a user namespace", "containerd image store"); moby, daemon/config (a key that is both a flag
-and in the file ends the start) and daemon/logger (log options are checked against the driver).
+with a user namespace", "containerd image store"); moby, daemon/config: a key that is both a flag
+and in the file ends the start.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rocminfra.failure import Again, Argument, Do, Failure, Fault
-from rocminfra.planning.docker import installation
+from rocminfra.planning.docker import installation, parts
 from rocminfra.planning.docker.observation import DockerSeen
 
 DAEMON_JSON = "/etc/docker/daemon.json"
+DEFAULT_ROOT = "/var/lib/docker"
 LOG_DRIVER = "local"
 # Docker 29 keeps images below /var/lib/containerd, on the root disk, unless told not to.
 SNAPSHOTTER = "containerd-snapshotter"
-# Need a filesystem of their own below the data (docs.docker.com, "Select a storage driver").
-_OWN_FILESYSTEM = {"btrfs": "btrfs", "zfs": "zfs"}
-# Of the containerd image store only: dockerd knows no storage driver of these names.
-_SNAPSHOTTERS = frozenset({"overlayfs", "native", "stargz", "nydus", "soci"})
 
 
 @dataclass(frozen=True)
@@ -82,6 +79,8 @@ def decide(
         return Refuse(refused)
     if merged == current:
         return Keep()
+    if seen.file_problem:
+        return Refuse(_no_file(seen.file_problem))
     before = _feature(current)
     text = json.dumps(merged, indent=2, sort_keys=True) + "\n"
     return Write(
@@ -96,7 +95,7 @@ def _merged(
 ) -> dict[str, object]:
     """The file with our keys in it, as far as each of them is ours to set."""
     merged = dict(current)
-    there = current.get("data-root", current.get("graph"))
+    there = current.get("data-root", current.get("graph")) or DEFAULT_ROOT
     if "data-root" not in seen.flags and not (
         isinstance(there, str) and seen.is_same_path(there, data_root)
     ):
@@ -149,28 +148,7 @@ def _problem(seen: DockerSeen, merged: Mapping[str, object], data_root: str) -> 
             "needs the host's network and devices",
             next=Again(f"on the host, remove userns-remap from {DAEMON_JSON} or the unit, then"),
         )
-    return _storage_problem(seen, merged, data_root)
-
-
-def _storage_problem(
-    seen: DockerSeen, merged: Mapping[str, object], data_root: str
-) -> Failure | None:
-    driver = merged.get("storage-driver") or seen.flags.get("storage-driver", ("",))[-1]
-    if driver in _OWN_FILESYSTEM:
-        return Failure(
-            Fault.DOCKER_CONFIGURATION_UNFIT,
-            f"Docker is told to use the storage driver {driver}, which needs "
-            f"{_OWN_FILESYSTEM[str(driver)]}, and {data_root} is on XFS",
-            next=Again("on the host, remove storage-driver from Docker's configuration, then"),
-        )
-    if driver in _SNAPSHOTTERS and _feature(merged) is False:
-        return Failure(
-            Fault.DOCKER_CONFIGURATION_UNFIT,
-            f"Docker is told to use {driver}, which is of the containerd image store; that one "
-            "keeps images on the root disk",
-            next=Again("on the host, remove storage-driver from Docker's configuration, then"),
-        )
-    return None
+    return parts.problem(seen, merged, data_root, is_own_store=_feature(merged) is False)
 
 
 def _feature(configuration: Mapping[str, object]) -> object:
@@ -199,6 +177,17 @@ def _not_json(why: str) -> Failure:
     )
 
 
+def _no_file(problem: str) -> Failure:
+    return Failure(
+        Fault.DOCKER_CONFIGURATION_UNFIT,
+        f"{DAEMON_JSON} has to be changed, and it {problem}",
+        next=Again(
+            f"make it a plain file on the host, or let whoever looks after it set data-root in it "
+            f"(ls -l {DAEMON_JSON}), then"
+        ),
+    )
+
+
 def moving(now: str, data_root: str, contents: tuple[str, ...]) -> Failure:
     """Containers or volumes that a move of the data, or another image store, would hide."""
     return Failure(
@@ -211,6 +200,17 @@ def moving(now: str, data_root: str, contents: tuple[str, ...]) -> Failure:
             "them behind",
             arguments=((Argument("docker", "leave_behind"), "true"),),
         ),
+    )
+
+
+def unmanaged(containers: tuple[str, ...]) -> Failure:
+    """Containers that would go on where no Docker knows them any more."""
+    return Failure(
+        Fault.DOCKER_DATA_ELSEWHERE,
+        "Docker lets containers run on while it is restarted here (live-restore), and with its "
+        "data elsewhere it would not know them any more",
+        containers[:10],
+        Again(f"stop them on the host (docker stop {' '.join(containers[:3])}), then"),
     )
 
 

@@ -29,6 +29,17 @@ def problem(seen: DockerSeen, package: str) -> Failure | None:
             f"the docker program of root talks to another Docker (context {seen.context!r})",
             "run docker context use default as root, then",
         )
+    if seen.host:
+        return _unfit(
+            f"the docker program talks to another Docker here (DOCKER_HOST={seen.host}), and "
+            "systemd, which starts the engine, to this host's own",
+            "remove DOCKER_HOST from where the login gets it (/etc/environment, ~/.bashrc), then",
+        )
+    if seen.load_state in ("bad-setting", "error"):
+        return _unfit(
+            "systemd cannot read docker.service: a drop-in, or the unit, is wrong",
+            "see what systemctl status docker.service says, mend it, systemctl daemon-reload, then",
+        )
     if seen.load_state == "masked":
         return _unfit(
             "docker.service is masked on this host: someone does not want it to start",
@@ -39,6 +50,11 @@ def problem(seen: DockerSeen, package: str) -> Failure | None:
         return _unfit(
             f"there is a Docker Engine ({seen.engine}) and no docker.service that starts it",
             "install Docker as a package, or remove it, then",
+        )
+    if seen.program is not None and seen.engine is not None and not seen.has_client:
+        return _unfit(
+            f"the docker program is {seen.program}, and the engine's unit calls /usr/bin/docker",
+            f"run ln -s {seen.program} /usr/bin/docker, then",
         )
     if seen.rootless and seen.active_state != "active" and seen.file_state != "enabled":
         return _unfit(

@@ -18,8 +18,14 @@ class DockerSeen:
     + command: program that the unit starts, or None
     + flags: of the unit, by their names in daemon.json, with values where they matter here
     + file: text of daemon.json, None when there is none
+    + file_problem: why that is no file to replace, such as a link; empty when it is one
     + real: paths of data, and what they are with links followed
+    + inodes: device and inode of those that are there; a bind mount has the same ones
     + context: the docker context that root has chosen, empty for the default one
+    + host: where DOCKER_HOST sends the client, empty for this host's socket
+    + has_client: whether the program is where the engine's unit calls it
+    + has_quota: whether the data's filesystem counts project quotas; None when it is not known
+    + missing: programs of runtimes that are not on the host
     + rootless: sockets of Dockers that users run for themselves
     + left: containers and volumes on the disk where the configuration puts the data
     + containerd_io: whether Docker's own package of containerd is installed
@@ -34,13 +40,22 @@ class DockerSeen:
     command: str | None = None
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     file: str | None = None
+    file_problem: str = ""
     real: Mapping[str, str] = field(default_factory=dict)
+    inodes: Mapping[str, str] = field(default_factory=dict)
     context: str = ""
+    host: str = ""
+    has_client: bool = True
+    has_quota: bool | None = None
+    missing: tuple[str, ...] = ()
     rootless: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     containerd_io: bool = False
 
     def is_same_path(self, one: str, other: str) -> bool:
-        """Whether two paths mean the same folder: a slash more, ``..`` and links are no matter."""
-        names = [{posixpath.normpath(path), self.real.get(path, path)} for path in (one, other)]
+        """Whether two paths mean the same folder, with slashes, ``..``, links and bind mounts."""
+        names = [
+            {posixpath.normpath(path), self.real.get(path, path), self.inodes.get(path, path)}
+            for path in (one, other)
+        ]
         return bool(names[0] & names[1])

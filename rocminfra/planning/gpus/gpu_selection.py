@@ -31,9 +31,14 @@ MIB = 1 << 20
 # aside for its own graphics, a card for a display has 4 to 48, and no engine splits a model evenly
 # over such a pair.
 LEAST_PART = 0.5
-# The engine's variables that hide GPUs from it. HIP numbers what ROCr has left, and asks the second
-# name only without the first.
-HIDING = (("ROCR_VISIBLE_DEVICES",), ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"))
+# The engine's variables that hide GPUs from it (ROCm's page "GPU isolation techniques"). HIP
+# numbers what ROCr has left, and takes the first of its names that says something.
+HIDING = (
+    ("ROCR_VISIBLE_DEVICES",),
+    ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL"),
+)
+# Of all memory that the GPUs have, above which their rows count some of it twice.
+MOST_CLAIMED = 1.5
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def select(gpus: Iterable[Gpu]) -> Selection:
     if not usable or not rejected:
         return Selection(usable, rejected, (DRI,))
     chosen = {gpu.node for gpu in usable}
-    if any(gpu.compute_partition not in (None, UNPARTITIONED) for gpu in usable):
+    if partitioned(usable):
         chosen |= {gpu.node for gpu in nodes if gpu.is_partition}
     devices = tuple(f"{DRI}/{gpu.node}" for gpu in nodes if gpu.node in chosen)
     return Selection(usable, rejected, devices)
@@ -118,12 +123,19 @@ def memory_mib(
       sysfs is enough: nothing is partitioned
     """
     selection = select(gpus)
-    if amd_smi_mib is None:
+    is_partitioned = partitioned(selection.usable)
+    if amd_smi_mib is None or (not amd_smi_mib and is_partitioned is False):
+        # Asked because one card does not say; the others do.
         return tuple(_mib(gpu) or 0 for gpu in selection.usable)
-    rows = engine_rows(amd_smi_mib)
+    rows = engine_rows(amd_smi_mib, partitions=is_partitioned)
     totals = [amd_smi_mib[owner] or 0 for _, owner in rows]
     shared = [sum(other == owner for _, other in rows) for _, owner in rows]
     # amd-smi before ROCm 6.4 lists a partitioned GPU once, with all of its memory.
+    there = sum(_mib(gpu) or 0 for gpu in selection.usable)
+    if is_partitioned and there and set(shared) == {1} and sum(totals) > MOST_CLAIMED * there:
+        # ROCm 6.4 says of every partition that it has all of its GPU's (ROCm/ROCm, issue 4750).
+        times = max(1, round(sum(totals) / there))
+        return tuple(total // times for total in totals)
     modes = {gpu.compute_partition or "" for gpu in selection.usable}
     parts = PARTS.get(modes.pop(), 1) if len(modes) == 1 else 1
     if set(shared) == {1} and len(rows) == len(selection.usable):
@@ -132,17 +144,23 @@ def memory_mib(
 
 
 def engine_rows(
-    totals: Sequence[float | None], environment: Mapping[str, str] | None = None
+    totals: Sequence[float | None],
+    environment: Mapping[str, str] | None = None,
+    partitions: bool | None = None,
 ) -> tuple[tuple[int, int], ...]:
     """Rows of amd-smi that an engine may use, as (row, row that has its memory).
 
     + totals: memory of each row in MiB; None for "N/A", which a partition's further rows have
     + environment: the engine's; what it hides is left out
+    + partitions: whether a GPU is partitioned; where none is, a row without memory is a GPU that
+      has failed; None when nobody knows
     """
     largest = max((total for total in totals if total is not None), default=0.0)
     found: list[tuple[int, int]] = []
     owner = None
     for row, total in enumerate(totals):
+        if total is None and partitions is False:
+            continue
         owner = row if total is not None else owner
         if owner is not None and _lesser(totals[owner], largest) is None:
             found.append((row, owner))
@@ -154,24 +172,33 @@ def visible(count: int, environment: Mapping[str, str]) -> tuple[int, ...] | Non
     """Which of ``count`` GPUs the environment leaves, by position; None when it names them in a way
     that is not a position (``GPU-…``).
 
-    A list ends where it names no GPU, as ROCr and HIP have it; HIP takes an empty one for none.
+    A list ends where it names no GPU, as ROCr and HIP have it.
     """
     left = list(range(count))
     for names in HIDING:
-        name = next((name for name in names if name in environment), None)
-        if name is None or (not environment[name] and name not in HIDING[0]):
+        # ROCr takes an empty list for none, HIP for nothing said.
+        of_rocr = names is HIDING[0]
+        given = (one for one in names if environment.get(one) or (of_rocr and one in environment))
+        name = next(given, None)
+        if name is None:
             continue
         chosen: list[int] = []
         for word in environment[name].split(","):
             word = word.strip()
             if word.upper().startswith("GPU-"):
                 return None
-            if not word.isdecimal() or int(word) >= len(left):
+            if not (word.isdecimal() and word.isascii()) or int(word) >= len(left):
                 break
             if left[int(word)] not in chosen:
                 chosen.append(left[int(word)])
         left = chosen
     return tuple(left)
+
+
+def partitioned(gpus: Iterable[Gpu]) -> bool | None:
+    """Whether one of the GPUs is partitioned; None where there is no GPU of AMD's to tell."""
+    modes = [gpu.compute_partition for gpu in gpus if gpu.vram_bytes and _foreign(gpu) is None]
+    return any(mode not in (None, UNPARTITIONED) for mode in modes) if modes else None
 
 
 def hiding_variables(environment: Mapping[str, str]) -> dict[str, str]:

@@ -28,10 +28,26 @@ def items(found: Provenance) -> list[tuple[str, str | None]]:
         ("ROCm on the host", found.rocm),
         ("System", found.system),
         ("GuideLLM's check", _guidellm(found.guidellm)),
+        ("Load generator's host", _load_generator(found.load_generator)),
         ("rocminfra", " ".join(str(ours[key]) for key in ("version", "commit") if ours.get(key))),
         ("Settings", _hash(ours.get("settings_sha256"))),
         ("Unknown", ", ".join(sorted(found.unknown or {}))),
     ]
+
+
+def _load_generator(load: Mapping[str, Any] | None) -> str | None:
+    """Another host that sent the load: what it is, and how far its clock was."""
+    if load is None:
+        return None
+    clock = load.get("clock") or {}
+    offset = clock.get("offset_s")
+    known = [load.get("system"), load.get("kernel"), load.get("machine")]
+    words = [str(one) for one in known if one]
+    if load.get("cores"):
+        words.append(f"{load['cores']} cores")
+    if isinstance(offset, (int, float)):
+        words.append(f"clock {1000 * offset:+.1f} ms from the engine's host")
+    return ", ".join([str(load["host"]), *words])
 
 
 def _files(files: Mapping[str, Any] | None) -> str | None:

@@ -50,7 +50,7 @@ def box(job: JobRecord | None, run: RunRecord | None) -> tuple[ProvenanceItem, .
             ("Requests", _data(job.scenario)),
             ("Time of a point", _timing(job.scenario)),
             ("Seed", str(job.scenario.seed)),
-            ("Load generator", f"GuideLLM {job.guidellm_version}"),
+            ("Load generator", _load_generator(job)),
             ("Asked at", _without_secrets(job.target)),
             ("Price", "not set" if job.usd_per_hour is None else f"${job.usd_per_hour:g} an hour"),
         ]
@@ -134,7 +134,9 @@ def itl_floor(job: JobRecord | None, run: RunRecord | None) -> tuple[float | Non
 
 def is_beside(job: JobRecord | None) -> bool:
     """Whether the load generator ran on the serving host itself."""
-    return job is not None and urlsplit(job.target).hostname in _LOOPBACK
+    if job is None or job.load_generator is not None:
+        return False
+    return urlsplit(job.target).hostname in _LOOPBACK
 
 
 def when(at: float) -> str | None:
@@ -152,6 +154,12 @@ def _configuration(run: RunRecord) -> dict[str, str]:
         if isinstance(found, Mapping) and found:
             return {str(name): str(value) for name, value in found.items()}
     return {}
+
+
+def _load_generator(job: JobRecord) -> str:
+    load = job.load_generator
+    where = "" if load is None else f" on {load.host} ({load.way})"
+    return f"GuideLLM {job.guidellm_version}{where}"
 
 
 def _data(scenario: ScenarioRecord) -> str:

@@ -152,6 +152,8 @@ def _prepare_host(state: State, filename: str, activities: Activities, host: Hos
 def _run_operation(state: State, op_hash: str, hosts: list[Host]) -> None:
     state.trigger_callbacks("operation_start", op_hash)
     meta = state.get_op_meta(op_hash)
+    # Otherwise a host seems to be at work on what it has not been given.
+    hosts = [host for host in hosts if op_hash in state.ops[host]]
     size = 1 if meta.global_arguments["_serial"] else meta.global_arguments["_parallel"]
     size = size or len(hosts)
 

@@ -55,6 +55,7 @@ def run(
         data=parse_data((*options.implied, *options.data), options.wipe),
         detect_changes=not apply or confirm is not None,
         verbosity=options.verbosity,
+        with_load_generators=verb == "bench",
     )
     names = tuple(str(path.relative_to(folder)) for path in paths)
     result = RunResult(verb, request.inventory, names)

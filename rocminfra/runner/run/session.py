@@ -33,7 +33,12 @@ from rocminfra.runner.run.host_record import HostRecords
 from rocminfra.runner.run.host_results import host_results, operation_name
 from rocminfra.runner.run.redaction import Redaction, environment_secrets
 from rocminfra.runner.run.results import HostResult, Outcome
-from rocminfra.runner.run.targets import check_settings, limit_hosts, load_inventory
+from rocminfra.runner.run.targets import (
+    check_settings,
+    limit_hosts,
+    load_inventory,
+    with_load_generators,
+)
 from rocminfra.settings import load_settings
 from rocminfra.settings.hub_token import hub_token
 from rocminfra.settings.secret_names import SECRET_KEYS, is_masked_variable
@@ -51,6 +56,7 @@ class Request:
     + limit: host names, groups or patterns; empty for all
     + data: what this run overrides
     + detect_changes: ask every operation whether it would change something while preparing
+    + with_load_generators: the hosts that send the load of these take part
     + verbosity: 0, 1 (what pyinfra says) or 2 (its debug log)
     """
 
@@ -62,6 +68,7 @@ class Request:
     data: dict[str, Any]
     detect_changes: bool
     verbosity: int = 0
+    with_load_generators: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,8 @@ class Session:
         self._log.align(host.name for host in inventory)
         ctx_inventory.set(inventory)  # type: ignore[no-untyped-call]
         self.hosts = limit_hosts(inventory, request.limit, request.inventory)
+        if request.with_load_generators:
+            self.hosts = with_load_generators(self.hosts, inventory)
         check_settings(self.hosts, request.data)
         self.redact = Redaction(self._secrets())
         self.state.init(inventory, config, initial_limit=self.hosts)

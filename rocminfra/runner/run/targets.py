@@ -30,6 +30,7 @@ from rocminfra.settings.connection_keys import (
 )
 from rocminfra.settings.environment import HOSTS, HOSTS_FILE
 from rocminfra.settings.load import wanted_of
+from rocminfra.settings.load_generators import problem as load_generator_problem
 from rocminfra.settings.located_yaml import read_value
 from rocminfra.settings.problems import Problem, SettingsError, refusal
 from rocminfra.settings.secret_names import SECRET_KEYS
@@ -158,6 +159,15 @@ def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) ->
     return [host for host in hosts if host.name in chosen]
 
 
+def with_load_generators(hosts: Sequence[Host], inventory: Inventory) -> list[Host]:
+    """Hosts together with those that send the load of their benchmarks (``bench.load_generator``).
+
+    + hosts: what ``--limit`` leaves
+    """
+    wanted = {_load_generator(host) for host in hosts}
+    return [host for host in inventory if host in hosts or host.name in wanted]
+
+
 def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
     """Check every host's settings; raises :class:`FailedError` with all that is wrong."""
     found: dict[str, tuple[str, str] | None] = {}
@@ -173,9 +183,23 @@ def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
                 renamed = problem.hint is not None and problem.key in data
                 meant = (problem.key, problem.hint or "") if renamed else None
                 found[_line(problem, host.name, data)] = meant
+    named = {host.name: _load_generator(host) for host in hosts[0].inventory} if hosts else {}
+    for host in hosts:
+        wanted = named[host.name]
+        wrong = None if wanted is None else load_generator_problem(host.name, wanted, named)
+        if wrong is not None:
+            found[_line(wrong, host.name, data)] = None
     if found:
         keys = [keys for keys in found.values() if keys is not None]
         raise FailedError.of(refusal(list(found), keys))
+
+
+def _load_generator(host: Host) -> str | None:
+    try:
+        settings = load_settings(host.data.dict())  # type: ignore[no-untyped-call]
+    except SettingsError:
+        return None  # said of the host, if it is in the run
+    return settings.bench.load_generator
 
 
 def _value(key: str, text: str) -> Any:

@@ -62,7 +62,7 @@ def test_bad_points_come_back_as_problems(
     outcome = carry()
     assert "concurrent@4 is invalid: 528 of 548" in outcome.problems[0]
     assert "throughput is failed: GuideLLM exited with 0 and wrote no report" in outcome.problems
-    assert outcome.problems[-1] == "1 of 4 points were never run"
+    assert outcome.problems[-1] == "1 of 4 points never ran"
     assert verify(tmp_path / "results" / RUN) == (), "bad points are results too"
 
 
@@ -103,7 +103,7 @@ def test_resuming_keeps_what_is_valid(
     outcome = carry(resumes=True)
     assert profiles(program)[before:] == ["concurrent"]
     assert outcome.problems == ()
-    assert any("3 valid points are kept" in line for line in said)
+    assert any("keeps 3 valid points" in line for line in said)
     assert verify(tmp_path / "results" / RUN) == ()
 
 

@@ -12,7 +12,10 @@ import pytest
 from rocminfra.facts.docker import (
     Container,
     DockerContainer,
+    DockerContainerdStore,
+    DockerContents,
     DockerImage,
+    DockerOutlivers,
     DockerRoot,
     Image,
     NoAnswer,
@@ -137,6 +140,23 @@ def test_a_daemon_that_does_not_answer_is_not_one_that_is_off(
     hangs = f"{MISSING}; exit 1"
     assert asked(tmp_path, *question, docker=hangs, systemctl="exit 0") == NoAnswer()
     assert asked(tmp_path, *question, docker=hangs, systemctl="exit 3") is None
+
+
+# A learned list asks them all at once, wanted or not.
+OTHERS: list[Any] = [(DockerContents,), (DockerContainerdStore,), (DockerOutlivers,)]
+
+
+@pytest.mark.parametrize("state", ["inactive", "failed"])
+@pytest.mark.parametrize("question", [*QUESTIONS, *OTHERS])
+def test_a_docker_that_is_off_is_not_started_by_asking_it(
+    tmp_path: Path, question: Any, state: str
+) -> None:
+    """Its client opens docker.socket, and systemd starts what is behind it."""
+    touched = tmp_path / "started"
+    systemctl = f"case $1 in show) echo {state};; *) exit 3;; esac"
+    docker = f"touch {touched}; echo '{{}}'"
+    assert not asked(tmp_path, *question, docker=docker, systemctl=systemctl)
+    assert not touched.exists()
 
 
 def test_arguments_of_docker_are_quoted() -> None:

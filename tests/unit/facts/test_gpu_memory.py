@@ -91,7 +91,8 @@ def test_memory_from_sysfs(gpus: list[dict[str, Any]], memory: tuple[int, ...]) 
 )
 def test_memory_from_amd_smi_in_both_generations(document: Any, memory: tuple[int, ...]) -> None:
     # Whatever sysfs says of a GPU that is partitioned: amd-smi was asked because of that.
-    assert report([gpu(current_compute_partition="CPX")], smi(document)).memory_mib == memory
+    two = [gpu(number, current_compute_partition="CPX") for number in (128, 129)]
+    assert report(two, smi(document)).memory_mib == memory
 
 
 def test_without_driver_and_amd_smi_nobody_can_say() -> None:
@@ -99,7 +100,16 @@ def test_without_driver_and_amd_smi_nobody_can_say() -> None:
     assert GpuMemory.default() == Gpus.default().memory_mib == ()
 
 
-@pytest.mark.parametrize("output", [["Traceback"], ["{"]])
+def test_a_card_that_has_failed_hides_no_other() -> None:
+    """Its memory cannot be read, so amd-smi is asked, and hangs, or says N/A of it."""
+    dead = {**gpu(129), "mem_info_vram_total": {"error": "[Errno 5] Input/output error"}}
+    three = [gpu(128), dead, gpu(130)]
+    known = row({"value": 196_288, "unit": "MB"})
+    assert report(three, smi("", rc=None)).memory_mib == (196_288,) * 2
+    assert report(three, smi([known, row("N/A"), known])).memory_mib == (196_288,) * 2
+
+
+@pytest.mark.parametrize("output", [["Traceback"], ["{"], ["1"], ["[]"], ["{}"], ["null"], []])
 def test_what_is_no_report_says_nothing(output: list[str]) -> None:
     assert GpuMemory().process(output) == ()
 

@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from failing import next_of
 from pyinfra.api import FunctionCommand
 
 from rocminfra.facts.docker import (
     DockerContainerdStore,
     DockerContents,
     DockerInstalled,
+    DockerOutlivers,
     DockerRoot,
     NoAnswer,
 )
@@ -55,6 +57,7 @@ def docker(scripted: Any) -> Any:
             DockerConfiguration: seen(None),
             DockerContents: (),
             DockerInstalled: "/usr/bin/docker",
+            DockerOutlivers: (),
             KeptFiles: None,
             PathStates: {},
             SystemdUnit: ACTIVE,
@@ -76,7 +79,8 @@ def test_files_are_kept_and_docker_is_asked_before_the_first_is_written(
     outcome = run(configured, data_root=ROOT, files=[DROP_IN])
     question, keeping, writing = outcome.commands
     assert isinstance(question, FunctionCommand)
-    assert f" docker.service '' {DAEMON_JSON} {DROP_IN.path}" in str(keeping)
+    # Kept of this start of Docker: after another one, what was kept is not what it runs with.
+    assert f" 'docker.service 1' '' {DAEMON_JSON} {DROP_IN.path}" in str(keeping)
     assert set(outcome.uploads) == {DAEMON_JSON, DROP_IN.path}
     assert "base64 -d | tar" in str(writing)
 
@@ -155,10 +159,65 @@ def test_a_docker_that_is_stopped_has_containers_too(
     assert bool(failures(docker)) == is_refused
 
 
-def test_a_daemon_that_does_not_answer_may_have_somebodys_containers(scripted: Any) -> None:
-    scripted.facts[DockerRoot] = NoAnswer()
+def test_a_daemon_that_does_not_answer_may_have_somebodys_containers(docker: Any) -> None:
+    docker.facts[DockerRoot] = NoAnswer()
     gate(data_root="/mnt/models/docker")
-    assert failures(scripted) == (UNANSWERED,)
+    assert failures(docker) == (UNANSWERED,)
+
+
+def test_a_daemon_elsewhere_that_does_not_answer_is_not_taken_for_this_hosts(docker: Any) -> None:
+    docker.facts[DockerRoot] = NoAnswer()
+    docker.facts[DockerConfiguration] = replace(seen(None), host="tcp://203.0.113.9:2375")
+    gate(data_root=ROOT)
+    (failure,) = failures(docker)
+    assert "DOCKER_HOST=tcp://203.0.113.9:2375" in failure.what
+    assert "/etc/environment" in next_of(failure)
+
+
+@pytest.mark.parametrize(
+    ("outliving", "is_refused"), [((), False), (("vllm",), True)], ids=["none", "live-restore"]
+)
+def test_what_is_left_behind_must_not_run_on_without_a_docker(
+    outliving: tuple[str, ...], is_refused: bool, docker: Any
+) -> None:
+    docker.facts[DockerContents] = ("container vllm (rocm/vllm, Up 3 days)",)
+    docker.facts[DockerOutlivers] = outliving
+    gate(data_root=ROOT, leave_behind=True)
+    assert bool(failures(docker)) == is_refused
+    if is_refused:
+        assert "docker stop vllm" in next_of(failures(docker)[0])
+    docker.facts[DockerRoot] = ROOT
+    docker.facts[DockerOutlivers] = ("vllm",)
+    docker.connector_data.clear()
+    docker.data.clear()
+    before = failures(docker)
+    gate(data_root=ROOT, leave_behind=True)
+    assert failures(docker) == before, "nothing moves"
+
+
+def test_a_link_in_place_of_the_configuration_is_refused_before_anything_is_written(
+    docker: Any, run: Callable[..., Any]
+) -> None:
+    linked = replace(seen('{"debug": true}'), file_problem="is a link to /srv/daemon.json")
+    docker.facts[DockerConfiguration] = linked
+    gate(data_root=ROOT)
+    (failure,) = failures(docker)
+    assert failure.kind is ExitCode.UNFIT
+    assert "link to /srv/daemon.json" in failure.what
+    assert run(configured, data_root=ROOT, files=[DROP_IN]).shell == []
+
+
+@pytest.mark.parametrize(
+    ("owners", "expected"),
+    [(("root", "docker"), "-o root -g docker"), (("UNKNOWN", "UNKNOWN"), "-o root -g root")],
+)
+def test_the_owners_of_daemon_json_stay(
+    owners: tuple[str, str], expected: str, docker: Any, run: Callable[..., Any]
+) -> None:
+    docker.facts[DockerConfiguration] = seen('{"debug": true}')
+    docker.facts[PathStates] = {DAEMON_JSON: PathState("regular file", 0o640, *owners, "0" * 64)}
+    command = run(configured, data_root=ROOT).commands[-1]
+    assert f"install -m 0640 {expected}" in str(command)
 
 
 @pytest.mark.parametrize(("in_containerd", "is_refused"), [(True, True), (False, False)])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,7 +125,36 @@ def test_arguments_that_the_images_parser_refuses_stop_nothing(host: Any) -> Non
 def test_an_image_that_cannot_say_is_no_obstacle(host: Any) -> None:
     assert asked(host, True, (), ("this image cannot be asked",))
     assert failures(host) == ()
-    assert re.search(r"test \$\? != 42$", host.ran[0])
+    assert re.search(r"case \$code in 42\|43\) false;; esac$", host.ran[0])
+
+
+def test_an_image_for_other_gpus_or_without_its_program_stops_nothing(host: Any) -> None:
+    assert not asked(host, False, ("43",), ("its PyTorch is built for CUDA 12.8, not for ROCm",))
+    (failure,) = failures(host)
+    assert failure.fault is Fault.ENGINE_IMAGE_UNFIT
+    assert failure.why == ("its PyTorch is built for CUDA 12.8, not for ROCm",)
+    assert "nothing was changed" in failure.what
+    assert "engine.image" in next_of(failure)
+
+
+def test_the_program_that_the_image_begins_with_has_to_be_in_it(tmp_path: Path) -> None:
+    """The script that runs in the image, with a program that is there and one that is not."""
+
+    def looked(program: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", engine_change._IN_IMAGE, "raise SystemExit(7)", program, "m"],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    gone = looked("/opt/venv/bin/vllm")
+    assert (gone.returncode, gone.stdout) == (43, "")
+    assert "/opt/venv/bin/vllm: there is no such program in it" in gone.stderr
+    (tmp_path / "vllm").write_text("#!/usr/bin/python3 -s\n")
+    (tmp_path / "vllm").chmod(0o755)
+    assert looked("vllm").returncode == 7
 
 
 def kept_by(host: Any, question: dict[str, str | int] = QUESTION) -> list[str]:
@@ -151,7 +182,32 @@ def test_an_engine_that_has_not_served_yet_does_not_replace_what_was_kept(host: 
 @pytest.mark.parametrize("container", [None, replace(SERVING, running=False)])
 def test_where_no_engine_runs_nothing_is_kept(container: Container | None, host: Any) -> None:
     host.facts[DockerContainer] = container
+    host.facts[SystemdUnit] = Unit("loaded", "failed", True, False, "")
     assert kept_by(host) == []
+
+
+@pytest.mark.parametrize("container", [None, replace(SERVING, labels=())])
+def test_a_unit_that_runs_something_unknown_is_kept_as_well(
+    container: Container | None, host: Any
+) -> None:
+    """Written by hand over ours, say: what it serves is not known, and it runs."""
+    host.facts[DockerContainer] = container
+    host.facts[SystemdUnit] = Unit("loaded", "active", True, False, "inv")
+    (command,) = kept_by(host)
+    assert " keep /var/lib/rocminfra/before/engine 'vllm.service inv' '' " in command
+    host.facts[KeptFiles] = Kept("a" * 64, "{}")
+    assert kept_by(host) == [], "what is known to have served is worth more"
+
+
+def test_a_unit_of_which_nothing_is_known_is_back_without_being_asked(host: Any) -> None:
+    host.facts[KeptFiles] = Kept("vllm.service inv", "")
+    host.facts[EngineReadiness] = EngineStatus("dead")
+    host.answers = [OK, OK]
+    engine_change.fail_and_go_back(host, "vllm.service", NEW, 60)
+    (failure,) = failures(host)
+    assert failure.what == f"{NEW.what}; vllm.service as it was before is back"
+    assert "systemctl restart vllm.service" in host.ran[0]
+    assert host.ran[1] == "rm -rf /var/lib/rocminfra/before/engine"
 
 
 def test_an_engine_under_another_name_is_found_by_its_own_question(host: Any) -> None:
@@ -160,6 +216,20 @@ def test_an_engine_under_another_name_is_found_by_its_own_question(host: Any) ->
     (command,) = [str(c) for c in engine_change.keep_serving(host, question, None, PATHS)]
     assert '"container": "vllm"' in command
     assert '"port": 8000' in command
+
+
+@pytest.mark.parametrize(("before", "after"), [("0.0.0.0", None), (None, "0.0.0.0")])
+def test_an_engine_that_listened_elsewhere_is_asked_there(
+    before: str | None, after: str | None, host: Any
+) -> None:
+    """Name, port and address change at once, and the one that serves is found all the same."""
+    was = {**QUESTION, **({"address": before} if before else {})}
+    host.files["/etc/rocminfra/vllm.json"] = [json.dumps(was)]
+    host.facts[DockerContainer] = lambda container: SERVING if container == "vllm" else None
+    question = {**QUESTION, "container": "other", "port": 8001}
+    question.update({"address": after} if after else {})
+    (command,) = [str(c) for c in engine_change.keep_serving(host, question, None, PATHS)]
+    assert json.dumps(was) in command
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"unit": "x"}'])

@@ -213,6 +213,10 @@ def test_pyinfras_own_keys_are_those_of_the_installed_pyinfra() -> None:
 
 _text = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 _seqs = st.integers(1, 4096)
+# An option that is given twice is refused.
+_extra_args = st.lists(_text, max_size=3).map(
+    lambda texts: [f"--x{number}={text}" for number, text in enumerate(texts)]
+)
 _settings_data = st.fixed_dictionaries(
     {},
     optional={
@@ -232,7 +236,7 @@ _settings_data = st.fixed_dictionaries(
                 "max_num_seqs": _seqs,
                 "gpu_memory_utilization": st.floats(0.01, 1.0),
                 "dtype": st.sampled_from(["auto", "bfloat16", "float16", "float32"]),
-                "extra_args": st.lists(_text.map(lambda text: f"--x={text}"), max_size=3),
+                "extra_args": _extra_args,
             },
         ),
         "engine": st.fixed_dictionaries(

@@ -127,12 +127,20 @@ def test_somebodys_container_of_the_same_name_is_left_alone() -> None:
         ([gpu(-5)], {}, None),
         ([gpu(200_000)], {}, None),
         ([gpu(5, float("inf"))], {}, None),
+        ([{"mem_usage": {"total_vram": "192 GB", "used_vram": "98304 MB"}}], {}, 50.0),
     ],
 )
 def test_vram_of_the_engines_gpus_only(
     gpus: list[dict[str, Any]], environment: dict[str, str], percent: float | None
 ) -> None:
     assert vram_percent(gpus, environment) == percent
+
+
+def test_a_gpu_that_has_failed_is_no_partition_of_the_one_before() -> None:
+    rows = [gpu(0), gpu("N/A", "N/A"), gpu(196592)]
+    hidden = {"HIP_VISIBLE_DEVICES": "1"}
+    assert vram_percent(rows, hidden, partitions=False) == 100.0
+    assert vram_percent(rows, hidden, partitions=True) == 0.0
 
 
 def test_it_runs_on_a_host_with_nothing_but_python(tmp_path: Path) -> None:

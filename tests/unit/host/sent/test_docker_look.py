@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,87 @@ def test_one_look_has_everything(host: Path, capsys: pytest.CaptureFixture[str])
     assert not seen.is_same_path(f"{host}/link/other", f"{host}/disk/docker")
 
 
+def test_the_usual_folder_may_be_a_link(
+    host: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host / "disk").mkdir()
+    (host / "usual").symlink_to(host / "disk")
+    monkeypatch.setattr(docker_look, "DEFAULT_ROOT", f"{host}/usual")
+    seen = looked(f"{host}/disk", capsys)
+    assert seen.is_same_path(f"{host}/usual", f"{host}/disk")
+    assert seen.inodes[f"{host}/usual"] == seen.inodes[f"{host}/disk"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("DOCKER_HOST", "unix:///run/user/1000/docker.sock", ("", "{}")),
+        ("DOCKER_HOST", "unix:///var/run/docker.sock", ("", "")),
+        ("DOCKER_CONTEXT", "desktop-linux", ("{}", "")),
+        ("DOCKER_CONTEXT", "default", ("", "")),
+    ],
+)
+def test_variables_may_send_the_client_elsewhere(
+    name: str,
+    value: str,
+    expected: tuple[str, str],
+    host: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, value)
+    seen = looked("/x", capsys)
+    assert (seen.context, seen.host) == tuple(text.format(value) for text in expected)
+
+
+def test_a_file_that_is_none_to_replace(host: Path) -> None:
+    file = host / "daemon.json"
+    assert docker_look.file_problem(str(file)) == ""
+    file.symlink_to("/srv/dotfiles/daemon.json")
+    assert docker_look.file_problem(str(file)) == "is a link to /srv/dotfiles/daemon.json"
+    file.unlink()
+    file.mkdir()
+    assert docker_look.file_problem(str(file)) == "is not a file"
+    file.rmdir()
+    file.write_text("{}")
+    assert docker_look.file_problem(str(file)) == ""
+
+
+def test_runtimes_of_which_the_program_is_gone(
+    host: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(host / "bin/here", "exit 0")
+    runtimes = {
+        "a": {"path": f"{host}/bin/here"},
+        "b": {"path": "here"},
+        "c": {"path": f"{host}/bin/gone", "runtimeArgs": []},
+        "d": {"runtimeType": "io.containerd.kata.v2"},
+        "e": None,
+    }
+    (host / "daemon.json").write_text(json.dumps({"runtimes": runtimes}))
+    assert looked("/x", capsys).missing == (f"{host}/bin/gone",)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("/dev/vdc /mnt/models xfs rw,noatime,prjquota 0 0", True),
+        ("/dev/vdc /mnt/models xfs rw,noatime,noquota 0 0", False),
+        ("/dev/vdc /mnt/models2 xfs rw,prjquota 0 0", None),
+    ],
+)
+def test_quotas_of_the_disk_that_holds_the_data(line: str, expected: bool | None) -> None:
+    mounts = f"/dev/vda1 / ext4 rw,relatime 0 0\n{line}\nproc /proc proc rw 0 0\n"
+    assert docker_look.has_quota("/mnt/models/docker", mounts) is expected
+
+
+def test_a_swarm_is_left_behind_as_well(tmp_path: Path) -> None:
+    (tmp_path / "swarm").mkdir()
+    assert docker_look.left_in(str(tmp_path)) == []
+    (tmp_path / "swarm/docker-state.json").touch()
+    assert docker_look.left_in(str(tmp_path)) == ["membership in a swarm"]
+
+
 def test_podman_under_the_name_of_docker(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(host / "bin/docker", 'exec /usr/bin/podman "$@"')
     assert looked("/x", capsys).is_podman
@@ -172,6 +255,36 @@ if grep -q bad "$5"; then echo "unable to configure the Docker daemon with file 
     expected = "unable to configure the Docker daemon with file /etc/docker/daemon.json\n"
     assert refused.stderr == expected
     assert not Path((host / "asked").read_text().split()[-1]).exists(), "nothing is left in /run"
+
+
+# As Docker 20.10 says it; the checks are its own.
+OLDER = """case "$*" in --help) echo "  --debug"; exit;; esac
+test "$(id -u)" != 0 || { echo started >%s/started; exit 0; }
+test -r "$4" || { echo "open $4: permission denied" >&2; exit 1; }
+said="unable to configure the Docker daemon with file $4: x"
+if grep -q bad "$4"; then echo "$said" >&2; exit 1; fi
+if grep -q odd "$4"; then echo "something else" >&2; exit 1; fi
+echo "failed to start daemon: dockerd needs to be started with root privileges." >&2; exit 1
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives rights up, so it needs them")
+@pytest.mark.parametrize(("text", "code"), [('{"a": 1}', 0), ('{"bad": 1}', 1), ('{"odd": 1}', 2)])
+def test_an_older_daemon_is_started_without_rights_and_stops_after_its_configuration(
+    text: str, code: int, host: Path
+) -> None:
+    # Where a user that nobody is may look.
+    with tempfile.TemporaryDirectory(dir="/run") as folder:
+        shutil.copytree(host / "bin", f"{folder}/bin")
+        os.chmod(folder, 0o755)
+        put(Path(folder) / "bin/dockerd", OLDER % folder)
+        unit = f"[Service]\nExecStart={folder}/bin/dockerd -H fd://\n"
+        (host / "unit").write_text(unit)
+        asked = validated(host, text)
+        assert asked.returncode == code, asked.stderr
+        said = "unable to configure the Docker daemon with file /etc/docker/daemon.json: x\n"
+        assert asked.stderr == (said if code == 1 else "")
+        assert not Path(folder, "started").exists()
 
 
 @pytest.mark.parametrize("program", [None, 'echo "  --debug"; exit 0'])

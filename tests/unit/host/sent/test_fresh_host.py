@@ -107,7 +107,11 @@ def test_a_container_as_docker_inspect_says_it() -> None:
 
 def test_docker_is_asked_over_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "docker.sock"
+    units = tmp_path / "units"
+    units.mkdir()
+    (units / "invocation:docker.service").symlink_to("1")
     monkeypatch.setattr(fresh_host, "DOCKER", str(path))
+    monkeypatch.setattr(fresh_host, "ACTIVE_UNITS", str(units))
     assert fresh_host.containers() == []
     answers = {
         b"/containers/json": [{"Id": "abc"}],
@@ -131,3 +135,18 @@ def test_docker_is_asked_over_its_socket(tmp_path: Path, monkeypatch: pytest.Mon
         thread.join()
     assert (found["name"], found["gpu"]) == ("rocm", True)
     assert fresh_host.containers() == []  # a socket that nobody listens on
+
+
+def test_a_docker_that_is_off_is_not_started_by_asking_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "docker.sock"
+    monkeypatch.setattr(fresh_host, "DOCKER", str(path))
+    monkeypatch.setattr(fresh_host, "ACTIVE_UNITS", str(tmp_path))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        server.setblocking(False)
+        assert fresh_host.containers() == []
+        with pytest.raises(BlockingIOError):
+            server.accept()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rocminfra.host.programs import source
-from rocminfra.host.sent.serve_arguments import REFUSED
+from rocminfra.host.sent.serve_arguments import REFUSED, UNFIT
 from rocminfra.lab.image_files import APP_FOLDER, MODULES
 
 ROOT = Path(__file__).parents[4]
@@ -84,3 +84,27 @@ def test_an_image_that_cannot_be_asked_says_so_and_is_no_obstacle(image: Path, t
     done = asked(image, "m", "--swap-space=4")
     assert done.returncode == 0
     assert "cannot be asked" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "words"),
+    [
+        ('cuda = "12.8"\nhip = None\n', UNFIT, "built for CUDA 12.8, not for ROCm"),
+        ("cuda = None\nhip = None\n", UNFIT, "built for no GPU of AMD, not for ROCm"),
+        ('cuda = None\nhip = "7.0.51831"\n', 0, ""),
+        ("", 0, ""),
+    ],
+    ids=["CUDA", "CPU", "ROCm", "unknown"],
+)
+@pytest.mark.parametrize("can_be_asked", [True, False])
+def test_an_image_for_other_gpus_takes_no_engines_place(
+    image: Path, version: str, code: int, words: str, can_be_asked: bool
+) -> None:
+    (image / "torch").mkdir()
+    (image / "torch/__init__.py").touch()
+    (image / "torch/version.py").write_text(version)
+    if not can_be_asked:
+        (image / "vllm/entrypoints/openai/cli_args.py").write_text("import libcuda")
+    done = asked(image, "m")
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr

@@ -17,6 +17,7 @@ from rocminfra.planning.bench.validity import (
     engine_doubts,
     floor_doubts,
     floor_ms,
+    offset_doubts,
     stranger_doubts,
     unchecked,
 )
@@ -241,3 +242,16 @@ def test_a_changed_configuration_says_what_changed() -> None:
         "the engine's configuration changed since concurrent@4: block_size 16 → 32, "
         "cache_dtype auto → nothing"
     )
+
+
+def test_the_clock_of_a_load_generator_on_another_host() -> None:
+    assert offset_doubts(None) == ()
+    near = {"offset_s": 0.02, "uncertainty_s": 0.001, "furthest_s": 0.019}
+    assert offset_doubts({"clock": near}) == ()
+    # A slow answer proves little: at least 0.4 s apart is what is certain.
+    slow = {"offset_s": 0.9, "uncertainty_s": 0.5, "furthest_s": 0.4}
+    assert offset_doubts({"clock": slow}) == ()
+    (reason,) = offset_doubts({"clock": {**near, "offset_s": -3.2, "furthest_s": 3.1}})
+    assert reason.startswith("the clock of the load generator is -3.20 s from this host's")
+    (reason,) = offset_doubts({"clock": None})
+    assert "not compared" in reason

@@ -97,6 +97,31 @@ def test_a_data_root_that_means_the_same_is_left_as_it_is_written(path: str) -> 
     assert "data-root" not in written(seen({"debug": True}, flags=flags, real=real))
 
 
+def test_a_link_or_a_bind_mount_in_place_of_the_usual_folder_is_that_folder() -> None:
+    usual = "/var/lib/docker"
+    linked = seen({"debug": True}, real={usual: ROOT})
+    bound = seen({"debug": True}, inodes={usual: "64:7", ROOT: "64:7"})
+    other = seen({"debug": True}, inodes={usual: "64:7", ROOT: "64:8"})
+    for docker in (linked, bound):
+        assert docker.is_same_path(usual, ROOT)
+        assert isinstance(decide(docker, ROOT, serves=True), Keep)
+        assert "data-root" not in written(docker), "nothing has to be said of it"
+    assert not other.is_same_path(usual, ROOT)
+    assert written(other)["data-root"] == ROOT
+
+
+def test_a_data_root_without_a_value_is_the_usual_folder() -> None:
+    assert written(seen({"data-root": ""})) == written(seen({"data-root": None})) == OURS
+
+
+@pytest.mark.parametrize(
+    "problem", ["is a link to /srv/dotfiles/daemon.json", "is not a file", "is immutable"]
+)
+def test_a_file_that_is_none_to_replace_is_refused_only_when_it_has_to_change(problem: str) -> None:
+    assert isinstance(decide(seen(OURS, file_problem=problem), ROOT), Keep)
+    assert f"it {problem}" in refused(seen({"debug": True}, file_problem=problem))
+
+
 def test_the_old_name_of_data_root_makes_room_for_the_new_one() -> None:
     assert written(seen({"graph": "/var/lib/docker"})) == OURS
     assert "data-root" not in written(seen({"graph": f"{ROOT}/"}))
@@ -140,12 +165,56 @@ def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
         ({"storage-driver": "zfs"}, {}, "needs zfs"),
         ({}, {"storage-driver": ("btrfs",)}, "needs btrfs"),
         ({"storage-driver": "overlayfs"}, {}, "containerd image store"),
+        ({"storage-driver": "devicemapper"}, {}, "needs a thin pool"),
+        ({"log-driver": "json-file", "log-opts": {"max-sizes": "1m"}}, {}, ": max-sizes"),
+        ({"log-opts": {"gelf-address": "udp://x:1"}}, {}, "json-file does not have: gelf-address"),
+        ({"log-opts": {"labels": "x"}}, {"log-driver": ("local",)}, "local does not have: labels"),
+        ({"default-runtime": "nvidia"}, {}, "no entry of runtimes"),
+        ({"default-runtime": "runsc", "runtimes": {"runsc": {"path": "/x"}}}, {}, "in a sandbox"),
+        ({}, {"default-runtime": ("io.containerd.kata.v2",)}, "in a sandbox"),
     ],
 )
 def test_what_docker_would_not_start_with_is_refused(
     file: dict[str, Any], flags: dict[str, tuple[str, ...]], words: str
 ) -> None:
     assert words in refused(seen(file, flags=flags))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"log-opts": {"max-size": "1m", "tag": "x", "mode": "non-blocking", "env-regex": "^A"}},
+        {"log-driver": "journald", "log-opts": {"whatever": "x"}},
+        {"default-runtime": "runc"},
+        {"default-runtime": "amd", "runtimes": {"amd": {"path": "/usr/bin/amd-container-runtime"}}},
+        {"default-runtime": "io.containerd.runc.v2", "exec-opts": ["native.cgroupdriver=systemd"]},
+        {"storage-opts": ["overlay2.override_kernel_check=true"]},
+        {"live-restore": True, "insecure-registries": ["x:5000"], "mtu": 1450, "iptables": False},
+        {"proxies": {"http-proxy": "http://proxy:3128"}, "registry-mirrors": ["https://m"]},
+    ],
+)
+def test_what_docker_starts_with_stays(file: dict[str, Any]) -> None:
+    once = written(seen(file))
+    assert file.items() <= once.items()
+    assert isinstance(decide(seen(once), ROOT), Keep)
+
+
+def test_a_runtime_whose_program_is_gone_runs_no_engine() -> None:
+    program = "/usr/bin/nvidia-container-runtime"
+    file = {"default-runtime": "nvidia", "runtimes": {"nvidia": {"path": program}}}
+    assert written(seen(file))["default-runtime"] == "nvidia"
+    assert f"run by {program} here" in refused(seen(file, missing=(program,)))
+    unused = {"runtimes": {"nvidia": {"path": program}}}
+    assert written(seen(unused, missing=(program,)))["runtimes"] == unused["runtimes"]
+
+
+def test_a_size_limit_of_containers_needs_project_quotas() -> None:
+    options = {"storage-opts": ["overlay2.size=20G"]}
+    assert "needs project quotas" in refused(seen(options, has_quota=False))
+    flags = {"storage-opts": ("overlay2.size=20G",)}
+    assert "needs project quotas" in refused(seen({}, flags=flags, has_quota=False))
+    for quota in (True, None):  # not mounted yet: the start will tell
+        assert written(seen(options, has_quota=quota))["storage-opts"] == ["overlay2.size=20G"]
 
 
 @pytest.mark.parametrize("driver", ["overlay2", "fuse-overlayfs", "vfs"])
@@ -162,6 +231,9 @@ def test_a_storage_driver_that_works_on_xfs_stays(driver: str) -> None:
         ({"engine": None, "load_state": "not-found"}, "only Docker's client"),
         ({"load_state": "masked"}, "masked"),
         ({"context": "rootless"}, "another Docker (context 'rootless')"),
+        ({"host": "unix:///run/user/1000/docker.sock"}, "DOCKER_HOST=unix:///run/user/1000/"),
+        ({"load_state": "bad-setting"}, "systemd cannot read docker.service"),
+        ({"program": "/usr/local/bin/docker", "has_client": False}, "calls /usr/bin/docker"),
         (
             {
                 "rootless": ("/run/user/1000/docker.sock",),

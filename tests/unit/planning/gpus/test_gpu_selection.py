@@ -120,6 +120,21 @@ def test_a_partitioned_gpu_keeps_its_partitions_nodes() -> None:
         ([replace(MI300X, compute_partition="QPX")], [196_592], (49_148,) * 4),
         # It divides itself.
         ([replace(MI300X, compute_partition="QPX")], [49_148] * 4, (49_148,) * 4),
+        # ROCm 6.4 says of each partition that it has all of the memory.
+        ([replace(MI300X, compute_partition="CPX")], [196_592] * 8, (24_574,) * 8),
+        (
+            [
+                replace(MI300X, compute_partition="QPX"),
+                replace(second(MI300X, 136), compute_partition="QPX"),
+            ],
+            [196_592] * 8,
+            (49_148,) * 8,
+        ),
+        # No GPU is partitioned, so a row without memory is one that has failed.
+        ([VF, second(VF, 129)], [196_288, None, 196_288], (196_288,) * 2),
+        # amd-smi does not answer, and the cards that are well say what they have.
+        ([VF, replace(second(VF, 129), vram_bytes=None)], [], (196_288,)),
+        ([replace(MI300X, compute_partition="CPX")], [], ()),
         ([], [196_288, 512], (196_288,)),
         ([], [None], ()),
         ([], [], ()),
@@ -146,6 +161,13 @@ def test_memory_is_that_of_what_rocm_counts(
         ({"HIP_VISIBLE_DEVICES": ""}, (0, 1, 2, 3)),
         ({"ROCR_VISIBLE_DEVICES": ""}, ()),
         ({"ROCR_VISIBLE_DEVICES": "GPU-9d2f3a"}, None),
+        ({"GPU_DEVICE_ORDINAL": "0,2"}, (0, 2)),
+        ({"HIP_VISIBLE_DEVICES": "", "CUDA_VISIBLE_DEVICES": "3"}, (3,)),
+        ({"HIP_VISIBLE_DEVICES": "1", "GPU_DEVICE_ORDINAL": "3"}, (1,)),
+        ({"HIP_VISIBLE_DEVICES": "\u0663"}, ()),
+        ({"HIP_VISIBLE_DEVICES": "all"}, ()),
+        ({"HIP_VISIBLE_DEVICES": "1;2"}, ()),
+        ({"HIP_VISIBLE_DEVICES": "0x1"}, ()),
     ],
 )
 def test_what_the_environment_leaves(

@@ -1,0 +1,108 @@
+"""What the serving host and the load generator say to each other over SSH: frames.
+
+A frame is a JSON object on a line, whose ``bytes`` says how many bytes follow it.
+
+Standard library only: this file is copied to the host as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any
+
+MOST_HEADER = 64 * 1024
+MOST_BODY = 1024 * 1024
+# Of one file; a report of 100,000 requests has 60 MB.
+MOST_FILE = 2 * 1024**3
+
+Send = Callable[..., None]
+
+
+class FrameError(ValueError):
+    """The other side sent something that is no frame, or a file that it may not send."""
+
+
+def write(stream: IO[bytes], header: dict[str, Any], body: bytes = b"") -> None:
+    """Write a frame; raises OSError when the other side is gone."""
+    line = json.dumps({**header, "bytes": len(body)}, separators=(",", ":"))
+    stream.write(line.encode() + b"\n" + body)
+    stream.flush()
+
+
+def read(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
+    """The next frame, or None at the end; raises :class:`FrameError`."""
+    line = stream.readline(MOST_HEADER)
+    if not line:
+        return None
+    try:
+        header = json.loads(line)
+        size = header["bytes"]
+    except (ValueError, TypeError, KeyError):
+        raise FrameError(f"no frame: {line[:100]!r}") from None
+    if type(size) is not int or not 0 <= size <= MOST_BODY:
+        raise FrameError(f"a frame of {size!r} bytes")
+    body = stream.read(size)
+    return (header, body) if len(body) == size else None
+
+
+def send_file(send: Send, path: Path, name: str) -> None:
+    """Send a whole file; one that is missing is left out.
+
+    + send: takes a header and a body
+    + path: the file; it must not change meanwhile
+    + name: what the other side calls it
+    """
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        return
+    with stream:
+        at, body = 0, stream.read(MOST_BODY)
+        while True:
+            following = stream.read(MOST_BODY)
+            send({"file": name, "at": at, "last": not following}, body)
+            if not following:
+                return
+            at, body = at + len(body), following
+
+
+class Files:
+    """Takes files that the other side sends; each appears once it is whole.
+
+    + folder: where they belong
+    + allowed: whether a name may be sent; a name is never a path
+    """
+
+    def __init__(self, folder: Path, allowed: Callable[[str], bool]) -> None:
+        self._folder = folder
+        self._allowed = allowed
+        self._sizes: dict[str, int] = {}
+
+    def take(self, header: dict[str, Any], body: bytes) -> None:
+        """Take a part of a file; raises :class:`FrameError` for one that may not be sent."""
+        name = header["file"]
+        if not isinstance(name, str) or "/" in name or name[:1] in ("", ".") or "\0" in name:
+            raise FrameError(f"a file called {name!r}")
+        if not self._allowed(name):
+            raise FrameError(f"a file called {name!r}")
+        at = header.get("at")
+        known = self._sizes.get(name, 0)
+        if at == 0:
+            known = 0
+        if at != known or known + len(body) > MOST_FILE:
+            raise FrameError(f"{name}: {len(body)} bytes at {at!r}, after {known}")
+        new = self._folder / f".{name}.new"
+        with new.open("wb" if at == 0 else "ab") as stream:
+            stream.write(body)
+        self._sizes[name] = known + len(body)
+        if header.get("last"):
+            new.replace(self._folder / name)
+            del self._sizes[name]
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], bool]:
+    """Allows these names only."""
+    known = frozenset(names)
+    return lambda name: name in known

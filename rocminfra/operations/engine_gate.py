@@ -1,0 +1,74 @@
+"""Whether the engine's unit is one to write: somebody's own of that name is left alone."""
+
+from __future__ import annotations
+
+from pyinfra import host, state
+
+from rocminfra.facts.docker import Container, DockerContainer
+from rocminfra.facts.file_contents import FileContents
+from rocminfra.facts.systemd_unit import SystemdUnit, UnitOverrides
+from rocminfra.failure import Again, Failure, Fault
+from rocminfra.host_paths import ENGINE_QUESTION, UNITS
+from rocminfra.operations.host_failures import exclude
+from rocminfra.planning.engine_command import CONFIG_LABEL
+
+
+def gate(unit: str, container: str) -> None:
+    """Take the host out of the run when a unit of this name is somebody's, or changed by them.
+
+    + unit: name of the unit, such as ``vllm.service``
+    + container: name of the container that it runs
+
+    For a task's top level. A unit that rocminfra has written has its question beside it, or a
+    container with its label; one that has neither may serve, and is not ours to replace. A drop-in
+    that replaces the command would make each run restart an engine that never is the declared one.
+    """
+    found = host.get_fact(SystemdUnit, unit=unit)
+    if found is None or found.load_state == "not-found":
+        return
+    overrides = host.get_fact(UnitOverrides, unit=unit)
+    if found.load_state == "masked":
+        exclude(state, host, _masked(unit))
+    elif overrides:
+        exclude(state, host, _overridden(unit, overrides))
+    elif not host.get_fact(FileContents, path=ENGINE_QUESTION) and not _is_labelled(container):
+        exclude(state, host, _somebodys(unit, found.active_state))
+
+
+def _is_labelled(container: str) -> bool:
+    found = host.get_fact(DockerContainer, container=container)
+    return isinstance(found, Container) and found.label(CONFIG_LABEL) is not None
+
+
+def _masked(unit: str) -> Failure:
+    return Failure(
+        Fault.ENGINE_UNIT_NOT_OURS,
+        f"{unit} is masked on this host: someone does not want it to start",
+        next=Again(f"on the host, systemctl unmask {unit}, when that is wanted no longer, then"),
+    )
+
+
+def _overridden(unit: str, paths: tuple[str, ...]) -> Failure:
+    return Failure(
+        Fault.ENGINE_UNIT_NOT_OURS,
+        f"a drop-in of {unit} replaces what the engine is started with; nothing was changed",
+        paths,
+        Again(
+            f"move its lines into the settings (vllm.extra_args, engine.environment), remove it "
+            f"({paths[0]}), run systemctl daemon-reload, then"
+        ),
+    )
+
+
+def _somebodys(unit: str, active: str) -> Failure:
+    kept = f"/root/{unit}.before"
+    return Failure(
+        Fault.ENGINE_UNIT_NOT_OURS,
+        f"there is a {unit} on this host that rocminfra did not write, and it is {active}; it was "
+        "left alone",
+        (f"systemctl cat {unit} shows it",),
+        Again(
+            f"when this engine may take its place, on the host: systemctl disable --now {unit}; "
+            f"mv {UNITS}/{unit} {kept}; systemctl daemon-reload; then"
+        ),
+    )

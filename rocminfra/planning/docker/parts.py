@@ -1,0 +1,139 @@
+"""Parts of a Docker's configuration that ``dockerd --validate`` takes and its start does not.
+
+Or that an engine cannot be run with: storage, logs, runtimes.
+
+Sources: docs.docker.com ("Select a storage driver", "Configure logging drivers", "Alternative
+container runtimes"); moby, daemon/logger (log options are checked against the driver when the
+daemon starts) and daemon/graphdriver/overlay2 (``overlay2.size`` needs XFS with project quotas).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rocminfra.failure import Again, Failure, Fault
+from rocminfra.planning.docker.observation import DockerSeen
+
+# Need a filesystem, or a volume, of their own (docs.docker.com, "Select a storage driver").
+_OWN_STORAGE = {"btrfs": "btrfs", "zfs": "zfs", "devicemapper": "a thin pool"}
+# Of the containerd image store only: dockerd knows no storage driver of these names.
+_SNAPSHOTTERS = frozenset({"overlayfs", "native", "stargz", "nydus", "soci"})
+# Options of every driver, and of the two that keep files.
+_LOG_OPTIONS = frozenset({"mode", "max-buffer-size"})
+_LOG_OPTIONS_OF: Mapping[str, frozenset[str]] = {
+    "json-file": frozenset(
+        {"max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"}
+    ),
+    "local": frozenset({"max-size", "max-file", "compress"}),
+}
+# Sandboxes and virtual machines, by their names and programs: no GPU of the host is in them.
+_SANDBOXES = ("runsc", "gvisor", "kata")
+_STOCK_RUNTIMES = ("runc", "io.containerd.runc.v2")
+
+
+def problem(
+    seen: DockerSeen, merged: Mapping[str, object], data_root: str, is_own_store: bool
+) -> Failure | None:
+    """Why Docker would not start with this file, or would run no engine; None when it may.
+
+    + merged: daemon.json as it is to be
+    + is_own_store: whether images are kept in Docker's own store, below its data
+    """
+    return (
+        _about_storage(seen, merged, data_root, is_own_store)
+        or _about_quota(seen, merged, data_root)
+        or _about_logs(seen, merged)
+        or _about_runtime(seen, merged)
+    )
+
+
+def _about_storage(
+    seen: DockerSeen, merged: Mapping[str, object], data_root: str, is_own_store: bool
+) -> Failure | None:
+    driver = str(_given(seen, merged, "storage-driver"))
+    if driver in _OWN_STORAGE:
+        return _remove(
+            f"Docker is told to use the storage driver {driver}, which needs "
+            f"{_OWN_STORAGE[driver]}, and {data_root} is on XFS",
+            "storage-driver",
+        )
+    if driver in _SNAPSHOTTERS and is_own_store:
+        return _remove(
+            f"Docker is told to use {driver}, which is of the containerd image store; that one "
+            "keeps images on the root disk",
+            "storage-driver",
+        )
+    return None
+
+
+def _about_quota(seen: DockerSeen, merged: Mapping[str, object], data_root: str) -> Failure | None:
+    given = merged.get("storage-opts")
+    options = [*(given if isinstance(given, list) else ()), *seen.flags.get("storage-opts", ())]
+    names = {str(option).partition("=")[0].strip().lower() for option in options}
+    if "overlay2.size" not in names or seen.has_quota is not False:
+        return None
+    return _remove(
+        f"Docker is told to limit containers by overlay2.size, which needs project quotas, and "
+        f"the disk of {data_root} is mounted without them",
+        "overlay2.size from storage-opts",
+    )
+
+
+def _about_logs(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | None:
+    driver = str(_given(seen, merged, "log-driver") or "json-file")
+    options = merged.get("log-opts")
+    known = _LOG_OPTIONS_OF.get(driver)
+    if known is None or not isinstance(options, dict):
+        return None
+    others = sorted(set(options) - known - _LOG_OPTIONS)
+    if not others:
+        return None
+    return _remove(
+        f"Docker does not start with log-opts that its log driver {driver} does not have: "
+        f"{', '.join(others)}",
+        "them from log-opts",
+    )
+
+
+def _about_runtime(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | None:
+    name = str(_given(seen, merged, "default-runtime"))
+    if not name or name in _STOCK_RUNTIMES:
+        return None
+    runtimes = merged.get("runtimes")
+    entry = runtimes.get(name) if isinstance(runtimes, dict) else None
+    program = str(entry.get("path") or "") if isinstance(entry, dict) else ""
+    kind = str(entry.get("runtimeType") or "") if isinstance(entry, dict) else ""
+    sandbox = any(word in text for text in (name, program, kind) for word in _SANDBOXES)
+    if sandbox:
+        return _remove(
+            f"containers run in a sandbox here (default-runtime {name}), and no GPU is in it",
+            "default-runtime",
+        )
+    if program in seen.missing:
+        return _remove(
+            f"containers are run by {program} here (default-runtime {name}), which is not on "
+            "the host",
+            "default-runtime",
+        )
+    # containerd knows shims by names like these, without an entry.
+    is_known = entry is not None or "runtimes" in seen.flags or name.startswith("io.containerd.")
+    if is_known:
+        return None
+    return _remove(
+        f"Docker does not start with the default-runtime {name}, which no entry of runtimes "
+        "describes",
+        "default-runtime",
+    )
+
+
+def _given(seen: DockerSeen, merged: Mapping[str, object], key: str) -> object:
+    """What file or flag say; empty when they say nothing."""
+    return merged.get(key) or (seen.flags.get(key) or ("",))[-1]
+
+
+def _remove(what: str, key: str) -> Failure:
+    return Failure(
+        Fault.DOCKER_CONFIGURATION_UNFIT,
+        what,
+        next=Again(f"on the host, remove {key} from Docker's configuration, then"),
+    )

@@ -1,0 +1,79 @@
+"""A unit of the engine's name that is somebody's is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from failing import next_of
+
+from rocminfra.facts.docker import Container, DockerContainer
+from rocminfra.facts.file_contents import FileContents
+from rocminfra.facts.systemd_unit import SystemdUnit, Unit, UnitOverrides
+from rocminfra.failure import ExitCode
+from rocminfra.operations.engine_gate import gate
+from rocminfra.operations.host_failures import failures
+from rocminfra.planning.engine_command import CONFIG_LABEL
+
+UNIT = Unit("loaded", "active", True, False, "1")
+OURS = Container("c1", False, "", ((CONFIG_LABEL, "a" * 64),), "sha256:1")
+DROP_IN = "/etc/systemd/system/vllm.service.d/override.conf"
+
+
+@pytest.fixture
+def host(scripted: Any) -> Any:
+    """A host with an engine of ours."""
+    scripted.facts.update(
+        {
+            SystemdUnit: UNIT,
+            UnitOverrides: (),
+            FileContents: ["{}"],
+            DockerContainer: None,
+        }
+    )
+    return scripted
+
+
+def gated(host: Any) -> tuple[Any, ...]:
+    gate(unit="vllm.service", container="vllm")
+    return failures(host)
+
+
+def test_an_engine_of_ours_passes(host: Any) -> None:
+    assert gated(host) == ()
+
+
+def test_a_host_without_one_passes(host: Any) -> None:
+    host.facts.update({SystemdUnit: replace(UNIT, load_state="not-found"), FileContents: []})
+    assert gated(host) == ()
+
+
+def test_an_engine_whose_question_was_lost_is_known_by_its_container(host: Any) -> None:
+    host.facts.update({FileContents: [], DockerContainer: OURS})
+    assert gated(host) == ()
+
+
+@pytest.mark.parametrize("container", [None, replace(OURS, labels=())])
+@pytest.mark.parametrize("active", ["active", "inactive", "failed"])
+def test_somebodys_unit_is_refused(container: Container | None, active: str, host: Any) -> None:
+    host.facts.update({FileContents: [], DockerContainer: container})
+    host.facts[SystemdUnit] = replace(UNIT, active_state=active)
+    (failure,) = gated(host)
+    assert failure.kind is ExitCode.REFUSED
+    assert f"did not write, and it is {active}" in failure.what
+    assert "systemctl disable --now vllm.service" in next_of(failure)
+
+
+def test_a_masked_unit_is_refused(host: Any) -> None:
+    host.facts[SystemdUnit] = replace(UNIT, load_state="masked", active_state="inactive")
+    (failure,) = gated(host)
+    assert "systemctl unmask vllm.service" in next_of(failure)
+
+
+def test_a_drop_in_that_replaces_the_command_is_refused(host: Any) -> None:
+    host.facts[UnitOverrides] = (DROP_IN,)
+    (failure,) = gated(host)
+    assert failure.kind is ExitCode.REFUSED
+    assert failure.why == (DROP_IN,)
+    assert DROP_IN in next_of(failure)
