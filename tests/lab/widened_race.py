@@ -39,6 +39,8 @@ def main(path: str, mode: str, arguments: list[str]) -> int:
     assert spec is not None
     assert spec.loader is not None
     program: Any = importlib.util.module_from_spec(spec)
+    # Where its dataclasses look.
+    sys.modules[spec.name] = program
     spec.loader.exec_module(program)
     launcher = getattr(program, "guidellm_launcher", program)
     original = launcher.patch

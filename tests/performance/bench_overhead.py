@@ -1,31 +1,35 @@
 """Time of a benchmark point outside its load: GuideLLM's imports, its start, its report, and ours.
 
-    python tests/performance/bench_overhead.py PYTHON_OF_GUIDELLM [--scenario smoke] [--compare]
+    python tests/performance/bench_overhead.py PYTHON_OF_GUIDELLM [--compare] [--json]
 
 Starts the engine simulator on a free port of this machine and runs the scenario as a host does,
-without systemd. ``--compare`` runs it a second time with workers that import for themselves
-(GuideLLM's ``spawn``): on a busy machine only the ratio of the two means anything.
+without systemd. ``--compare`` runs it twice more, without the warm process: with workers that are
+forked from one import, and with workers that import for themselves (GuideLLM's ``spawn``). On a
+busy machine only the ratios and the processor time mean anything.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO, Any
 
 from rocminfra.bench.job import make_job
 from rocminfra.bench.scenario import load_scenario
-from rocminfra.host.bench.control_group import ProcessGroups
+from rocminfra.host.bench.control_group import ProcessGroups, Running
 from rocminfra.host.bench.runner import run
 from rocminfra.lab import toy_model
 from rocminfra.planning.bench.outcome_records import PointRecord
@@ -35,6 +39,33 @@ from rocminfra.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 START_S = 60
+# The length of a point of the published scenarios, and the most that may be added to it.
+POINT_S = 300.0
+MOST_OUTSIDE = 0.02
+MOST_OURS_S = 1.0
+MOST_RUN_S = 60.0
+# Workers by GuideLLM's setting; None is the warm process, which forks its own.
+WAYS = {"warm": None, "fresh, forkserver": "forkserver", "fresh, spawn": "spawn"}
+_SUBREAPER = 36
+
+
+class Afresh(ProcessGroups):
+    """Starts every point's process anew: the warm one, which reads orders, does not come up."""
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        stdin: int = subprocess.DEVNULL,
+    ) -> Running:
+        """See :meth:`rocminfra.host.bench.control_group.Groups.start`."""
+        if stdin != subprocess.DEVNULL:
+            raise OSError("not for this measurement")
+        return super().start(name, command, folder, environment, stdout, stderr)
 
 
 @dataclass(frozen=True)
@@ -118,69 +149,157 @@ def answers(port: int) -> bool:
         return False
 
 
-def measure(
-    python: str, name: str, folder: Path, model: Path, port: int, context: str
-) -> tuple[float, list[Split]]:
-    """Seconds of a whole run, and its points.
+@dataclass(frozen=True)
+class Measured:
+    """A run.
 
-    + context: GuideLLM's way to start workers
+    + way: how its processes were started
+    + seconds: of the whole run
+    + cpu_seconds: processor time of GuideLLM, everything that it started included
+    + points: its points
+    + load_average: of the machine, over the minute before its end
+    """
+
+    way: str
+    seconds: float
+    cpu_seconds: float
+    points: tuple[Split, ...]
+    load_average: float
+
+    @property
+    def outside(self) -> float:
+        """Mean time of a point outside its load, in seconds."""
+        return sum(one.outside for one in self.points) / len(self.points)
+
+    @property
+    def ours(self) -> float:
+        """Our own share of a point, of the slowest one, in seconds."""
+        return max(one.ours for one in self.points)
+
+    @property
+    def between(self) -> float:
+        """Seconds of the run before, between and after points."""
+        return self.seconds - sum(one.load + one.outside for one in self.points)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``, in seconds."""
+        points = [{**vars(one), "outside": one.outside} for one in self.points]
+        return {
+            "way": self.way,
+            "run_seconds": self.seconds,
+            "cpu_seconds_a_point": self.cpu_seconds / len(self.points),
+            "outside_mean": self.outside,
+            "outside_of_a_300_s_point": self.outside / POINT_S,
+            "ours_most": self.ours,
+            "between": self.between,
+            "load_average": self.load_average,
+            "points": points,
+        }
+
+
+def measure(python: str, name: str, folder: Path, model: Path, port: int, way: str) -> Measured:
+    """A whole run.
+
+    + way: one of :data:`WAYS`
     """
     scenario = load_scenario(name, ROOT / "benchmarks")
     settings = load_settings({"model.name": "toy", "vllm.port": port})
     job = make_job("overhead", "here", scenario, settings).record
+    context = WAYS[way] or "forkserver"
     environment = {**job.environment, "GUIDELLM__MP_CONTEXT_TYPE": context}
     environment["HF_HUB_OFFLINE"] = "1"
     job = replace(job, guidellm_python=python, tokenizer=str(model), environment=environment)
-    place = folder / context
+    place = folder / way.replace(", ", "-")
     place.mkdir()
     (place / "job.json").write_text(json.dumps(as_json(job)))
+    before = cpu_seconds()
     began = time.monotonic()
-    record = run(place, ProcessGroups())
+    record = run(place, ProcessGroups() if WAYS[way] is None else Afresh())
     seconds = time.monotonic() - began
+    used = cpu_seconds() - before
     for point in record.points:
         if point.outcome != "valid":
             raise SystemExit(f"{point.label}: {point.outcome}: {point.reasons}")
-    return seconds, [split(place / one.point.name, one) for one in record.points]
+        started = (point.attempts[0].launcher or {})["process"]
+        if (started == "forked") != (WAYS[way] is None):
+            raise SystemExit(f"{point.label}: its process was {started}")
+    points = tuple(split(place / one.point.name, one) for one in record.points)
+    return Measured(way, seconds, used, points, os.getloadavg()[0])
 
 
-def show(context: str, seconds: float, points: list[Split]) -> None:
+def cpu_seconds() -> float:
+    """Processor time of all processes that were started from here and have ended."""
+    try:
+        # Those whose parent ended before them are this process's own; see main().
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            continue
+    except ChildProcessError:
+        pass
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def show(run: Measured) -> None:
     """Print a run."""
-    print(f"workers by {context}, whole run {seconds:.1f} s, load average {os.getloadavg()[0]:.1f}")
+    print(f"{run.way}: whole run {run.seconds:.1f} s, load average {run.load_average:.1f}")
     print(
-        f"{'point':<16}{'load':>7}{'import':>8}{'start':>7}{'report':>8}{'ours':>7}{'outside':>9}"
+        f"{'point':<18}{'load':>7}{'import':>8}{'start':>7}{'report':>8}{'ours':>7}{'outside':>9}"
     )
-    for one in points:
+    for one in run.points:
         print(
-            f"{one.label:<16}{one.load:>7.2f}{one.imports:>8.2f}{one.start:>7.2f}"
+            f"{one.label:<18}{one.load:>7.2f}{one.imports:>8.2f}{one.start:>7.2f}"
             f"{one.report:>8.2f}{one.ours:>7.2f}{one.outside:>9.2f}"
         )
-    count = len(points)
-    between = seconds - sum(one.load + one.outside for one in points)
-    mean = sum(one.outside for one in points) / count
-    print(f"mean outside the load {mean:.2f} s; before, between and after points {between:.2f} s")
+    count = len(run.points)
+    print(
+        f"a point: {run.outside:.2f} s outside its load, {run.cpu_seconds / count:.1f} s of"
+        f" processor time; before, between and after points {run.between:.2f} s\n"
+    )
+
+
+def show_bars(run: Measured) -> None:
+    """Print what the warm run reaches of what it should."""
+    bars = (
+        ("ours, the slowest point", run.ours, MOST_OURS_S, "s"),
+        ("outside, of a point of 300 s", 100 * run.outside / POINT_S, 100 * MOST_OUTSIDE, "%"),
+        (f"whole run, {len(run.points)} points", run.seconds, MOST_RUN_S, "s"),
+    )
+    for what, value, most, unit in bars:
+        verdict = "met" if value <= most else "missed"
+        print(f"{what}: {value:.2f} {unit}, at most {most:g} {unit}: {verdict}")
 
 
 def main() -> int:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description="overhead of a benchmark point")
-    parser.add_argument("python")
+    parser.add_argument("python", help="the Python of an environment with GuideLLM")
     parser.add_argument("--scenario", default="smoke")
-    parser.add_argument("--compare", action="store_true")
+    parser.add_argument("--compare", action="store_true", help="also without the warm process")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
-    contexts = ["forkserver", "spawn"] if options.compare else ["forkserver"]
+    # Children of processes that end first become this one's, and their time can be counted
+    # (prctl(2)).
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    ways = list(WAYS) if options.compare else ["warm"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = toy_model.build(folder / "toy")
         with engine(model) as port:
-            means = []
-            for context in contexts:
-                seconds, points = measure(
-                    options.python, options.scenario, folder, model, port, context
-                )
-                show(context, seconds, points)
-                means.append(sum(one.outside for one in points) / len(points))
-    if len(means) == 2:
-        print(f"forkserver takes {means[0] / means[1]:.0%} of spawn's time outside the load")
+            runs = []
+            for way in ways:
+                done = measure(options.python, options.scenario, folder, model, port, way)
+                runs.append(done)
+                if not options.json:
+                    show(done)
+    if options.json:
+        print(json.dumps({"runs": [one.as_dict() for one in runs]}, indent=1))
+        return 0
+    show_bars(runs[0])
+    for other in runs[1:]:
+        outside, cpu = runs[0].outside / other.outside, runs[0].cpu_seconds / other.cpu_seconds
+        print(
+            f"warm takes {outside:.0%} of the time of {other.way}, and {cpu:.0%} of its processor"
+        )
     return 0
 
 
