@@ -200,6 +200,7 @@ class Fault(Enum):
     DOWNLOAD_STALLED = 613
     DOWNLOAD_FAILED = 614
     PIP_FAILED = 615
+    WHEELS_UNUSABLE = 616
 
     # Docker and the engine
     DOCKER_INSTALLATION_UNFIT = 621

@@ -24,13 +24,19 @@ users = load_generator.users()
 load = None if users else load_generator.of(settings)
 # The engine's host says which GuideLLM sends its load.
 environments = {
-    (one.bench.guidellm_version, one.bench.torch_version, one.bench.torch_index_url): None
+    (
+        one.bench.guidellm_version,
+        one.bench.torch_version,
+        one.bench.torch_index_url,
+        one.bench.wheels,
+    ): None
     for one in (users or (settings,))
 }
 prerequisites.tell_release()
 if load is None:
-    for version, torch_version, _ in environments:
+    for version, torch_version, _, wheels in environments:
         guidellm.gate(guidellm_environment(version), version, torch_version)
+        guidellm.gate_wheels(guidellm_environment(version), version, torch_version, wheels)
 
 if not users:
     scenario = bench.scenario(settings.bench.scenario)
@@ -52,13 +58,14 @@ if not users:
     )
 
 if load is None:
-    for version, torch_version, torch_index_url in environments:
+    for version, torch_version, torch_index_url, wheels in environments:
         guidellm.environment(
             name=f"Install GuideLLM {version}",
             path=guidellm_environment(version),
             version=version,
             torch_version=torch_version,
             torch_index_url=torch_index_url,
+            wheels=wheels,
         )
 
 host_files.present(name="Install the benchmark programs", files=bench.program_files())

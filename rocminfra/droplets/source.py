@@ -27,8 +27,8 @@ from rocminfra.droplets.records import CloudDroplet
 from rocminfra.droplets.state_folder import StateFolder, state_folder
 from rocminfra.failure import FailedError, again_words, next_words
 from rocminfra.inventory.hosts_file import InventoryHost, hosts_from
-from rocminfra.inventory.sources import HOSTS_FILE_NAME, from_hosts_file
-from rocminfra.settings.environment import HOSTS_FILE, environment_settings
+from rocminfra.inventory.sources import HOSTS_FILE_NAME, from_hosts_file, named_file
+from rocminfra.settings.environment import environment_settings
 from rocminfra.settings.located_yaml import Located, read_yaml
 
 TAG = PREFIX + "TAG"
@@ -77,9 +77,9 @@ def _hosts(running: list[CloudDroplet], state: StateFolder) -> dict[str, dict[st
 
 
 def _file(environ: Mapping[str, str], folder: Path) -> Located | None:
-    named = environ.get(HOSTS_FILE, "").strip()
-    path = Path(named) if named else folder / HOSTS_FILE_NAME
-    return read_yaml(path) if named or path.exists() else None
+    named = named_file(environ)
+    path = named or folder / HOSTS_FILE_NAME
+    return read_yaml(path) if named is not None or path.exists() else None
 
 
 def _together(located: Located | None, found: Mapping[str, dict[str, Any]]) -> Located:

@@ -29,6 +29,7 @@ from rocminfra.inventory.ssh_config import (
     plain_file,
 )
 from rocminfra.settings import SECTIONS, Settings, load_settings
+from rocminfra.settings.addresses import host_name
 from rocminfra.settings.connection_keys import (
     CONNECTION_KEYS,
     WANTED,
@@ -91,6 +92,10 @@ def hosts_from(located: Located, overrides: Mapping[str, Any]) -> list[Inventory
             problems.append(Problem(".".join(path), what, where=located.where(*path)))
             continue
         own = own or {}
+        wrong_name = _name_problem(name, {**defaults, **own})
+        if wrong_name is not None:
+            problems.append(Problem(".".join(path), wrong_name, where=located.where(*path)))
+            continue
         problems.extend(_connection_problems(located, path, own))
         try:
             data = host_data(name, _merged(defaults, own), overrides)
@@ -203,6 +208,17 @@ def _connection_problems(
         elif key.startswith(("ssh_", "_")):
             add(key, "unknown key", _nearest_connection_key(key))
     return problems
+
+
+def _name_problem(name: str, data: Mapping[str, Any]) -> str | None:
+    """What is wrong with a host's name that nothing else says the address of."""
+    if name.startswith("@") or "ssh_hostname" in data:
+        return None
+    try:
+        host_name(name)
+    except ValueError as error:
+        return f"{error}; its address may be another key, ssh_hostname"
+    return None
 
 
 def _nearest_connection_key(key: str) -> str | None:

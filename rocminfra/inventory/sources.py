@@ -63,20 +63,33 @@ def from_environment(environ: Mapping[str, str], _folder: Path) -> list[Inventor
     overrides = environment_settings(environ)
     names = [item.strip() for item in listed.split(",") if item.strip()]
     hosts = [_environment_host(name, overrides) for name in dict.fromkeys(names)]
+    twice = next((host for host in hosts if [one.name for one in hosts].count(host.name) > 1), None)
+    if twice is not None:
+        what = (
+            f"names {twice.name} twice, each time in another way; a hosts file can give both a name"
+        )
+        raise SettingsError([Problem(HOSTS, what, where="environment")])
     _check([(host.name, host.data) for host in hosts], overrides)
     return hosts
 
 
 def from_hosts_file(environ: Mapping[str, str], folder: Path) -> list[InventoryHost] | None:
     """``ROCMINFRA_HOSTS_FILE``, or ``hosts.yaml`` beside the inventory."""
-    named = environ.get(HOSTS_FILE, "").strip()
-    path = _named_file(named) if named else folder / HOSTS_FILE_NAME
-    if not named and not path.exists():
+    named = named_file(environ)
+    path = named or folder / HOSTS_FILE_NAME
+    if named is None and not path.exists():
         return None
     return read_hosts_file(path, environment_settings(environ))
 
 
-def _named_file(named: str) -> Path:
+def named_file(environ: Mapping[str, str]) -> Path | None:
+    """The hosts file that ``ROCMINFRA_HOSTS_FILE`` names, with its home folder written out.
+
+    Raises :class:`SettingsError` for the home of a user who is unknown here.
+    """
+    named = environ.get(HOSTS_FILE, "").strip()
+    if not named:
+        return None
     try:
         return Path(expanded(named))
     except ValueError as error:
@@ -236,6 +249,9 @@ def _environment_host(item: str, overrides: Mapping[str, Any]) -> InventoryHost:
         raise SettingsError([Problem(HOSTS, f"'{item}': {wrong}", where="environment")])
     if parts["user"]:
         own["ssh_user"] = parts["user"]
+        wrong = connection_problem("ssh_user", parts["user"])
+        if wrong is not None:
+            raise SettingsError([Problem(HOSTS, f"'{item}': {wrong}", where="environment")])
     if parts.get("port"):
         own["ssh_port"] = int(parts["port"])
         if not 1 <= own["ssh_port"] <= 65535:

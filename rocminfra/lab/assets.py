@@ -29,7 +29,7 @@ def ensure(paths: LabPaths, base: Path, say: Callable[[str], None]) -> None:
     source = (_PACKAGE / "lab" / "toy_model.py").read_bytes()
     model_key = hashlib.sha256(source).hexdigest()
     mark = paths.model.with_name(f"{paths.model.name}.key")
-    with exclusive("assets", wait_s=LOCK_WAIT_S, folder=paths.cache / ".locks"):
+    with exclusive("assets", LOCK_WAIT_S, paths.cache / ".locks", say):
         if not paths.model.is_dir() or _read(mark) != model_key:
             say("making the toy model")
             mark.unlink(missing_ok=True)

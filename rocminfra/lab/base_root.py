@@ -49,7 +49,7 @@ def ensure(cache: Path, in_use: Collection[str], say: Say, codename: str | None 
     final = cache / f"base-{release.codename}-{key(release, files)}"
     if final.is_dir():
         return final
-    with exclusive("base", wait_s=LOCK_WAIT_S, folder=cache / ".locks"):
+    with exclusive("base", LOCK_WAIT_S, cache / ".locks", say):
         if final.is_dir():  # another process has built it meanwhile
             return final
         remove_old(cache, in_use, release.codename)

@@ -32,7 +32,7 @@ def clean(paths: LabPaths, cache: bool, say: Callable[[str], None], dead: bool =
     requirements.check_root()
     if not dead:
         _end_runs(paths, say)
-    with lock.exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
+    with lock.exclusive("lab", LOCK_WAIT_S, paths.locks, say):
         spared = processes.running(paths) if dead else frozenset()
         found = removal.clean(paths, spared)
         if not droplet_record.names(paths):

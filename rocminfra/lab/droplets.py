@@ -30,7 +30,8 @@ from rocminfra.lab.paths import LabPaths
 
 Say = Callable[[str], None]
 
-LOCK_WAIT_S = 60
+# Others boot their droplets meanwhile, a busy machine takes a minute for each.
+LOCK_WAIT_S = 300
 DISK_GIB = 5120
 TIME_SCALE = 20.0
 ROCM = 7
@@ -75,7 +76,7 @@ def up(paths: LabPaths, names: Sequence[str], wanted: Wanted, say: Say) -> tuple
     assets.ensure(paths, base_root.ensure(paths.cache, in_use, say), say)
     base = base_root.ensure(paths.cache, in_use, say, release)
     made: list[tuple[Droplet, subprocess.Popen[bytes]]] = []
-    with exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
+    with exclusive("lab", LOCK_WAIT_S, paths.locks, say):
         _refuse_taken(paths, names)
         begun: list[str] = []
         try:
@@ -102,7 +103,7 @@ def down(paths: LabPaths, name: str, say: Say) -> None:
     requirements.check_root()
     if not removal.look(paths, [name]):
         droplet_record.load(paths, name)  # says that there is none, and which there are
-    with exclusive("lab", wait_s=LOCK_WAIT_S, folder=paths.locks):
+    with exclusive("lab", LOCK_WAIT_S, paths.locks, say):
         removal.remove(paths, name)
     say(f"{name}: removed")
 

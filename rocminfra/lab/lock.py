@@ -10,7 +10,7 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,13 +18,20 @@ from pathlib import Path
 from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.lab.paths import default_paths
 
+SAID_EVERY_S = 8
+
 
 class LabLocked(FailedError):
     """Another process holds the lock; the message names it."""
 
 
 @contextmanager
-def exclusive(name: str, wait_s: float = 0.0, folder: Path | None = None) -> Iterator[Path]:
+def exclusive(
+    name: str,
+    wait_s: float = 0.0,
+    folder: Path | None = None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Iterator[Path]:
     """Hold the lock ``name``, or refuse and say who holds it since when.
 
     Programs that are started while it is held carry its mark in their environment, so that
@@ -32,6 +39,7 @@ def exclusive(name: str, wait_s: float = 0.0, folder: Path | None = None) -> Ite
 
     + wait_s: how long to wait for another holder, seconds
     + folder: where lock files stand; the lab's own folder unless given
+    + say: told every 8 s whom it waits for
 
     Raises :class:`LabLocked` when it is held, :class:`FailedError` when it cannot be written.
     """
@@ -39,7 +47,9 @@ def exclusive(name: str, wait_s: float = 0.0, folder: Path | None = None) -> Ite
     file = folder / f"{name}.lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = _acquire(file, time.monotonic() + wait_s)
+        descriptor = _acquire(
+            file, time.monotonic() + wait_s, lambda: say(f"waiting: {_held_by(name, file)}")
+        )
     except PermissionError:
         raise FailedError(
             Fault.LAB_NEEDS_ROOT,
@@ -118,7 +128,8 @@ def _above(pid: int) -> frozenset[int]:
     return frozenset(found)
 
 
-def _acquire(file: Path, deadline: float) -> int | None:
+def _acquire(file: Path, deadline: float, waiting: Callable[[], None]) -> int | None:
+    said = time.monotonic()
     while True:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -127,6 +138,9 @@ def _acquire(file: Path, deadline: float) -> int | None:
             os.close(descriptor)
             if time.monotonic() >= deadline:
                 return None
+            if time.monotonic() >= said + SAID_EVERY_S:
+                said = time.monotonic()
+                waiting()
             time.sleep(0.1)
             continue
         # `clean` removes lock files while it holds them: a lock on a removed file guards nothing.
@@ -149,16 +163,19 @@ def _read_holder(file: Path) -> str:
         return "a process that has just ended"
 
 
-def _locked(name: str, file: Path) -> LabLocked:
-    who = _read_holder(file)
+def _held_by(name: str, file: Path) -> str:
     what = {
         "demo": "another demo is running",
         "lab": "another lab command is at work",
         "base": "another process builds the base root",
     }.get(name, f"the lock '{name}' is held")
+    return f"{what}: {_read_holder(file)}"
+
+
+def _locked(name: str, file: Path) -> LabLocked:
     return LabLocked(
         Fault.LAB_LOCKED,
-        f"{what}: {who}",
+        _held_by(name, file),
         next=Do(
             "wait until it has ended, then run this again; or end that process",
         ),

@@ -9,6 +9,7 @@ _NAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?"
 )
 _NUMBERS = re.compile(r"[0-9.]+|0[xX][0-9A-Fa-f]+")
+_LOGIN = re.compile(r"[^\W-][\w.@\\+$-]{0,63}")
 _WITH_PORT = re.compile(r"(?P<address>[^:\[\]]+|\[[^\]]*\]):(?P<port>[0-9]+)")
 
 
@@ -42,6 +43,24 @@ def address(text: str) -> str:
     if ":" in text or not _NAME.fullmatch(text):
         raise ValueError("must be a name or an address such as 203.0.113.10 or 2001:db8::10")
     return text
+
+
+def login_name(text: str) -> str:
+    """A user of a host, of its own or of a domain; raises ValueError for what can be none."""
+    if not _LOGIN.fullmatch(text):
+        raise ValueError(f"must be a login name such as root, not {text!r}")
+    return text
+
+
+def host_name(text: str) -> str:
+    """A host's name that is also its address, or an alias of ssh_config(5); raises ValueError."""
+    is_odd = text.startswith("-") or any(char in text for char in "*?!\"'`$\\ ")
+    if is_odd or not text.isprintable():
+        raise ValueError("is neither an address nor a name in ssh's configuration")
+    if "@" in text:
+        raise ValueError("must be a name or an address alone; the login is another key (ssh_user)")
+    is_address = _NUMBERS.fullmatch(text) or ":" in text or "[" in text
+    return address(text) if is_address else text
 
 
 def asked_at(listening: str) -> str:

@@ -6,7 +6,15 @@ from pydantic import Field, model_validator
 
 from rocminfra.settings.problems import RuleBroken
 from rocminfra.settings.section import Section
-from rocminfra.settings.value_types import Address, HomePath, OneLine
+from rocminfra.settings.value_types import (
+    AbsolutePath,
+    Address,
+    HomePath,
+    IndexUrl,
+    OneLine,
+    RunName,
+    Version,
+)
 
 
 class Bench(Section):
@@ -15,11 +23,16 @@ class Bench(Section):
     scenario: HomePath = Field(
         default="smoke", description="name of a file in benchmarks/, or a path to one"
     )
-    guidellm_version: str = Field(default="0.8.1", pattern=r"^\d+\.\d+\.\d+$")
-    torch_version: str = Field(default="2.13.0", pattern=r"^\d+\.\d+\.\d+$")
-    torch_index_url: OneLine | None = Field(
+    guidellm_version: Version = "0.8.1"
+    torch_version: Version = "2.13.0"
+    torch_index_url: IndexUrl | None = Field(
         default=None,
         description="pip index with CPU builds of torch; without it pip's own configuration counts",
+    )
+    wheels: AbsolutePath | None = Field(
+        default=None,
+        description="folder of wheels on the host that GuideLLM runs on; it is then installed from "
+        "there alone",
     )
     prepare: bool = Field(
         default=False,
@@ -41,11 +54,19 @@ class Bench(Section):
         "through an SSH tunnel",
     )
     results_dir: HomePath = Field(default="results", description="folder on the operator's machine")
-    run: str | None = Field(
-        default=None,
-        pattern=r"^[0-9]{8}T[0-9]{6}Z(-[0-9a-f]{6})?$",
-        description="an earlier run to resume; without it a new one begins",
+    run: RunName | None = Field(
+        default=None, description="an earlier run to resume; without it a new one begins"
     )
+
+    @model_validator(mode="after")
+    def _one_source_of_wheels(self) -> Bench:
+        if self.wheels is not None and self.torch_index_url is not None:
+            raise RuleBroken(
+                "torch_index_url is not read with wheels, which needs no index",
+                "bench.torch_index_url",
+                "bench.wheels",
+            )
+        return self
 
     @model_validator(mode="after")
     def _addresses_are_for_a_load_generator(self) -> Bench:

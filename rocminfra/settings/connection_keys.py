@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rocminfra.settings.addresses import address
+from rocminfra.settings.addresses import address, login_name
 from rocminfra.settings.local_paths import absolute
 from rocminfra.settings.problems import in_words
 from rocminfra.settings.wanted import Wanted, scalar
@@ -43,6 +43,7 @@ _CHOICES = {
 # configuration that is not.
 _FILES = ("ssh_config_file", "ssh_key")
 _PATHS = (*_FILES, "ssh_known_hosts_file")
+_MOST_RETRIES = 1_000
 _TYPE_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
 
 
@@ -57,6 +58,8 @@ def connection_problem(key: str, value: Any) -> str | None:
         return f"must be a port from 1 to 65535, not {value}"
     if isinstance(value, int) and key == "ssh_connect_retries" and value < 0:
         return f"must not be negative, not {value}"
+    if isinstance(value, int) and key == "ssh_connect_retries" and value > _MOST_RETRIES:
+        return f"must be {_MOST_RETRIES} at the most, not {value}"
     return None
 
 
@@ -83,6 +86,8 @@ def _text_problem(key: str, value: str) -> str | None:
     try:
         if key == "ssh_hostname":
             address(value)
+        if key == "ssh_user":
+            login_name(value)
         path = absolute(value) if key in _PATHS else None
     except ValueError as error:
         return str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,11 @@ from rocminfra.settings.problems import Problem, RuleBroken, SettingsError, in_w
 from rocminfra.settings.pyinfra_keys import GLOBAL_ARGUMENT_KEYS, SSH_KEYS, is_pyinfra_key
 from rocminfra.settings.schema import SECTIONS, Settings
 from rocminfra.settings.typed_text import is_null
+from rocminfra.settings.value_types import WORDS_OF_PATTERN
 from rocminfra.settings.wanted import Wanted, wanted
 
+# A number as people write it with its unit.
+_WITH_UNIT = re.compile(r"(?P<number>[0-9]{1,9}([.,][0-9]{1,9})?) ?(?P<unit>%|[A-Za-z]{1,4})")
 # Where people put secrets by mistake: what is refused there is not repeated.
 _MAY_BE_SECRET = ("huggingface.", "engine.environment", "vllm.extra_args")
 
@@ -146,6 +150,17 @@ def _merge(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     return merged, problems
 
 
+def _of_unit(key: str, given: object) -> str:
+    """What to write instead of a number with its unit."""
+    match = _WITH_UNIT.fullmatch(given) if isinstance(given, str) else None
+    if match is None:
+        return ""
+    number, unit = match["number"].replace(",", "."), match["unit"]
+    if unit == "%" and key == "vllm.gpu_memory_utilization" and number.count(".") < 2:
+        return f"; {given} is {float(number) / 100:g}"
+    return "; write the number alone, in the unit of the key"
+
+
 def _problem(item: Any) -> Problem:
     location = [str(part) for part in item["loc"]]
     key = ".".join(location[:2])
@@ -153,9 +168,15 @@ def _problem(item: Any) -> Problem:
         return Problem(key, "unknown key", nearest_key(key))
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     message = message[0].lower() + message[1:] if message else "not usable"
-    if item["type"].endswith("_type"):
-        words = kind_of if key.startswith(_MAY_BE_SECRET) else in_words
-        message = f"{message}, not {words(item['input'])}"
+    given, is_hidden = item["input"], key.startswith(_MAY_BE_SECRET)
+    if item["type"].endswith("_type") or item["type"].endswith("_parsing"):
+        words = kind_of if is_hidden else in_words
+        message = f"{message}, not {words(given)}{_of_unit(key, given)}"
+    elif item["type"] == "string_pattern_mismatch":
+        message = WORDS_OF_PATTERN.get(item["ctx"]["pattern"], message)
+        message += "" if is_hidden else f", not {given!r}"
+    elif item["type"].startswith(("greater_than", "less_than")):
+        message = f"{message}, not {given}"
     broken = item.get("ctx", {}).get("error")
     keys = broken.keys if isinstance(broken, RuleBroken) else ()
     return Problem(key, message, keys=keys)

@@ -20,6 +20,9 @@ from rocminfra.settings.wanted import Wanted
 KeyPath = tuple[str, ...]
 
 _STR = "tag:yaml.org,2002:str"
+# Far more than settings are; anchors can make a short file mean billions of values.
+_MOST_VALUES = 100_000
+_MOST_DEEP = 50
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def parse_yaml(text: str, name: str, wanted: Wanted | None = None) -> Located:
         raise SettingsError([_syntax_problem(error, text, name)]) from None
     except yaml.YAMLError as error:
         raise SettingsError([Problem("", f"is not valid YAML: {error}", where=name)]) from None
+    except RecursionError:
+        raise SettingsError([Problem("", "is nested too deeply", where=name)]) from None
     if root is None:
         return Located(name, {})
     reader = _Reader(name)
@@ -101,6 +106,8 @@ def read_value(text: str, wanted: Wanted | None) -> Any:
         return read_typed(text, wanted)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
     except yaml.YAMLError as error:
         reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error)
         raise ValueError(str(reason)) from None
@@ -139,6 +146,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self._resolver = yaml.SafeLoader("")
         self._open: list[yaml.Node] = []
+        self._read = 0
 
     def problem(self, node: yaml.Node, key: str, what: str) -> Problem:
         return Problem(key, what, where=f"{self.name}:{node.start_mark.line + 1}")
@@ -175,6 +183,12 @@ class _Reader:
 
     def value(self, node: yaml.Node, path: KeyPath, wanted: Wanted | None) -> Any:
         """What a node says; problems are collected."""
+        self._read += 1
+        if self._read > _MOST_VALUES or len(self._open) > _MOST_DEEP:
+            if self._read == _MOST_VALUES + 1 or len(self._open) > _MOST_DEEP:
+                self._read = _MOST_VALUES + 1
+                self.problems.append(self.problem(node, ".".join(path[:2]), "holds too much"))
+            return None
         if node in self._open:
             self.problems.append(self.problem(node, ".".join(path), "contains itself"))
             return None

@@ -18,25 +18,36 @@ from pydantic import (
 )
 
 from rocminfra import reference_run
-from rocminfra.settings import extra_args
+from rocminfra.settings import extra_args, rules
 from rocminfra.settings.addresses import asked_at
 from rocminfra.settings.bench_section import Bench
+from rocminfra.settings.host_folders import is_systems
 from rocminfra.settings.problems import RuleBroken
 from rocminfra.settings.section import Section
 from rocminfra.settings.value_types import (
     AbsolutePath,
     Address,
     ContainerName,
+    Count,
+    Device,
     EnvironmentName,
+    HubUrl,
+    ImageName,
+    Label,
     LocalPath,
+    MemorySize,
+    MountOption,
     OneLine,
     OneLineOrEmpty,
+    PackageName,
     RepositoryOrFolder,
+    Revision,
+    Seconds,
+    ServedName,
     UserName,
-    hub_url,
-    no_secret_variables,
     no_token,
     usable_arguments,
+    usable_variables,
 )
 
 
@@ -51,22 +62,20 @@ def _name_of_source(model: dict[str, Any]) -> str:
 class Storage(Section):
     """The scratch disk and where it is mounted."""
 
-    device: str = Field(
+    device: Device = Field(
         default="auto",
-        pattern=r"^(auto|/dev/[^\s\x00]+)$",
         description="'auto' chooses the scratch disk by rule; or a path such as /dev/vdc or "
         "/dev/disk/by-id/…",
     )
     mount_point: AbsolutePath = "/mnt/models"
-    label: str = Field(
-        default="rocm-models",
-        pattern=r"^[A-Za-z0-9_.-]{1,12}$",
-        description="XFS label, at most 12 bytes (mkfs.xfs(8), -L)",
+    label: Label = Field(
+        default="rocm-models", description="XFS label, at most 12 bytes (mkfs.xfs(8), -L)"
     )
-    mount_options: list[OneLine] = Field(default=["nofail", "noatime"], min_length=1)
+    mount_options: list[MountOption] = Field(default=["nofail", "noatime"], min_length=1)
     expected_size_gib: float | None = Field(
         default=None,
         gt=0,
+        le=10**9,
         description="size of the scratch disk in GiB when it is known (5120 on one MI300X); "
         "a disk that differs by more than 5 % is never chosen",
     )
@@ -74,8 +83,7 @@ class Storage(Section):
 
     @model_validator(mode="after")
     def _mount_point_is_its_own(self) -> Storage:
-        system = ("/", "/boot", "/etc", "/usr", "/var", "/home", "/root", "/tmp", "/dev", "/proc")
-        if self.mount_point in system:
+        if is_systems(self.mount_point):
             raise RuleBroken(
                 f"mount_point {self.mount_point} belongs to the system", "storage.mount_point"
             )
@@ -91,12 +99,12 @@ class Model(Section):
         "with /, ./, ../ or ~) that is copied to the host",
     )
     # After `source`, which it follows: a Llama must not be served under another model's name.
-    name: OneLine = Field(
+    name: ServedName = Field(
         default_factory=_name_of_source,
         description="name under which clients ask for it; unless it is set, the repository of "
         "'source', or the name of its folder",
     )
-    revision: OneLine | None = Field(default=None, description="commit, tag or branch of the hub")
+    revision: Revision | None = Field(default=None, description="commit, tag or branch of the hub")
     planned_as: RepositoryOrFolder | None = Field(
         default=None,
         description="model whose size is planned with, where that of 'source' does not tell: a "
@@ -119,7 +127,7 @@ class HuggingFace(Section):
     token_file: LocalPath | None = Field(
         default=None, description="file on the operator's machine that holds the token"
     )
-    endpoint: Annotated[OneLine, AfterValidator(hub_url)] | None = Field(
+    endpoint: HubUrl | None = Field(
         default=None, description="a mirror of huggingface.co, over https"
     )
 
@@ -139,7 +147,9 @@ class Docker(Section):
     """Docker with its data on the scratch disk."""
 
     data_root: AbsolutePath = "/mnt/models/docker"
-    package: OneLine = Field(default="docker.io", description="installed when no docker is there")
+    package: PackageName = Field(
+        default="docker.io", description="installed when no docker is there"
+    )
     leave_behind: bool = Field(
         default=False,
         description="move data_root although a running Docker has containers or volumes elsewhere; "
@@ -150,51 +160,34 @@ class Docker(Section):
 class Engine(Section):
     """Life cycle of the engine's container and unit."""
 
-    image: OneLine = "vllm/vllm-openai-rocm:v0.20.1"
+    image: ImageName = "vllm/vllm-openai-rocm:v0.20.1"
     image_source: Literal["registry", "archive"] = "registry"
     image_archive: AbsolutePath | None = Field(
         default=None, description="`docker save` archive on the host, for image_source: archive"
     )
     container_name: ContainerName = "vllm-qwen2-vl-72b"
-    ready_timeout_s: int = Field(default=1800, gt=0)
-    stop_timeout_s: int = Field(
+    ready_timeout_s: Seconds = Field(default=1800, gt=0)
+    stop_timeout_s: Seconds = Field(
         default=90, ge=10, description="grace of `docker stop`; longer than shutdown_timeout_s"
     )
-    shutdown_timeout_s: int = Field(
+    shutdown_timeout_s: Seconds = Field(
         default=60, ge=0, description="vLLM's own --shutdown-timeout for requests in flight"
     )
-    restart_delay_s: int = Field(default=20, ge=1)
-    start_limit_burst: int = Field(default=3, ge=1)
-    start_limit_interval_s: int = Field(default=1800, ge=1)
+    restart_delay_s: Seconds = Field(default=20, ge=1)
+    start_limit_burst: Count = Field(default=3, ge=1)
+    start_limit_interval_s: Seconds = Field(default=1800, ge=1)
     vram_clean_percent: float = Field(
         default=10.0, gt=0, le=100, description="VRAM in use above which no engine is started"
     )
-    vram_clean_timeout_s: int = Field(default=900, ge=0)
+    vram_clean_timeout_s: Seconds = Field(default=900, ge=0)
     environment: Annotated[
-        dict[EnvironmentName, OneLineOrEmpty], AfterValidator(no_secret_variables)
+        dict[EnvironmentName, OneLineOrEmpty], AfterValidator(usable_variables)
     ] = Field(default={}, description="extra environment of the container; no secrets")
 
     @model_validator(mode="after")
     def _consistent(self) -> Engine:
-        if self.image_source == "archive" and self.image_archive is None:
-            raise RuleBroken(
-                "image_source 'archive' needs image_archive",
-                "engine.image_source",
-                "engine.image_archive",
-            )
-        if self.image_source == "registry" and self.image_archive is not None:
-            raise RuleBroken(
-                "image_archive is only read with image_source 'archive'",
-                "engine.image_archive",
-                "engine.image_source",
-            )
-        if self.stop_timeout_s <= self.shutdown_timeout_s:
-            raise RuleBroken(
-                f"stop_timeout_s ({self.stop_timeout_s}) must be longer than the engine's own "
-                f"shutdown_timeout_s ({self.shutdown_timeout_s})",
-                "engine.stop_timeout_s",
-                "engine.shutdown_timeout_s",
-            )
+        rules.of_image_source(self)
+        rules.of_stopping(self)
         return self
 
 
@@ -207,19 +200,17 @@ class Vllm(Section):
     port: int = Field(default=8000, ge=1, le=65535)
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
     gpu_memory_utilization: float = Field(default=reference_run.GPU_MEMORY_UTILIZATION, gt=0, le=1)
-    max_model_len: int = Field(default=reference_run.MAX_MODEL_LEN, ge=1)
-    max_num_seqs: int = Field(default=reference_run.MAX_NUM_SEQS, ge=1)
-    max_num_batched_tokens: int = Field(default=reference_run.MAX_NUM_BATCHED_TOKENS, ge=1)
+    max_model_len: Count = Field(default=reference_run.MAX_MODEL_LEN, ge=1)
+    max_num_seqs: Count = Field(default=reference_run.MAX_NUM_SEQS, ge=1)
+    max_num_batched_tokens: Count = Field(default=reference_run.MAX_NUM_BATCHED_TOKENS, ge=1)
     enable_chunked_prefill: bool = True
-    tensor_parallel_size: int = Field(default=1, ge=1)
+    tensor_parallel_size: Count = Field(default=1, ge=1)
     kv_cache_dtype: Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"] = "auto"
-    max_pixels: int | None = Field(
+    max_pixels: Count | None = Field(
         default=None, ge=1, description="cap of an image's pixels (mm-processor-kwargs)"
     )
     ipc_host: bool = True
-    shm_size: str | None = Field(
-        default=None, pattern=r"^[0-9]+[bkmg]?$", description="used when ipc_host is off"
-    )
+    shm_size: MemorySize | None = Field(default=None, description="used when ipc_host is off")
     extra_args: Annotated[list[OneLine], AfterValidator(usable_arguments)] = Field(
         default=[],
         description="further arguments, one an item; none that a setting gives, and no secrets",
@@ -237,26 +228,8 @@ class Vllm(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Vllm:
-        # vLLM's SchedulerConfig refuses both at start, minutes later and less clearly.
-        if self.max_num_batched_tokens < self.max_num_seqs:
-            raise RuleBroken(
-                f"max_num_batched_tokens ({self.max_num_batched_tokens}) must not be below "
-                f"max_num_seqs ({self.max_num_seqs})",
-                "vllm.max_num_batched_tokens",
-                "vllm.max_num_seqs",
-            )
-        if not self.enable_chunked_prefill and self.max_num_batched_tokens < self.max_model_len:
-            raise RuleBroken(
-                "without chunked prefill max_num_batched_tokens "
-                f"({self.max_num_batched_tokens}) must not be below max_model_len "
-                f"({self.max_model_len})",
-                "vllm.max_num_batched_tokens",
-                "vllm.max_model_len",
-                "vllm.enable_chunked_prefill",
-            )
-        together = extra_args.problems(self.extra_args, self.max_pixels)
-        if together:
-            raise RuleBroken("; ".join(together), "vllm.extra_args", "vllm.max_pixels")
+        rules.of_batches(self)
+        rules.of_extra_args(self)
         return self
 
 
@@ -264,7 +237,7 @@ class Cost(Section):
     """Prices that reports use."""
 
     usd_per_hour: float = Field(
-        default=reference_run.USD_PER_HOUR, ge=0, description="price of the whole node"
+        default=reference_run.USD_PER_HOUR, ge=0, le=10**6, description="price of the whole node"
     )
 
 
@@ -285,18 +258,9 @@ class Settings(Section):
     )
 
     @model_validator(mode="after")
-    def _caches_live_on_the_scratch_disk(self) -> Settings:
-        mount = self.storage.mount_point
-        for key, path in (
-            ("huggingface.home", self.huggingface.home),
-            ("docker.data_root", self.docker.data_root),
-        ):
-            if not path.startswith(f"{mount}/"):
-                raise RuleBroken(
-                    f"{key} ({path}) must lie below storage.mount_point ({mount})",
-                    key,
-                    "storage.mount_point",
-                )
+    def _consistent(self) -> Settings:
+        rules.of_folders(self)
+        rules.of_visible_gpus(self)
         return self
 
     @model_validator(mode="after")

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Annotated
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from rocminfra.settings import extra_args
+from rocminfra.settings import extra_args, foreign_names, host_folders
 from rocminfra.settings.addresses import address
 from rocminfra.settings.local_paths import absolute, expanded, repository_or_folder
 from rocminfra.settings.secret_names import is_refused_variable
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or ".." in PurePosixPath(path).parts:
-        raise ValueError("must be an absolute path without '..'")
-    if any(char in path for char in "\n\r\0"):
-        raise ValueError("must not contain control characters")
-    return path.rstrip("/") or "/"
 
 
 def no_token(name: str) -> str:
@@ -29,24 +19,6 @@ def no_token(name: str) -> str:
     return name
 
 
-def hub_url(url: str) -> str:
-    """The token goes to this address, so it goes there over TLS, or stays on the host."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        raise ValueError("must be a URL such as https://hub.example.org") from None
-    if parts.username is not None or "@" in parts.netloc:
-        raise ValueError("must hold no user name or password; secrets belong in no settings")
-    if parts.scheme not in ("http", "https") or not host or "\\" in url or " " in url:
-        raise ValueError("must be a URL such as https://hub.example.org")
-    if parts.scheme == "http" and host not in ("127.0.0.1", "localhost", "::1"):
-        raise ValueError(
-            f"must begin with https://; http:// would show the token on its way to {host}"
-        )
-    return url
-
-
 def usable_arguments(arguments: list[str]) -> list[str]:
     found = extra_args.problems(arguments)
     if found:
@@ -54,7 +26,7 @@ def usable_arguments(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
+def usable_variables(environment: dict[str, str]) -> dict[str, str]:
     for name in environment:
         if is_refused_variable(name):
             raise ValueError(
@@ -62,10 +34,11 @@ def no_secret_variables(environment: dict[str, str]) -> dict[str, str]:
                 "the engine listens on 127.0.0.1 and needs no key, and the hub's token comes from "
                 "huggingface.token_env"
             )
+    foreign_names.gpu_lists(environment)
     return environment
 
 
-AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+AbsolutePath = Annotated[str, AfterValidator(host_folders.absolute)]
 Address = Annotated[str, AfterValidator(address)]
 UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 # Docker's own rule for container names: at least two characters.
@@ -74,6 +47,44 @@ EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-
 OneLine = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]+$")]
 # One line that may be empty: a value, such as that of an environment variable.
 OneLineOrEmpty = Annotated[str, StringConstraints(pattern=r"^[^\n\r\x00]*$")]
+Version = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]*)([.](0|[1-9][0-9]*)){2}$")]
+Device = Annotated[
+    str, StringConstraints(pattern=r"^(auto|/dev(/[A-Za-z0-9_:@%+=#-][^\s/\x00]*)+)$")
+]
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,11}$")]
+MemorySize = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,11}[bkmg]?$")]
+RunName = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z(-[0-9a-f]{6})?$")]
+# A year: what waits longer waits for good, and systemd counts in microseconds.
+Seconds = Annotated[int, Field(le=31_536_000)]
+# A thousand times what any engine has been asked for.
+Count = Annotated[int, Field(le=10**9)]
+
+ImageName = Annotated[OneLine, AfterValidator(foreign_names.image_reference)]
+PackageName = Annotated[OneLine, AfterValidator(foreign_names.package_name)]
+Revision = Annotated[OneLine, AfterValidator(foreign_names.revision)]
+ServedName = Annotated[OneLine, AfterValidator(foreign_names.served_name)]
+MountOption = Annotated[OneLine, AfterValidator(foreign_names.mount_option)]
+HubUrl = Annotated[OneLine, AfterValidator(foreign_names.hub_url)]
+IndexUrl = Annotated[OneLine, AfterValidator(foreign_names.index_url)]
+
+# What to write instead of a text that a pattern refuses.
+FORMS = {
+    UserName: "must be a login name such as ubuntu",
+    ContainerName: "must be two or more letters, digits, '_', '.' or '-', a letter or digit first",
+    EnvironmentName: "must be a variable's name such as HF_TOKEN",
+    OneLine: "must be one line that is not empty",
+    OneLineOrEmpty: "must be one line",
+    Version: "must be a version of three numbers such as 0.8.1",
+    Device: "must be auto, or a path such as /dev/vdc or /dev/disk/by-id/…",
+    Label: "must be 1 to 12 letters, digits, '_', '.' or '-'",
+    MemorySize: "must be a size such as 16g (b, k, m or g)",
+    RunName: "must be a run's name such as 20260131T093000Z",
+}
+WORDS_OF_PATTERN = {
+    constraint.pattern: words
+    for kind, words in FORMS.items()
+    for constraint in kind.__metadata__  # type: ignore[attr-defined]
+}
 
 # Paths on the operator's machine (:mod:`.local_paths`): with its home folder written out, from the
 # root on, or a repository's name instead.

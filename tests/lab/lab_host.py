@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocminfra.failure import FailedError
+from rocminfra.failure import FailedError, Fault
 from rocminfra.lab import droplet_record, droplets, keys, removal
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.droplets import Wanted
@@ -76,8 +75,11 @@ def names() -> tuple[str, ...]:
 
 def down(name: str) -> None:
     """Take a droplet away; it may be gone already."""
-    with contextlib.suppress(FailedError):
+    try:
         droplets.down(PATHS, name, lambda _line: None)
+    except FailedError as error:
+        if error.failure.fault is not Fault.LAB_DROPLET_UNKNOWN:
+            raise
 
 
 def reset_disk(name: str) -> None:

@@ -100,6 +100,23 @@ OBSTACLES = {
         "--data bench.results_dir=FOLDER",
         options=("--data", "bench.results_dir=/proc/results"),
     ),
+    "wheels that are not there": Obstacle(
+        6,
+        "there is no such folder on the host",
+        "rocminfra bench",
+        f"mv {PLACE}/.complete {PLACE}/.aside",
+        f"mv {PLACE}/.aside {PLACE}/.complete",
+        options=("--data", "bench.wheels=/srv/wheels"),
+    ),
+    "wheels of another Python": Obstacle(
+        6,
+        "torch-2.13.0-cp38-cp38-manylinux_2_17_x86_64.whl is for another Python or machine",
+        "rocminfra bench",
+        f"mv {PLACE}/.complete {PLACE}/.aside && mkdir -p /srv/wheels && "
+        "touch /srv/wheels/torch-2.13.0-cp38-cp38-manylinux_2_17_x86_64.whl",
+        f"rm -r /srv/wheels; mv {PLACE}/.aside {PLACE}/.complete",
+        options=("--data", "bench.wheels=/srv/wheels"),
+    ),
     "a full disk": Obstacle(
         6,
         "disk full on the host: /var/lib/rocminfra/runs has",

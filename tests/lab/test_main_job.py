@@ -42,6 +42,7 @@ OURS = {
     "/usr/local/lib/rocminfra/fetch/rocminfra/host/fetch/docker_api.py",
     "/usr/local/lib/rocminfra/fetch/rocminfra/host/fetch/image.py",
     "/usr/local/lib/rocminfra/fetch/rocminfra/host/fetch/model.py",
+    "/usr/local/lib/rocminfra/fetch/rocminfra/host/fetch/sockets.py",
     "/usr/local/lib/rocminfra/fetch/rocminfra/host/fetch/supervised.py",
     "/usr/local/lib/rocminfra/fetch/rocminfra/hub/__init__.py",
     "/usr/local/lib/rocminfra/fetch/rocminfra/hub/repository.py",

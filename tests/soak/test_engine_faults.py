@@ -43,13 +43,13 @@ class Trouble:
 
     + variables: of the simulator
     + said: what is wrong with the point
-    + refused: why the run cannot be resumed before the engine is well, and the exit code
+    + refused: why the run cannot be resumed before the engine is well; None when systemd has
+      started it again by then
     """
 
     variables: dict[str, str]
     said: str
-    refused: str
-    code: int = 7
+    refused: str | None
 
 
 TROUBLES = {
@@ -60,13 +60,13 @@ TROUBLES = {
     ),
     "answers nothing": Trouble(
         {"ROCMINFRA_SIM_FAIL": "hung", "ROCMINFRA_SIM_FAIL_AFTER": str(AFTER)},
-        "requests were completed",
+        "the engine answered nothing in the last",
         "the engine hangs",
     ),
     "dies": Trouble(
         {"ROCMINFRA_SIM_FAIL": f"dies-mid-run:{AFTER}"},
-        "the engine",
-        "the engine",
+        "requests failed",
+        None,
     ),
 }
 
@@ -105,7 +105,6 @@ def test_an_engine_that_fails_in_the_second_point(host: LabHost, tmp_path: Path,
     trouble = TROUBLES[name]
     serve(host, trouble.variables)
     run = bench(host, tmp_path)
-    print(run.out, run.err)
     assert run.code == 8, run.err
     (folder,) = (tmp_path / "runs").iterdir()
     assert verify(folder) == (), "what was measured came back whole"
@@ -118,9 +117,10 @@ def test_an_engine_that_fails_in_the_second_point(host: LabHost, tmp_path: Path,
     assert host.ok("systemctl list-units --plain --no-legend 'rocminfra-bench-*'") == ""
     assert host.ok("pgrep --full [g]uidellm_launcher || true") == ""
 
-    again = bench(host, tmp_path, "--resume", folder.name)
-    print(again.err)
-    assert (again.code, trouble.refused in again.err) == (trouble.code, True), again.err
+    if trouble.refused is not None:
+        again = bench(host, tmp_path, "--resume", folder.name)
+        assert again.code == 7, again.err
+        assert trouble.refused in again.err
 
     serve(host, {})
     resumed = bench(host, tmp_path, "--resume", folder.name)

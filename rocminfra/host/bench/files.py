@@ -57,8 +57,28 @@ def read_json(path: Path) -> Any:
     """The JSON value in a file, or None when the file is missing or not valid JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
+
+
+def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The samples in a file of JSON lines, and how many lines are none: a full disk or a killed
+    process cuts one off. A missing file has no lines."""
+    found, damaged = [], 0
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return [], 0
+    for line in filter(None, lines):
+        try:
+            sample = json.loads(line)
+        except (ValueError, RecursionError):
+            sample = None
+        if isinstance(sample, dict) and isinstance(sample.get("time", 0.0), (int, float)):
+            found.append(sample)
+        else:
+            damaged += 1
+    return found, damaged
 
 
 def sha256(path: Path) -> str:

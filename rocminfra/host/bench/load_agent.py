@@ -42,7 +42,8 @@ EARLY = (guidellm_launcher.RECORD, guidellm_launcher.STACKS)
 RESULTS = ("report.json", "report.html")
 INPUTS = ("guidellm.json", profiles.TRACE)
 POINT, TOKENIZER, DATASETS = "point", "tokenizer", "datasets"
-_VARIABLES = re.compile(r"GUIDELLM__[A-Z_]+|HF_HUB_OFFLINE|HF_ENDPOINT|NO_COLOR")
+# Of GuideLLM and the hub; both hosts let no other pass.
+VARIABLES = re.compile(r"GUIDELLM__[A-Z_]+|HF_HUB_OFFLINE|HF_ENDPOINT|NO_COLOR")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _PR_SET_CHILD_SUBREAPER = 36
 _TICK_S = 0.2
@@ -174,7 +175,7 @@ class Agent:
                 load_frames.send_file(self._send, folder / name, name)
 
     def _environment(self, given: Mapping[str, Any]) -> dict[str, str]:
-        wanted = {k: str(v) for k, v in given.items() if _VARIABLES.fullmatch(k)}
+        wanted = {k: str(v) for k, v in given.items() if VARIABLES.fullmatch(k)}
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",

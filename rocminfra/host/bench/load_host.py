@@ -28,7 +28,6 @@ from typing import Any
 
 from rocminfra.host.bench.files import read_json, write_json
 
-USER = "rocminfra-load"
 CONFIG = "config.json"
 ENDED = "ended"
 ALIVE = "alive"
@@ -73,8 +72,8 @@ def hold(path: Path) -> int:
     home, work = Path(request["home"]), Path(request["work"])
     close(path)
     _compile(Path(request["python"]))
-    _make_user(home)
-    owner = pwd.getpwnam(USER)
+    _make_user(request["user"], home)
+    owner = pwd.getpwnam(request["user"])
     for folder, mode in ((home, 0o755), (home / ".ssh", 0o755), (work.parent.parent, None)):
         folder.mkdir(parents=True, exist_ok=True)
         if mode is not None:
@@ -111,12 +110,12 @@ def close(path: Path) -> None:
     # First of all: nobody comes in any more.
     shutil.rmtree(home, ignore_errors=True)
     try:
-        uid = pwd.getpwnam(USER).pw_uid
+        uid = pwd.getpwnam(request["user"]).pw_uid
     except KeyError:
         uid = None
     if uid is not None:
         _kill(uid)
-        subprocess.run(["userdel", USER], check=False, stdin=subprocess.DEVNULL)
+        subprocess.run(["userdel", request["user"]], check=False, stdin=subprocess.DEVNULL)
     work = Path(request["work"])
     shutil.rmtree(work, ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -155,12 +154,12 @@ def _compile(python: Path) -> None:
         marker.touch()
 
 
-def _make_user(home: Path) -> None:
+def _make_user(name: str, home: Path) -> None:
     subprocess.run(
         [
             *("useradd", "--system", "--no-create-home", "--home-dir", str(home)),
             # No password that fits, and not locked: sshd lets no locked user in.
-            *("--shell", "/bin/sh", "--password", "*", USER),
+            *("--shell", "/bin/sh", "--password", "*", name),
         ],
         check=True,
         stdin=subprocess.DEVNULL,

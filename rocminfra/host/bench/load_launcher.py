@@ -8,7 +8,6 @@ Standard library only: this file is copied to the host as it is.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,12 @@ from typing import IO, Any
 
 from rocminfra.host.bench import load_frames
 from rocminfra.host.bench.control_group import KILLED_S
-from rocminfra.host.bench.load_agent import EARLY, INPUTS, LOGS, RESULTS
+from rocminfra.host.bench.load_agent import EARLY, INPUTS, LOGS, RESULTS, VARIABLES
 from rocminfra.host.bench.load_link import Connection, connect
 from rocminfra.planning.bench.job_record import LoadRecord
 
 # Exit code of an SSH client whose connection is lost (ssh(1)).
 LOST = 255
-_VARIABLES = re.compile(r"GUIDELLM__|HF_HUB_OFFLINE|HF_ENDPOINT|NO_COLOR")
 
 
 class Elsewhere:
@@ -50,7 +48,7 @@ class Elsewhere:
         """
         del name, command
         running = RemoteRunning(self._load, folder, stdout, stderr)
-        wanted = {key: text for key, text in environment.items() if _VARIABLES.match(key)}
+        wanted = {key: text for key, text in environment.items() if VARIABLES.fullmatch(key)}
         running.begin({"environment": wanted})
         return running
 

@@ -21,7 +21,7 @@ from rocminfra.host.bench.attempt import (
 )
 from rocminfra.host.bench.control_group import Launcher
 from rocminfra.host.bench.engine_look import wait_until_idle
-from rocminfra.host.bench.files import read_json, write_json
+from rocminfra.host.bench.files import read_json, read_lines, write_json
 from rocminfra.host.bench.point_checks import check
 from rocminfra.host.bench.requests_file import keep_requests
 from rocminfra.host.bench.sample_gate import impossible_samples
@@ -194,13 +194,11 @@ def engine_problem(target: str, model: str) -> str | None:
 def peaks(path: Path) -> dict[str, float]:
     """Highest value of each gauge among the samples of ``metrics.jsonl``."""
     highest: dict[str, float] = {}
-    if not path.exists():
-        return highest
-    for line in path.read_text(encoding="utf-8").splitlines():
-        sample = json.loads(line).get("engine", {})
+    for sample in read_lines(path)[0]:
+        engine = sample.get("engine") or {}
         for name in ("kv_cache_usage", "running", "waiting"):
-            if name in sample:
-                highest[name] = max(highest.get(name, 0.0), sample[name])
+            if name in engine:
+                highest[name] = max(highest.get(name, 0.0), engine[name])
     return highest
 
 

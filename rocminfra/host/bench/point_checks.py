@@ -5,12 +5,12 @@ Standard library only: this file is copied to the host as it is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rocminfra.host.bench.attempt import Attempt
+from rocminfra.host.bench.files import read_lines
 from rocminfra.host.bench.telemetry import METRICS
 from rocminfra.planning.bench import validity
 from rocminfra.planning.bench.job_record import JobRecord
@@ -55,6 +55,7 @@ def check(
         reasons += validity.engine_doubts(counted, found)
     if found:
         reasons += validity.stranger_doubts(before, after, cut_off)
+        reasons += validity.silence_doubts(found)
     reasons += validity.floor_doubts(itl_ms, known["itl_floor_ms"])
     reasons += validity.clock_doubts(list(_clocks(folder / METRICS)))
     reasons += validity.offset_doubts(attempt.record.load_generator)
@@ -92,9 +93,6 @@ def _configuration(path: Path) -> dict[str, str]:
 
 def _clocks(path: Path) -> Iterator[tuple[float, float]]:
     """Wall and monotonic clock of each sample."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        sample = json.loads(line)
-        if "monotonic" in sample:
+    for sample in read_lines(path)[0]:
+        if "monotonic" in sample and "time" in sample:
             yield sample["time"], sample["monotonic"]

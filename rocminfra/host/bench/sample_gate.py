@@ -5,10 +5,10 @@ Standard library only: this file is copied to the host as it is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from rocminfra.host.bench.files import read_lines
 from rocminfra.host.bench.telemetry import engine_reasons
 from rocminfra.planning.bench.possible import counted
 
@@ -28,10 +28,10 @@ def _reasons(folder: Path) -> Iterator[str]:
     for name in _PAGES:
         path = folder / name
         if path.exists():
-            yield from engine_reasons(path.read_text(encoding="utf-8"))
+            yield from engine_reasons(path.read_text(encoding="utf-8", errors="replace"))
     for name in _SAMPLES:
-        path = folder / name
-        if not path.exists():
-            continue
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield from json.loads(line).get("impossible", ())
+        samples, damaged = read_lines(folder / name)
+        for sample in samples:
+            yield from sample.get("impossible", ())
+        if damaged:
+            yield f"{name} has {damaged} lines that cannot be read: something cut it off"

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rocminfra.host.bench.files import read_json, set_aside, write_atomic, write_json
+from rocminfra.host.bench.files import read_json, read_lines, set_aside, write_atomic, write_json
 from rocminfra.host.bench.point import (
     RECORD,
     Findings,
@@ -174,9 +174,8 @@ def _cut(source: Path, target: Path, started: float, ended: float) -> None:
     """Copy the samples between two times."""
     if not source.exists():
         return
-    lines = source.read_text(encoding="utf-8").splitlines()
-    inside = [line for line in lines if started <= json.loads(line)["time"] <= ended]
-    write_atomic(target, "".join(f"{line}\n" for line in inside))
+    inside = [one for one in read_lines(source)[0] if started <= one.get("time", 0.0) <= ended]
+    write_atomic(target, "".join(f"{json.dumps(one, sort_keys=True)}\n" for one in inside))
 
 
 def _rise(path: Path, started: float, ended: float) -> dict[str, float] | None:
@@ -185,10 +184,7 @@ def _rise(path: Path, started: float, ended: float) -> dict[str, float] | None:
     Samples are a second apart, so that requests of its neighbours may be counted as well; what has
     to agree is compared for the process as a whole.
     """
-    if not path.exists():
-        return None
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    samples = [line for line in lines if line.get("engine")]
+    samples = [one for one in read_lines(path)[0] if one.get("engine") and "time" in one]
     before = [line for line in samples if line["time"] <= started] or samples[:1]
     after = [line for line in samples if line["time"] >= ended] or samples[-1:]
     if not samples or before[-1]["time"] >= after[0]["time"]:

@@ -13,6 +13,8 @@ import sys
 import time
 from dataclasses import dataclass
 
+from rocminfra.host.fetch.sockets import more, received
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
 
 # No byte for so long is a stall.
 STALL_S = 120.0
+# Where files do not grow, so much over the network is a sign of life: a line that brings less in
+# STALL_S, half a kilobyte a second, counts as dead.
+LIVE_BYTES = 65536
 ATTEMPTS = 3
 PAUSE_S = 10.0
 _LOOK_S = 1.0
+_QUIET_S = 10.0
 _GRACE_S = 10.0
 
 
@@ -66,6 +72,8 @@ class Patience:
     stall_s: float = STALL_S
     pause_s: float = PAUSE_S
     look_s: float = _LOOK_S
+    # After so long without anything new in files, the network is looked at, and people are told.
+    quiet_s: float = _QUIET_S
 
 
 def main(work: Callable[[Status], None]) -> int:
@@ -94,8 +102,9 @@ def download(
 
     + arrived: bytes that are there now
     + aside: bytes that the program keeps elsewhere before they are there
-    + patience: a stall is when neither changes for so long; the program is ended and, like one
-      that fails, started again, which resumes
+    + patience: a stall is when neither changes for so long, and the network brings next to nothing
+      (:data:`LIVE_BYTES`); the program is ended and, like one that fails, started again, which
+      resumes
 
     Raises :class:`GivenUpError` when several attempts in a row brought nothing.
     """
@@ -132,6 +141,8 @@ def _attempt(
         start_new_session=True,
     )
     last, since = (arrived(), aside()), time.monotonic()
+    silent_since = since
+    heard: dict[str, int] | None = None
     try:
         while True:
             try:
@@ -141,12 +152,23 @@ def _attempt(
             else:
                 return ("", "") if code == 0 else ("failed", f"{command[0]} ended with {code}")
             there = arrived()
+            now = time.monotonic()
             if (there, aside()) != last:
-                last, since = (there, aside()), time.monotonic()
+                last, since, silent_since, heard = (there, aside()), now, now, None
                 status.say(note="")
-            silent = time.monotonic() - since
-            note = {"note": f"nothing has arrived for {silent:.0f} s"} if silent >= 10 else {}
-            status.say(done=there, **note)
+            if now - since >= patience.quiet_s:
+                coming = received(process.pid)
+                heard = coming if heard is None else heard
+                if more(coming, heard) >= LIVE_BYTES:
+                    heard, silent_since = coming, now
+            silent = now - silent_since
+            if silent >= patience.quiet_s:
+                status.say(note=f"nothing has arrived for {silent:.0f} s")
+            elif now - since >= patience.quiet_s:
+                status.say(
+                    note=f"slow: no file has grown for {now - since:.0f} s, data still comes"
+                )
+            status.say(done=there)
             if silent >= patience.stall_s:
                 return "stalled", f"nothing has arrived for {silent:.0f} s"
     finally:

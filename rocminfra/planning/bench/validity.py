@@ -23,6 +23,10 @@ CLOCK_TOLERANCE_S = 0.1
 CLOCK_DRIFT = 0.001
 # Longest time between two samples of the engine, one a second; without an answer each takes 5 s.
 GAP_S = 15.0
+# How long an engine may be silent at the end of a load, and how many times its longest answer. Long
+# prompts keep an engine silent for as long as one of them takes; nothing does for three times that.
+SILENCE_S = 10.0
+SILENT_ANSWERS = 3
 # Between engine and load generator on two hosts. Their times are compared with samples that are a
 # second apart; hosts that follow NTP are a few milliseconds apart.
 OFFSET_TOLERANCE_S = 0.5
@@ -105,6 +109,32 @@ def stranger_doubts(
             f"{late:g} requests were in the engine when it ended, {cut_off} of them at most its own"
         )
     return tuple(reasons)
+
+
+def silence_doubts(found: Sequence[Request]) -> tuple[str, ...]:
+    """Whether the engine stopped answering while requests waited for it, until the load ended.
+
+    + found: every request of the point
+
+    The figures of such a point are of an engine that answers, thinned by the time in which it did
+    not. A silence that ends is the engine's, and stays in the figures.
+    """
+    waiting = [one for one in found if one.outcome == "incomplete" and one.start and one.end]
+    took = [
+        one.end - one.start for one in found if one.outcome == "completed" and one.start and one.end
+    ]
+    if not waiting or not took:
+        return ()
+    over = max(one.end or 0.0 for one in waiting)
+    heard = [one.end for one in found if one.outcome != "incomplete"]
+    heard += [time for one in found for time in (one.first_token, one.last_token)]
+    since = max(min(one.start or 0.0 for one in waiting), *(time for time in heard if time))
+    if over - since <= max(SILENCE_S, SILENT_ANSWERS * max(took)):
+        return ()
+    return (
+        f"the engine answered nothing in the last {over - since:.0f} s of the load, and "
+        f"{len(waiting)} requests waited for it: its longest answer before took {max(took):.1f} s",
+    )
 
 
 def floor_doubts(itl_ms: float | None, floor_ms: float | None) -> tuple[str, ...]:

@@ -10,12 +10,14 @@ from typing import Any
 
 from pyinfra.api.host import Host
 
+from rocminfra.failure import FailedError
 from rocminfra.inventory.hosts_file import FILE
-from rocminfra.inventory.sources import HOSTS_FILE_NAME
+from rocminfra.inventory.sources import HOSTS_FILE_NAME, named_file
 from rocminfra.settings.connection_keys import CONNECTION_KEYS
-from rocminfra.settings.environment import HOSTS, HOSTS_FILE, environment_settings, variable
+from rocminfra.settings.environment import HOSTS, environment_settings, variable
 from rocminfra.settings.load import known_keys, load_settings
 from rocminfra.settings.located_yaml import Located, read_yaml
+from rocminfra.settings.problems import SettingsError, refusal
 from rocminfra.settings.secret_names import (
     MASKED_VALUE,
     SECRET_KEYS,
@@ -64,14 +66,14 @@ def sources_of(inventory: str, data: Mapping[str, Any], environ: Mapping[str, st
     + data: what ``--data`` says, by key
     + environ: usually ``os.environ``
 
-    Raises :class:`SettingsError` as reading the inventory itself would.
+    Raises :class:`FailedError` as reading the inventory itself would.
     """
-    return Sources(
-        data,
-        environment_settings(environ),
-        _hosts_file(inventory, environ),
-        f"inventory {inventory}",
-    )
+    try:
+        said = environment_settings(environ)
+        hosts_file = _hosts_file(inventory, environ)
+    except SettingsError as error:
+        raise FailedError.of(refusal([str(problem) for problem in error.problems])) from None
+    return Sources(data, said, hosts_file, f"inventory {inventory}")
 
 
 def effective(host: Host, sources: Sources) -> tuple[Effective, ...]:
@@ -127,8 +129,7 @@ def _shown(key: str, value: Any) -> Any:
 def _hosts_file(inventory: str, environ: Mapping[str, str]) -> Located | None:
     if environ.get(HOSTS, "").strip():
         return None
-    named = environ.get(HOSTS_FILE, "").strip()
-    path = Path(named).expanduser() if named else Path(inventory).parent / HOSTS_FILE_NAME
+    path = named_file(environ) or Path(inventory).parent / HOSTS_FILE_NAME
     if not Path(inventory).is_file() or not path.is_file():
         return None
     relative = os.path.relpath(path)

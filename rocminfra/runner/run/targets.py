@@ -6,6 +6,7 @@ Everything here happens before anything connects.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -23,12 +24,13 @@ from rocminfra.inventory.errors import UnusableInventory
 from rocminfra.inventory.sources import unmatched_limit
 from rocminfra.playbook_files import playbook_root
 from rocminfra.settings import load_settings
+from rocminfra.settings.addresses import host_name
 from rocminfra.settings.connection_keys import (
     CONNECTION_KEYS,
     connection_problem,
     local_paths_resolved,
 )
-from rocminfra.settings.environment import HOSTS, HOSTS_FILE
+from rocminfra.settings.environment import HOSTS, HOSTS_FILE, environment_settings
 from rocminfra.settings.load import wanted_of
 from rocminfra.settings.load_generators import problem as load_generator_problem
 from rocminfra.settings.located_yaml import read_value
@@ -91,9 +93,15 @@ def inventory_argument(given: str | None) -> str:
             f"no hosts: there is no {DEFAULT_INVENTORY} here, and neither -i nor {HOSTS} is given",
             next=Do("rocminfra init my-hosts && cd my-hosts"),
         )
+    if _is_file(given) and given.endswith((".yaml", ".yml")):
+        raise FailedError(
+            Fault.INVENTORY_UNUSABLE,
+            f"{given} is a hosts file, and -i takes an inventory, which is a Python file",
+            next=Do(f"export {HOSTS_FILE}={shlex.quote(given)}, and leave -i out"),
+        )
     if _is_file(given) or given.startswith("@") or "," in given:
         return given
-    if given.endswith(".py") or "/" in given:
+    if given.endswith((".py", ".yaml", ".yml")) or "/" in given or given in (".", ".."):
         raise FailedError(
             Fault.INVENTORY_NOT_FOUND,
             f"there is no inventory file {given}",
@@ -109,8 +117,13 @@ def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
     try:
         if not _is_file(argument):
             names = [name for name in argument.split(",") if name]
-            return Inventory((names, {}), override_data=dict(data))  # type: ignore[no-untyped-call]
+            _check_names(names)
+            # As in every inventory of ours; --data wins.
+            given = {**environment_settings(os.environ), **data}
+            return Inventory((names, {}), override_data=given)  # type: ignore[no-untyped-call]
         inventory: Inventory = make_inventory(argument, override_data=dict(data))
+    except SettingsError as error:
+        raise FailedError.of(refusal([str(problem) for problem in error.problems])) from None
     except UnexpectedExternalError as error:
         raise FailedError(
             Fault.INVENTORY_UNUSABLE,
@@ -129,6 +142,22 @@ def load_inventory(argument: str, data: Mapping[str, Any]) -> Inventory:
         what = str(error.args[0] if error.args else error)
         raise FailedError(Fault.INVENTORY_UNUSABLE, f"inventory {argument}: {what}") from error
     return inventory
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names that are no address; one that chooses its connector is that one's to judge."""
+    for name in names:
+        try:
+            if not name.startswith("@"):
+                host_name(name)
+        except ValueError as error:
+            raise FailedError(
+                Fault.INVENTORY_UNUSABLE,
+                f"-i {name}: {error}",
+                next=Do(
+                    f"give the address alone; a hosts file has ssh_user and ssh_port ({HOSTS_FILE})"
+                ),
+            ) from None
 
 
 def limit_hosts(inventory: Inventory, patterns: Sequence[str], argument: str) -> list[Host]:

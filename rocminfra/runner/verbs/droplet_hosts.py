@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rocminfra.failure import Do, FailedError, Failure, Fault
-from rocminfra.settings.environment import HOSTS_FILE
+from rocminfra.inventory.sources import named_file
 from rocminfra.settings.located_yaml import read_yaml
 from rocminfra.settings.problems import SettingsError
 
@@ -24,11 +24,12 @@ def written_by_operator(
     Raises :class:`FailedError` (3) for a file that cannot be read: better now than on a machine
     that is paid for.
     """
-    named = environ.get(HOSTS_FILE, "").strip()
-    path = Path(named) if named else DEFAULT
-    if not named and not path.exists():
-        return {}, {}
+    path = DEFAULT
     try:
+        named = named_file(environ)
+        path = named or DEFAULT
+        if named is None and not path.exists():
+            return {}, {}
         data = read_yaml(path).data
     except SettingsError as error:
         why = tuple(str(problem) for problem in error.problems)

@@ -9,9 +9,10 @@ from typing import Any
 
 from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.inventory.hosts_file import read_hosts_file
+from rocminfra.inventory.sources import named_file
 from rocminfra.model_files import planning_hub
 from rocminfra.settings import Settings, SettingsError, load_settings
-from rocminfra.settings.environment import HOSTS_FILE, environment_settings
+from rocminfra.settings.environment import environment_settings
 from rocminfra.settings.problems import refusal
 
 # Where the playbook looks as well.
@@ -26,11 +27,11 @@ def host_settings(name: str | None) -> Settings:
     The environment's settings win, as in every run. Raises :class:`FailedError` for a file that
     cannot be used, and for a host that is not in it.
     """
-    named = os.environ.get(HOSTS_FILE, "").strip()
-    path = Path(named) if named else HOSTS
     try:
+        named = named_file(os.environ)
+        path = named or HOSTS
         overrides = environment_settings(os.environ)
-        if not named and not path.is_file():
+        if named is None and not path.is_file():
             if name is not None:
                 raise _no_host(name, path, ())
             return load_settings(overrides)

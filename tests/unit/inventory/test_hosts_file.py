@@ -280,3 +280,37 @@ def test_a_connection_is_judged_before_anything_connects(own: str, expected: str
     (problem,) = refused(f"hosts:\n  a: {{{own}}}\n" if "{" not in own else own)
     assert expected in problem
     assert problem.startswith("hosts.yaml:2: hosts.a.ssh_")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("203.0.113.010", "four numbers from 0 to 255 without leading zeros"),
+        ("300.1.1.1", "four numbers from 0 to 255"),
+        ("10.1", "four numbers from 0 to 255"),
+        ("2130706433", "four numbers from 0 to 255"),
+        ("'0x7f000001'", "four numbers from 0 to 255"),
+        ("-oProxyCommand=x", "neither an address nor a name in ssh's configuration"),
+        ("'*'", "neither an address nor a name"),
+        ("root@203.0.113.1", "the login is another key (ssh_user)"),
+        ("a\u200bb", "neither an address nor a name"),
+    ],
+)
+def test_a_name_that_is_the_address_is_one(name: str, words: str) -> None:
+    (problem,) = refused(f"hosts:\n  {name}:\n")
+    assert problem.startswith("hosts.yaml:2: hosts.")
+    assert words in problem
+    if "@" not in name and not name.startswith("-"):
+        # With an address of its own it is a name only.
+        assert read(f"hosts:\n  {name}: {{ssh_hostname: 203.0.113.1}}\n")
+
+
+@pytest.mark.parametrize("user", ["a b", "root ", "-x", "\u201croot\u201d", "a:b", "a/b"])
+def test_a_login_is_a_name(user: str) -> None:
+    (problem,) = refused(f"hosts:\n  a: {{ssh_user: '{user}'}}\n")
+    assert "hosts.yaml:2: hosts.a.ssh_user: must be a login name such as root" in problem
+
+
+@pytest.mark.parametrize("user", ["ubuntu", "user@example.org", "DOM\\user", "j\u00f6rg", "svc$"])
+def test_a_login_of_a_domain_is_one_too(user: str) -> None:
+    assert read(f"hosts:\n  a: {{ssh_user: '{user}'}}\n")["a"].data["ssh_user"] == user

@@ -218,3 +218,17 @@ def test_an_unknown_connector_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
 def _installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     entries = [EntryPoint(name, "module:Class", "pyinfra.connectors") for name in names]
     monkeypatch.setattr(sources, "entry_points", lambda group: entries)
+
+
+@pytest.mark.parametrize(
+    ("listed", "words"),
+    [
+        ("root@a, a", "names a twice, each time in another way"),
+        ("a:22,a:2222", "names a twice"),
+        ("-x@a", "must be a login name such as root, not '-x'"),
+        ("a;b", "must be a name or an address"),
+    ],
+)
+def test_hosts_of_the_environment_that_cannot_be_meant(listed: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        from_environment({"ROCMINFRA_HOSTS": listed}, Path())

@@ -113,6 +113,22 @@ def test_programs_of_a_killed_holder_are_found_and_nobody_elses(
     assert lock.started_under("demo", tmp_path) == (child,)
 
 
+def test_whoever_waits_says_for_whom(
+    holder: Holder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, _ = holder
+    monkeypatch.setattr(lock, "SAID_EVERY_S", 0)
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        process.kill()
+
+    with lock.exclusive("demo", 20, tmp_path, say):
+        pass
+    assert said[0].startswith(f"waiting: another demo is running: process {process.pid} (")
+
+
 def test_whoever_asks_is_not_found_itself(tmp_path: Path) -> None:
     with lock.exclusive("demo", folder=tmp_path):
         assert lock.started_under("demo", tmp_path) == ()

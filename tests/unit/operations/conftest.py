@@ -18,7 +18,7 @@ from pyinfra.context import ctx_host, ctx_state
 from rocminfra.facts.fresh_host import FreshHost
 from rocminfra.failure import Failure
 from rocminfra.host_answers import BEGIN, END, is_framed
-from rocminfra.operations import guidellm, packages
+from rocminfra.operations import guidellm, guidellm_steps, packages
 from rocminfra.planning.fresh_host import Observed
 
 
@@ -97,7 +97,7 @@ class Outcome:
                 offered = f" where offered: {' '.join(maybe)}" if maybe else ""
                 shown.append(f"apt-get install {' '.join(missing)}{offered}")
             elif command.function is guidellm._install:
-                shown += command.args[2]
+                shown += guidellm_steps.steps(*command.args)
         return shown
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from rocminfra.facts.guidellm import GuidellmEnvironment
 from rocminfra.facts.packages import InstalledPackages
 from rocminfra.facts.programs import HostPrograms
 from rocminfra.facts.release import HostRelease, PythonVersion
+from rocminfra.facts.wheels import WheelFolder
 from rocminfra.failure import ExitCode
-from rocminfra.operations.guidellm import environment, environment_started, gate
+from rocminfra.operations.guidellm import environment, environment_started, gate, gate_wheels
 from rocminfra.operations.host_failures import failures
 from rocminfra.planning.releases import OsRelease
+from rocminfra.planning.wheels import Wheel, WheelLook
 
 PIP = Path(__file__).parents[2] / "recorded/pip"
 # `python3 -m venv FOLDER`, and in it a Python whose pip says what pip once said.
@@ -87,9 +90,106 @@ def test_an_index_with_cpu_builds_is_the_only_one_asked_for_torch(
     fresh: Any, run: Callable[..., Any]
 ) -> None:
     shell = make(run, torch_index_url="https://download.example.org/whl/cpu")
-    torch, rest = shell[1], shell[2]
-    assert "--index-url https://download.example.org/whl/cpu torch==2.13.0" in torch
-    assert "--index-url" not in rest
+    uv, torch, rest = shell[1:4]
+    assert uv.endswith(" uv || true"), "without uv, pip does it all"
+    by_uv, by_pip = torch.split(" || ")
+    assert "/bin/uv pip install" in by_uv
+    assert by_uv.endswith("--default-index https://download.example.org/whl/cpu torch==2.13.0")
+    assert by_pip.endswith("--index-url https://download.example.org/whl/cpu torch==2.13.0")
+    assert "-index" not in rest
+    assert "pip config list" in rest, "what pip is configured with is unknown to uv"
+
+
+def test_a_folder_of_wheels_is_all_that_is_asked(fresh: Any, run: Callable[..., Any]) -> None:
+    shell = make(run, wheels="/srv/my wheels")
+    uv, rest = shell[1:3]
+    alone = "--isolated --only-binary :all: --no-index --find-links '/srv/my wheels'"
+    assert f"PIP_CONFIG_FILE=/dev/null {PATH}/bin/python -m pip install" in uv
+    assert f"{alone} uv 2>/dev/null || true" in uv
+    by_uv, by_pip = rest.split("; else ")
+    assert "--offline --no-build --no-index --find-links '/srv/my wheels'" in by_uv
+    assert alone in by_pip
+    for command in (by_uv, by_pip):
+        assert "torch==2.13.0 'guidellm[vision]==0.8.1'" in command
+    assert f"rm -rf {PATH}/.uv" in shell[-1], "uv's cache goes"
+
+
+def test_without_either_uv_is_not_used(fresh: Any, run: Callable[..., Any]) -> None:
+    assert not any("uv" in command for command in make(run)[:-1])
+
+
+LOOK = WheelLook(
+    wheels=(
+        Wheel("guidellm-0.8.1-py3-none-any.whl", ("torch", 'pillow; extra == "vision"')),
+        Wheel("pillow-12.0-cp311-cp311-manylinux_2_28_x86_64.whl", ()),
+        Wheel("torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl", ()),
+    ),
+    markers={
+        "implementation_name": "cpython",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "python_version": "3.11",
+    },
+    glibc=(2, 36),
+)
+
+
+@pytest.mark.parametrize(("look", "found"), [(LOOK, None), (replace(LOOK, kind="missing"), WANTED)])
+def test_a_folder_that_is_enough_or_an_environment_that_is_there_passes(
+    scripted: Any, look: WheelLook, found: str | None
+) -> None:
+    scripted.facts.update({GuidellmEnvironment: found, WheelFolder: look})
+    gate_wheels(path=PATH, version="0.8.1", torch_version="2.13.0", wheels="/srv/wheels")
+    gate_wheels(path=PATH, version="0.8.1", torch_version="2.13.0", wheels=None)
+    assert failures(scripted) == ()
+
+
+@pytest.mark.parametrize(
+    ("look", "why"),
+    [
+        (replace(LOOK, kind="missing", wheels=()), "there is no such folder on the host"),
+        (replace(LOOK, wheels=()), "it holds no wheel"),
+        (replace(LOOK, wheels=LOOK.wheels[1:]), "no wheel of guidellm[vision]==0.8.1"),
+        (
+            replace(LOOK, markers={**LOOK.markers, "python_version": "3.12"}),
+            f"{LOOK.wheels[2].file} is for another Python or machine",
+        ),
+        (
+            replace(LOOK, wheels=(LOOK.wheels[0], LOOK.wheels[2])),
+            "no wheel of pillow, which guidellm-0.8.1-py3-none-any.whl needs",
+        ),
+    ],
+)
+def test_a_folder_that_is_not_enough_takes_the_host_out_untouched(
+    scripted: Any, look: WheelLook, why: str
+) -> None:
+    scripted.facts.update({GuidellmEnvironment: None, WheelFolder: look})
+    state.active_hosts.add(scripted)
+    gate_wheels(path=PATH, version="0.8.1", torch_version="2.13.0", wheels="/srv/wheels")
+    (failure,) = failures(scripted)
+    assert failure.kind is ExitCode.UNFIT
+    assert failure.what == f"{WANTED} cannot be installed from /srv/wheels"
+    assert why in failure.why
+    python = look.markers["python_version"]
+    assert failure.why[-1] == f"the host has CPython {python} on x86_64 with glibc 2.36"
+    assert (
+        "python3 -m pip download --only-binary :all: --dest wheels 'guidellm[vision]==0.8.1' "
+        "torch==2.13.0 uv; copy them to /srv/wheels on the host"
+    ) in next_of(failure)
+    assert scripted in state.failed_hosts
+
+
+def test_wheels_that_could_not_be_installed_are_named_as_the_cause(
+    fresh: Any, run: Callable[..., Any]
+) -> None:
+    arguments = {"path": PATH, "version": "0.8.1", "torch_version": "2.13.0"}
+    (command,) = run(environment, **arguments, wheels="/srv/wheels").commands
+    ended = (True, ("ended 1", "yes", "x", "", "error: bad CRC"), ())
+    fresh.answers = [(True, ("ended", "no", "", ""), ()), (True, (), ()), ended]
+    assert not command.function(None, fresh, *command.args)
+    (failure,) = failures(fresh)
+    assert failure.why == ("error: bad CRC",)
+    assert "wheels in /srv/wheels are whole" in next_of(failure)
 
 
 def test_venv_is_installed_only_where_it_is_missing(fresh: Any, run: Callable[..., Any]) -> None:

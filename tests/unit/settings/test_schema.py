@@ -212,6 +212,7 @@ def test_pyinfras_own_keys_are_those_of_the_installed_pyinfra() -> None:
 
 
 _text = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
+_name = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_]{0,20}", fullmatch=True)
 _seqs = st.integers(1, 4096)
 # An option that is given twice is refused.
 _extra_args = st.lists(_text, max_size=3).map(
@@ -220,7 +221,7 @@ _extra_args = st.lists(_text, max_size=3).map(
 _settings_data = st.fixed_dictionaries(
     {},
     optional={
-        "model": st.fixed_dictionaries({}, optional={"name": _text, "revision": _text | st.none()}),
+        "model": st.fixed_dictionaries({}, optional={"name": _name, "revision": _name | st.none()}),
         "rocm": st.fixed_dictionaries(
             {},
             optional={

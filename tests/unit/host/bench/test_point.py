@@ -14,7 +14,6 @@ from bench_fakes import FakeEngine, calls, is_gone, job, scenario, set_modes
 
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.point import finished, peaks, read_point, run_point
-from rocminfra.host.bench.sample_gate import impossible_samples
 from rocminfra.host.bench.telemetry import fetch as telemetry_fetch
 from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.points import Point
@@ -270,17 +269,6 @@ def test_a_point_with_impossible_figures_is_invalid(
     assert (
         read(PointRecord, json.loads(written, parse_constant=pytest.fail), "point.json") == record
     )
-
-
-def test_what_was_sampled_beside_a_point_is_judged_too(tmp_path: Path) -> None:
-    assert impossible_samples(tmp_path) == ()
-    samples = [{"gpus": [], "impossible": ["impossible figure of GPU 0: power_w is -3"]}]
-    lines = "".join(json.dumps(sample) + "\n" for sample in [*samples * 2, {"error": "refused"}])
-    (tmp_path / "telemetry.jsonl").write_text(lines)
-    (tmp_path / "metrics_after.prom").write_text("vllm:kv_cache_usage_perc 1.39\n")
-    usage, power = impossible_samples(tmp_path)
-    assert usage.endswith("vllm:kv_cache_usage_perc is 1.39, above 1")
-    assert power.endswith("power_w is -3 (in 2 samples)")
 
 
 def test_an_engine_that_says_what_cannot_be_makes_its_point_invalid(

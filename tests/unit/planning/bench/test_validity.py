@@ -18,6 +18,7 @@ from rocminfra.planning.bench.validity import (
     floor_doubts,
     floor_ms,
     offset_doubts,
+    silence_doubts,
     stranger_doubts,
     unchecked,
 )
@@ -130,6 +131,39 @@ def test_requests_of_others_before_and_after(
     before: dict[str, float] | None, after: dict[str, float] | None, count: int
 ) -> None:
     assert len(stranger_doubts(before, after, cut_off=4)) == count
+
+
+def waiting(start: float, end: float, token: float | None = None) -> Request:
+    return replace(
+        DONE, outcome="incomplete", start=start, end=end, first_token=token, last_token=token
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ([DONE, *[waiting(1.5, 21.0)] * 4], "in the last 19 s of the load, and 4 requests waited"),
+        # The last thing heard is a token of a request that was cut off.
+        ([DONE, waiting(1.5, 21.0, token=4.0)], "in the last 17 s of the load"),
+        ([DONE, waiting(1.5, 21.0, token=20.9)], None),
+        ([DONE, waiting(1.5, 21.0), replace(DONE, outcome="errored", end=20.0)], None),
+        # None was waiting before: a load of few requests.
+        ([DONE, waiting(19.0, 21.0)], None),
+        ([DONE, waiting(1.5, 11.0)], None),
+        # Long prompts: half a minute for an answer, so 80 s without any are none yet.
+        ([replace(DONE, end=31.0), waiting(2.0, 111.0)], None),
+        ([replace(DONE, end=31.0), waiting(2.0, 131.0)], "its longest answer before took 30.0 s"),
+        # What has no answer at all is doubted for that.
+        ([waiting(1.5, 21.0)], None),
+        ([DONE], None),
+        ([replace(DONE, start=None), replace(waiting(1.5, 21.0), end=None)], None),
+        ([], None),
+    ],
+)
+def test_an_engine_that_stops_to_answer(found: list[Request], says: str | None) -> None:
+    reasons = silence_doubts(found)
+    assert len(reasons) == (says is not None)
+    assert says is None or says in reasons[0]
 
 
 def test_the_floor_is_the_reference_models_at_the_published_bandwidth() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,39 @@ def test_hosts_by_name(given: str, argument: str, worker: Any, tmp_path: Path) -
     assert worker("argument", str(tmp_path), {}, given) == (argument, given.split(","))
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("203.0.113.010", "must be four numbers from 0 to 255 without leading zeros"),
+        ("203.0.113.9:22", "the port 22 is another key"),
+        ("[::1]", "without brackets: ::1"),
+        ("a b", "neither an address nor a name"),
+        ("-x", "neither an address nor a name"),
+        ("root@203.0.113.9", "the login is another key"),
+        ("hosts.yml", "there is no inventory file hosts.yml"),
+        (".", "there is no inventory file ."),
+    ],
+)
+def test_what_is_given_as_a_host_is_one(
+    given: str, words: str, worker: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(FailedError, match=re.escape(words)) as caught:
+        worker("argument", str(tmp_path), {}, given)
+    assert caught.value.failure.kind is ExitCode.SETTINGS
+
+
+def test_a_hosts_file_in_the_inventorys_place(worker: Any, tmp_path: Path) -> None:
+    (tmp_path / "my hosts.yaml").write_text("hosts: {a: }\n")
+    with pytest.raises(FailedError, match="is a hosts file") as caught:
+        worker("argument", str(tmp_path), {}, "my hosts.yaml")
+    assert next_of(caught.value) == "export ROCMINFRA_HOSTS_FILE='my hosts.yaml', and leave -i out"
+
+
+def test_a_misspelt_variable_is_refused_for_hosts_by_name_too(worker: Any, tmp_path: Path) -> None:
+    with pytest.raises(FailedError, match="did you mean ROCMINFRA_VLLM__PORT"):
+        worker("argument", str(tmp_path), {"ROCMINFRA_VLM__PORT": "1"}, "203.0.113.9")
+
+
 @pytest.mark.parametrize("given", ["missing.py", "inventory/missing"])
 def test_an_inventory_file_that_is_missing(given: str, worker: Any, tmp_path: Path) -> None:
     with pytest.raises(FailedError, match="there is no inventory file") as caught:
@@ -159,7 +193,7 @@ def test_settings_of_all_hosts_are_checked_at_once(worker: Any) -> None:
         worker("checked", hosts, {"vllm.prot": 1})
     assert caught.value.failure.kind is ExitCode.SETTINGS
     assert caught.value.failure.why == (
-        "a: vllm.port: should be greater than or equal to 1",
+        "a: vllm.port: should be greater than or equal to 1, not 0",
         "--data vllm.prot: unknown key (did you mean vllm.port?)",
         "b: vlm: unknown key (did you mean vllm?)",
     )

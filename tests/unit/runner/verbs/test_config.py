@@ -96,3 +96,12 @@ def test_only_what_is_no_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [("--data", "vllm.max_num_seq=1"), ("--limit", "three")])
 def test_what_is_wrong_is_a_document_as_well(tmp_path: Path, words: tuple[str, ...]) -> None:
     assert config(tmp_path, *words, code=3) == {}
+
+
+def test_the_environment_counts_for_hosts_that_are_only_named(tmp_path: Path) -> None:
+    named = ("-i", "203.0.113.9")
+    found = config(tmp_path, *named, ROCMINFRA_VLLM__PORT="08005")["203.0.113.9"]
+    assert found["vllm.port"] == (8005, "ROCMINFRA_VLLM__PORT")
+    data = ("--data", "vllm.port=8006")
+    found = config(tmp_path, *named, *data, ROCMINFRA_VLLM__PORT="8005")["203.0.113.9"]
+    assert found["vllm.port"] == (8006, "--data")

@@ -301,9 +301,9 @@ class TestGate:
         point = host_of(run) / "02-sweep-throughput"
         edit(
             point / "report.json",
-            lambda report: report["benchmarks"][0]["metrics"]["inter_token_latency_ms"][
-                "successful"
-            ].update(count=0),
+            lambda report: report["benchmarks"][0]["metrics"]["inter_token_latency_ms"].update(
+                successful={"count": 0, "median": 0.0, "percentiles": {}}
+            ),
         )
         edit(
             host_of(run) / "01-concurrent-4" / "point.json",
