@@ -1,11 +1,12 @@
 """Time of a benchmark point outside its load: GuideLLM's imports, its start, its report, and ours.
 
-    python tests/performance/bench_overhead.py PYTHON_OF_GUIDELLM [--compare] [--json]
+    python tests/performance/bench_overhead.py PYTHON_OF_GUIDELLM [--runs 5] [--compare] [--json]
 
 Starts the engine simulator on a free port of this machine and runs the scenario as a host does,
-without systemd. ``--compare`` runs it twice more, without the warm process: with workers that are
-forked from one import, and with workers that import for themselves (GuideLLM's ``spawn``). On a
-busy machine only the ratios and the processor time mean anything.
+without systemd. ``--runs`` repeats it and prints the median and the range. ``--compare`` runs it
+twice more each time, without the warm process: with workers that are forked from one import, and
+with workers that import for themselves (GuideLLM's ``spawn``). On a busy machine only the ratios
+and the processor time mean anything, so each run prints the load average before it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 import resource
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -157,7 +159,7 @@ class Measured:
     + seconds: of the whole run
     + cpu_seconds: processor time of GuideLLM, everything that it started included
     + points: its points
-    + load_average: of the machine, over the minute before its end
+    + load_average: of the machine, over the minute before its beginning
     """
 
     way: str
@@ -170,6 +172,21 @@ class Measured:
     def outside(self) -> float:
         """Mean time of a point outside its load, in seconds."""
         return sum(one.outside for one in self.points) / len(self.points)
+
+    @property
+    def first(self) -> float:
+        """Time of the first point outside its load, in seconds: it includes the only import."""
+        return self.points[0].outside
+
+    @property
+    def next(self) -> float:
+        """Mean time of the points after it outside their load, in seconds."""
+        return statistics.mean(one.outside for one in self.points[1:] or self.points)
+
+    @property
+    def cpu_a_point(self) -> float:
+        """Processor time of a point, its load included, in seconds."""
+        return self.cpu_seconds / len(self.points)
 
     @property
     def ours(self) -> float:
@@ -187,8 +204,10 @@ class Measured:
         return {
             "way": self.way,
             "run_seconds": self.seconds,
-            "cpu_seconds_a_point": self.cpu_seconds / len(self.points),
+            "cpu_seconds_a_point": self.cpu_a_point,
             "outside_mean": self.outside,
+            "outside_first": self.first,
+            "outside_next": self.next,
             "outside_of_a_300_s_point": self.outside / POINT_S,
             "ours_most": self.ours,
             "between": self.between,
@@ -197,9 +216,10 @@ class Measured:
         }
 
 
-def measure(python: str, name: str, folder: Path, model: Path, port: int, way: str) -> Measured:
+def measure(python: str, name: str, place: Path, model: Path, port: int, way: str) -> Measured:
     """A whole run.
 
+    + place: its folder, which does not exist
     + way: one of :data:`WAYS`
     """
     scenario = load_scenario(name, ROOT / "benchmarks")
@@ -209,9 +229,9 @@ def measure(python: str, name: str, folder: Path, model: Path, port: int, way: s
     environment = {**job.environment, "GUIDELLM__MP_CONTEXT_TYPE": context}
     environment["HF_HUB_OFFLINE"] = "1"
     job = replace(job, guidellm_python=python, tokenizer=str(model), environment=environment)
-    place = folder / way.replace(", ", "-")
     place.mkdir()
     (place / "job.json").write_text(json.dumps(as_json(job)))
+    load_average = os.getloadavg()[0]
     before = cpu_seconds()
     began = time.monotonic()
     record = run(place, ProcessGroups() if WAYS[way] is None else Afresh())
@@ -224,7 +244,7 @@ def measure(python: str, name: str, folder: Path, model: Path, port: int, way: s
         if (started == "forked") != (WAYS[way] is None):
             raise SystemExit(f"{point.label}: its process was {started}")
     points = tuple(split(place / one.point.name, one) for one in record.points)
-    return Measured(way, seconds, used, points, os.getloadavg()[0])
+    return Measured(way, seconds, used, points, load_average)
 
 
 def cpu_seconds() -> float:
@@ -241,7 +261,9 @@ def cpu_seconds() -> float:
 
 def show(run: Measured) -> None:
     """Print a run."""
-    print(f"{run.way}: whole run {run.seconds:.1f} s, load average {run.load_average:.1f}")
+    print(
+        f"{run.way}: whole run {run.seconds:.1f} s, load average before it {run.load_average:.1f}"
+    )
     print(
         f"{'point':<18}{'load':>7}{'import':>8}{'start':>7}{'report':>8}{'ours':>7}{'outside':>9}"
     )
@@ -250,23 +272,52 @@ def show(run: Measured) -> None:
             f"{one.label:<18}{one.load:>7.2f}{one.imports:>8.2f}{one.start:>7.2f}"
             f"{one.report:>8.2f}{one.ours:>7.2f}{one.outside:>9.2f}"
         )
-    count = len(run.points)
     print(
-        f"a point: {run.outside:.2f} s outside its load, {run.cpu_seconds / count:.1f} s of"
-        f" processor time; before, between and after points {run.between:.2f} s\n"
+        f"a point: {run.outside:.2f} s outside its load ({run.first:.2f} the first, {run.next:.2f}"
+        f" the next), {run.cpu_a_point:.1f} s of processor time; before, between and after points"
+        f" {run.between:.2f} s\n",
+        flush=True,
     )
 
 
-def show_bars(run: Measured) -> None:
-    """Print what the warm run reaches of what it should."""
+def show_bars(runs: Sequence[Measured]) -> None:
+    """Print what the warm runs reach of what they should; the worst of them decides."""
+    count = len(runs[0].points)
     bars = (
-        ("ours, the slowest point", run.ours, MOST_OURS_S, "s"),
-        ("outside, of a point of 300 s", 100 * run.outside / POINT_S, 100 * MOST_OUTSIDE, "%"),
-        (f"whole run, {len(run.points)} points", run.seconds, MOST_RUN_S, "s"),
+        ("ours, the slowest point", [run.ours for run in runs], MOST_OURS_S, "s"),
+        (
+            "outside, of a point of 300 s",
+            [100 * run.outside / POINT_S for run in runs],
+            100 * MOST_OUTSIDE,
+            "%",
+        ),
+        (f"whole run, {count} points", [run.seconds for run in runs], MOST_RUN_S, "s"),
     )
-    for what, value, most, unit in bars:
-        verdict = "met" if value <= most else "missed"
-        print(f"{what}: {value:.2f} {unit}, at most {most:g} {unit}: {verdict}")
+    for what, values, most, unit in bars:
+        verdict = "met" if max(values) <= most else "missed"
+        print(f"{what}: {spread(values)} {unit}, at most {most:g} {unit}: {verdict}")
+
+
+def show_ways(runs: Sequence[Measured]) -> None:
+    """Print the median and the range of each way, over its runs."""
+    print(
+        f"{'way':<20}{'whole run':>22}{'outside, first':>22}{'outside, next':>22}{'processor':>22}"
+    )
+    for way in dict.fromkeys(run.way for run in runs):
+        found = [run for run in runs if run.way == way]
+        columns = (
+            [run.seconds for run in found],
+            [run.first for run in found],
+            [run.next for run in found],
+            [run.cpu_a_point for run in found],
+        )
+        print(f"{way:<20}" + "".join(f"{spread(values):>22}" for values in columns))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median and range."""
+    median = f"{statistics.median(values):.2f}"
+    return median if len(values) == 1 else f"{median} ({min(values):.2f} to {max(values):.2f})"
 
 
 def main() -> int:
@@ -274,6 +325,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="overhead of a benchmark point")
     parser.add_argument("python", help="the Python of an environment with GuideLLM")
     parser.add_argument("--scenario", default="smoke")
+    parser.add_argument("--runs", type=int, default=1, help="how often; 1 by default")
     parser.add_argument("--compare", action="store_true", help="also without the warm process")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
@@ -286,20 +338,18 @@ def main() -> int:
         model = toy_model.build(folder / "toy")
         with engine(model) as port:
             runs = []
-            for way in ways:
-                done = measure(options.python, options.scenario, folder, model, port, way)
-                runs.append(done)
-                if not options.json:
-                    show(done)
+            for number in range(options.runs):
+                for way in ways:
+                    place = folder / f"{number}-{way.replace(', ', '-')}"
+                    done = measure(options.python, options.scenario, place, model, port, way)
+                    runs.append(done)
+                    if not options.json:
+                        show(done)
     if options.json:
         print(json.dumps({"runs": [one.as_dict() for one in runs]}, indent=1))
         return 0
-    show_bars(runs[0])
-    for other in runs[1:]:
-        outside, cpu = runs[0].outside / other.outside, runs[0].cpu_seconds / other.cpu_seconds
-        print(
-            f"warm takes {outside:.0%} of the time of {other.way}, and {cpu:.0%} of its processor"
-        )
+    show_ways(runs)
+    show_bars([run for run in runs if run.way == ways[0]])
     return 0
 
 
