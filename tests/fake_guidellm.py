@@ -25,6 +25,12 @@ if MODES.get("import") == "hangs":
     time.sleep(600)
 if MODES.get("import") == "starts a thread":
     threading.Thread(target=threading.Event().wait, daemon=True).start()
+if MODES.get("import") == "makes an event loop":
+    import asyncio
+    LOOP = asyncio.new_event_loop()
+if MODES.get("import") == "starts a process":
+    import subprocess
+    STARTED = subprocess.Popen(["sleep", "600"])
 if MODES.get("import") == "logs" and os.environ.get("GUIDELLM__LOGGING") is None:
     threading.Thread(target=threading.Event().wait, daemon=True).start()
 def reload_settings(): STATE["settings"] += 1
@@ -103,9 +109,10 @@ class FakeEnvironment:
     """GuideLLM's environment.
 
     + home: its folder
+    + guidellm: the version that it has
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, guidellm: str = PATCHED_VERSION) -> None:
         self.home = home
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         packages = home / "lib" / version / "site-packages"
@@ -113,9 +120,9 @@ class FakeEnvironment:
             path = packages / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text.replace("HOME", str(home)))
-        told = packages / f"guidellm-{PATCHED_VERSION}.dist-info"
+        told = packages / f"guidellm-{guidellm}.dist-info"
         told.mkdir()
-        (told / "METADATA").write_text(f"Name: guidellm\nVersion: {PATCHED_VERSION}\n")
+        (told / "METADATA").write_text(f"Name: guidellm\nVersion: {guidellm}\n")
         (home / "bin").mkdir()
         base = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
         (home / "bin" / "python").symlink_to(base)

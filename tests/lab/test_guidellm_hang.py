@@ -166,32 +166,34 @@ def test_a_point_and_its_warm_process_die_each_for_itself(host: LabHost, tmp_pat
     put(host, MODE, "patched")
     stages = "[{profile: concurrent, streams: [1, 2, 3]}]"
     text = SCENARIO.replace("STAGES", stages).replace("max_seconds: 3", "max_seconds: 8")
-    run = WarmBenchmark(host, text, tmp_path)
-    first = run.wait_for_load(1)
-    (warm,) = run.processes(run.scope("guidellm-1"))
-    workers = run.processes(run.scope(first))
-    assert len(workers) >= 4, "GuideLLM, the server of its workers, and one worker or more"
-    assert not workers & {warm, *run.processes(run.service)}
-    host.ok(f"kill -KILL {warm}")
+    with WarmBenchmark(host, text, tmp_path) as run:
+        first = run.wait_for_load(1)
+        (warm,) = run.processes(run.scope("guidellm-1"))
+        workers = run.processes(run.scope(first))
+        assert len(workers) >= 4, "GuideLLM, the server of its workers, and one worker or more"
+        assert not workers & {warm, *run.processes(run.service)}
+        host.ok(f"kill -KILL {warm}")
 
-    second = run.wait_for_load(2)
-    (other,) = run.processes(run.scope("guidellm-2"))
-    assert run.is_alive(workers | {warm}) == set()
-    workers = run.processes(run.scope(second))
-    host.ok(f"systemctl kill --signal=KILL {run.scope(second)}")
-    wait_until(lambda: run.is_alive(workers) == set())
-    assert run.is_alive({other}) == {other}
+        second = run.wait_for_load(2)
+        (other,) = run.processes(run.scope("guidellm-2"))
+        assert run.is_alive(workers | {warm}) == set()
+        workers = run.processes(run.scope(second))
+        host.ok(f"systemctl kill --signal=KILL {run.scope(second)}")
+        wait_until(lambda: run.is_alive(workers) == set())
+        assert run.is_alive({other}) == {other}
 
-    run.wait_for_load(3)
-    wait_until(lambda: run.is_alive({other}) == set())
-    points = run.points()
-    assert [point["outcome"] for point in points] == ["valid", "failed", "valid"]
-    assert [point["exit_code"] for point in points] == [0, -9, 0]
-    starts = [point["attempts"][0]["launcher"] for point in points]
-    assert [start["process"] for start in starts] == ["forked"] * 3
-    assert [start["parent"] for start in starts[:2]] == [warm, other]
-    assert starts[2]["parent"] not in (warm, other), "one was killed, and the next has a new one"
-    assert run.left() == ""
+        run.wait_for_load(3)
+        wait_until(lambda: run.is_alive({other}) == set())
+        points = run.points()
+        assert [point["outcome"] for point in points] == ["valid", "failed", "valid"]
+        assert [point["exit_code"] for point in points] == [0, -9, 0]
+        starts = [point["attempts"][0]["launcher"] for point in points]
+        assert [start["process"] for start in starts] == ["forked"] * 3
+        assert [start["parent"] for start in starts[:2]] == [warm, other]
+        assert starts[2]["parent"] not in (warm, other), (
+            "one was killed, and the next has a new one"
+        )
+        assert run.left() == ""
 
 
 def test_a_killed_runner_leaves_neither_a_point_nor_its_warm_process(
@@ -199,13 +201,14 @@ def test_a_killed_runner_leaves_neither_a_point_nor_its_warm_process(
 ) -> None:
     put(host, MODE, "patched")
     text = SCENARIO.replace("STAGES", "[{profile: concurrent, streams: [1]}]")
-    run = WarmBenchmark(host, text.replace("max_seconds: 3", "max_seconds: 60"), tmp_path)
-    point = run.wait_for_load(1)
-    found = run.processes(run.scope(point)) | run.processes(run.scope("guidellm-1"))
-    host.ok(f"systemctl kill --signal=KILL --kill-who=main {run.service}")
-    wait_until(lambda: run.left() == "")
-    assert run.is_alive(found) == set()
-    assert "the run died before its end" in run.said()
+    text = text.replace("max_seconds: 3", "max_seconds: 60")
+    with WarmBenchmark(host, text, tmp_path) as run:
+        point = run.wait_for_load(1)
+        found = run.processes(run.scope(point)) | run.processes(run.scope("guidellm-1"))
+        host.ok(f"systemctl kill --signal=KILL --kill-who=main {run.service}")
+        wait_until(lambda: run.left() == "")
+        assert run.is_alive(found) == set()
+        assert "the run died before its end" in run.said()
 
 
 def test_points_of_one_warm_process_send_what_fresh_ones_send(host: LabHost) -> None:

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 PYINFRA = (sys.executable, "-m", "pyinfra", "-y")
 PATIENCE_S = 180.0
 RUNS = "/var/lib/rocminfra/runs"
-SCOPES = "/sys/fs/cgroup/system.slice"
+# The unified hierarchy, or systemd's own of version 1.
+HIERARCHIES = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
 
 
 class WarmBenchmark:
@@ -24,6 +25,8 @@ class WarmBenchmark:
 
     + scenario: its text
     + folder: for its scenario and results
+
+    A context manager: nothing of it runs any more when its test has ended, or failed.
     """
 
     def __init__(self, host: LabHost, scenario: str, folder: Path) -> None:
@@ -41,9 +44,21 @@ class WarmBenchmark:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        wait_until(lambda: len(self._runs() - runs) == 1)
+        try:
+            wait_until(lambda: len(self._runs() - runs) == 1)
+        except BaseException:
+            self._leave()
+            raise
         (self.run,) = self._runs() - runs
         self.service = f"rocminfra-bench-{self.run}.service"
+
+    def __enter__(self) -> WarmBenchmark:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._leave()
+        # Its scopes are bound to it.
+        self.host.ssh(f"systemctl stop {self.service}")
 
     def wait_for_load(self, number: int) -> str:
         """Name of the point of this number, from 1, once it sends requests."""
@@ -63,7 +78,8 @@ class WarmBenchmark:
 
     def processes(self, unit: str) -> set[int]:
         """What runs in a unit; empty when it is gone."""
-        said = self.host.ssh(f"cat {SCOPES}/{unit}/cgroup.procs").stdout
+        files = [f"{top}/system.slice/{unit}/cgroup.procs" for top in HIERARCHIES]
+        said = self.host.ssh(f"cat {' '.join(files)} 2>/dev/null").stdout
         return {int(pid) for pid in said.split()}
 
     def is_alive(self, pids: set[int]) -> set[int]:
@@ -88,6 +104,12 @@ class WarmBenchmark:
         """What of it still runs on the host."""
         units = "systemctl list-units --plain --no-legend 'rocminfra-bench-*'"
         return self.host.ok(f"{units}; pgrep --full --list-full '[g]uidellm-0.8.1/bin' || true")
+
+    def _leave(self) -> None:
+        """End the command here; the run goes on without it."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
 
     def _runs(self) -> set[str]:
         return set(self.host.ok(f"mkdir -p {RUNS} && ls {RUNS}").split())

@@ -284,14 +284,14 @@ def show_bars(runs: Sequence[Measured]) -> None:
     """Print what the warm runs reach of what they should; the worst of them decides."""
     count = len(runs[0].points)
     bars = (
-        ("ours, the slowest point", [run.ours for run in runs], MOST_OURS_S, "s"),
+        ("ours, the slowest point", [one.ours for one in runs], MOST_OURS_S, "s"),
         (
             "outside, of a point of 300 s",
-            [100 * run.outside / POINT_S for run in runs],
+            [100 * one.outside / POINT_S for one in runs],
             100 * MOST_OUTSIDE,
             "%",
         ),
-        (f"whole run, {count} points", [run.seconds for run in runs], MOST_RUN_S, "s"),
+        (f"whole run, {count} points", [one.seconds for one in runs], MOST_RUN_S, "s"),
     )
     for what, values, most, unit in bars:
         verdict = "met" if max(values) <= most else "missed"
@@ -301,17 +301,17 @@ def show_bars(runs: Sequence[Measured]) -> None:
 def show_ways(runs: Sequence[Measured]) -> None:
     """Print the median and the range of each way, over its runs."""
     print(
-        f"{'way':<20}{'whole run':>22}{'outside, first':>22}{'outside, next':>22}{'processor':>22}"
+        f"{'way':<20}{'whole run':>24}{'outside, first':>24}{'outside, next':>24}{'processor':>24}"
     )
-    for way in dict.fromkeys(run.way for run in runs):
-        found = [run for run in runs if run.way == way]
+    for way in dict.fromkeys(one.way for one in runs):
+        found = [one for one in runs if one.way == way]
         columns = (
-            [run.seconds for run in found],
-            [run.first for run in found],
-            [run.next for run in found],
-            [run.cpu_a_point for run in found],
+            [one.seconds for one in found],
+            [one.first for one in found],
+            [one.next for one in found],
+            [one.cpu_a_point for one in found],
         )
-        print(f"{way:<20}" + "".join(f"{spread(values):>22}" for values in columns))
+        print(f"{way:<20}" + "".join(f"{spread(values):>24}" for values in columns))
 
 
 def spread(values: Sequence[float]) -> str:
@@ -349,7 +349,7 @@ def main() -> int:
         print(json.dumps({"runs": [one.as_dict() for one in runs]}, indent=1))
         return 0
     show_ways(runs)
-    show_bars([run for run in runs if run.way == ways[0]])
+    show_bars([one for one in runs if one.way == ways[0]])
     return 0
 
 

@@ -11,9 +11,9 @@ standard input, one JSON object a line:
 It answers ``{"ready": …}`` after its imports, ``{"forked": PID}`` or ``{"refused": WHY}``, and
 ``{"ended": PID, "code": EXIT CODE}``. When the socket closes, it kills what it forked, and ends.
 
-Importing starts nothing here: one thread, no child, checked before every fork. So a forked process
-is like one that has just imported GuideLLM for itself, and nothing that one point does reaches the
-next.
+Importing starts nothing here: one thread, no event loop, no process, checked before every fork. So
+a forked process is like one that has just imported GuideLLM for itself, and nothing that one point
+does reaches the next. That was looked at for one version of GuideLLM, and no other is forked.
 
 Standard library only: this file is copied to the host as it is.
 """
@@ -33,6 +33,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,11 @@ def main() -> int:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    version, known = metadata.version("guidellm"), guidellm_launcher.PATCHED_VERSION
+    if version != known:
+        why = f"GuideLLM is {version}, and only {known} is known to stand it"
+        _say(channel, {"refused": why})
+        return 0
     with _variables():
         for module in _MODULES:
             importlib.import_module(module)
@@ -111,7 +117,8 @@ class Server:
 
     def serve(self) -> Order | None:
         """Returns None when the socket has closed, and in a forked process its order."""
-        with selectors.DefaultSelector() as selector:
+        # By poll(2): it has no descriptor that a fork would share.
+        with selectors.PollSelector() as selector:
             selector.register(self._channel, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select():
@@ -140,9 +147,9 @@ class Server:
 
     def _fork(self) -> int | None:
         """Fork and say so. Returns 0 in the new process, and None when nothing was forked."""
-        threads = _threads()
-        if threads != 1:
-            _say(self._channel, {"refused": f"it has {threads} threads"})
+        why = _unfit(set(self._children))
+        if why is not None:
+            _say(self._channel, {"refused": why})
             return None
         began_r, began_w = os.pipe()
         go_r, go_w = os.pipe()
@@ -221,9 +228,34 @@ def _variables() -> Iterator[None]:
         os.environ.update(before)
 
 
+def _unfit(forked: set[int]) -> str | None:
+    """Why a copy of this process would not be like a new one; None when it would (proc(5)).
+
+    + forked: processes that it has forked for points
+    """
+    threads = _threads()
+    if threads != 1:
+        return f"it has {threads} threads"
+    # Its selector, which every event loop makes with itself.
+    if "anon_inode:[eventpoll]" in _descriptors():
+        return "it has an event loop"
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    if set(map(int, children.split())) - forked:
+        return "it has started processes"
+    return None
+
+
 def _threads() -> int:
     """Threads of this process, those of libraries included."""
     return len(os.listdir("/proc/self/task"))
+
+
+def _descriptors() -> Iterator[str]:
+    """What this process's descriptors lead to."""
+    for entry in Path("/proc/self/fd").iterdir():
+        # The one of this listing is gone again when it is looked at.
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(entry)
 
 
 def _say(channel: socket.socket, message: dict[str, Any]) -> None:

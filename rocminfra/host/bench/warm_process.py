@@ -90,7 +90,9 @@ class WarmParent:
     def wait_until_ready(self, seconds: float) -> None:
         """Wait for its imports; raises :class:`WarmError` when they fail or take longer."""
         if not self._is_ready:
-            self._answer("import GuideLLM", seconds)
+            answer = self._answer("import GuideLLM", seconds)
+            if "ready" not in answer:
+                raise WarmError(f"no warm process: {answer.get('refused')}")
             self._is_ready = True
 
     def fork(self, folder: Path, stdout: str, stderr: str) -> ForkedProcess:

@@ -172,6 +172,8 @@ def test_exit_codes_arrive(
         ("fails", "the warm process ended: ImportError: no module named torch"),
         ("hangs", "the warm process did not import GuideLLM within 0.5 s"),
         ("starts a thread", "the warm process did not fork: it has 2 threads"),
+        ("makes an event loop", "the warm process did not fork: it has an event loop"),
+        ("starts a process", "the warm process did not fork: it has started processes"),
     ],
 )
 def test_without_a_warm_process_a_point_is_started_afresh_and_the_reason_is_kept(
@@ -189,6 +191,18 @@ def test_without_a_warm_process_a_point_is_started_afresh_and_the_reason_is_kept
         # It is not tried again in this run.
         _, second = points.measure(warm, "second")
         assert second.origin == first.origin
+    assert _warm_processes() == before
+
+
+def test_another_version_of_guidellm_is_started_afresh(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    points = Points(tmp_path / "run", FakeEnvironment(tmp_path / "guidellm", "0.9.0"))
+    before = _warm_processes()
+    with WarmLauncher(ProcessGroups(grace_s=0.2), "test", PATIENCE_S) as warm:
+        _, running = points.measure(warm, "first")
+    why = "no warm process: GuideLLM is 0.9.0, and only 0.8.1 is known to stand it"
+    assert running.origin == {"process": "fresh", "why_fresh": why}
+    assert points.note("first")["patched"] is False
     assert _warm_processes() == before
 
 
