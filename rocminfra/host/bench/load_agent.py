@@ -77,7 +77,8 @@ class Agent:
             return 0
         # What GuideLLM leaves behind becomes a child of this process, and ends with it.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self._end_all()
+        if verb != "check":
+            self._end_all()
         if verb == "prepare":
             self._files = load_frames.Files(_fresh(self._work / TOKENIZER), _is_plain)
         elif verb == "run":
@@ -91,7 +92,8 @@ class Agent:
             if not self._over.is_set():
                 work(self._order)
         finally:
-            self._end_all()
+            if verb != "check":
+                self._end_all()
         # The connection is closed by whoever opened it.
         self._over.wait(SILENT_S)
         return 0
