@@ -136,7 +136,8 @@ def _starting(job: JobRecord, groups: Groups) -> AbstractContextManager[Launcher
     if job.load_generator is not None:
         return nullcontext(Elsewhere(job.load_generator))
     name = f"rocminfra-bench-{job.run}-guidellm"
-    return WarmLauncher(groups, name, job.scenario.overhead_seconds)
+    # Half of what a point may take on top of its load: a fresh start must still fit in the rest.
+    return WarmLauncher(groups, name, job.scenario.overhead_seconds / 2)
 
 
 def _one(
