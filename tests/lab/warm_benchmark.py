@@ -60,9 +60,9 @@ class WarmBenchmark:
         # Its scopes are bound to it.
         self.host.ssh(f"systemctl stop {self.service}")
 
-    def wait_for_load(self, number: int) -> str:
-        """Name of the point of this number, from 1, once it sends requests."""
-        name = f"{number:02}-concurrent-{number}"
+    def wait_for_load(self, streams: int) -> str:
+        """Name of the point with this many streams, once it sends requests."""
+        name = f"01-concurrent-{streams}"
         path = f"{RUNS}/{self.run}/{name}/launch.json"
 
         def is_sending() -> bool:
