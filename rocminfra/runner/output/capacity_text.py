@@ -34,8 +34,8 @@ def capacity_lines(plan: CapacityPlan) -> list[str]:
         lines += [
             "",
             f"how far off it was: of {logs.total} engines that others started, "
-            f"{logs.at_least_worst} had at least the worst case, and {logs.near_expected} what is most likely, within 5% "
-            "(docs/planning.md)",
+            f"{logs.at_least_worst} had at least the worst case, and {logs.near_expected} what is "
+            "most likely, within 5% (docs/planning.md)",
         ]
     if plan.pages is not None:
         pages = plan.pages
