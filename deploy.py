@@ -8,7 +8,7 @@ from pyinfra import local
 from rocminfra.operations import load_generator
 
 # A host that only sends the load of others serves no engine: `rocminfra bench` prepares it.
-if not load_generator.users():
+if load_generator.serves():
     local.include("tasks/fresh_host.py")
     local.include("tasks/storage.py")
     local.include("tasks/rocm.py")

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pyinfra import host, state
+from pyinfra import host, logger, state
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from rocminfra.bench.job import Job
-from rocminfra.bench.link import LoadGenerator, open_link
+from rocminfra.bench.link import LoadGenerator, close_link, open_link
 from rocminfra.facts.paths import PathStates
 from rocminfra.failure import Again, FailedError, Failure, Fault
+from rocminfra.host_paths import ENGINE_QUESTION
 from rocminfra.operations.bench_remote import HostRemote, remote_of
 from rocminfra.operations.host_failures import exclude
 from rocminfra.operations.host_settings import InvalidSettings
 from rocminfra.settings import Settings
 from rocminfra.settings.addresses import in_url
 from rocminfra.settings.load import load_pyinfra_settings
-from rocminfra.settings.load_generators import problem
+from rocminfra.settings.load_generators import named_by, problem
 from rocminfra.settings.problems import SettingsError
 
 
@@ -61,14 +62,50 @@ def of(settings: Settings) -> Load | None:
     )
 
 
+def serves() -> bool:
+    """Whether the current host serves an engine; it is said of one that only sends load.
+
+    For the top level of a deploy. A host that others name as their load generator and that has an
+    engine nevertheless is taken out of the run: its engine would be changed by nobody.
+
+    Raises :class:`InvalidSettings` when another host's settings do not say whose load it sends.
+    """
+    names = _users()
+    if not names:
+        return True
+    whose = ", ".join(names)
+    if not host.get_fact(PathStates, paths=[ENGINE_QUESTION]):
+        host.log(f"sends the load of {whose}: no engine here, and nothing to do", logger.info)
+    else:
+        exclude(
+            state,
+            host,
+            Failure(
+                Fault.SETTINGS_INVALID,
+                f"{host.name} is the load generator of {whose}, and has an engine of its own, "
+                "which is left as it is",
+                next=Again(
+                    f"name another load generator for {whose} (bench.load_generator), or remove "
+                    f"this engine: rocminfra remove --limit {host.name}; then"
+                ),
+            ),
+        )
+    return False
+
+
 def users() -> tuple[Settings, ...]:
-    """Settings of the hosts whose load the current host sends; empty for a host with an engine."""
-    found = _settings(state.inventory)
-    return tuple(
-        settings
-        for name, settings in found.items()
-        if name != host.name and settings.bench.load_generator == host.name
-    )
+    """Settings of the hosts whose load the current host sends; empty for a host with an engine.
+
+    Raises :class:`InvalidSettings` when those of one cannot be used.
+    """
+    found = []
+    for name in _users():
+        try:
+            data = state.inventory.get_host(name).data
+            found.append(load_pyinfra_settings(data.dict()))  # type: ignore[no-untyped-call]
+        except SettingsError as error:
+            raise InvalidSettings(name, error.problems) from None
+    return tuple(found)
 
 
 def gate(load: Load, files: tuple[str, ...]) -> None:
@@ -82,6 +119,18 @@ def gate(load: Load, files: tuple[str, ...]) -> None:
     there = state.inventory.get_host(load.name)
     if there not in state.active_hosts:
         exclude(state, host, _not_in_run(load))
+        return
+    first = _first_user(load.name)
+    if first != host.name:
+        exclude(
+            state,
+            host,
+            Failure(
+                Fault.BENCHMARK_RUNNING,
+                f"{load.name} sends the load of {first} in this run, and of one engine at a time",
+                next=Again("one after the other", limit=host.name),
+            ),
+        )
         return
     missing = (
         [] if not files else sorted({*files} - {*there.get_fact(PathStates, paths=list(files))})
@@ -104,18 +153,22 @@ def opened(run_state: State, engine: Host, job: Job, load: Load) -> None:
 
     Raises :class:`FailedError`.
     """
-    there = run_state.inventory.get_host(load.name)
-    if there not in run_state.active_hosts:
+    if run_state.inventory.get_host(load.name) not in run_state.active_hosts:
         raise FailedError.of(_not_in_run(load))
+    there = _reached(run_state, load)
+    open_link(job, HostRemote(run_state, engine), there, load.engine_at, load.target)
+
+
+def closed(run_state: State, engine: Host, job: Job, load: Load) -> None:
+    """Leave the load generator again when the run did not start."""
+    close_link(job, HostRemote(run_state, engine), _reached(run_state, load))
+
+
+def _reached(run_state: State, load: Load) -> LoadGenerator:
+    there = run_state.inventory.get_host(load.name)
     address = load.address or str(there.data.get("ssh_hostname") or there.name)
     port = int(there.data.get("ssh_port") or 22)
-    open_link(
-        job,
-        HostRemote(run_state, engine),
-        LoadGenerator(load.name, address, port, remote_of(run_state, there)),
-        load.engine_at,
-        load.target,
-    )
+    return LoadGenerator(load.name, address, port, remote_of(run_state, there))
 
 
 def _not_in_run(load: Load) -> Failure:
@@ -127,16 +180,30 @@ def _not_in_run(load: Load) -> Failure:
     )
 
 
-def _named(inventory: object) -> Mapping[str, str | None]:
-    return {name: settings.bench.load_generator for name, settings in _settings(inventory).items()}
+def _users() -> list[str]:
+    """Names of the hosts whose load the current host sends."""
+    named = _named(state.inventory)
+    return [name for name, its in named.items() if its == host.name and name != host.name]
 
 
-def _settings(inventory: object) -> dict[str, Settings]:
+def _first_user(name: str) -> str:
+    """The host whose load a load generator sends in this run: the inventory's first."""
+    named = _named(state.inventory)
+    active = [one.name for one in state.inventory if one in state.active_hosts]
+    users = (one for one in active if named[one] == name and one != name)
+    return next(users, host.name)
+
+
+def _named(inventory: Iterable[Host]) -> Mapping[str, str | None]:
+    """The load generator that each host names.
+
+    Raises :class:`InvalidSettings`. Whoever took a host whose name cannot be read for one without
+    a load generator would have that load generator prepared as a host with an engine.
+    """
     found = {}
-    for one in inventory:  # type: ignore[attr-defined]
+    for one in inventory:
         try:
-            found[one.name] = load_pyinfra_settings(one.data.dict())
-        except SettingsError:
-            # Said of that host, if it is in the run.
-            found[one.name] = Settings()
+            found[one.name] = named_by(one.data.dict())  # type: ignore[no-untyped-call]
+        except SettingsError as error:
+            raise InvalidSettings(one.name, error.problems) from None
     return found

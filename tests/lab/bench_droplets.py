@@ -85,10 +85,17 @@ def starter(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     )
 
     def start(
-        *hosts: LabHost, run: str | None = None, user: str = "root", results: Path | None = None
+        *hosts: LabHost,
+        run: str | None = None,
+        user: str = "root",
+        results: Path | None = None,
+        load: LabHost | None = None,
     ) -> subprocess.Popen[str]:
         folder = results or tmp_path / "results"
-        data = {"bench.scenario": scenario, "bench.results_dir": folder}
+        data: dict[str, object] = {"bench.scenario": scenario, "bench.results_dir": folder}
+        if load is not None:
+            data["bench.load_generator"] = load.name
+            hosts = (*hosts, load)
         arguments = [f"--data={key}={value}" for key, value in data.items()]
         arguments += [f"--data=bench.run={run}"] if run is not None else []
         arguments += [f"--limit={host.name}" for host in hosts]
@@ -157,3 +164,11 @@ def run_id(output: str) -> str:
 def only_run(tmp_path: Path) -> Path:
     (folder,) = (tmp_path / "results").iterdir()
     return folder
+
+
+def left(host: LabHost) -> str:
+    """What a run keeps on its hosts while it lasts."""
+    paths = "/run/rocminfra-bench /run/rocminfra-load* /var/lib/rocminfra/load"
+    user = "getent passwd rocminfra-load || true; pgrep -u rocminfra-load || true"
+    units = "systemctl list-units --all --plain --no-legend 'rocminfra-load*'"
+    return host.ok(f"ls -d {paths} 2>/dev/null || true; {user} 2>/dev/null; {units}")

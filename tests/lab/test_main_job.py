@@ -16,6 +16,7 @@ from pathlib import Path
 import lab_host
 import published_scenarios
 import pytest
+from bench_droplets import left
 from deploys import BLANK, FILES, FRESH, IDENTITY, ROOT, Run, pyinfra, rocminfra
 from lab_host import LabHost
 
@@ -323,6 +324,34 @@ def test_the_real_guidellm_measures_and_its_results_come_back_verified(
     assert len(files["config.json"]["sha256"]) == 64
     assert len(provenance["rocminfra"]["settings_sha256"]) == 64
     assert "MI300X simulated ×20" in run.err, "nobody may take these figures for real ones"
+
+
+def test_another_host_sends_the_load_through_a_tunnel(deployed: Deployed, tmp_path: Path) -> None:
+    # Its GuideLLM is there since the test before; the engine's host has none.
+    load, host = deployed.hosts
+    scenario = tmp_path / "short.yaml"
+    scenario.write_text(SCENARIO)
+    keys = "cat /root/.ssh/authorized_keys; stat -c %y /root/.ssh/authorized_keys"
+    before = load.ok(keys)
+    run = rocminfra(
+        host,
+        *("bench", "--scenario", str(scenario), "--data", f"bench.load_generator={load.name}"),
+        *("--data", f"bench.results_dir={tmp_path}/results"),
+    )
+    assert run.code == 0, run.err
+    assert f"load from {load.name} (SSH tunnel)" in run.out
+    (folder,) = (tmp_path / "results").glob(f"*/{host.name}")
+    record = json.loads((folder / "run.json").read_text())
+    machine = record["provenance"]["load_generator"]
+    assert (machine["host"], machine["way"]) == (load.name, "SSH tunnel")
+    assert machine["clock"]["furthest_s"] < 0.1
+    (point,) = record["points"]
+    assert point["outcome"] == "valid"
+    assert point["figures"]["completed"] > 0
+    assert point["engine"]["unchecked"] == []
+    assert host.ssh("ls -d /opt/rocminfra/guidellm-*").returncode != 0
+    assert load.ok(keys) == before
+    assert left(load) == left(host) == ""
 
 
 def test_the_published_docvqa_runs_on_pages_that_are_made_there(

@@ -36,6 +36,7 @@ from rocminfra.settings.connection_keys import (
 )
 from rocminfra.settings.environment import HOSTS, HOSTS_FILE, environment_settings
 from rocminfra.settings.load import wanted_of
+from rocminfra.settings.load_generators import named_by
 from rocminfra.settings.load_generators import problem as load_generator_problem
 from rocminfra.settings.located_yaml import read_value
 from rocminfra.settings.problems import Problem, SettingsError, refusal
@@ -254,10 +255,9 @@ def _connection_problems(host: Host, data: Mapping[str, Any]) -> list[str]:
 
 def _load_generator(host: Host) -> str | None:
     try:
-        settings = load_settings(host.data.dict())  # type: ignore[no-untyped-call]
+        return named_by(host.data.dict())  # type: ignore[no-untyped-call]
     except SettingsError:
         return None  # said of the host, if it is in the run
-    return settings.bench.load_generator
 
 
 def _value(key: str, text: str) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rocminfra.settings import load_settings
-from rocminfra.settings.load_generators import problem
+from rocminfra.settings.load_generators import named_by, problem
 from rocminfra.settings.problems import SettingsError
 
 
@@ -45,3 +47,55 @@ def test_an_engine_that_does_not_listen_there() -> None:
         load_settings(bench)
     for listening in ("10.0.0.2", "0.0.0.0"):
         assert load_settings({**bench, "vllm.host": listening}).bench.engine_address == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"a": "b", "b": "a"},
+        {"a": "b", "b": "c", "c": None},
+        {"a": "b", "b": "c", "c": "c"},
+    ],
+)
+def test_a_load_generator_has_none_itself(named: dict[str, str | None]) -> None:
+    found = problem("a", "b", named)
+    assert found is not None
+    assert str(found) == (
+        f"bench.load_generator: b serves no engine when it sends the load of a, and names "
+        f"{named['b']}; leave one of the two out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({}, None),
+        ({"vllm": {"port": 0}}, None),
+        ({"bench": None}, None),
+        ({"bench": {"load_generator": "loader"}}, "loader"),
+        ({"bench": {"load_generator": "loader"}, "vllm": {"port": 0}}, "loader"),
+        ({"bench": {"load_generator": "loader", "guidellm": 1}}, "loader"),
+        ({"bench.load_generator": "loader", "vlm.port": 1}, "loader"),
+        ({"bench.load_generator": "other", "bench": {"load_generator": "loader"}}, "other"),
+        ({"bench.load_generator": "~", "bench": {"load_generator": "loader"}}, None),
+        ({"bench.load_generator": "~", "vllm.port": 0}, None),
+    ],
+)
+def test_the_name_is_known_whatever_else_is_wrong(data: dict[str, Any], name: str | None) -> None:
+    assert named_by(data) == name
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"bench": {"load_generatr": "loader"}},
+        {"bench.load_genrator": "loader"},
+        {"bnch": {"load_generator": "loader"}},
+        {"load_generator": "loader"},
+        {"bench": {"load_generator": ["loader"]}},
+        {"bench": ["loader"]},
+    ],
+)
+def test_a_name_that_cannot_be_read_is_not_none(data: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        named_by(data)
