@@ -36,6 +36,10 @@ _HARD = "a\\\\b\\'c !d $e\nf"
 _MOST_BYTES = 1 << 20
 # What cloud-init puts before root's key in authorized_keys.
 _LOGIN_AS = re.compile(r'login as the user "?([a-z_][a-z0-9_-]*)"? rather')
+_QUIET = Again(
+    "let its start-up files (~/.bashrc, ~/.profile) leave a command alone; in ~/.bashrc, "
+    "first of all: case $- in *i*) ;; *) return ;; esac; then"
+)
 # Of the connector's arguments, those that do not become part of the command.
 _CONTROL = ("_success_exit_codes", "_timeout", "_get_pty", "_stdin")
 
@@ -65,12 +69,18 @@ def trouble(state: State, host: Host) -> Failure | None:
     except ChannelException:
         return _too_few_sessions(host)
     except TimeoutError:
-        what = f"{host.name} does not start a command within {TIMEOUT_S:.0f} s"
-        why = "its login shell, or sudo, waits for something"
+        what = f"{host.name} does not end a command within {TIMEOUT_S:.0f} s"
+        why = (
+            "its login shell, or sudo, waits for something, or what the shell's start-up files "
+            "leave running goes on writing"
+        )
         return Failure(Fault.COMMAND_DOES_NOT_START, what, (why,), _look(host))
     found = answer(stdout)
     if status == 0 and found is not None:
-        if found != _HARD.split("\n"):
+        wanted = _HARD.split("\n")
+        if found != wanted and set(wanted) <= set(found):
+            return _talks_in_between(host, [line for line in found if line not in wanted])
+        if found != wanted:
             return _other_shell(host, None, (f"of {_HARD!r} it made {chr(10).join(found)!r}",))
         return None if others.get() or _opens_enough(transport) else _too_few_sessions(host)
     if any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in stderr) and _can_ask():
@@ -123,6 +133,12 @@ def _too_few_sessions(host: Host) -> Failure:
     )
 
 
+def _talks_in_between(host: Host, said: list[str]) -> Failure:
+    user = host.data.get("ssh_user") or "the login"
+    what = f"{host.name}: what the login shell of {user} leaves running writes into answers"
+    return Failure(Fault.LOGIN_UNUSABLE, what, tuple(said[-5:]), _QUIET)
+
+
 def _other_shell(host: Host, shell: str | None, why: tuple[str, ...]) -> Failure:
     """The failure of a login shell that does not read quotes as sh does."""
     user = host.data.get("ssh_user") or "the login"
@@ -155,10 +171,7 @@ def judged(
         return _other_shell(host, shell, why)
     elif status == 0:
         what = f"{host.name}: the login shell of {user} ends before it runs a command"
-        following = Again(
-            "let its start-up files (~/.bashrc, ~/.profile) leave a command alone; in ~/.bashrc, "
-            "first of all: case $- in *i*) ;; *) return ;; esac; then"
-        )
+        following = _QUIET
     elif (other := _LOGIN_AS.search(text)) is not None:
         what = f"{host.name}: {user} is not the user to log in as"
         following = Again(f"log in as {other[1]} (ssh_user: {other[1]}, _sudo: true); then")
@@ -233,8 +246,11 @@ def _run(transport: Transport, command: str) -> tuple[int, list[str], list[str]]
 
 def _read(channel: Channel) -> bytes:
     found = b""
+    end = time.monotonic() + TIMEOUT_S
     while block := channel.recv(65536):
         found += block
+        if time.monotonic() > end:  # the channel's own limit is one of silence
+            raise TimeoutError
         if len(found) > _MOST_BYTES:
             break
     return found

@@ -245,7 +245,8 @@ def not_reached(error: Exception) -> Failure:
     return connection_trouble.unreachable(inventory.get_host("away"), error)
 
 
-def sessions_within(seconds: float) -> float:
-    """Wait so long for sessions that are open already; how long it was before."""
-    before, connection_check.SESSIONS_WITHIN_S = connection_check.SESSIONS_WITHIN_S, seconds
+def waiting(name: str, seconds: float) -> float:
+    """Change a limit of the check of a connection; what it was before."""
+    before: float = vars(connection_check)[name]
+    setattr(connection_check, name, seconds)
     return before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,12 +28,14 @@ class Login:
 
     + sessions: how many may be open at once, as sshd's MaxSessions
     + said: what every command gets instead of being run: exit status, stdout, stderr; None runs it
+    + noise: whether a command only writes, for ever
     + second_factor: whether a code is wanted besides the key, which then hangs up
     """
 
     sessions: int = 10
     said: tuple[int, str, str] | None = None
     second_factor: bool = False
+    noise: bool = False
     open: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,6 +76,9 @@ class _Server(paramiko.ServerInterface):
             # Not before the client has been told that the command was taken: it sends EOF then.
             channel.settimeout(2)
             channel.recv(1)
+            while self.login.noise:
+                channel.sendall(b"noise\n")
+                time.sleep(0.01)
             channel.sendall(out.encode())
             channel.sendall_stderr(err.encode())
             channel.send_exit_status(status)

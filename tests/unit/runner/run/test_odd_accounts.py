@@ -60,11 +60,11 @@ def test_as_many_sessions_as_a_run_needs_are_enough(planned: Callable[[Login], A
 
 @pytest.mark.parametrize("sessions", [0, 1, 2])
 def test_too_few_sessions(planned: Callable[[Login], Any], worker: Any, sessions: int) -> None:
-    before = worker("sessions_within", 0.3)
+    before = worker("waiting", "SESSIONS_WITHIN_S", 0.3)
     try:
         (failure,) = planned(Login(sessions=sessions)).failures
     finally:
-        worker("sessions_within", before)
+        worker("waiting", "SESSIONS_WITHIN_S", before)
     assert failure.kind is ExitCode.UNREACHABLE
     assert "fewer than 3 sessions" in failure.what
     assert "MaxSessions 10; systemctl reload ssh" in next_of(failure)
@@ -104,6 +104,27 @@ def test_a_shell_that_changes_quoted_text_is_shown_what_it_made(
     (failure,) = planned(Login(said=(0, answer, ""))).failures
     assert "the login shell of ops is not like sh" in failure.what
     assert "chsh -s /bin/bash ops" in next_of(failure)
+
+
+def test_what_writes_for_ever_is_given_up(planned: Callable[[Login], Any], worker: Any) -> None:
+    before = worker("waiting", "TIMEOUT_S", 1.0)
+    try:
+        (failure,) = planned(Login(noise=True)).failures
+    finally:
+        worker("waiting", "TIMEOUT_S", before)
+    assert failure.kind is ExitCode.UNREACHABLE
+    assert "does not end a command within 1 s" in failure.what
+    assert "goes on writing" in failure.why[0]
+
+
+def test_what_writes_into_an_answer_is_named(planned: Callable[[Login], Any]) -> None:
+    text = "a\\\\b\\'c !d $e\nlate\nf\n"
+    answer = f"\n--- rocminfra: answer ---\n{text}\n--- rocminfra: end ---\n"
+    (failure,) = planned(Login(said=(0, answer, ""))).failures
+    assert failure.kind is ExitCode.UNREACHABLE
+    assert "writes into answers" in failure.what
+    assert failure.why == ("late",)
+    assert "case $- in *i*)" in next_of(failure)
 
 
 def test_nobody_is_asked_for_a_second_factor_without_a_terminal(
