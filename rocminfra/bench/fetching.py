@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rocminfra.bench.remote import CommandFailedError, Readable
 from rocminfra.bench.remote_run import RemoteRun
@@ -63,8 +62,7 @@ def fetch(
     except (OSError, EOFError) as error:
         return Fetched(folder, digests, (), error)
     try:
-        whole: Any = incoming  # tarfile reads, and nothing else
-        unpacked = unpack(whole, folder, wanted=set(names), wrote=wrote)
+        unpacked = unpack(incoming, folder, wanted=set(names), wrote=wrote)
         digests, problems = unpacked.digests, unpacked.problems
     finally:
         with suppress(OSError, EOFError):
@@ -133,7 +131,7 @@ class _Incoming:
         self.source: Readable | None = None
         self.error: Exception | None = None
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int, /) -> bytes:
         if self.source is None or self.error is not None:
             return b""
         try:

@@ -1,0 +1,69 @@
+"""Reads the blocks in which an archive comes from a host."""
+
+from __future__ import annotations
+
+import zlib
+
+from rocminfra.bench.remote import Readable
+from rocminfra.planning.bench.blocks import DEFLATED, END, HEADER, MOST_BYTES, STORED
+
+
+class BlocksError(Exception):
+    """What came is no block of ours."""
+
+
+class BlockReader:
+    """The bytes of all blocks, one after the other.
+
+    + source: where the blocks come from; nothing in it is trusted
+    """
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self._block = b""
+        self._at = 0
+        self._has_ended = False
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end.
+
+        Raises :class:`BlocksError` for anything that is no block, EOFError when it is cut off.
+        """
+        if self._at == len(self._block) and not self._has_ended:
+            self._block, self._at = self._next(), 0
+        part = self._block[self._at : self._at + size]
+        self._at += len(part)
+        return part
+
+    def _next(self) -> bytes:
+        kind, length = HEADER.unpack(self._exactly(HEADER.size))
+        if kind == END and length == 0:
+            self._has_ended = True
+            # How the command ended is known only now, and reading says so.
+            self._source.read(1)
+            return b""
+        if kind not in (STORED, DEFLATED) or not 0 < length <= MOST_BYTES:
+            raise BlocksError(f"no block begins with {HEADER.pack(kind, length)!r}")
+        data = self._exactly(length)
+        return data if kind == STORED else _inflated(data)
+
+    def _exactly(self, size: int) -> bytes:
+        pieces: list[bytes] = []
+        while size > 0:
+            piece = self._source.read(size)
+            if not piece:
+                raise EOFError("it ends in the middle of a block")
+            pieces.append(piece)
+            size -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _inflated(data: bytes) -> bytes:
+    inflating = zlib.decompressobj()
+    try:
+        plain = inflating.decompress(data, MOST_BYTES)
+    except zlib.error as error:
+        raise BlocksError(str(error)) from None
+    if not inflating.eof or not plain:
+        raise BlocksError("a block is cut off, or larger than it may be")
+    return plain
