@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from rocminfra.bench.blocks import BlockReader, BlocksError
 from rocminfra.bench.remote import Readable
@@ -110,6 +110,9 @@ def _extracted(
                     )
                     break
                 left -= member.size
+                above = member.name.rpartition("/")[0]
+                if above not in folders:
+                    (folder / above).mkdir(parents=True, exist_ok=True)
                 written[member.name] = _write_member(pack, member, folder, wrote)
                 folders.update(_folders_of(member.name))
     except (tarfile.TarError, EOFError, BlocksError, OSError) as error:
@@ -151,7 +154,6 @@ def _write_member(
     pack: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, wrote: Callable[[int], None]
 ) -> str:
     target = folder / member.name
-    target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     source = pack.extractfile(member)
     if source is None:

@@ -145,7 +145,11 @@ def pack(folder: Path, names: Iterable[str], stream: IO[bytes]) -> None:
         for name in names:
             path = folder / check_path(name)
             if path.is_file() and not path.is_symlink():
-                archive.add(path, arcname=name, recursive=False)
+                # Not add(), which looks its owner up: nobody asks for it.
+                with path.open("rb") as content:
+                    member = tarfile.TarInfo(name)
+                    member.size = os.fstat(content.fileno()).st_size
+                    archive.addfile(member, content)
     blocks.close()
 
 

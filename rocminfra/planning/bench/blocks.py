@@ -21,7 +21,7 @@ MOST_BYTES = 4 * BLOCK_BYTES
 
 # What pipes, sockets and SSH's window take at once: until then, writing says nothing of the link.
 _BUFFERED = 4 * BLOCK_BYTES
-# Judged again after so much.
+# Judged again after so much; each return to compression doubles it.
 _AGAIN = 32 * BLOCK_BYTES
 # zlib's level 1 is nowhere faster, in bytes a second, so a faster link is not even compared.
 _FASTEST_ZLIB = 200e6
@@ -46,6 +46,7 @@ class Pace:
     _compressing: float = 0.0
     _writing: float = 0.0
     _limit: int = _BUFFERED
+    _patience: int = _AGAIN
 
     def stored(self, size: int, writing_s: float) -> None:
         """A block went as it is.
@@ -77,14 +78,16 @@ class Pace:
             fastest = min(deflating, self._rate * size / max(sent, 1))
             self.on_trial = False
             self.deflates = fastest > self._rate * _GAIN
-            self._next(_AGAIN)
+            self._next(self._patience)
+            if self.deflates:
+                self._patience *= 2
             return
         self._count(size, compressing_s, writing_s)
         if self._bytes < self._limit:
             return
         if self._writing < _WAITS_FOR_LINK * (self._compressing + self._writing):
             self.deflates = False
-        self._next(_AGAIN if self.deflates else _BUFFERED)
+        self._next(self._patience if self.deflates else _BUFFERED)
 
     def _count(self, size: int, compressing_s: float, writing_s: float) -> None:
         self._bytes += size

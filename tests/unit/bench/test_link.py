@@ -37,7 +37,7 @@ class Host:
             raise OSError("Connection reset by peer")
         return Answer(True, found, "why not")
 
-    def stream(self, command: str, stdin: str) -> AbstractContextManager[Readable]:
+    def stream(self, command: str, stdin: str, size: int) -> AbstractContextManager[Readable]:
         raise AssertionError
 
     def commands(self, sign: str) -> list[str]:
