@@ -102,7 +102,7 @@ def stream(
         pinned = {
             "HostKeyAlias": "host",
             "CheckHostIP": "no",
-            "GlobalKnownHostsFile": "none",
+            "GlobalKnownHostsFile": "/dev/null",
             "StrictHostKeyChecking": "yes",
             "UserKnownHostsFile": str(known_hosts),
         }

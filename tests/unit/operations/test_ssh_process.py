@@ -22,9 +22,11 @@ KEY = SimpleNamespace(get_name=lambda: "ssh-ed25519", get_base64=lambda: "AAAAC3
 @pytest.fixture
 def peer() -> Iterator[socket.socket]:
     """A connection to a port of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as connection:
-            yield connection
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as connection,
+    ):
+        yield connection
 
 
 def connector(sock: Any, **data: Any) -> Any:
@@ -120,7 +122,7 @@ def test_what_stands_after_the_mark_is_read_and_the_open_connections_key_is_trus
     assert (tmp_path / "trusted").read_text() == "host ssh-ed25519 AAAAC3Nz\n"
     told = (tmp_path / "told").read_text().splitlines()
     assert "-oStrictHostKeyChecking=yes" in told
-    assert "-oGlobalKnownHostsFile=none" in told
+    assert "-oGlobalKnownHostsFile=/dev/null" in told
 
 
 @pytest.mark.parametrize("command", ["exit 255", "echo Welcome; exit 1", "true"])
