@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import re
 import shutil
@@ -56,15 +58,12 @@ def archive(host_run: Path, tmp_path: Path) -> Path:
 def packed(archive: Path) -> bytes:
     """The tar in its blocks."""
     with archive.open("rb") as stream:
-        reader = BlockReader(stream)
-        return b"".join(iter(lambda: reader.read(1 << 20), b""))
+        return b"".join(iter(functools.partial(BlockReader(stream).read, 1 << 20), b""))
 
 
 def in_blocks(target: Path, tar: bytes) -> Path:
-    with target.open("wb") as stream:
-        writer = BlockWriter(stream)
+    with target.open("wb") as stream, contextlib.closing(BlockWriter(stream)) as writer:
         writer.write(tar)
-        writer.close()
     return target
 
 
