@@ -44,10 +44,11 @@ ENVIRONMENTS = "/opt/rocminfra"
 # Gone at a reboot.
 APT_UPDATED = "/run/rocminfra-apt-updated"
 # Of a benchmark whose load comes from another host: on the engine's host a folder for each run with
-# its key; on the load generator the home folder of the run's user, and what it was asked for.
+# its key; on the load generator the home folder of the run's user, and the beginning of the name of
+# what each asked for.
 LOAD_LINKS = "/run/rocminfra-bench"
 LOAD_HOME = "/run/rocminfra-load"
-LOAD_REQUEST = "/run/rocminfra-load.json"
+LOAD_REQUEST = "/run/rocminfra-load-"
 # Of what runs in units of its own: how far it is, its last words.
 JOBS = "/run/rocminfra"
 

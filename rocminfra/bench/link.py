@@ -9,6 +9,7 @@ Knows nothing of pyinfra: whoever calls it brings a :class:`Remote` of each host
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ def open_link(
     assert record is not None
     folder = record.link
     _refuse_in_use(job, load)
+    if target is None:
+        _refuse_gateway(load)
     try:
         made = _ask(
             engine,
@@ -79,6 +82,8 @@ def open_link(
             "address": load.address,
             "ssh_port": load.ssh_port,
             "engine": engine_at,
+            "model": job.record.model,
+            "files": list(job.scenario.host_files),
         }
         known = "".join(f"load-generator {key}\n" for key in keys)
         _ask(
@@ -90,30 +95,81 @@ def open_link(
         )
         _check(job, engine, load, folder)
     except BaseException:
-        _give_up(engine, load, folder)
+        _give_up(job, engine, load, folder)
         raise
 
 
+def close_link(job: Job, engine: Remote, load: LoadGenerator) -> None:
+    """Leave the load generator, as far as it is this run's; says nothing of what fails."""
+    record = job.record.load_generator
+    assert record is not None
+    _give_up(job, engine, load, record.link)
+
+
+def _use(job: Job) -> str:
+    """Name of one engine's use of a load generator: hosts of one run have its id in common."""
+    host = hashlib.sha256(job.host.encode()).hexdigest()
+    return f"{job.run}-{host[:12]}"
+
+
+def _whose(job: Job) -> str:
+    """Description of the unit: its run and its host."""
+    return f"{job.run} {job.host}"
+
+
+def _request_path(job: Job) -> str:
+    return f"{host_paths.LOAD_REQUEST}{_use(job)}.json"
+
+
 def _refuse_in_use(job: Job, load: LoadGenerator) -> None:
+    """See that no other engine uses the load generator, or is about to.
+
+    systemd lets one unit of the name exist, from its start until all is tidied after its end.
+    """
     found = _ask(
         load.remote,
-        f"systemctl is-active --quiet {UNIT} && cat {host_paths.LOAD_HOME}/config.json || "
-        "echo '{}'",
+        f"systemctl show --property=ActiveState,Description {UNIT}",
         None,
         f"{load.name} cannot be looked at",
     )
-    try:
-        run = json.loads(found.stdout).get("run")
-    except ValueError:
-        run = "another one"
-    if run == job.run:
+    seen = dict(line.split("=", 1) for line in found.stdout.splitlines() if "=" in line)
+    if seen.get("ActiveState", "inactive") in ("inactive", "failed"):
+        return
+    whose = seen.get("Description", "")
+    if whose == _whose(job):
         # Of an earlier attempt at this run, which no longer goes on.
         _ask(load.remote, f"systemctl stop {UNIT}", None, f"{UNIT} on {load.name} does not stop")
-    elif run is not None:
+        return
+    run, _, host = whose.partition(" ")
+    raise FailedError(
+        Fault.BENCHMARK_RUNNING,
+        f"{load.name} sends the load of benchmark {run} for {host}",
+        next=Again(f"wait for its end, or on {load.name}: systemctl stop {UNIT}; then"),
+    )
+
+
+def _refuse_gateway(load: LoadGenerator) -> None:
+    """See that sshd would open the tunnel on the loopback only, before there is one.
+
+    ``GatewayPorts yes`` overrides the address that the client asked for (sshd_config(5)).
+    """
+    of_run = f"user={USER},host=x,addr=127.0.0.1,laddr=127.0.0.1,lport={load.ssh_port}"
+    found = _ask(
+        load.remote,
+        f"PATH=$PATH:/usr/sbin; sshd -T -C {of_run}",
+        None,
+        f"the settings of sshd on {load.name} cannot be read",
+    )
+    said = dict(line.lower().split(" ", 1) for line in found.stdout.splitlines() if " " in line)
+    if said.get("gatewayports") == "yes":
         raise FailedError(
-            Fault.BENCHMARK_RUNNING,
-            f"{load.name} sends the load of benchmark {run}",
-            next=Again(f"wait for its end, or on {load.name}: systemctl stop {UNIT}; then"),
+            Fault.LOAD_GENERATOR_UNUSABLE,
+            f"sshd on {load.name} has GatewayPorts yes: a tunnel would publish the engine in its "
+            "network",
+            next=Again(
+                f"on {load.name}: printf 'Match User {USER}\\n  GatewayPorts no\\n' "
+                ">>/etc/ssh/sshd_config && systemctl reload ssh; then"
+            ),
         )
 
 
@@ -130,15 +186,18 @@ def _let_in(job: Job, load: LoadGenerator, public_key: str, target: str | None) 
         "seconds": seconds,
         "programs": host_paths.BENCH_PROGRAMS,
         "home": host_paths.LOAD_HOME,
-        "work": f"{host_paths.LOAD_WORK}/{job.run}",
+        "work": f"{host_paths.LOAD_WORK}/{_use(job)}",
     }
-    path = host_paths.LOAD_REQUEST
+    path = _request_path(job)
     program = "/usr/bin/env python3 -m rocminfra.host.bench.load_host"
     stopped = shlex.quote(f"--property=ExecStopPost={program} close {path}")
+    # systemd replaces specifiers (systemd.unit(5)).
+    described = shlex.quote("--description=" + _whose(job).replace("%", "%%"))
     what = f"{load.name} does not let the run in"
     answer = _run(
         load.remote,
-        f"umask 077; cat >{path}; umask 022; systemd-run --quiet --collect --unit={UNIT} "
+        f"umask 077; cat >{path} && umask 022 && "
+        f"systemd-run --quiet --collect --unit={UNIT} {described} "
         f"--service-type=notify --property=TimeoutStartSec={_LET_IN_S} "
         f"--property=RuntimeMaxSec={seconds} --property=TimeoutStopSec=60 "
         f"{stopped} --setenv=PYTHONPATH={host_paths.BENCH_PROGRAMS} {program} hold {path} && "
@@ -151,6 +210,8 @@ def _let_in(job: Job, load: LoadGenerator, public_key: str, target: str | None) 
     try:
         config: dict[str, Any] = json.loads(answer.stdout)
     except ValueError:
+        # Another engine may have come first.
+        _refuse_in_use(job, load)
         raise FailedError(
             Fault.LOAD_GENERATOR_UNUSABLE,
             what,
@@ -200,6 +261,13 @@ def _check(job: Job, engine: Remote, load: LoadGenerator, folder: str) -> None:
                 "firewall and sshd (AllowUsers) admit it; then"
             ),
         )
+    if found["about"] == "files":
+        raise FailedError(
+            Fault.LOAD_GENERATOR_UNUSABLE,
+            f"{load.name} cannot send the load as its user {USER}",
+            (found["problem"],),
+            Again(f"on {load.name}: let every user read that, and pass its folders; then"),
+        )
     if found["problem"] is not None:
         raise FailedError(
             Fault.LOAD_GENERATOR_UNUSABLE,
@@ -219,10 +287,12 @@ def _check(job: Job, engine: Remote, load: LoadGenerator, folder: str) -> None:
         )
 
 
-def _give_up(engine: Remote, load: LoadGenerator, folder: str) -> None:
+def _give_up(job: Job, engine: Remote, load: LoadGenerator, folder: str) -> None:
+    whose = f"systemctl show --property=Description --value {UNIT}"
+    is_ours = f'test "$({whose})" = {shlex.quote(_whose(job))}'
     for remote, command in (
-        (load.remote, f"systemctl stop {UNIT} 2>/dev/null || true"),
-        (engine, f"rm -rf {folder}"),
+        (load.remote, f"if {is_ours}; then systemctl stop {UNIT}; fi; rm -f {_request_path(job)}"),
+        (engine, f"rm -rf {folder}; rmdir {host_paths.LOAD_LINKS} 2>/dev/null || true"),
     ):
         try:
             remote.run(command, None, _TIMEOUT_S)

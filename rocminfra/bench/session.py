@@ -25,6 +25,7 @@ from rocminfra.plural import plural
 
 # Time for starting and finishing a run, on top of what its points may take.
 SLACK_S = 120
+_OPEN_FILES = 65536
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Session:
     + show_bytes: takes how much of the results has come, and how much is to come
     + resumes: whether an earlier run is asked for
     + open_link: called before the run starts, unless it runs already
+    + close_link: called when the host did not start it then
     + clock: monotonic seconds
     """
 
@@ -50,6 +52,7 @@ class Session:
     show_bytes: Callable[[int, int], None] = lambda done, total: None
     resumes: bool = False
     open_link: Callable[[], None] = lambda: None
+    close_link: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> Outcome:
@@ -128,7 +131,9 @@ class Session:
             f"cat > {folder}/job.json.new && mv -f {folder}/job.json.new {folder}/job.json && "
             f"systemd-run --quiet --collect --unit={unit} "
             f"--property=KillMode=control-group --property=TimeoutStopSec=60 "
-            f"--property=RuntimeMaxSec={limit} {_afterwards(job)}"
+            # A file for each stream, and systemd allows 1,024 unless told otherwise.
+            f"--property=RuntimeMaxSec={limit} --property=LimitNOFILE={_OPEN_FILES} "
+            f"{_afterwards(job)}"
             f"--setenv=PYTHONPATH={BENCH_PROGRAMS} "
             f"python3 -m rocminfra.host.bench.runner run {folder} --unit {unit}; }}"
         )
@@ -136,6 +141,8 @@ class Session:
         if not answer.succeeded:
             why = answer.stderr.splitlines()
             what = f"run {job.run} did not start"
+            # Whatever else happens, the unit takes the link away at its end.
+            self.close_link()
             raise FailedError(Fault.RUN_DID_NOT_START, what, why, Do(self._target.journal))
         valid = sum(point.outcome == "valid" for point in status.points)
         kept = f", keeps {plural(valid, 'valid point')}" if valid else ""

@@ -115,6 +115,10 @@ def _run(
             host.log(f"the load comes from {load.name}", logger.info)
             load_generator.opened(state, host, job, load)
 
+    def close_link() -> None:
+        if load is not None:
+            load_generator.closed(state, host, job, load)
+
     session = Session(
         job=job,
         remote=HostRemote(state, host),
@@ -124,6 +128,7 @@ def _run(
         show_bytes=_shown_bytes(host),
         resumes=resumes,
         open_link=open_link,
+        close_link=close_link,
     )
     host.connector_data[_UNDER_WAY] = job.run
     return _recorded(host, job.run, results_dir, session.run)

@@ -10,7 +10,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from rocminfra.bench.job import Job
-from rocminfra.bench.link import LoadGenerator, open_link
+from rocminfra.bench.link import LoadGenerator, close_link, open_link
 from rocminfra.facts.paths import PathStates
 from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.host_paths import ENGINE_QUESTION
@@ -120,6 +120,18 @@ def gate(load: Load, files: tuple[str, ...]) -> None:
     if there not in state.active_hosts:
         exclude(state, host, _not_in_run(load))
         return
+    first = _first_user(load.name)
+    if first != host.name:
+        exclude(
+            state,
+            host,
+            Failure(
+                Fault.BENCHMARK_RUNNING,
+                f"{load.name} sends the load of {first} in this run, and of one engine at a time",
+                next=Again("one after the other", limit=host.name),
+            ),
+        )
+        return
     missing = (
         [] if not files else sorted({*files} - {*there.get_fact(PathStates, paths=list(files))})
     )
@@ -141,18 +153,22 @@ def opened(run_state: State, engine: Host, job: Job, load: Load) -> None:
 
     Raises :class:`FailedError`.
     """
-    there = run_state.inventory.get_host(load.name)
-    if there not in run_state.active_hosts:
+    if run_state.inventory.get_host(load.name) not in run_state.active_hosts:
         raise FailedError.of(_not_in_run(load))
+    there = _reached(run_state, load)
+    open_link(job, HostRemote(run_state, engine), there, load.engine_at, load.target)
+
+
+def closed(run_state: State, engine: Host, job: Job, load: Load) -> None:
+    """Leave the load generator again when the run did not start."""
+    close_link(job, HostRemote(run_state, engine), _reached(run_state, load))
+
+
+def _reached(run_state: State, load: Load) -> LoadGenerator:
+    there = run_state.inventory.get_host(load.name)
     address = load.address or str(there.data.get("ssh_hostname") or there.name)
     port = int(there.data.get("ssh_port") or 22)
-    open_link(
-        job,
-        HostRemote(run_state, engine),
-        LoadGenerator(load.name, address, port, remote_of(run_state, there)),
-        load.engine_at,
-        load.target,
-    )
+    return LoadGenerator(load.name, address, port, remote_of(run_state, there))
 
 
 def _not_in_run(load: Load) -> Failure:
@@ -168,6 +184,14 @@ def _users() -> list[str]:
     """Names of the hosts whose load the current host sends."""
     named = _named(state.inventory)
     return [name for name, its in named.items() if its == host.name and name != host.name]
+
+
+def _first_user(name: str) -> str:
+    """The host whose load a load generator sends in this run: the inventory's first."""
+    named = _named(state.inventory)
+    active = [one.name for one in state.inventory if one in state.active_hosts]
+    users = (one for one in active if named[one] == name and one != name)
+    return next(users, host.name)
 
 
 def _named(inventory: Iterable[Host]) -> Mapping[str, str | None]:

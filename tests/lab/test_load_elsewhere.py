@@ -114,6 +114,15 @@ def test_what_the_key_of_a_run_can_do(
     keys = load.ok("stat -c '%U %a' /run/rocminfra-load /run/rocminfra-load/.ssh/authorized_keys")
     assert keys.split() == ["root", "755", "root", "644"]
 
+    # A thousand streams are a thousand files of the SSH client, of sshd and of GuideLLM.
+    unit = engine.ok("systemctl list-units --plain --no-legend 'rocminfra-bench-*'").split()[0]
+    limit = engine.ok(f"systemctl show --property=LimitNOFILESoft --value {unit}")
+    assert limit.strip() == "65536"
+    for name in ("'^sshd: rocminfra-load'", "'load_agent /run/rocminfra-load'"):
+        pids = load.ok(f"pgrep --uid rocminfra-load --full {name}").split()
+        limits = load.ok(f"grep 'open files' /proc/{pids[-1]}/limits").split()
+        assert int(limits[3]) == int(limits[4]) > 1024, (name, limits)
+
     engine.ok(f"mkdir -m 700 /root/copy; cp {folder}/* /root/copy")
     status = rocminfra(engine, "bench", "status")
     assert "synchronous" in status.out, status.err
@@ -195,9 +204,6 @@ def test_a_load_generator_that_is_not_there_is_refused(pair: tuple[LabHost, LabH
     assert wrong.code == 3
     assert f"the inventory has no host '{load.name}x'" in wrong.err
     assert f"did you mean {load.name}?" in wrong.err
-    itself = rocminfra(engine, "bench", "--data", f"bench.load_generator={engine.name}")
-    assert itself.code == 3
-    assert "is this host itself" in itself.err
     address = ("--data", "bench.load_generator_address=127.0.0.1")
     unreached = rocminfra(engine, "bench", "--data", f"bench.load_generator={load.name}", *address)
     assert unreached.code == 4, unreached.err
@@ -205,3 +211,64 @@ def test_a_load_generator_that_is_not_there_is_refused(pair: tuple[LabHost, LabH
     assert "Host key verification failed" in unreached.err, "another host's key is not taken"
     last = unreached.err.strip().splitlines()[-1]
     assert last.startswith("next: set bench.load_generator_address")
+
+
+def refusal(engine: LabHost, load: LabHost, code: int, *words: str) -> str:
+    """What `bench` says when it refuses the load generator, and leaves nothing."""
+    done = rocminfra(engine, "bench", *words, "--data", f"bench.load_generator={load.name}")
+    assert done.code == code, done.err
+    assert engine.ssh("ls -d /run/rocminfra-bench").returncode != 0
+    assert profiles(load) == []
+    return done.err
+
+
+def test_a_file_that_only_root_reads_is_refused(
+    pair: tuple[LabHost, LabHost], tmp_path: Path
+) -> None:
+    engine, load = pair
+    put(load, "/root/prompts.jsonl", '{"prompt": "hello"}\n')
+    scenario = tmp_path / "file.yaml"
+    scenario.write_text(
+        "description: a file of root\n"
+        "data: {kind: json_file, path: /root/prompts.jsonl}\n"
+        "stages:\n  - {profile: synchronous}\n"
+        "max_seconds: 3\n"
+    )
+    said = refusal(engine, load, 4, "--scenario", str(scenario))
+    assert f"{load.name} cannot send the load as its user rocminfra-load" in said
+    assert "/root/prompts.jsonl cannot be read by rocminfra-load" in said
+    load.ok("rm /root/prompts.jsonl")
+
+
+@pytest.mark.parametrize("kind", ["simple", "notify"])
+def test_another_engines_load_goes_on(pair: tuple[LabHost, LabHost], kind: str) -> None:
+    engine, load = pair
+    # Of type notify it is activating for good, as one that still compiles GuideLLM.
+    load.ok(
+        "systemd-run --quiet --collect --no-block --unit=rocminfra-load "
+        f"--description='20260513T090000Z-000001 other' --service-type={kind} sleep 600"
+    )
+    try:
+        said = refusal(engine, load, 9)
+        assert f"{load.name} sends the load of benchmark 20260513T090000Z-000001 for other" in said
+        state = load.ok("systemctl show --property=ActiveState --value rocminfra-load").strip()
+        assert state == ("active" if kind == "simple" else "activating")
+    finally:
+        load.ok("systemctl stop rocminfra-load")
+
+
+def test_a_tunnel_that_sshd_would_publish_is_never_opened(pair: tuple[LabHost, LabHost]) -> None:
+    engine, load = pair
+    before = load.ok("cat /etc/ssh/sshd_config")
+    put(load, "/etc/ssh/sshd_config", f"GatewayPorts yes\n{before}")
+    try:
+        said = refusal(engine, load, 4)
+        assert f"sshd on {load.name} has GatewayPorts yes" in said
+        remedy = said.split(f"on {load.name}: ")[1].rpartition("; then")[0]
+        load.ok(remedy)
+        ports = "/usr/sbin/sshd -T -C user={},host=x,addr=1.1.1.1,laddr=1.1.1.1,lport=22"
+        assert "gatewayports no" in load.ok(ports.format("rocminfra-load"))
+        assert "gatewayports yes" in load.ok(ports.format("root"))
+    finally:
+        put(load, "/etc/ssh/sshd_config", before)
+        load.ok("systemctl reload ssh")

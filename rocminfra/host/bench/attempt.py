@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rocminfra.host.bench import guidellm_launcher, hang_watch, load_link
+from rocminfra.host.bench import guidellm_launcher, hang_watch, load_frames, load_link
 from rocminfra.host.bench.control_group import Launcher, Running
 from rocminfra.host.bench.engine_look import settled, snapshot
 from rocminfra.host.bench.files import read_json, write_atomic, write_json
@@ -151,7 +151,7 @@ def last_words(folder: Path, lines: int = _LAST_LINES) -> str:
         text = (folder / "stderr.log").read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    found = [line.strip() for line in text.splitlines() if line.strip()]
+    found = [line for line in map(load_frames.plain, text.split("\n")) if line]
     return " | ".join(found[-lines:])[-600:] or "no output"
 
 

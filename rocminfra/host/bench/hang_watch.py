@@ -20,6 +20,8 @@ from rocminfra.planning.bench.retry import Limits, Verdict
 # Share of a core, measured over the whole silence: a hung GuideLLM 0.8.1 uses 0.1.
 BUSY_CORES = 0.5
 
+_REPORTS = ("report.json", "report.html")
+_OUTPUT = ("stdout.log", "stderr.log", *_REPORTS, *(f".{name}.new" for name in _REPORTS))
 _COUNTERS = ("requests", "prompt_tokens", "generation_tokens", "preemptions")
 
 
@@ -120,9 +122,12 @@ class Watch:
 
 
 def bytes_said(folder: Path) -> int:
-    """Size of GuideLLM's output in a point's folder, in bytes."""
+    """Size of GuideLLM's output in a point's folder, in bytes.
+
+    A report that is on its way from another host is part of it, or a slow line would look hung.
+    """
     total = 0
-    for name in ("stdout.log", "stderr.log"):
+    for name in _OUTPUT:
         try:
             total += (folder / name).stat().st_size
         except OSError:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import platform
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -44,7 +46,9 @@ INPUTS = ("guidellm.json", profiles.TRACE)
 POINT, TOKENIZER, DATASETS = "point", "tokenizer", "datasets"
 # Of GuideLLM and the hub; both hosts let no other pass.
 VARIABLES = re.compile(r"GUIDELLM__[A-Z_]+|HF_HUB_OFFLINE|HF_ENDPOINT|NO_COLOR")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+# Of a file that is sent as soon as it changes.
+MOST_EARLY = 1024 * 1024
+_MOST_ANSWER = 4 * 1024 * 1024
 _PR_SET_CHILD_SUBREAPER = 36
 _TICK_S = 0.2
 
@@ -99,17 +103,34 @@ class Agent:
         return 0
 
     def _check(self, order: Mapping[str, Any]) -> None:
-        url = f"{self._config['target']}/models"
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                answer.read(1)
-            problem = None
-        except OSError as error:
-            problem = f"{url}: {error}"
+        user = self._config["user"]
+        problem = self._engine_problem(str(order.get("model", "")))
+        found = None if problem is None else {"about": "engine", "why": problem}
         python = self._config["python"]
-        if problem is None and not os.access(python, os.X_OK):
-            problem = f"{python} cannot be run by {self._config['user']}"
-        self._send({"checked": problem})
+        if found is None and not os.access(python, os.X_OK):
+            found = {"about": "files", "why": f"{python} cannot be run by {user}"}
+        for path in order.get("files", ()):
+            wanted = os.R_OK | (os.X_OK if os.path.isdir(path) else 0)
+            if found is None and not os.access(path, wanted):
+                found = {"about": "files", "why": f"{path} cannot be read by {user}"}
+        self._send({"checked": found})
+
+    def _engine_problem(self, model: str) -> str | None:
+        """Why what answers at the target is not the engine that is to be measured, or None."""
+        url = f"{self._config['target']}/models"
+        # The way to the engine is the one that was declared, whatever this host's proxy is.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(url, timeout=10) as answer:
+                found = json.loads(answer.read(_MOST_ANSWER))
+            names = [str(one["id"]) for one in found["data"]]
+        except OSError as error:
+            return f"{url}: {error}"
+        except (ValueError, TypeError, KeyError):
+            return f"{url}: what answers there is no engine"
+        if model and model not in names:
+            return f"{url}: what answers there serves {', '.join(names) or 'nothing'}, not {model}"
+        return None
 
     def _prepare(self, order: Mapping[str, Any]) -> None:
         data = order["data"]
@@ -174,7 +195,7 @@ class Agent:
             now = (state.st_mtime_ns, state.st_size)
             if sent.get(name) != now:
                 sent[name] = now
-                load_frames.send_file(self._send, folder / name, name)
+                load_frames.send_file(self._send, folder / name, name, MOST_EARLY)
 
     def _environment(self, given: Mapping[str, Any]) -> dict[str, str]:
         wanted = {k: str(v) for k, v in given.items() if VARIABLES.fullmatch(k)}
@@ -253,6 +274,9 @@ def main(arguments: list[str]) -> int:
         print("this key sends the load of a benchmark, and does nothing else", file=sys.stderr)
         return 64
     os.umask(0o077)
+    # sshd holds a file for each stream of the tunnel, GuideLLM one for each of its connections.
+    for pid in (os.getppid(), os.getpid()):
+        allow_files(pid)
     return Agent(config).serve(verb)
 
 
@@ -262,8 +286,15 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
+def allow_files(pid: int) -> None:
+    """Let a process of this user open as many files as its hard limit says."""
+    with contextlib.suppress(OSError, ValueError):
+        hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def _is_plain(name: str) -> bool:
-    return _PLAIN.fullmatch(name) is not None
+    return load_frames.PLAIN.fullmatch(name) is not None
 
 
 def _machine() -> dict[str, Any]:

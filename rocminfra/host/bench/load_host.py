@@ -20,6 +20,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -74,11 +75,13 @@ def hold(path: Path) -> int:
     _compile(Path(request["python"]))
     _make_user(request["user"], home)
     owner = pwd.getpwnam(request["user"])
-    for folder, mode in ((home, 0o755), (home / ".ssh", 0o755), (work.parent.parent, None)):
+    for folder in (home, home / ".ssh"):
         folder.mkdir(parents=True, exist_ok=True)
-        if mode is not None:
-            folder.chmod(mode)
-    work.parent.mkdir(mode=0o755, exist_ok=True)
+        folder.chmod(0o755)
+    for folder in (work.parent.parent, work.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        # Whatever root's umask was when it was made: the run's user has to get through.
+        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o011)
     work.mkdir(mode=0o700)
     os.chown(work, owner.pw_uid, owner.pw_gid)
     (work / ALIVE).touch()
@@ -116,10 +119,8 @@ def close(path: Path) -> None:
     if uid is not None:
         _kill(uid)
         subprocess.run(["userdel", request["user"]], check=False, stdin=subprocess.DEVNULL)
-    work = Path(request["work"])
-    shutil.rmtree(work, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        work.parent.rmdir()
+    # With it what a host that lost its power has kept of an earlier run: one is let in at a time.
+    shutil.rmtree(Path(request["work"]).parent, ignore_errors=True)
 
 
 def main(arguments: list[str]) -> int:

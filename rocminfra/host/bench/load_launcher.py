@@ -16,12 +16,20 @@ from typing import IO, Any
 
 from rocminfra.host.bench import load_frames
 from rocminfra.host.bench.control_group import KILLED_S
-from rocminfra.host.bench.load_agent import EARLY, INPUTS, LOGS, RESULTS, VARIABLES
-from rocminfra.host.bench.load_link import Connection, connect
+from rocminfra.host.bench.load_agent import (
+    EARLY,
+    INPUTS,
+    LOGS,
+    MOST_EARLY,
+    RESULTS,
+    VARIABLES,
+)
+from rocminfra.host.bench.load_connection import Connection, connect
 from rocminfra.planning.bench.job_record import LoadRecord
 
 # Exit code of an SSH client whose connection is lost (ssh(1)).
 LOST = 255
+MOST_LOG = 64 * 1024 * 1024
 
 
 class Elsewhere:
@@ -67,7 +75,10 @@ class RemoteRunning:
         self._load = load
         self._folder = folder
         self._logs = dict(zip(LOGS, (stdout, stderr)))
-        self._files = load_frames.Files(folder, load_frames.one_of((*EARLY, *RESULTS)))
+        self._said = dict.fromkeys(LOGS, 0)
+        self._files = load_frames.Files(
+            folder, load_frames.one_of((*EARLY, *RESULTS)), dict.fromkeys(EARLY, MOST_EARLY)
+        )
         self._cpu_s: dict[int, float] = {}
         self._exit: list[int | None] = []
         self._exited = threading.Event()
@@ -142,13 +153,16 @@ class RemoteRunning:
     def _take(self, header: dict[str, Any], body: bytes) -> None:
         if "log" in header:
             log = self._logs[header["log"]]
+            self._said[header["log"]] += len(body)
+            if self._said[header["log"]] > MOST_LOG:
+                raise load_frames.FrameError(f"{header['log']} has more than {MOST_LOG} bytes")
             log.write(body)
             log.flush()
         elif "file" in header:
             self._files.take(header, body)
         elif "cpu" in header:
             self._cpu_s = {int(pid): float(seconds) for pid, seconds in header["cpu"].items()}
-        elif "exit" in header:
+        elif "exit" in header and not self._exited.is_set():
             code = header["exit"]
             self._exit.append(None if code is None else int(code))
             self._exited.set()

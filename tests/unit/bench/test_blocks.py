@@ -82,8 +82,9 @@ def test_every_byte_comes_out_again(pieces: list[bytes], size: int) -> None:
     assert b"".join(iter(lambda: reader.read(size), b"")) == b"".join(pieces)
 
 
-def test_a_fast_link_gets_everything_as_it_is() -> None:
-    assert set(over(Link(1e9), [TEXT] * 100)) == {STORED, END}
+@pytest.mark.parametrize("rate", [20e6, 1e9])
+def test_a_fast_link_gets_everything_as_it_is(rate: float) -> None:
+    assert set(over(Link(rate), [TEXT] * 100)) == {STORED, END}
 
 
 def test_a_slow_link_gets_text_compressed_after_its_buffers_are_full() -> None:

@@ -333,9 +333,14 @@ def test_a_unit_that_does_not_start_says_why(
 ) -> None:
     tool = remote.programs.parent / "tools" / "systemd-run"
     tool.write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2; exit 1\n")
+    links: list[str] = []
     with pytest.raises(FailedError) as caught:
-        carry()
+        carry(
+            open_link=lambda: links.append("opened"),
+            close_link=lambda: links.append("closed"),
+        )
     assert caught.value.failure.why == ("Failed to connect to bus",)
+    assert links == ["opened", "closed"]
 
 
 def test_programs_that_are_missing_say_so(carry: Callable[..., Outcome], remote: LocalHost) -> None:

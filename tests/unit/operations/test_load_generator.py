@@ -23,6 +23,13 @@ from rocminfra.operations.host_settings import InvalidSettings
 ROOT = Path(__file__).parents[3]
 
 
+class Other(SimpleNamespace):
+    """Another host of the inventory."""
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
 class Inventory(list[Any]):
     """Hosts by name."""
 
@@ -41,7 +48,7 @@ def loader(scripted: Any) -> Any:
 
 def inventory(**hosts: dict[str, Any]) -> None:
     state.inventory = Inventory(
-        SimpleNamespace(name=name, data=SimpleNamespace(dict=lambda data=data: data))
+        Other(name=name, data=SimpleNamespace(dict=lambda data=data: data))
         for name, data in hosts.items()
     )
 
@@ -83,6 +90,29 @@ def test_a_load_generator_with_an_engine_is_not_passed_over(loader: Any) -> None
     assert failure.what.startswith("loader is the load generator of engine, and has an engine")
     assert "rocminfra remove --limit loader" in next_of(failure)
     assert loader in state.failed_hosts
+
+
+def test_a_load_generator_is_for_one_engine_of_a_run(loader: Any) -> None:
+    names = {"bench.load_generator": "other"}
+    inventory(first=names, loader=names, other=names)
+    first, _, other = state.inventory
+    state.inventory[1] = loader
+    loader.data = SimpleNamespace(dict=lambda: names)
+    load = load_generator.Load("other", None, "127.0.0.1:8000", None)
+    state.active_hosts = {loader, other}
+    load_generator.gate(load, ())
+    assert failures(loader) == ()
+
+    state.active_hosts = {first, loader, other}
+    load_generator.gate(load, ())
+    (failure,) = failures(loader)
+    assert failure.kind is ExitCode.LOCKED
+    assert failure.what == (
+        "other sends the load of first in this run, and of one engine at a time"
+    )
+    assert "--limit loader" in next_of(failure)
+    assert loader in state.failed_hosts
+    assert first in state.active_hosts
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,15 @@ def test_nobody_can_say_where_it_is(tmp_path: Path) -> None:
     assert bytes_said(tmp_path) == 0
 
 
+def test_a_report_that_is_on_its_way_is_output(tmp_path: Path) -> None:
+    (tmp_path / "stderr.log").write_bytes(b"12345")
+    (tmp_path / ".report.json.new").write_bytes(b"123")
+    assert bytes_said(tmp_path) == 8
+    (tmp_path / ".report.json.new").rename(tmp_path / "report.json")
+    (tmp_path / ".report.html.new").write_bytes(b"1")
+    assert bytes_said(tmp_path) == 9
+
+
 def test_an_old_sample_of_the_engine_is_no_silence() -> None:
     watch = Watch(1000.0, LOAD_S, LIMITS, 60.0, BEFORE)
     for second in range(1, 200):

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench_fakes import FakeEngine, calls, is_gone, job, scenario, set_modes
 
-from rocminfra.host.bench import load_frames, load_host, load_link
+from rocminfra.host.bench import (
+    load_agent,
+    load_connection,
+    load_frames,
+    load_host,
+    load_launcher,
+    load_link,
+)
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.load_launcher import Elsewhere
 from rocminfra.host.bench.point import run_point
@@ -51,8 +60,10 @@ def far_job(
     (tmp_path / "bin" / "ssh").write_text(text)
     (tmp_path / "bin" / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    monkeypatch.setattr(load_link, "_TRIES", 1)
+    monkeypatch.setattr(load_connection, "_TRIES", 1)
     (tmp_path / "model" / "tokenizer.json").write_text("{}")
+    # What the other side would not take, and nobody counts tokens with.
+    (tmp_path / "model" / "a photo (1).png").write_text("")
     (tmp_path / "model" / "model.safetensors").write_text("weights")
     config = {
         "run": "20260513T101500Z",
@@ -64,7 +75,7 @@ def far_job(
     (home / load_host.CONFIG).write_text(json.dumps(config))
     told = {name: config[name] for name in ("user", "work", "target")}
     way = {"address": "203.0.113.20", "ssh_port": 2222, "port": 40001, "engine": "127.0.0.1:8000"}
-    (link / load_link.LINK).write_text(json.dumps({**told, **way}))
+    (link / load_connection.LINK).write_text(json.dumps({**told, **way}))
     made = job(tmp_path, program, engine, scenario([{"profile": "concurrent", "streams": [2]}]))
     load = LoadRecord("loader", "SSH tunnel", str(link))
     yield replace(made.record, load_generator=load, tokenizer=str(tmp_path / "model"))
@@ -102,6 +113,74 @@ def test_a_point_is_measured_there_and_everything_comes_back(
     assert abs(clock["offset_s"]) <= clock["uncertainty_s"] + 0.001, "both have the same clock"
     assert clock["furthest_s"] < 0.001
     assert attempt.load_generator["cores"] == os.cpu_count()
+
+
+def test_a_proxy_is_not_the_way_to_the_engine(
+    far_job: JobRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    assert load_link.check(tmp_path / "link")["problem"] is None
+
+
+def told(tmp_path: Path, **changes: object) -> dict[str, Any]:
+    """What the check says of a link that asks for this."""
+    path = tmp_path / "link" / load_connection.LINK
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return load_link.check(tmp_path / "link")
+
+
+def test_another_engine_at_the_target_is_not_the_one_to_measure(
+    far_job: JobRecord, tmp_path: Path
+) -> None:
+    assert told(tmp_path, model=far_job.model)["problem"] is None
+    found = told(tmp_path, model="another")
+    assert found["about"] == "engine"
+    assert found["problem"].endswith(f"serves {far_job.model}, not another")
+
+
+def test_files_that_the_runs_user_cannot_read_are_named(far_job: JobRecord, tmp_path: Path) -> None:
+    path = str(tmp_path / "prompts.jsonl")
+    found = told(tmp_path, files=[str(tmp_path), path])
+    assert found["about"] == "files"
+    assert found["problem"] == f"{path} cannot be read by rocminfra-load"
+    Path(path).touch()
+    assert told(tmp_path)["problem"] is None
+
+
+def test_what_the_client_says_is_bounded_and_plain(far_job: JobRecord, tmp_path: Path) -> None:
+    said = "head -c 3000000 /dev/zero | tr '\\0' x; printf '\\n\\033]0;owned\\007denied\\n'"
+    (tmp_path / "bin" / "ssh").write_text(f"#!/bin/sh\n({said}) >&2; exit 255\n")
+    found = load_link.check(tmp_path / "link")
+    assert not found["connected"]
+    assert found["problem"].endswith("x | denied")
+    assert len(found["problem"]) < 2100
+
+
+def test_a_log_without_end_fails_its_point(
+    far_job: JobRecord, tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_launcher, "MOST_LOG", 3)
+    set_modes(program, concurrent="served, then hangs")
+    record = measure(far_job, tmp_path)
+    assert record.outcome == "failed"
+    assert record.reasons[0].startswith("the connection to the load generator loader was lost")
+    assert "has more than 3 bytes" in record.reasons[0]
+
+
+def test_a_process_may_open_as_many_files_as_it_is_allowed_to() -> None:
+    program = ["sh", "-c", "ulimit -Sn 100; exec sleep 60"]
+    with subprocess.Popen(program) as process:
+        try:
+            deadline = time.monotonic() + 10
+            while resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] != 100:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            load_agent.allow_files(process.pid)
+            soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+            assert soft == hard > 1024
+        finally:
+            process.kill()
 
 
 def test_the_ssh_client_pins_the_host_key_and_opens_one_tunnel_only_for_the_load(
@@ -151,8 +230,11 @@ def test_a_connection_that_breaks_fails_the_point_and_says_so(
     assert record.outcome == "failed"
     assert record.reasons[0].startswith("the connection to the load generator loader was lost")
     assert not is_gone(calls(program)[0]["pid"]), "an agent that was killed ends nothing"
-    # The next one does.
     assert load_link.check(tmp_path / "link")["problem"] is None
+    assert not is_gone(calls(program)[0]["pid"]), "a look may not end the load of a run"
+    # The next one that measures does.
+    (tmp_path / "link" / load_link.PREPARED).unlink()
+    assert load_link.prepare(far_job) is None
 
 
 def test_an_unreachable_load_generator_fails_the_point(
@@ -261,13 +343,25 @@ def test_what_the_key_may_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clocks_are_compared_by_the_quickest_answer() -> None:
-    clock = load_link.Clock()
+    clock = load_connection.Clock()
     assert clock.record is None
-    clock.note(sent=100.0, theirs=103.0, received=101.0)
-    clock.note(sent=200.0, theirs=202.05, received=200.1)
+    clock.note(theirs=103.0, received=101.0, took=1.0)
+    clock.note(theirs=202.05, received=200.1, took=0.1)
     assert clock.record == {
         "offset_s": 2.0,
         "uncertainty_s": 0.05,
         "furthest_s": 2.0,
         "samples": 2,
+    }
+
+
+def test_a_clock_that_is_set_while_an_answer_is_on_its_way() -> None:
+    clock = load_connection.Clock()
+    # Asked at 100.0; then this host's clock went back by ten seconds.
+    clock.note(theirs=100.1, received=90.2, took=0.2)
+    assert clock.record == {
+        "offset_s": 10.0,
+        "uncertainty_s": 0.1,
+        "furthest_s": 9.9,
+        "samples": 1,
     }

@@ -85,3 +85,40 @@ def test_parts_out_of_order_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FrameError):
         files.take({"file": "report.json", "at": 7, "last": True}, b"x")
     assert not (tmp_path / "report.json").exists()
+
+
+def test_a_file_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
+    files = Files(tmp_path, load_frames.one_of(("a", "b")), {"a": 3})
+    files.take({"file": "a", "at": 0, "last": False}, b"ab")
+    with pytest.raises(FrameError, match="a: 2 bytes at 2, after 2"):
+        files.take({"file": "a", "at": 2, "last": True}, b"cd")
+    files.take({"file": "b", "at": 0, "last": True}, b"abcd")
+    assert not (tmp_path / "a").exists()
+    assert (tmp_path / "b").read_bytes() == b"abcd"
+
+
+@pytest.mark.parametrize("most", [0, 1, 4, 1024 * 1024 + 1])
+def test_no_more_of_a_file_is_sent_than_is_taken(tmp_path: Path, most: int) -> None:
+    path = tmp_path / "stacks.txt"
+    path.write_bytes(b"abc" * 700_000)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    files = Files(taken, load_frames.one_of(("stacks.txt",)), {"stacks.txt": most})
+    load_frames.send_file(files.take, path, path.name, most)
+    assert (taken / "stacks.txt").read_bytes() == path.read_bytes()[:most]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("exited with 1: out of memory", "exited with 1: out of memory"),
+        ("\x1b]0;owned\x07title", "title"),
+        ("\x1b]8;;http://203.0.113.1\x1b\\a link\x1b]8;;\x1b\\", "a link"),
+        ("\x1b[31mred\x1b[0m \x1b[2Jtext", "red text"),
+        ("a\rb\tc\nd\x00e\x9b31mf\x7f", "a b c d e 31mf"),
+        ("größer als 4 µs", "größer als 4 µs"),
+        ("x" * 5000, "x" * 2000),
+    ],
+)
+def test_what_is_said_moves_no_terminal(text: str, said: str) -> None:
+    assert load_frames.plain(text) == said
