@@ -22,7 +22,7 @@ from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.planning.bench.validity import clock_offset_doubts
 
 UNIT = "rocminfra-load.service"
-USER = "rocminfra-load"
+USER = host_paths.LOAD_USER
 _TIMEOUT_S = 60
 # The first time, GuideLLM is compiled there.
 _LET_IN_S = 240
