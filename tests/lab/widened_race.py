@@ -1,8 +1,9 @@
 """GuideLLM with the race at the end of a run made wide, with our launcher's check or without.
 
-    python -I widened_race.py LAUNCHER patched|plain ARGUMENTS_OF_GUIDELLM…
+    python -I widened_race.py PROGRAM patched|plain ARGUMENTS…
 
-Runs in GuideLLM's environment on a droplet. The window between the last request and the flag that
+Runs in GuideLLM's environment on a droplet, in place of ``warm_parent.py`` or
+``guidellm_launcher.py``. The window between the last request and the flag that
 says so is 0.4 to 6 ms for few streams; 20 ms more make the race the rule.
 """
 
@@ -33,17 +34,25 @@ def widen() -> None:
 
 
 def main(path: str, mode: str, arguments: list[str]) -> int:
-    """Run the launcher at ``path``."""
-    spec = importlib.util.spec_from_file_location("bench_launcher", path)
+    """Run the program at ``path``."""
+    spec = importlib.util.spec_from_file_location("bench_program", path)
     assert spec is not None
     assert spec.loader is not None
-    launcher = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(launcher)
-    widen()
-    if mode == "plain":
+    program: Any = importlib.util.module_from_spec(spec)
+    # Where its dataclasses look.
+    sys.modules[spec.name] = program
+    spec.loader.exec_module(program)
+    launcher = getattr(program, "guidellm_launcher", program)
+    original = launcher.patch
+
+    def patch(version: str, record: Any) -> Any:
+        # Here everything is imported, and the process is the point's.
+        widen()
         # As any version but the one that is known.
-        launcher.PATCHED_VERSION = "another"  # type: ignore[attr-defined]
-    code: int = launcher.main(arguments)
+        return original("another" if mode == "plain" else version, record)
+
+    launcher.patch = patch
+    code: int = program.main(arguments) if program is launcher else program.main()
     return code
 
 

@@ -115,7 +115,7 @@ def test_an_engine_that_fails_in_the_second_point(host: LabHost, tmp_path: Path,
     assert f"concurrent@4 is {second['outcome']}: " in run.err
     assert f"--resume {folder.name}" in run.err.strip().splitlines()[-1]
     assert host.ok("systemctl list-units --plain --no-legend 'rocminfra-bench-*'") == ""
-    assert host.ok("pgrep --full [g]uidellm_launcher || true") == ""
+    assert host.ok("pgrep --full /opt/[r]ocminfra/guidellm- || true") == ""
 
     if trouble.refused is not None:
         again = bench(host, tmp_path, "--resume", folder.name)

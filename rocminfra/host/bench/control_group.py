@@ -25,6 +25,18 @@ GRACE_S = 3.0
 KILLED_S = 10.0
 
 
+class Process(Protocol):
+    """A single process, as :class:`subprocess.Popen` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code; raises :class:`subprocess.TimeoutExpired` after ``timeout`` seconds."""
+
+
 class Running(Protocol):
     """A process and everything it started.
 
@@ -77,13 +89,36 @@ class Launcher(Protocol):
         """Start ``command`` in ``folder``; ``name`` identifies it in process lists."""
 
 
+class Groups(Launcher, Protocol):
+    """Starts processes on this host, or takes in one that somebody else started."""
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        stdin: int = subprocess.DEVNULL,
+    ) -> Running:
+        """See :meth:`Launcher.start`; ``stdin`` is a file descriptor."""
+
+    def adopt(self, name: str, process: Process) -> Running:
+        """Put a process that leads a session of its own and has started nothing where
+        :meth:`start` would have started it.
+
+        Raises :class:`OSError` when that is not possible; the process is then as it was.
+        """
+
+
 class ProcessGroup:
     """A process group: covers everything except processes that start their own session."""
 
     trouble: str | None = None
     machine: Mapping[str, Any] | None = None
 
-    def __init__(self, process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
+    def __init__(self, process: Process, grace_s: float = GRACE_S) -> None:
         self.origin: Mapping[str, Any] = {"process": "fresh"}
         self._process = process
         self._grace_s = grace_s
@@ -146,9 +181,14 @@ class ProcessGroups:
         environment: Mapping[str, str],
         stdout: IO[bytes],
         stderr: IO[bytes],
+        stdin: int = subprocess.DEVNULL,
     ) -> Running:
-        """See :meth:`Launcher.start`."""
-        process = spawn(command, folder, environment, stdout, stderr)
+        """See :meth:`Groups.start`."""
+        process = spawn(command, folder, environment, stdout, stderr, stdin)
+        return ProcessGroup(process, self._grace_s)
+
+    def adopt(self, name: str, process: Process) -> Running:
+        """See :meth:`Groups.adopt`."""
         return ProcessGroup(process, self._grace_s)
 
 
@@ -171,16 +211,18 @@ def spawn(
     environment: Mapping[str, str],
     stdout: IO[bytes],
     stderr: IO[bytes],
+    stdin: int,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own.
 
     + folder: its working folder
+    + stdin: a file descriptor
     """
     return subprocess.Popen(
         list(command),
         cwd=folder,
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,

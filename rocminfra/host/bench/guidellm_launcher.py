@@ -48,6 +48,9 @@ _WORKER_MODULES = ("guidellm.scheduler", "guidellm.backends")
 # Passed to the workers, which run in the same folder but are not started by this program.
 _STACKS_VARIABLE = "ROCMINFRA_STACKS"
 
+# Starts the server of workers, calls its argument there, and says what it is.
+Share = Callable[[Callable[[], None]], str]
+
 
 class Record:
     """The record of this start, ``launch.json``, with Unix times of its steps.
@@ -63,8 +66,10 @@ class Record:
             "why": None,
             "began": round(time.time(), 3),
             "imported": None,
+            "workers": None,
             "first_request": None,
             "ended": None,
+            "exit_code": None,
             "healed": 0,
         }
 
@@ -152,37 +157,57 @@ def patch(version: str, record: Record) -> Recheck | None:
     return recheck
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], share: Share | None = None) -> int:
     """Run GuideLLM in this process.
 
     + arguments: GuideLLM's arguments
+    + share: starts the server that workers are forked from; None for one that imports by itself
     """
-    os.environ[_STACKS_VARIABLE] = str(Path(STACKS).resolve())
+    os.environ[_STACKS_VARIABLE] = stacks = str(Path(STACKS).resolve())
     record = Record(Path(RECORD))
-    share_imports()
+    record.update(workers=start_server(stacks, share or share_imports))
     recheck = patch(metadata.version("guidellm"), record)
-    answer_with_stacks(os.environ[_STACKS_VARIABLE], recheck)
+    answer_with_stacks(stacks, recheck)
     # Its command would do this next; done here, it is told from the work that follows.
     importlib.import_module("guidellm.benchmark.entrypoints")
     cli = importlib.import_module("guidellm.cli").cli
     record.update(imported=round(time.time(), 3))
     try:
         cli(args=list(arguments), prog_name="guidellm")
+    except SystemExit as end:
+        # As sys.exit() has it: nothing is success, a text is a failure.
+        code = 0 if end.code is None else end.code
+        record.update(exit_code=code if isinstance(code, int) else 1)
+        raise
     finally:
         record.update(ended=round(time.time(), 3))
     return 0
 
 
-def share_imports() -> None:
-    """Let one process import GuideLLM for all workers, which are forked from it.
+def start_server(stacks: str, share: Share) -> str:
+    """Let GuideLLM's workers be forked from one process, if it was told to.
 
-    Otherwise each of up to ten workers imports torch anew. That process starts at once, beside the
-    imports of this one, and belongs to the same control group. GuideLLM must have been told with
-    its own setting, :data:`CONTEXT_VARIABLE`.
+    Otherwise each of up to ten workers imports torch anew. GuideLLM must have been told with its
+    own setting, :data:`CONTEXT_VARIABLE`. Returns where workers come from: ``own`` for an
+    interpreter each, or what ``share`` returns.
+
+    + stacks: where the server's children write their stacks
+    + share: starts it
     """
-    if os.environ.get(CONTEXT_VARIABLE) == "forkserver":
-        multiprocessing.set_forkserver_preload(list(_WORKER_MODULES))
-        forkserver.ensure_running()
+    if os.environ.get(CONTEXT_VARIABLE) != "forkserver":
+        return "own"
+    multiprocessing.set_forkserver_preload(list(_WORKER_MODULES))
+    return share(lambda: answer_with_stacks(stacks))
+
+
+def share_imports(prepare: Callable[[], None]) -> str:
+    """A server that imports GuideLLM, beside the imports of this process, and in its control group.
+
+    + prepare: not needed, because workers import this file
+    """
+    del prepare
+    forkserver.ensure_running()
+    return "cold"
 
 
 def answer_with_stacks(path: str, recheck: Recheck | None = None) -> None:

@@ -15,26 +15,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from rocminfra.host.bench import files, stage
-from rocminfra.host.bench.control_group import Launcher
-from rocminfra.host.bench.live import live
+from rocminfra.host.bench.control_group import Groups, Launcher
 from rocminfra.host.bench.load_launcher import Elsewhere
-from rocminfra.host.bench.lock import Busy, is_held, only_one
+from rocminfra.host.bench.lock import Busy, only_one
 from rocminfra.host.bench.point import finished, run_point
 from rocminfra.host.bench.provenance import collect, with_guidellm, with_load_generator
+from rocminfra.host.bench.run_status import JOB, RunProgress, status
 from rocminfra.host.bench.scopes import launcher
+from rocminfra.host.bench.warm_launcher import WarmLauncher
 from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.manifest import MANIFEST
-from rocminfra.planning.bench.outcome_records import AttemptRecord, PointRecord, RunRecord
+from rocminfra.planning.bench.outcome_records import RunRecord
 from rocminfra.planning.bench.points import (
     Finished,
     Point,
@@ -42,24 +43,19 @@ from rocminfra.planning.bench.points import (
     next_points,
     planned_names,
 )
-from rocminfra.planning.bench.profiles import load_seconds, whole_stage
-from rocminfra.planning.bench.progress import PointSummary, Progress, Repeat, Status
 from rocminfra.planning.bench.records import as_json, read
 from rocminfra.planning.bench.retry import Patience
-
-JOB = "job.json"
-_POLL_S = 0.2
 
 
 class Stopped(Exception):
     """This program received a signal to stop."""
 
 
-def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> RunRecord:
+def run(folder: Path, groups: Groups, patience: Patience | None = None) -> RunRecord:
     """Run ``job.json`` and return the record that is written to ``run.json``.
 
     + folder: the run's folder
-    + launch: starts GuideLLM
+    + groups: starts and ends processes on this host
     + patience: how long to wait before something counts as hung
 
     Raises :class:`Busy` when another benchmark runs on this host, and
@@ -67,10 +63,8 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     """
     job = read(JobRecord, files.read_json(folder / JOB), JOB)
     stages = job.scenario.stages
-    if job.load_generator is not None:
-        launch = Elsewhere(job.load_generator)
-    with only_one(folder):
-        progress = _Progress(folder, job, len(planned_names(stages)))
+    with only_one(folder), _starting(job, groups) as launch:
+        progress = RunProgress(folder, job, len(planned_names(stages)))
         provenance = collect(job)
         valid, done = stage.kept(folder, stages)
         (folder / files.REFUSED).unlink(missing_ok=True)
@@ -105,23 +99,6 @@ def run(folder: Path, launch: Launcher, patience: Patience | None = None) -> Run
     return ended
 
 
-def status(folder: Path, seen: int, wait_s: float) -> Status:
-    """The status of a run.
-
-    + folder: the run's folder
-    + seen: revision that the caller has; a newer one is returned at once
-    + wait_s: seconds to wait for a newer one
-    """
-    deadline = time.monotonic() + wait_s
-    while True:
-        answer = _status_now(folder)
-        is_ended = answer.state not in ("none", "running") or answer.refused_for is not None
-        is_news = is_ended or answer.revision > seen
-        if is_news or time.monotonic() >= deadline:
-            return answer
-        time.sleep(_POLL_S)
-
-
 def main(arguments: list[str]) -> int:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description="benchmark runner")
@@ -154,74 +131,13 @@ def main(arguments: list[str]) -> int:
     return 0 if record.state == "finished" else 1
 
 
-class _Progress:
-    """Keeps ``status.json`` up to date."""
-
-    def __init__(self, folder: Path, job: JobRecord, planned: int) -> None:
-        self.started = round(time.time(), 3)
-        self.records: list[PointRecord] = []
-        self._folder = folder
-        self._run = job.run
-        self._planned = planned
-        self._revision = 0
-        self._point: Point | None = None
-        self._point_started: float | None = None
-        self._kept: set[str] = set()
-        self._repeats: list[Repeat] = []
-        self._write("running", None)
-
-    def begin(self, point: Point) -> None:
-        self._point = point
-        self._point_started = round(time.time(), 3)
-        self._write("running", point.label)
-
-    def repeat(self, attempt: AttemptRecord) -> None:
-        """Record that the current point is attempted again."""
-        assert self._point is not None
-        point = self._point
-        self._repeats.append(Repeat(point.name, point.label, attempt.number + 1, attempt.why or ""))
-        self._write("running", point.label)
-
-    def add(self, record: PointRecord, kept: bool = False) -> None:
-        self.records.append(record)
-        if kept:
-            self._kept.add(record.point.name)
-        self._write("running", None)
-
-    def end(self, state: str) -> None:
-        self._write(state, None)
-
-    def _write(self, state: str, current: str | None) -> None:
-        self._revision += 1
-        progress = Progress(
-            run=self._run,
-            pid=os.getpid(),
-            state=state,
-            revision=self._revision,
-            current=current,
-            planned=self._planned,
-            points=tuple(
-                _short(record, record.point.name in self._kept) for record in self.records
-            ),
-            # Includes points that are running.
-            repeats=tuple(self._repeats),
-            point=None if current is None or self._point is None else self._point.name,
-            point_started=None if current is None else self._point_started,
-            started=self.started,
-        )
-        files.write_json(self._folder / files.STATUS, as_json(progress))
-
-
-def _short(record: PointRecord, kept: bool) -> PointSummary:
-    return PointSummary(
-        name=record.point.name,
-        label=record.label,
-        outcome=record.outcome,
-        reasons=record.reasons,
-        wall_seconds=record.wall_seconds,
-        attempts=max(1, len(record.attempts)),
-        kept=kept,
-    )
+def _starting(job: JobRecord, groups: Groups) -> AbstractContextManager[Launcher]:
+    """What starts GuideLLM for this run's points."""
+    if job.load_generator is not None:
+        return nullcontext(Elsewhere(job.load_generator))
+    name = f"rocminfra-bench-{job.run}-guidellm"
+    # Half of what a point may take on top of its load: a fresh start must still fit in the rest.
+    return WarmLauncher(groups, name, job.scenario.overhead_seconds / 2)
 
 
 def _one(
@@ -229,7 +145,7 @@ def _one(
     point: Point,
     folder: Path,
     launch: Launcher,
-    progress: _Progress,
+    progress: RunProgress,
     patience: Patience | None,
     gpus: Sequence[Mapping[str, Any]],
 ) -> dict[str, Finished]:
@@ -256,50 +172,6 @@ def _one(
     for one in records if len(records) == 1 else records[1:]:
         progress.add(one)
     return {one.point.name: finished(one) for one in records}
-
-
-def _status_now(folder: Path) -> Status:
-    progress = _progress(folder)
-    state = "none" if progress is None else progress.state
-    if state == "running" and not is_held(folder / files.LOCK):
-        # Read again: it may have ended between the two checks.
-        progress = _progress(folder)
-        if progress is not None:
-            state = "died" if progress.state == "running" else progress.state
-    value = files.read_json(folder / JOB)
-    job = None if value is None else read(JobRecord, value, JOB)
-    manifest = folder / MANIFEST
-    shared = folder.parent / files.LOCK
-    refused = folder / files.REFUSED
-    refused_for = refused.read_text() if progress is None and refused.exists() else None
-    return Status(
-        state=state,
-        revision=-1 if progress is None else progress.revision,
-        current=None if progress is None else progress.current,
-        planned=0 if progress is None else progress.planned,
-        points=() if progress is None else progress.points,
-        repeats=() if progress is None else progress.repeats,
-        scenario=None if job is None else job.scenario,
-        manifest_sha256=files.sha256(manifest) if manifest.exists() else None,
-        busy_with=shared.read_text().strip() if is_held(shared) else None,
-        refused_for=refused_for,
-        live=None
-        if job is None or progress is None or state != "running"
-        else live(folder, progress, job.scenario.max_seconds, time.time(), _whole(job, progress)),
-    )
-
-
-def _whole(job: JobRecord, progress: Progress) -> float | None:
-    """Length of the load of a process that runs a whole stage; None for a point of its own."""
-    process = whole_stage(progress.point or "", job.scenario.stages)
-    if process is None:
-        return None
-    return load_seconds(process, job.scenario.stages, job.scenario.max_seconds)
-
-
-def _progress(folder: Path) -> Progress | None:
-    value = files.read_json(folder / files.STATUS)
-    return None if value is None else read(Progress, value, files.STATUS)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

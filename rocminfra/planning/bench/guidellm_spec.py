@@ -16,6 +16,9 @@ from rocminfra.planning.bench.job_record import ScenarioRecord
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.prompts import Place
 
+# GuideLLM's, for every attempt.
+ARGUMENTS = ("run", "--config", "guidellm.json", "--disable-console")
+
 
 def spec(
     point: Point,
@@ -79,5 +82,4 @@ def command(python: str, launcher: str) -> Sequence[str]:
     + launcher: path of ``guidellm_launcher.py``
     """
     # Isolated, unlike GuideLLM's own script: it ignores the user's environment and site packages.
-    run = ("run", "--config", "guidellm.json", "--disable-console")
-    return (python, "-I", launcher, *run)
+    return (python, "-I", launcher, *ARGUMENTS)

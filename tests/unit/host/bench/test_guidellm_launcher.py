@@ -148,9 +148,11 @@ def test_a_full_disk_does_not_end_a_measurement(tmp_path: Path) -> None:
     Record(tmp_path / "missing" / RECORD).update(healed=1)
 
 
-@pytest.mark.parametrize("context", [None, "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    ("context", "workers"), [(None, "own"), ("spawn", "own"), ("forkserver", "cold")]
+)
 def test_workers_share_imports_only_where_guidellm_forks_them(
-    context: str | None, monkeypatch: pytest.MonkeyPatch
+    context: str | None, workers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[object] = []
     monkeypatch.setattr(launcher.multiprocessing, "set_forkserver_preload", calls.append)
@@ -158,17 +160,18 @@ def test_workers_share_imports_only_where_guidellm_forks_them(
     monkeypatch.delenv(launcher.CONTEXT_VARIABLE, raising=False)
     if context is not None:
         monkeypatch.setenv(launcher.CONTEXT_VARIABLE, context)
-    launcher.share_imports()
+    assert launcher.start_server("stacks.txt", launcher.share_imports) == workers
     wanted = [["guidellm.scheduler", "guidellm.backends"], "started"]
     assert calls == (wanted if context == "forkserver" else [])
 
 
+@pytest.mark.parametrize(("ending", "code"), [(3, 3), (None, 0), ("no backend", 1)])
 def test_the_record_has_the_times_of_each_step_even_of_a_run_that_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ending: int | str | None, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cli(args: list[str], prog_name: str) -> None:
         assert (args, prog_name) == (["run"], "guidellm")
-        raise SystemExit(3)
+        raise SystemExit(ending)
 
     modules = {
         "guidellm.cli": SimpleNamespace(cli=cli),
@@ -176,7 +179,7 @@ def test_the_record_has_the_times_of_each_step_even_of_a_run_that_fails(
     }
     monkeypatch.setattr(launcher.importlib, "import_module", modules.__getitem__)
     monkeypatch.setattr(launcher.metadata, "version", lambda name: "another")
-    monkeypatch.setattr(launcher, "answer_with_stacks", lambda path, recheck: None)
+    monkeypatch.setattr(launcher, "answer_with_stacks", lambda path, recheck=None: None)
     monkeypatch.setenv(launcher._STACKS_VARIABLE, "")
     monkeypatch.delenv(launcher.CONTEXT_VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -185,3 +188,4 @@ def test_the_record_has_the_times_of_each_step_even_of_a_run_that_fails(
     written = json.loads((tmp_path / RECORD).read_text())
     assert written["began"] <= written["imported"] <= written["ended"]
     assert (written["patched"], written["first_request"]) == (False, None)
+    assert (written["exit_code"], written["workers"]) == (code, "own")
