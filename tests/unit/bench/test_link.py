@@ -120,6 +120,13 @@ def test_the_private_half_of_the_key_goes_nowhere(hosts: tuple[Host, Host]) -> N
         ),
         (
             0,
+            {"load_link": json.dumps({**GOOD, "about": "tunnel", "problem": "at 0.0.0.0"})},
+            Fault.LOAD_GENERATOR_UNUSABLE,
+            "a tunnel would publish the engine",
+            "Match User rocminfra-load",
+        ),
+        (
+            0,
             {"load_link": json.dumps({**GOOD, "about": "files", "problem": "/root/a.jsonl …"})},
             Fault.LOAD_GENERATOR_UNUSABLE,
             "loader cannot send the load as its user rocminfra-load",
