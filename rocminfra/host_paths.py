@@ -48,6 +48,7 @@ APT_UPDATED = "/run/rocminfra-apt-updated"
 # what each asked for.
 LOAD_LINKS = "/run/rocminfra-bench"
 LOAD_HOME = "/run/rocminfra-load"
+LOAD_USER = "rocminfra-load"
 LOAD_REQUEST = "/run/rocminfra-load-"
 # Of what runs in units of its own: how far it is, its last words.
 JOBS = "/run/rocminfra"

@@ -33,6 +33,7 @@ environments = {
     for one in (users or (settings,))
 }
 prerequisites.tell_release()
+load_generator.tell_if_unused()
 if load is None:
     for version, torch_version, _, wheels in environments:
         guidellm.gate(guidellm_environment(version), version, torch_version)

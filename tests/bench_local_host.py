@@ -66,7 +66,7 @@ class LocalHost:
         return Answer(done.returncode == 0, done.stdout, done.stderr)
 
     @contextmanager
-    def stream(self, command: str, stdin: str) -> Iterator[IO[bytes]]:
+    def stream(self, command: str, stdin: str, size: int) -> Iterator[IO[bytes]]:
         self.commands.append(command)
         with tempfile.TemporaryFile() as words:
             words.write(stdin.encode())

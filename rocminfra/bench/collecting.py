@@ -157,7 +157,8 @@ class Collector:
             self.show_bytes(done[0], total)
 
         def one(number: int, names: Sequence[str]) -> Fetched:
-            return fetch(self.target, names, folder / f"part-{number}", wrote)
+            sizes = {name: left[name] for name in names}
+            return fetch(self.target, sizes, folder / f"part-{number}", wrote)
 
         shares = shared_out(left, STREAMS)
         try:
@@ -169,9 +170,12 @@ class Collector:
             raise
         problems: list[str] = []
         for part in fetched:
+            made: set[Path] = set()
             for path, digest in part.digests.items():
                 moved = folder / results.STAGED / path
-                moved.parent.mkdir(parents=True, exist_ok=True)
+                if moved.parent not in made:
+                    moved.parent.mkdir(parents=True, exist_ok=True)
+                    made.add(moved.parent)
                 (part.folder / path).replace(moved)
                 here[path] = digest
             shutil.rmtree(part.folder, ignore_errors=True)

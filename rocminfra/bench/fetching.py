@@ -6,19 +6,18 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rocminfra.bench.remote import CommandFailedError, Readable
 from rocminfra.bench.remote_run import RemoteRun
 from rocminfra.bench.results import STAGED, sha256
 from rocminfra.bench.unpacking import unpack
 
-# Below this a second stream costs more than it brings.
-_SHARE_BYTES = 4 * 1024 * 1024
+# Below this a second stream costs more than it brings: a connection, and a Python on the host.
+_SHARE_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,12 @@ class Fetched:
 
 
 def fetch(
-    target: RemoteRun, names: Sequence[str], folder: Path, wrote: Callable[[int], None]
+    target: RemoteRun, sizes: Mapping[str, int], folder: Path, wrote: Callable[[int], None]
 ) -> Fetched:
     """Fetch files by one stream.
 
     + target: the run
-    + names: the files
+    + sizes: bytes of each file, by its name
     + folder: to be made; takes them
     + wrote: told of bytes as they are written
 
@@ -56,15 +55,14 @@ def fetch(
     problems: tuple[str, ...] = ()
     digests: Mapping[str, str] = {}
     try:
-        stream = target.remote.stream(command, json.dumps(list(names)))
+        stream = target.remote.stream(command, json.dumps(list(sizes)), sum(sizes.values()))
         incoming.source = stream.__enter__()
     except CommandFailedError as error:
         return Fetched(folder, digests, (f"on the host: {error}",), None)
     except (OSError, EOFError) as error:
         return Fetched(folder, digests, (), error)
     try:
-        whole: Any = incoming  # tarfile reads, and nothing else
-        unpacked = unpack(whole, folder, wanted=set(names), wrote=wrote)
+        unpacked = unpack(incoming, folder, wanted=set(sizes), wrote=wrote)
         digests, problems = unpacked.digests, unpacked.problems
     finally:
         with suppress(OSError, EOFError):
@@ -133,7 +131,7 @@ class _Incoming:
         self.source: Readable | None = None
         self.error: Exception | None = None
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int, /) -> bytes:
         if self.source is None or self.error is not None:
             return b""
         try:

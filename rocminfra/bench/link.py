@@ -22,7 +22,7 @@ from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.planning.bench.validity import clock_offset_doubts
 
 UNIT = "rocminfra-load.service"
-USER = "rocminfra-load"
+USER = host_paths.LOAD_USER
 _TIMEOUT_S = 60
 # The first time, GuideLLM is compiled there.
 _LET_IN_S = 240
@@ -162,15 +162,20 @@ def _refuse_gateway(load: LoadGenerator) -> None:
     )
     said = dict(line.lower().split(" ", 1) for line in found.stdout.splitlines() if " " in line)
     if said.get("gatewayports") == "yes":
-        raise FailedError(
-            Fault.LOAD_GENERATOR_UNUSABLE,
-            f"sshd on {load.name} has GatewayPorts yes: a tunnel would publish the engine in its "
-            "network",
-            next=Again(
-                f"on {load.name}: printf 'Match User {USER}\\n  GatewayPorts no\\n' "
-                ">>/etc/ssh/sshd_config && systemctl reload ssh; then"
-            ),
-        )
+        raise _publishes(load)
+
+
+def _publishes(load: LoadGenerator, *why: str) -> FailedError:
+    return FailedError(
+        Fault.LOAD_GENERATOR_UNUSABLE,
+        f"sshd on {load.name} has GatewayPorts yes: a tunnel would publish the engine in its "
+        "network",
+        why,
+        Again(
+            f"on {load.name}: printf '\\nMatch User {USER}\\n  GatewayPorts no\\n' "
+            ">>/etc/ssh/sshd_config && /usr/sbin/sshd -t && systemctl reload ssh; then"
+        ),
+    )
 
 
 def _let_in(job: Job, load: LoadGenerator, public_key: str, target: str | None) -> dict[str, Any]:
@@ -261,6 +266,9 @@ def _check(job: Job, engine: Remote, load: LoadGenerator, folder: str) -> None:
                 "firewall and sshd (AllowUsers) admit it; then"
             ),
         )
+    if found["about"] == "tunnel":
+        # For some addresses only (Match Address), which sshd was not asked about.
+        raise _publishes(load, found["problem"])
     if found["about"] == "files":
         raise FailedError(
             Fault.LOAD_GENERATOR_UNUSABLE,

@@ -32,8 +32,10 @@ class Remote(Protocol):
     def run(self, command: str, stdin: str | None, timeout_s: int) -> Answer:
         """Run a shell command."""
 
-    def stream(self, command: str, stdin: str) -> AbstractContextManager[Readable]:
+    def stream(self, command: str, stdin: str, size: int) -> AbstractContextManager[Readable]:
         """Run a shell command and read what it prints, as it comes.
+
+        + size: bytes that are expected
 
         Reading raises :class:`CommandFailedError` when the command fails, another OSError or
         EOFError when the connection does.

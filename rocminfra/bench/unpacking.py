@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-import zlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Any
 
+from rocminfra.bench.blocks import BlockReader, BlocksError
+from rocminfra.bench.remote import Readable
 from rocminfra.planning.bench.manifest import (
     MANIFEST,
     ManifestError,
@@ -23,6 +24,8 @@ LIMIT_BYTES = 4 * 1024**3
 LIMIT_MEMBERS = 100_000
 
 _CHUNK = 1024 * 1024
+# tarfile copies what it has read and not yet given, for every piece that it gives.
+_TAR_BUFFER = 128 * 1024
 # Linux: NAME_MAX, and PATH_MAX (4096) minus room for the folder it is unpacked into.
 _NAME_BYTES = 255
 _PATH_BYTES = 2048
@@ -41,7 +44,7 @@ class Unpacked:
 
 
 def unpack(
-    archive: IO[bytes],
+    archive: Readable,
     folder: Path,
     limit_bytes: int = LIMIT_BYTES,
     wanted: Collection[str] | None = None,
@@ -49,7 +52,7 @@ def unpack(
 ) -> Unpacked:
     """Unpack a run's archive and keep only the files that match its manifest.
 
-    + archive: gzip'd tar with the manifest as its first member; read once, from its beginning
+    + archive: tar in blocks, with the manifest as its first member; read once, from its beginning
     + folder: empty folder to unpack into
     + limit_bytes: most that is unpacked; a larger archive counts as damaged
     + wanted: files that it should hold; None for all of the manifest
@@ -83,15 +86,16 @@ def unpack(
 
 
 def _extracted(
-    archive: IO[bytes], folder: Path, limit_bytes: int, wrote: Callable[[int], None]
+    archive: Readable, folder: Path, limit_bytes: int, wrote: Callable[[int], None]
 ) -> tuple[dict[str, str], list[str]]:
     """SHA-256 by path of the written files, and problems with the others."""
     written: dict[str, str] = {}
     folders: set[str] = set()
     problems: list[str] = []
     left = limit_bytes
+    blocks: Any = BlockReader(archive)  # tarfile reads, and nothing else
     try:
-        with tarfile.open(fileobj=archive, mode="r|gz", bufsize=_CHUNK) as pack:
+        with tarfile.open(fileobj=blocks, mode="r|", bufsize=_TAR_BUFFER) as pack:
             for number, member in enumerate(pack, start=1):
                 if number > LIMIT_MEMBERS:
                     problems.append(f"the archive has more than {LIMIT_MEMBERS} files")
@@ -106,9 +110,12 @@ def _extracted(
                     )
                     break
                 left -= member.size
+                above = member.name.rpartition("/")[0]
+                if above not in folders:
+                    (folder / above).mkdir(parents=True, exist_ok=True)
                 written[member.name] = _write_member(pack, member, folder, wrote)
                 folders.update(_folders_of(member.name))
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, BlocksError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             # The local disk failed, not the archive.
             raise
@@ -147,7 +154,6 @@ def _write_member(
     pack: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, wrote: Callable[[int], None]
 ) -> str:
     target = folder / member.name
-    target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     source = pack.extractfile(member)
     if source is None:

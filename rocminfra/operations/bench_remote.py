@@ -49,11 +49,11 @@ class HostRemote:
         return Answer(succeeded, "\n".join(stdout or ()), output.stderr)
 
     @contextmanager
-    def stream(self, command: str, stdin: str) -> Iterator[Readable]:
+    def stream(self, command: str, stdin: str, size: int) -> Iterator[Readable]:
         """What a command prints, as it comes; over a connector without streams, by a file."""
         if transfers.is_ssh(self._host):
             with transfers.stream(
-                self._state, self._host, command, stdin.encode(), self._arguments
+                self._state, self._host, command, stdin.encode(), self._arguments, size
             ) as reader:
                 yield reader
             return

@@ -108,6 +108,14 @@ def users() -> tuple[Settings, ...]:
     return tuple(found)
 
 
+def tell_if_unused() -> None:
+    """Say of a load generator that none of the engines that it serves is in this run."""
+    names = _users()
+    if names and not any(one.name in names for one in state.active_hosts):
+        whose = ", ".join(names)
+        host.log(f"sends the load of {whose}, not in this run: nothing is measured", logger.info)
+
+
 def gate(load: Load, files: tuple[str, ...]) -> None:
     """Take the engine's host out of the run when its load generator cannot be used.
 

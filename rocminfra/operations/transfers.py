@@ -24,9 +24,10 @@ from pyinfra.api.state import State
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import make_unix_command_for_host
 
-from rocminfra.bench.remote import CommandFailedError
+from rocminfra.bench.remote import CommandFailedError, Readable
 from rocminfra.failure import Again, FailedError, Failure, Fault
 from rocminfra.host_answers import BEGIN
+from rocminfra.operations import ssh_process
 from rocminfra.operations.host_failures import record
 
 _BLOCK = 1 << 18
@@ -115,17 +116,28 @@ def is_ssh(host: Host) -> bool:
 
 @contextmanager
 def stream(
-    state: State, host: Host, script: str, stdin: bytes, arguments: dict[str, Any]
-) -> Iterator[ChannelReader]:
+    state: State,
+    host: Host,
+    script: str,
+    stdin: bytes,
+    arguments: dict[str, Any],
+    size: int = 0,
+) -> Iterator[Readable]:
     """What a script on the host prints, as it comes.
 
     + script: shell command
     + stdin: what it reads
     + arguments: what :func:`arguments_of` gave
+    + size: bytes that are expected; many come by a process of `ssh` where one can be used
 
     Reading raises OSError when the connection breaks, CommandFailedError when the script fails.
     """
     marked = f"printf '\\n%s\\n' '{BEGIN}'; {script}"
+    if size >= ssh_process.WORTH_BYTES:
+        with _by_process(state, host, marked, stdin, arguments) as reader:
+            if reader is not None:
+                yield reader
+                return
     try:
         with _opened(state, host, marked, arguments) as channel:
             channel.sendall(stdin)
@@ -218,17 +230,39 @@ def _readable(source: str | IO[Any]) -> IO[bytes]:
     return io.BytesIO(content.encode() if isinstance(content, str) else content)
 
 
+@contextmanager
+def _by_process(
+    state: State, host: Host, script: str, stdin: bytes, arguments: dict[str, Any]
+) -> Iterator[Readable | None]:
+    connector = host.connector
+    assert isinstance(connector, SSHConnector)
+    line = ssh_process.command_line(connector, arguments)
+    transport = connector.client.get_transport() if connector.client is not None else None
+    if line is None or transport is None:
+        yield None
+        return
+    command = _command(state, host, script, arguments)
+    with ssh_process.stream(transport, line, command, stdin, _STALL_S) as reader:
+        yield reader
+
+
+def _command(state: State, host: Host, script: str, arguments: dict[str, Any]) -> str:
+    given = {key: value for key, value in arguments.items() if key not in _CONTROL}
+    command = make_unix_command_for_host(state, host, StringCommand(script), **given)
+    raw: str = command.get_raw_value()
+    return raw
+
+
 def _opened(state: State, host: Host, script: str, arguments: dict[str, Any]) -> Channel:
     connector = host.connector
     client = connector.client if isinstance(connector, SSHConnector) else None
     transport = client.get_transport() if client is not None else None
     if transport is None:
         raise OSError("the connection is gone")
-    given = {key: value for key, value in arguments.items() if key not in _CONTROL}
-    command = make_unix_command_for_host(state, host, StringCommand(script), **given)
+    command = _command(state, host, script, arguments)
     channel = transport.open_session(timeout=_STALL_S)
     channel.settimeout(_STALL_S)
-    channel.exec_command(command.get_raw_value())
+    channel.exec_command(command)
     return channel
 
 

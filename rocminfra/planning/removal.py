@@ -86,6 +86,7 @@ class Seen:
     + at_work: units of ours that are at work (a benchmark, a download)
     + runs: benchmark runs that are kept on the host
     + state: whether our state folder is there
+    + load_user: whether the user is there that a load generator's run makes and removes
     """
 
     record: Record | None
@@ -103,6 +104,7 @@ class Seen:
     at_work: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     state: bool = True
+    load_user: bool = False
 
 
 class Kind(Enum):
@@ -116,6 +118,7 @@ class Kind(Enum):
     UNMOUNT = "unmount"  # path
     FSTAB = "fstab"  # line: removed from fstab
     MOUNT_POINT = "mount-point"  # path: an empty folder, removed
+    USER = "user"  # name, home: removed
     STATE = "state"  # path, keep: removed except for these names
 
 
@@ -199,6 +202,11 @@ def decide(seen: Seen, with_runs: bool = False) -> Removal | Failure:
     for path in TREES:
         _tree(path, docker is not None, seen, record, steps, kept)
     _mount(docker is not None, seen, record, steps, kept)
+    if seen.load_user:
+        # Left by a run whose host lost its power; the next run's end would remove it, too.
+        arguments = {"name": host_paths.LOAD_USER, "home": host_paths.LOAD_HOME}
+        words = f"remove the user {host_paths.LOAD_USER} of a run that was cut off"
+        steps.append(Step(Kind.USER, words, arguments))
     if seen.state:
         keep = sorted(seen.runs) if not with_runs else []
         if keep:

@@ -57,6 +57,22 @@ def again(step: Again, settings: Mapping[Argument, str]) -> str:
     return shlex.join(words)
 
 
+def without(option: str, verb: str) -> str:
+    """The whole command that was typed, but for an option and its value.
+
+    + option: such as ``--speculative-config``
+    + verb: what stands for a command that nobody typed
+    """
+    words: list[str] = []
+    rest = iter([verb] if _typed is None else _typed)
+    for word in rest:
+        if word == option:
+            next(rest, None)
+        elif not word.startswith(f"{option}="):
+            words.append(word)
+    return shlex.join(["rocminfra", *words])
+
+
 def _pairs(words: Sequence[str]) -> list[tuple[str, str | None]]:
     """Words, the options that are looked at together with their values."""
     found: list[tuple[str, str | None]] = []

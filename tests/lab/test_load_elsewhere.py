@@ -213,6 +213,31 @@ def test_a_load_generator_that_is_not_there_is_refused(pair: tuple[LabHost, LabH
     assert last.startswith("next: set bench.load_generator_address")
 
 
+def test_a_hard_reset_leaves_only_what_the_next_run_and_remove_know(
+    pair: tuple[LabHost, LabHost], benchmark: Callable[..., subprocess.Popen[str]]
+) -> None:
+    engine, load = pair
+    user = "useradd --system --no-create-home --home-dir /run/rocminfra-load rocminfra-load"
+    load.ok(f"{user}; mkdir -p /var/lib/rocminfra/load/earlier; date >/var/lib/rocminfra/load/x")
+    load.ok("chmod 700 /var/lib/rocminfra")
+    set_modes(load, synchronous="wait")
+    process = benchmark(engine, load=load)
+    wait_until(lambda: "synchronous" in profiles(load))
+    assert load.ssh("ls /var/lib/rocminfra/load/earlier /var/lib/rocminfra/load/x").returncode == 2
+    removal = rocminfra(load, "remove", "--plan")
+    assert removal.code == 9
+    assert "rocminfra-load.service" in removal.err
+    load.ok(f"touch {PLACE}/bin/go-on")
+    output = ended(process)
+    assert process.returncode == 0, output
+    wait_until(lambda: left(load) == "")
+    load.ok(user)
+    removal = rocminfra(load, "remove", "--plan")
+    assert removal.code == 0, removal.err
+    assert "remove the user rocminfra-load" in removal.out + removal.err
+    load.ok("userdel rocminfra-load")
+
+
 def refusal(engine: LabHost, load: LabHost, code: int, *words: str) -> str:
     """What `bench` says when it refuses the load generator, and leaves nothing."""
     done = rocminfra(engine, "bench", *words, "--data", f"bench.load_generator={load.name}")
@@ -266,9 +291,12 @@ def test_a_tunnel_that_sshd_would_publish_is_never_opened(pair: tuple[LabHost, L
         assert f"sshd on {load.name} has GatewayPorts yes" in said
         remedy = said.split(f"on {load.name}: ")[1].rpartition("; then")[0]
         load.ok(remedy)
+        # It closes its port for a moment.
+        wait_until(lambda: load.ssh("true").returncode == 0)
         ports = "/usr/sbin/sshd -T -C user={},host=x,addr=1.1.1.1,laddr=1.1.1.1,lport=22"
         assert "gatewayports no" in load.ok(ports.format("rocminfra-load"))
         assert "gatewayports yes" in load.ok(ports.format("root"))
     finally:
         put(load, "/etc/ssh/sshd_config", before)
         load.ok("systemctl reload ssh")
+        wait_until(lambda: load.ssh("true").returncode == 0)

@@ -1,6 +1,6 @@
 """Constants of the latency model from what others published, and how far off they are.
 
-    python tests/performance/latency_fit.py [--gpu h100-80] [--rounds 2] [--errors left-out.json]
+    python tests/performance/latency_fit.py [--gpu h100-80] [--errors left-out.json]
 
 For each GPU the constants are fitted on all sources that measured it, and once more with one of the
 sources left out: its figures are then predicted by constants that never saw it. Both errors are
@@ -19,15 +19,15 @@ import argparse
 import dataclasses
 import json
 import math
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import fmean, median
 
 import yaml
+from retimed import Recorded, recorded, retimed
 
-from rocminfra.planning.engine.gpus import A100_80, H100_80
+from rocminfra.planning.engine.gpus import A100_80, GPUS, H100_80, MI300X
 from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.model.config import read_model
 from rocminfra.planning.model.reference import (
@@ -50,15 +50,43 @@ REFERENCE = "the reference run"
 MOVED: dict[str, tuple[float, float, str]] = {
     "bandwidth_fraction": (0.5, 0.95, ""),
     "compute_fraction": (0.2, 0.75, ""),
+    "attention_fraction": (0.2, 0.7, ""),
+    "mixed_kv_pace": (0.1, 1.0, ""),
     "layer_overhead_s": (10e-6, 150e-6, ""),
-    "expert_fraction": (0.15, 1.0, "experts"),
-    "expert_layer_s": (10e-6, 400e-6, "experts"),
-    "fp8_layer_s": (2e-6, 200e-6, "fp8"),
+    "expert_fraction": (0.05, 1.0, "experts"),
+    "expert_read_pace": (0.1, 1.0, "experts"),
+    "expert_layer_s": (3e-6, 400e-6, "experts"),
+    "fp8_layer_s": (2e-6, 100e-6, "fp8"),
     "fp8_pace": (0.5, 2.0, "fp8"),
-    "exchange_s": (3e-6, 60e-6, "exchange"),
+    "exchange_s": (3e-6, 20e-6, "exchange"),
 }
+# Where fits begin: what one would take who has seen none of the runs.
+NEUTRAL: dict[str, float] = {
+    "bandwidth_fraction": 0.8,
+    "compute_fraction": 0.5,
+    "attention_fraction": 0.4,
+    "mixed_kv_pace": 1.0,
+    "layer_overhead_s": 50e-6,
+    "expert_fraction": 0.4,
+    "expert_read_pace": 1.0,
+    "expert_layer_s": 30e-6,
+    "fp8_layer_s": 20e-6,
+    "fp8_pace": 1.0,
+    "exchange_s": 9e-6,
+}
+# What a constant costs that moves away from there, by its logarithm: without it, a handful of
+# figures sends one to its bound that they say next to nothing of.
+PRIOR = 0.005
 # The reference run calibrates these of MI300X; the others are fitted beside them.
-CALIBRATED = {"mi300x": ("bandwidth_fraction", "compute_fraction", "layer_overhead_s")}
+CALIBRATED = {
+    "mi300x": (
+        "bandwidth_fraction",
+        "compute_fraction",
+        "layer_overhead_s",
+        "attention_fraction",
+        "mixed_kv_pace",
+    )
+}
 # What stands for them where the reference run is left out: the middle of published GEMM figures,
 # the copy-type ceiling measured on a guest, and H100's layer.
 UNCALIBRATED: dict[str, float] = {
@@ -67,7 +95,7 @@ UNCALIBRATED: dict[str, float] = {
     "layer_overhead_s": 47e-6,
 }
 # Whose constants stand for those that no other source of a GPU says anything of.
-SIMILAR = {"mi300x": H100_80, "a100-80": H100_80, "h100-80": A100_80}
+SIMILAR = {"mi300x": H100_80, "mi325x": MI300X, "a100-80": H100_80, "h100-80": A100_80}
 Errors = dict[str, list[tuple[str, str, float]]]  # by source: run, figure, log(predicted/measured)
 
 
@@ -106,7 +134,7 @@ def errors_of(item: tuple[PublishedRun | None, LatencyConstants]) -> list[tuple[
 def all_errors(
     runs: Sequence[PublishedRun | None], constants: LatencyConstants, pool: ProcessPoolExecutor
 ) -> Errors:
-    """Errors of all runs, by source."""
+    """Errors of all runs, by source, each predicted in full."""
     found: Errors = {}
     for run, errors in zip(
         runs, pool.map(errors_of, [(run, constants) for run in runs]), strict=True
@@ -116,38 +144,48 @@ def all_errors(
     return found
 
 
+def retimed_errors(runs: Sequence[Recorded], constants: LatencyConstants) -> Errors:
+    """Errors of recorded runs under other constants."""
+    found: Errors = {}
+    for one in runs:
+        predicted = retimed(one, constants)
+        found.setdefault(one.run.source, []).extend(
+            (one.run.name, name, math.log(predicted[name] / measured))
+            for name, measured in one.run.figures.items()
+            if predicted[name] > 0
+        )
+    return found
+
+
 def loss(errors: Errors) -> float:
     """What is minimized."""
     return fmean(fmean(abs(error) for _, _, error in one) for one in errors.values())
 
 
-def moved(runs: Sequence[PublishedRun | None]) -> list[str]:
+def moved(runs: Sequence[Recorded]) -> list[str]:
     """Constants that these runs say something of."""
     kinds = {""}
-    for run in runs:
-        if run is None:
-            continue
-        if run.variant.spec.experts is not None:
-            kinds.add("experts")
-        if run.variant.spec.dtype_bytes == 1:
-            kinds.add("fp8")
-        if run.variant.tensor_parallel > 1:
-            kinds.add("exchange")
-    gpus = {run.variant.gpu.key for run in runs if run is not None}
+    for one in runs:
+        variant = one.run.variant
+        kinds |= {"experts"} if variant.spec.experts is not None else set()
+        kinds |= {"fp8"} if variant.spec.dtype_bytes == 1 else set()
+        kinds |= {"exchange"} if variant.tensor_parallel > 1 else set()
+    gpus = {one.run.variant.gpu.key for one in runs}
     fixed = {name for gpu in gpus for name in CALIBRATED.get(gpu, ())}
     return [name for name, (_, _, kind) in MOVED.items() if kind in kinds and name not in fixed]
 
 
-def fit(
-    runs: Sequence[PublishedRun | None],
-    start: LatencyConstants,
-    rounds: int,
-    pool: ProcessPoolExecutor,
-) -> LatencyConstants:
-    """Constants at which the loss is least, one after the other, in ever smaller steps."""
-    best, least = start, loss(all_errors(runs, start, pool))
-    for number in range(rounds):
-        step = 1.25 if number == 0 else 1.1
+def fit(item: tuple[Sequence[Recorded], LatencyConstants]) -> LatencyConstants:
+    """Constants at which the loss is least, one after the other, in ever smaller steps. What hardly
+    matters to these runs stays near where it began."""
+    runs, begin = item
+
+    def found(constants: LatencyConstants) -> float:
+        away = sum(abs(math.log(getattr(constants, n) / getattr(begin, n))) for n in moved(runs))
+        return loss(retimed_errors(runs, constants)) + PRIOR * away
+
+    best, least = begin, found(begin)
+    for step in (1.5, 1.2, 1.08):
         for name in moved(runs):
             low, high, _ = MOVED[name]
             for factor in (step, 1 / step):
@@ -156,11 +194,9 @@ def fit(
                     if value == getattr(best, name):
                         break
                     tried = dataclasses.replace(best, **{name: value})
-                    found = loss(all_errors(runs, tried, pool))
-                    if found >= least - 1e-4:
+                    if (less := found(tried)) >= least - 1e-4:
                         break
-                    best, least = tried, found
-                    print(f"  {name} {value:.3g}: {least:.3f}", file=sys.stderr, flush=True)
+                    best, least = tried, less
     return best
 
 
@@ -171,83 +207,116 @@ def summary(errors: Errors) -> str:
     return f"median {median(off):.0%}, {within:.0%} of {len(off)} within 20 %"
 
 
+def begun(gpu: str, seen: Sequence[Recorded]) -> LatencyConstants:
+    """Where a fit begins: with what nobody measured here, so that no run is known beforehand; what
+    none of the runs says anything of is a similar GPU's."""
+    own = constants_of(GPUS[gpu]).constants
+    similar = constants_of(SIMILAR[gpu]).constants
+    known = moved(seen)
+    neutral = {
+        name: NEUTRAL[name] if name in known else getattr(similar, name)
+        for name in MOVED
+        if name not in CALIBRATED.get(gpu, ())
+    }
+    return dataclasses.replace(own, **neutral)
+
+
+def left_out(
+    gpu: str, runs: Sequence[PublishedRun | None], pool: ProcessPoolExecutor
+) -> tuple[dict[str, dict[str, float]], list[dict[str, object]]]:
+    """Of each source the constants that were fitted without it, and its errors by them."""
+    own = constants_of(GPUS[gpu])
+    whole = [run for run in runs if run is not None]
+    everything = list(pool.map(recorded, [(run, own.constants) for run in whole]))
+    inside = all_errors(whole, own.constants, pool)
+    if len(whole) < len(runs):
+        inside[REFERENCE] = errors_of((None, own.constants))
+    without: dict[str, LatencyConstants] = {}
+    sources = [source for source in inside if source != REFERENCE]
+    seen = {source: [one for one in everything if one.run.source != source] for source in sources}
+    items = [(seen[source], begun(gpu, seen[source])) for source in sources]
+    if all(seen.values()):
+        without = dict(zip(sources, map(_rounded, pool.map(fit, items)), strict=True))
+    else:
+        # Without any other source it has the constants of a GPU that never saw it.
+        without = dict.fromkeys(sources, own.constants)
+    if REFERENCE in inside:
+        without[REFERENCE] = dataclasses.replace(own.constants, **UNCALIBRATED)
+    rows: list[dict[str, object]] = []
+    for source in inside:
+        mine = {
+            REFERENCE if run is None else run.name: run
+            for run in runs
+            if (REFERENCE if run is None else run.source) == source
+        }
+        outside = all_errors(list(mine.values()), without[source], pool)
+        print(
+            f"{gpu} {source}: in-sample {summary({source: inside[source]})}; "
+            f"left out {summary(outside)}\n    {_moved_of(without[source])}",
+            flush=True,
+        )
+        for name, figure, error in outside[source]:
+            run = mine[name]
+            spec = None if run is None else run.variant.spec
+            rows.append(
+                {
+                    "gpu": gpu,
+                    "source": source,
+                    "run": name,
+                    "figure": figure,
+                    "log_error": round(error, 4),
+                    "count": 1 if run is None else run.variant.tensor_parallel,
+                    "family": "qwen2_vl" if spec is None else spec.model_type,
+                    "experts": spec is not None and spec.experts is not None,
+                    "fp8": spec is not None and spec.dtype_bytes == 1,
+                }
+            )
+    return {source: _moved_of(constants) for source, constants in without.items()}, rows
+
+
+def _moved_of(constants: LatencyConstants) -> dict[str, float]:
+    return {name: getattr(constants, name) for name in MOVED}
+
+
+def _rounded(constants: LatencyConstants) -> LatencyConstants:
+    """Three digits, as they are written down."""
+    three = {name: float(f"{value:.3g}") for name, value in _moved_of(constants).items()}
+    return dataclasses.replace(constants, **three)
+
+
 def main() -> None:
     """Fit every GPU, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gpu", action="append")
-    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--errors", type=Path)
-    parser.add_argument("--as-is", action="store_true", help="only fit without each source")
-    parser.add_argument("--leave-out", help="only the source whose name has this in it")
+    parser.add_argument("--fit", action="store_true", help="only fit on all sources")
     parser.add_argument("--no-fit", action="store_true", help="errors of the constants as they are")
     options = parser.parse_args()
     published = all_runs()
-    left_out: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
+    without: dict[str, dict[str, dict[str, float]]] = {}
     with ProcessPoolExecutor(2) as pool:
         for gpu in options.gpu or sorted({run.variant.gpu.key for run in published}):
             runs: list[PublishedRun | None] = [
                 run for run in published if run.variant.gpu.key == gpu
             ]
-            start = constants_of(runs[0].variant.gpu).constants if runs[0] is not None else None
-            if start is None:
-                continue
             if gpu == "mi300x":
                 runs.append(None)
+            constants = constants_of(GPUS[gpu]).constants
             if options.no_fit:
-                for source, one in all_errors(runs, start, pool).items():
+                for source, one in all_errors(runs, constants, pool).items():
                     print(f"{gpu} {source}: {summary({source: one})}")
-                continue
-            fitted = [run for run in runs if run is not None]
-            whole = start if options.as_is else fit(fitted, start, options.rounds, pool)
-            print(gpu, dataclasses.asdict(whole), flush=True)
-            inside = all_errors(runs, whole, pool)
-            for source in inside:
-                if options.leave_out is not None and options.leave_out not in source:
-                    continue
-                others = [
-                    run for run in runs if (REFERENCE if run is None else run.source) != source
-                ]
-                own = [run for run in runs if run not in others]
-                seen = [run for run in others if run is not None]
-                if source == REFERENCE:
-                    without = dataclasses.replace(whole, **UNCALIBRATED)
-                elif seen:
-                    known = {*moved(seen), *CALIBRATED.get(gpu, ())}
-                    similar = constants_of(SIMILAR[gpu]).constants
-                    unknown = {name: getattr(similar, name) for name in MOVED if name not in known}
-                    without = fit(seen, dataclasses.replace(whole, **unknown), 1, pool)
-                else:
-                    # Without any other source it has constants of a GPU that never saw it.
-                    taken = constants_of(runs[0].variant.gpu).taken_from if runs[0] else None
-                    kin = [run for run in published if run.variant.gpu.key == taken]
-                    without = fit(kin, start, 1, pool) if kin else LatencyConstants()
-                outside = all_errors(own, without, pool)
-                print(
-                    f"{gpu} {source}: in-sample {summary({source: inside[source]})}; "
-                    f"left out {summary(outside)}",
-                    flush=True,
-                )
-                for run, error in zip(_per_error(own, outside), outside[source], strict=True):
-                    left_out.append(
-                        {
-                            "gpu": gpu,
-                            "source": source,
-                            "run": error[0],
-                            "figure": error[1],
-                            "log_error": round(error[2], 4),
-                            "count": 1 if run is None else run.variant.tensor_parallel,
-                            "family": "qwen2_vl" if run is None else run.variant.spec.model_type,
-                            "experts": run is not None and run.variant.spec.experts is not None,
-                            "fp8": run is not None and run.variant.spec.dtype_bytes == 1,
-                        }
-                    )
+            elif options.fit:
+                whole = [run for run in runs if run is not None]
+                kept = list(pool.map(recorded, [(run, constants) for run in whole]))
+                fitted = fit((kept, begun(gpu, kept)))
+                print(gpu, dataclasses.asdict(fitted), summary(retimed_errors(kept, fitted)))
+            else:
+                without[gpu], errors = left_out(gpu, runs, pool)
+                rows += errors
     if options.errors is not None:
-        options.errors.write_text(json.dumps(left_out, indent=0) + "\n", encoding="utf-8")
-
-
-def _per_error(own: Sequence[PublishedRun | None], errors: Errors) -> list[PublishedRun | None]:
-    by_name = {REFERENCE if run is None else run.name: run for run in own}
-    return [by_name[name] for one in errors.values() for name, _, _ in one]
+        found = {"constants": without, "errors": rows}
+        options.errors.write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import ipaddress
 import json
 import os
 import platform
@@ -51,6 +52,8 @@ MOST_EARLY = 1024 * 1024
 _MOST_ANSWER = 4 * 1024 * 1024
 _PR_SET_CHILD_SUBREAPER = 36
 _TICK_S = 0.2
+# State of a socket in /proc/net/tcp.
+_LISTENS = "0A"
 
 
 class Agent:
@@ -106,6 +109,9 @@ class Agent:
         user = self._config["user"]
         problem = self._engine_problem(str(order.get("model", "")))
         found = None if problem is None else {"about": "engine", "why": problem}
+        published = _published(self._config.get("port"))
+        if published:
+            found = {"about": "tunnel", "why": f"sshd listens at {', '.join(published)}"}
         python = self._config["python"]
         if found is None and not os.access(python, os.X_OK):
             found = {"about": "files", "why": f"{python} cannot be run by {user}"}
@@ -291,6 +297,26 @@ def allow_files(pid: int) -> None:
     with contextlib.suppress(OSError, ValueError):
         hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _published(port: int | None) -> list[str]:
+    """Addresses besides the loopback at which something listens on a port (proc_pid_net(5))."""
+    found = []
+    for name in ("tcp", "tcp6") if port is not None else ():
+        try:
+            lines = Path(f"/proc/net/{name}").read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            address, _, number = fields[1].rpartition(":")
+            if fields[3] == _LISTENS and int(number, 16) == port:
+                # Words of four bytes, each in the order of this machine.
+                words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+                packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+                where = ipaddress.ip_address(packed)
+                if not where.is_loopback:
+                    found.append(f"{where} port {port}")
+    return found
 
 
 def _is_plain(name: str) -> bool:

@@ -5,7 +5,7 @@
     echo REQUEST | python3 host_record.py look FILE      # prints record and present state
 
 The request is a JSON object: paths, files, trees, mount_point, data_root, container, image,
-setting, state, runs, units. Prints one JSON object. ``look`` changes nothing.
+setting, state, runs, units, user, home. Prints one JSON object. ``look`` changes nothing.
 
 Standard library only: this file is piped into python3 on the host.
 """
@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import posixpath
+import pwd
 import re
 import subprocess
 import sys
@@ -91,7 +92,16 @@ def look(file: Path, request: Json) -> Json:
         "at_work": at_work(request["units"]),
         "runs": names(request["runs"]),
         "state": os.path.isdir(request["state"]),
+        "user": has_user(request["user"], request["home"]),
     }
+
+
+def has_user(name: str, home: str) -> bool:
+    """Whether there is a user of this name whose home folder is this one."""
+    try:
+        return pwd.getpwnam(name).pw_dir == home
+    except KeyError:
+        return False
 
 
 def fstab_lines(fstab: Path, place: str) -> list[str]:

@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import re
 import shutil
 import struct
@@ -195,6 +196,17 @@ def mount_point(path: str) -> None:
     os.rmdir(path)
 
 
+def user(name: str, home: str) -> None:
+    """Remove a user whose home folder is still this one; it may have no process."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return
+    if found.pw_dir != home:
+        raise StepError(f"the user {name} has another home folder: {found.pw_dir}")
+    _command("userdel", "--", name)
+
+
 def state(path: str, keep_runs: bool) -> None:
     """Remove our own folder of state; with ``keep_runs`` the runs in it stay."""
     if not os.path.lexists(path):
@@ -212,6 +224,7 @@ STEPS: dict[str, Any] = {
     "unmount": unmount,
     "fstab": fstab,
     "mount-point": mount_point,
+    "user": user,
     "state": state,
 }
 

@@ -81,9 +81,10 @@ class LatencyModel:
         shared = model.decoder_parameters - model.expert_parameters
         self._weights_s = shared * model.dtype_bytes / bandwidth
         self._experts_s = (
-            model.expert_parameters * model.dtype_bytes / (bandwidth * reached.expert_fraction)
+            model.expert_parameters * model.dtype_bytes / (bandwidth * reached.expert_read_pace)
         )
         self._kv_token_s = model.kv_bytes_per_token / bandwidth
+        self._mixed_kv_token_s = self._kv_token_s / reached.mixed_kv_pace
         passed = model.active_parameters - model.active_expert_parameters
         slow = model.active_expert_parameters / reached.expert_fraction
         self._token_s = 2 * (passed + slow) / reached_flops
@@ -121,16 +122,27 @@ class LatencyModel:
                 # Causal: a token attends to everything computed before it, and on average half of
                 # its chunk.
                 pairs += chunk.tokens * chunk.context + chunk.tokens * (chunk.tokens + 1) // 2
-        vision = 0.0
-        for patches in step.encoded_patches:
-            vision += self._encode_s(patches)
+        vision = sum(self._encode_s(patches) for patches in step.encoded_patches)
+        return self.time_of(tokens, context, pairs, sampled, vision)
+
+    def time_of(
+        self, tokens: int, context: int, pairs: int, sampled: int, vision: float = 0.0
+    ) -> StepTime:
+        """The parts of the time of a step.
+
+        + tokens: that are computed
+        + context: tokens before them whose keys and values are read
+        + pairs: of tokens that attend to each other in prompts
+        + sampled: tokens that come out
+        + vision: seconds of the encoder
+        """
         weights = self._weights_s
         if self.model.experts is not None:
             weights += self._experts_s * self.model.experts.touched(tokens)
         compute = tokens * self._token_s + sampled * self._sample_s
         return StepTime(
             matrices=_overlapped(weights, compute),
-            kv_read=context * self._kv_token_s,
+            kv_read=context * (self._mixed_kv_token_s if pairs else self._kv_token_s),
             attention=pairs * self._pair_s,
             vision=vision,
             overhead=self._step_s + sampled * self.constants.sequence_overhead_s,

@@ -23,6 +23,8 @@ class LatencyConstants:
       lie between 0.4 and 0.55 of 1,307 TFLOP/s
     + attention_fraction: share of the peak in attention over a prompt. Published forward figures
       of flash attention on MI300X lie between 0.2 and 0.35
+    + mixed_kv_pace: pace at which live keys and values are read in a step that computes prompts
+      too, whose kernel does not share a long sequence among the whole GPU; 1 is that of others
     + vision_fraction: share of the peak in the vision encoder, whose matrices are small
       (hidden size 1,280) and whose attention is not causal
     + step_overhead_s: scheduling and launches that the GPU waits for, a step
@@ -31,8 +33,9 @@ class LatencyConstants:
       one stream (39.6 ms): what bytes and the step's overhead leave of it
     + sequence_overhead_s: sampling, scheduling and streaming of one sequence, a step
     + expert_layer_s: routing and sorting tokens of a mixture of experts, a layer
-    + expert_fraction: share of ``bandwidth_fraction`` and ``compute_fraction`` that the kernels of
-      experts reach, whose matrices are small
+    + expert_fraction: share of ``compute_fraction`` that the kernels of experts reach, whose
+      matrices are small
+    + expert_read_pace: pace at which they read their weights; 1 is that of others
     + fp8_layer_s: quantizing activations, a layer of a model with 8-bit weights
     + fp8_pace: FLOPs of 8-bit kernels over those of bf16
     + exchange_s: latency of one all-reduce between GPUs, two a layer, ranks that wait included
@@ -42,12 +45,14 @@ class LatencyConstants:
     bandwidth_fraction: float = 0.73
     compute_fraction: float = 0.40
     attention_fraction: float = 0.25
+    mixed_kv_pace: float = 1.0
     vision_fraction: float = 0.20
     step_overhead_s: float = 0.3e-3
     layer_overhead_s: float = 20e-6
     sequence_overhead_s: float = 20e-6
     expert_layer_s: float = 60e-6
-    expert_fraction: float = 0.25
+    expert_fraction: float = 0.14
+    expert_read_pace: float = 0.3
     fp8_layer_s: float = 60e-6
     fp8_pace: float = 1.2
     exchange_s: float = 12e-6
@@ -60,6 +65,8 @@ class LatencyConstants:
             self.attention_fraction,
             self.vision_fraction,
             self.expert_fraction,
+            self.expert_read_pace,
+            self.mixed_kv_pace,
             self.link_fraction,
         )
         times = (
@@ -90,30 +97,34 @@ class GpuConstants:
     taken_from: str | None = None
 
 
-_NO_VISION = ("vision_fraction", "attention_fraction")
+_NO_VISION = ("vision_fraction",)
 _H100 = LatencyConstants(
     bandwidth_fraction=0.86,
-    compute_fraction=0.52,
-    attention_fraction=0.35,
+    compute_fraction=0.48,
+    attention_fraction=0.55,
+    mixed_kv_pace=1.0,
     vision_fraction=0.25,
     layer_overhead_s=47e-6,
-    expert_layer_s=24e-6,
+    expert_layer_s=5e-6,
     expert_fraction=0.62,
-    fp8_layer_s=5e-6,
-    fp8_pace=1.0,
+    expert_read_pace=1.0,
+    fp8_layer_s=4e-6,
+    fp8_pace=1.2,
     exchange_s=7e-6,
 )
 _A100 = LatencyConstants(
     bandwidth_fraction=0.90,
-    compute_fraction=0.40,
-    attention_fraction=0.35,
+    compute_fraction=0.68,
+    attention_fraction=0.68,
+    mixed_kv_pace=0.17,
     vision_fraction=0.25,
-    layer_overhead_s=82e-6,
-    expert_layer_s=22e-6,
-    expert_fraction=0.62,
-    fp8_layer_s=20e-6,
-    fp8_pace=0.85,
-    exchange_s=9e-6,
+    layer_overhead_s=85e-6,
+    expert_layer_s=39e-6,
+    expert_fraction=0.40,
+    expert_read_pace=1.0,
+    fp8_layer_s=50e-6,
+    fp8_pace=0.65,
+    exchange_s=10e-6,
 )
 _ALL = tuple(LatencyConstants.__dataclass_fields__)
 _TABLE: dict[str, GpuConstants] = {

@@ -114,17 +114,14 @@ class ModelSpec:
           latent vector, repeated heads) counts once for each
 
         Raises :class:`PredictionUnsupportedError` for sliding windows (the scheduler model has one
-        kind of block only), for a vision encoder of another kind, and for weights of fewer than 8
-        bits (their kernels are not in the latency model).
+        kind of block only) and for weights of fewer than 8 bits (their kernels are not in the
+        latency model). A vision encoder of another kind takes no part: the shape is that of its
+        decoder, which answers about text.
         """
         if LayerKind.SLIDING in self.kinds:
             raise PredictionUnsupportedError(
                 f"{self.name}: layers with a sliding window are not in the scheduler model, so a "
                 "prediction would be a guess (its capacity is known)"
-            )
-        if self.has_vision and self.vision is None:
-            raise PredictionUnsupportedError(
-                f"{self.name}: the vision encoder of {self.model_type} is not in the latency model"
             )
         if self.weights_bytes < _LEAST_SHARE * self.parameters * self.dtype_bytes:
             raise PredictionUnsupportedError(
@@ -133,7 +130,7 @@ class ModelSpec:
             )
         return ModelShape(
             name=self.name,
-            parameters=self.parameters,
+            parameters=self.parameters - (self.vision_parameters if self.vision is None else 0),
             embedding_parameters=self.embedding_parameters,
             layers=len(self.layers),
             heads=self.heads,

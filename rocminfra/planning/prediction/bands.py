@@ -2,15 +2,17 @@
 
 For every published run the constants were fitted once without its source, and its figures were then
 predicted (``tests/performance/latency_fit.py``). A band is as wide as four of five of those errors
-were, of the same kind of figure and the same kind of case; where too few are like it, of less
-similar cases too. What was never checked widens it, and is named. Standard library only, no I/O.
+were, of the same kind of figure and the same kind of case, in whichever source they were worst;
+where too few are like it, of less similar cases too. What was never checked widens it, and is
+named. Standard library only, no I/O.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.model.reference import REFERENCE_NAME
@@ -18,9 +20,9 @@ from rocminfra.planning.model.spec import ModelSpec
 from rocminfra.planning.prediction.left_out_errors import LEFT_OUT, LeftOut
 
 LEVEL = 0.8
-# So many errors of alike cases are enough to go by; fewer count beside those of less similar ones,
-# and fewer than three say nothing.
-_ENOUGH, _FEWEST = 10, 3
+# So many errors of alike cases, of two sources, are enough to go by; fewer count beside those of
+# less similar ones, and fewer than three say nothing.
+_ENOUGH, _SOURCES, _FEWEST = 10, 2, 3
 # Each thing that was never checked makes the band wider by this factor either way.
 _UNCHECKED = 1.3
 KINDS = ("ttft", "itl", "latency", "throughput")
@@ -74,6 +76,26 @@ class Bands:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Checked:
+    """How far off predictions for published runs were that the constants had never seen.
+
+    + figures: how many, each once
+    + median_error: of them, relative
+    + within_20: share of them within 20 %
+    """
+
+    figures: int
+    median_error: float
+    within_20: float
+
+
+def checked() -> Checked:
+    """All left-out errors in three numbers."""
+    off = [abs(math.exp(error) - 1) for error in _errors(LEFT_OUT)]
+    return Checked(len(off), median(off), sum(one <= 0.2 for one in off) / len(off))
+
+
 def is_amd(gpu: str) -> bool:
     """Whether a key names one of AMD's GPUs."""
     return gpu.startswith("mi")
@@ -94,37 +116,66 @@ def bands_of(spec: ModelSpec, gpu: Gpu, tensor_parallel: int) -> Bands:
     """How sure a prediction for this case is."""
     case = case_of(spec, gpu, tensor_parallel)
     is_reference = spec.name == REFERENCE_NAME and gpu.key == "mi300x" and tensor_parallel == 1
-    reasons = () if is_reference else _reasons(case)
-    ttft, itl, latency, throughput = (_band(case, kind, len(reasons)) for kind in KINDS)
-    # Published latencies are nearly all of one stream. One is made of the times between tokens, and
-    # no surer than they are under a load.
-    latency = max(latency, itl, key=lambda band: band.high)
+    return bands_from(LEFT_OUT, case, is_reference=is_reference)
+
+
+def bands_from(known: Sequence[LeftOut], case: Case, *, is_reference: bool = False) -> Bands:
+    """The same from some of the errors.
+
+    + is_reference: whether it is the reference run, which was checked
+    """
+    reasons = () if is_reference else _reasons(known, case)
+    ttft, itl, latency, throughput = (_band(known, case, kind, len(reasons)) for kind in KINDS)
+    # Most published times between tokens, and nearly all latencies, are of a few streams. Under a
+    # load they make the throughput, and are no surer than it is.
+    itl = max(itl, throughput, key=_width)
+    latency = max(latency, itl, key=_width)
     return Bands(ttft, itl, latency, throughput, reasons)
 
 
-def _band(case: Case, kind: str, n_unchecked: int) -> Band:
-    found = _comparable(case, kind)
-    # What was never checked may be like the worst of what was. Runs of one source resemble each
-    # other, so that the next less similar cases count where alike ones are enough.
+def _width(band: Band) -> float:
+    return band.high
+
+
+def _band(known: Sequence[LeftOut], case: Case, kind: str, n_unchecked: int) -> Band:
+    found = _comparable([row for row in known if row.kind == kind], case)
+    # What was never checked may be like the worst of what was.
     asked = found if n_unchecked else found[: _first_enough(found) + 2]
-    factor = max(_width(errors) for errors in asked) * _UNCHECKED**n_unchecked
+    factor = math.exp(max(_worst_source(rows) for rows in asked)) * _UNCHECKED**n_unchecked
     return Band(1 / factor, factor)
 
 
-def _width(errors: list[float]) -> float:
-    """The factor that four of five errors do not exceed."""
+def _worst_source(rows: Sequence[LeftOut]) -> float:
+    """What four of five errors do not exceed, of all and of each source: the runs of one resemble
+    each other, and the next run is another source's."""
+    of_sources = [
+        [error for row in rows if row.source == source for error in row.errors]
+        for source in {row.source for row in rows}
+    ]
+    counted = [errors for errors in of_sources if len(errors) >= _FEWEST]
+    return max(_four_of_five(errors) for errors in (_errors(rows), *counted))
+
+
+def _four_of_five(errors: Sequence[float]) -> float:
     # The share is that of one more error than there are: the next one is not yet known.
     index = min(len(errors), math.ceil((len(errors) + 1) * LEVEL)) - 1
-    return math.exp(sorted(abs(error) for error in errors)[index])
+    return sorted(abs(error) for error in errors)[index]
 
 
-def _first_enough(found: list[list[float]]) -> int:
-    return next((at for at, errors in enumerate(found) if len(errors) >= _ENOUGH), len(found) - 1)
+def _first_enough(found: Sequence[Sequence[LeftOut]]) -> int:
+    return next(
+        (
+            at
+            for at, rows in enumerate(found)
+            if len(_errors(rows)) >= _ENOUGH and len({row.source for row in rows}) >= _SOURCES
+        ),
+        len(found) - 1,
+    )
 
 
-def _comparable(case: Case, kind: str) -> list[list[float]]:
+def _comparable(of_kind: Sequence[LeftOut], case: Case) -> list[list[LeftOut]]:
     """Left-out errors of ever less similar cases; groups that say nothing are left out."""
-    alike = (
+    alike: tuple[Callable[[LeftOut], bool], ...] = (
         lambda row: (
             (row.is_amd, row.has_experts, row.count > 1)
             == (case.is_amd, case.has_experts, case.count > 1)
@@ -133,26 +184,25 @@ def _comparable(case: Case, kind: str) -> list[list[float]]:
         lambda row: row.is_amd == case.is_amd,
         lambda row: True,
     )
-    of_kind = [row for row in LEFT_OUT if row.kind == kind]
-    groups = [_errors(row for row in of_kind if test(row)) for test in alike]
-    return [errors for errors in groups if len(errors) >= _FEWEST]
+    groups = [[row for row in of_kind if test(row)] for test in alike]
+    return [rows for rows in groups if len(_errors(rows)) >= _FEWEST]
 
 
-def _errors(rows: Iterable[LeftOut]) -> list[float]:
+def _errors(rows: Sequence[LeftOut]) -> list[float]:
     return [error for row in rows for error in row.errors]
 
 
-def _reasons(case: Case) -> tuple[str, ...]:
+def _reasons(known: Sequence[LeftOut], case: Case) -> tuple[str, ...]:
     found: list[str] = []
     name = GPUS[case.gpu].name if case.gpu in GPUS else case.gpu
-    on_gpu = [row for row in LEFT_OUT if row.gpu == case.gpu]
+    on_gpu = [row for row in known if row.gpu == case.gpu]
     if not on_gpu:
         found.append(f"no published run on {name} was checked")
-    same_vendor = [row for row in LEFT_OUT if row.is_amd == case.is_amd]
+    same_vendor = [row for row in known if row.is_amd == case.is_amd]
     if case.count not in {row.count for row in same_vendor}:
         vendor = "AMD" if case.is_amd else "NVIDIA"
         found.append(f"none with {case.count} of {vendor}'s GPUs")
-    if case.family not in {row.family for row in LEFT_OUT}:
+    if case.family not in {row.family for row in known}:
         found.append(f"none of the family {case.family}")
     if case.is_fp8 and not any(row.is_fp8 for row in same_vendor):
         found.append("none with 8-bit weights on such a GPU")

@@ -99,9 +99,7 @@ def figures(traces: Sequence[Trace], warmup_s: float) -> PointFigures:
 
     + traces: one per replica, all of the same length
     """
-    seconds = max(
-        (trace.seconds if trace.ended is None else trace.ended for trace in traces), default=0.0
-    )
+    seconds = max((trace.length_s for trace in traces), default=0.0)
     window = seconds - warmup_s
     if window <= 0:
         raise ValueError(f"a warm-up of {warmup_s:g} s leaves nothing of {seconds:.1f} s")
@@ -214,7 +212,7 @@ def _kv_extremes(trace: Trace) -> tuple[float, float] | None:
     for phase in range(_PHASES):
         at = (phase + 0.5) * LOG_INTERVAL_S / _PHASES
         samples: list[float] = []
-        while at <= trace.seconds:
+        while at <= trace.length_s:
             index = bisect.bisect_right(times, at) - 1
             if index >= 0 and trace.moments[index].running:
                 samples.append(trace.moments[index].kv_usage)

@@ -18,16 +18,10 @@ from rocminfra.planning.engine.latency_constants import LatencyConstants, consta
 from rocminfra.planning.engine.request import Request
 from rocminfra.planning.engine.scheduler import SchedulerConfig
 from rocminfra.planning.model.spec import ModelSpec
+from rocminfra.planning.prediction.api_server import CHAT, ApiServer
 from rocminfra.planning.prediction.point_figures import PointFigures, figures
 from rocminfra.planning.prediction.virtual_run import Load, Trace, run
 from rocminfra.planning.prediction.workload import Workload
-
-# Time for the serving host's single process to decode, resize, normalise and hash a megapixel. An
-# estimate for one modern core, with no published source; docs/planning.md shows its effect.
-PREPROCESS_S_PER_MEGAPIXEL = 0.1
-# From the client's request to the scheduler's queue: HTTP, chat template, tokenizer, and the
-# client's own turn between two requests. Fitted on published times to the first token.
-CLIENT_S = 0.006
 
 
 class DoesNotFitError(ValueError):
@@ -42,8 +36,8 @@ class Variant:
     + tensor_parallel: GPUs of one engine
     + replicas: engines side by side, with the requests dealt out evenly
     + given_constants: what is reached of the GPU's peaks; None takes what is known of the GPU
-    + preprocess_s_per_megapixel: of the serving host
-    + client_s: from a client's request to the scheduler's queue
+    + server: what stands between client and engine
+    + is_scheduled_ahead: as :func:`~rocminfra.planning.prediction.virtual_run.run`
     """
 
     spec: ModelSpec
@@ -52,8 +46,8 @@ class Variant:
     tensor_parallel: int = 1
     replicas: int = 1
     given_constants: LatencyConstants | None = None
-    preprocess_s_per_megapixel: float = PREPROCESS_S_PER_MEGAPIXEL
-    client_s: float = CLIENT_S
+    server: ApiServer = CHAT
+    is_scheduled_ahead: bool = True
 
     @property
     def constants(self) -> LatencyConstants:
@@ -192,9 +186,9 @@ def _predict_point(
                 share,
                 load,
                 timing.seconds,
-                variant.preprocess_s_per_megapixel,
-                variant.client_s,
-                timing.warmup_s,
+                variant.server,
+                warmup_s=timing.warmup_s,
+                is_scheduled_ahead=variant.is_scheduled_ahead,
             )
         )
     is_limited = all(trace.ended is not None for trace in traces)

@@ -6,7 +6,7 @@ The runs are data (``benchmarks/published/``) and come in from outside. Standard
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rocminfra.planning.bench.points import Point
@@ -16,11 +16,13 @@ from rocminfra.planning.engine.gpus import GPUS
 from rocminfra.planning.engine.latency_constants import LatencyConstants
 from rocminfra.planning.model.config import read_model
 from rocminfra.planning.model.spec import ModelSpec
+from rocminfra.planning.prediction.api_server import CHAT, COMPLETIONS, OFFLINE
 from rocminfra.planning.prediction.point_figures import PointFigures
 from rocminfra.planning.prediction.predict import Timing, Variant, predict_point
 from rocminfra.planning.prediction.workload import ChatText, SyntheticText, Workload
 
 GIB = 1024**3
+SERVERS = {"chat": CHAT, "completions": COMPLETIONS, "offline": OFFLINE}
 # Longer than any published run.
 _SECONDS = 3_600.0
 
@@ -59,12 +61,20 @@ def published_runs(
         streams = run.get("concurrency", requests)
         point = Point("published", "concurrent", streams=streams)
         if "rate" in run:
-            point = Point("published", "poisson", rate=run["rate"], max_concurrency=streams)
+            arrivals = run.get("arrivals", "poisson")
+            point = Point("published", arrivals, rate=run["rate"], max_concurrency=streams)
         workload: Workload
         if run.get("lengths") == "sharegpt":
-            workload = ChatText(run["input_tokens"], run["output_tokens"])
+            workload = ChatText(
+                run["input_tokens"], run["output_tokens"], run.get("most_output", 1_024)
+            )
         else:
-            workload = SyntheticText(round(run["input_tokens"]), round(run["output_tokens"]), 0)
+            workload = SyntheticText(
+                round(run["input_tokens"]),
+                round(run["output_tokens"]),
+                0,
+                prefix_share=run.get("prefix_hits", 0.0),
+            )
         found.append(
             PublishedRun(
                 source=document["source"],
@@ -108,6 +118,8 @@ def _variant(run: Mapping[str, Any], config: Mapping[str, Any]) -> Variant:
         gpu=GPUS[run["gpu"]],
         serving=serving_of(run),
         tensor_parallel=run["count"],
+        server=SERVERS[run["api"]],
+        is_scheduled_ahead=run.get("scheduled_ahead", False),
     )
 
 
@@ -122,13 +134,7 @@ def predicted_figures(
     """
     variant = run.variant
     if constants is not None:
-        variant = Variant(
-            variant.spec,
-            variant.gpu,
-            variant.serving,
-            variant.tensor_parallel,
-            given_constants=constants,
-        )
+        variant = replace(variant, given_constants=constants)
     found = predict_point(variant, run.point, run.workload, run.timing).figures
     return {name: FIGURES[name](found) for name in run.figures}
 

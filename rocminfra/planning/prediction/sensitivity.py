@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rocminfra.planning.prediction.api_server import ApiServer
 from rocminfra.planning.prediction.predict import Variant
 from rocminfra.planning.prediction.published import compare, predict_reference
 
@@ -60,12 +61,16 @@ def _changed(variant: Variant) -> Iterator[tuple[str, Variant, Variant]]:
                 variant, given_constants=replace(variant.constants, **{name: value * (1 + CHANGE)})
             ),
         )
-    host = variant.preprocess_s_per_megapixel
+    host = variant.server.preprocess_s_per_megapixel
     yield (
         "preprocess_s_per_megapixel",
-        replace(variant, preprocess_s_per_megapixel=host * (1 - CHANGE)),
-        replace(variant, preprocess_s_per_megapixel=host * (1 + CHANGE)),
+        replace(variant, server=_host(variant, host * (1 - CHANGE))),
+        replace(variant, server=_host(variant, host * (1 + CHANGE))),
     )
+
+
+def _host(variant: Variant, preprocess_s: float) -> ApiServer:
+    return replace(variant.server, preprocess_s_per_megapixel=preprocess_s)
 
 
 def _figures(variant: Variant, reference: Mapping[str, Any]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass, field
 
 from rocminfra.planning.engine.core import EngineCore, RunningStep
-from rocminfra.planning.engine.steps import Completion
+from rocminfra.planning.prediction.api_server import ApiServer, Piece, Process, Taken
 from rocminfra.planning.prediction.workload import Workload
 
 
@@ -107,27 +107,32 @@ class Trace:
     ended: float | None = None
     gaps: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def length_s(self) -> float:
+        """How long it took."""
+        return self.seconds if self.ended is None else self.ended
+
 
 def run(
     core: EngineCore,
     workload: Workload,
     load: Load,
     seconds: float,
-    preprocess_s_per_megapixel: float = 0.0,
-    client_s: float = 0.0,
+    server: ApiServer | None = None,
+    *,
     warmup_s: float = 0.0,
+    is_scheduled_ahead: bool = False,
 ) -> Trace:
     """Send ``workload`` for ``seconds`` and record what happens.
 
-    + preprocess_s_per_megapixel: time the serving host needs to decode and cut an image before
-      the scheduler sees the request; one after the other, as in vLLM's API server process
-    + client_s: from the end of one request to the next one in the scheduler: the client's turn,
-      HTTP, chat template and tokenizer. It is part of the time to the first token
+    + server: what stands between client and engine; None takes no time
     + warmup_s: gaps between tokens are counted after it
+    + is_scheduled_ahead: whether the engine chooses a step while the one before runs
+      (``--async-scheduling``, vLLM's default since 0.14): a request that comes meanwhile waits for
+      both
     """
-    return _Run(
-        core, workload, load, seconds, preprocess_s_per_megapixel, client_s, warmup_s
-    ).finish()
+    times = ApiServer() if server is None else server
+    return _Run(core, workload, load, seconds, times, warmup_s, is_scheduled_ahead).finish()
 
 
 class _Run:
@@ -137,23 +142,25 @@ class _Run:
         workload: Workload,
         load: Load,
         seconds: float,
-        preprocess_s_per_megapixel: float,
-        client_s: float,
+        server: ApiServer,
         warmup_s: float,
+        is_scheduled_ahead: bool,
     ) -> None:
         self._core = core
         self._workload = workload
         self._load = load
-        self._preprocess_s = preprocess_s_per_megapixel / 1e6
-        self._client_s = client_s
+        self._process = Process(server)
         self._warmup_s = warmup_s
+        self._is_scheduled_ahead = is_scheduled_ahead
         self._trace = Trace(seconds)
         self._sent: dict[str, Record] = {}
-        # Preprocessed requests on their way to the scheduler: (when, number).
+        self._finished: set[str] = set()
+        # Requests on their way to the scheduler: (when, number).
         self._arrivals: list[tuple[float, int]] = []
-        self._host_free = 0.0
+        self._previous: RunningStep | None = None
         self._numbers = 0
         self._due = 0.0
+        self._last_piece = 0.0
         self._gaps = random.Random(42)
 
     def finish(self) -> Trace:
@@ -164,22 +171,35 @@ class _Run:
                 self._send(0.0)
         while core.now < end:
             self._send_due()
-            while self._arrivals and self._arrivals[0][0] <= core.now:
-                number = heapq.heappop(self._arrivals)[1]
-                core.submit(self._workload.request(number))
+            self._serve()
+            self._submit()
             running = core.begin()
             if running is None:
+                self._previous = None
                 following = self._next_event()
                 if following is None or following >= end:
                     break
                 core.advance(following)
                 continue
             self._note(running)
-            self._enter(core.finish(running))
+            self._previous = running
+            done = core.finish(running)
+            self._serve()
+            self._finished.update(done.finished)
+            self._process.given(done.tokens, core.now)
+        self._serve()
         if self._is_over and not self._sent:
-            self._trace.ended = core.now
+            self._trace.ended = max(core.now, self._last_piece)
         self._trace.preemptions = core.scheduler.preemptions
         return self._trace
+
+    def _submit(self) -> None:
+        """Requests that the next step can hold."""
+        latest = self._core.now
+        if self._is_scheduled_ahead and self._previous is not None:
+            latest = self._previous.start
+        while self._arrivals and self._arrivals[0][0] <= latest:
+            self._core.submit(self._workload.request(heapq.heappop(self._arrivals)[1]))
 
     def _send_due(self) -> None:
         rate = self._load.rate
@@ -192,7 +212,9 @@ class _Run:
                 return
 
     def _next_event(self) -> float | None:
-        times = [self._arrivals[0][0]] if self._arrivals else []
+        times = [max(self._arrivals[0][0], self._core.now)] if self._arrivals else []
+        if (turn := self._process.next_turn) is not None:
+            times.append(turn)
         can_send = len(self._sent) < self._load.streams and not self._is_over
         if self._load.rate is not None and can_send:
             times.append(self._due)
@@ -212,11 +234,7 @@ class _Run:
         record = Record(number, at, request.prompt_tokens)
         self._trace.records.append(record)
         self._sent[request.id] = record
-        ready = at
-        if self._preprocess_s > 0:
-            ready = max(at, self._host_free) + self._workload.pixels(number) * self._preprocess_s
-            self._host_free = ready
-        heapq.heappush(self._arrivals, (ready + self._client_s, number))
+        self._process.sent(at, number, self._workload.pixels(number))
 
     def _note(self, running: RunningStep) -> None:
         scheduler = self._core.scheduler
@@ -225,21 +243,27 @@ class _Run:
             Moment(running.start, scheduler.pool.usage, scheduler.running, scheduler.waiting)
         )
 
-    def _enter(self, done: Completion) -> None:
-        now = self._core.now
-        if now > self._trace.seconds:
-            return
-        gaps = self._trace.gaps
-        for request_id in done.tokens:
-            record = self._sent[request_id]
-            record.generated += 1
-            if record.last_token is not None and now >= self._warmup_s:
-                gap = round((now - record.last_token) / GAP_S)
-                gaps[gap] = gaps.get(gap, 0) + 1
-            record.last_token = now
-            if record.first_token is None:
-                record.first_token = now
-        for request_id in done.finished:
-            self._sent.pop(request_id).completed = True
+    def _serve(self) -> None:
+        """Let the server do what it does until now."""
+        for done in self._process.works(self._core.now):
+            if isinstance(done, Taken):
+                heapq.heappush(self._arrivals, (done.at, done.number))
+            elif done.at <= self._trace.seconds:
+                self._deliver(done)
+
+    def _deliver(self, piece: Piece) -> None:
+        """Let the client have a piece of an answer."""
+        record = self._sent[piece.request_id]
+        self._last_piece = piece.at
+        record.generated += piece.tokens
+        if record.last_token is not None and piece.at >= self._warmup_s:
+            gap = round((piece.at - record.last_token) / GAP_S)
+            self._trace.gaps[gap] = self._trace.gaps.get(gap, 0) + 1
+        record.last_token = piece.at
+        if record.first_token is None:
+            record.first_token = piece.at
+        if piece.request_id in self._finished:
+            self._finished.discard(piece.request_id)
+            self._sent.pop(piece.request_id).completed = True
             if self._load.rate is None:
-                self._send(now)
+                self._send(piece.at)

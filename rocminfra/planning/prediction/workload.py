@@ -14,6 +14,10 @@ from rocminfra.planning.engine.kv_cache import BLOCK_SIZE
 from rocminfra.planning.engine.model_shape import VisionShape, image_grid
 from rocminfra.planning.engine.request import ImageSpan, Request
 
+# Standard deviation of the logarithm of a question's tokens, and the shape of answers' lengths.
+_QUESTION_SIGMA = 1.2
+_ANSWER_SHAPE = 1.2
+
 
 def cached(prompt_tokens: int, share: float) -> int:
     """Tokens of a prompt that the prefix cache holds: whole blocks, and never all of them."""
@@ -76,34 +80,39 @@ class SyntheticText:
 class ChatText:
     """Questions and answers of people, as in ShareGPT: many short ones and a few long ones.
 
-    Lengths are log-normal; vLLM's benchmark leaves out prompts and answers below 4 and above
-    1,024 tokens.
+    Questions are log-normal; vLLM's benchmark leaves out those below 4 and above 1,024 tokens.
+    Answers end more evenly (Weibull): published runs of a thousand end a quarter of their time
+    after the last was admitted, which a heavier tail would not.
 
     + prompt_mean, output_mean: tokens of a request
-    + sigma: standard deviation of the logarithm
+    + most_output: at which answers are cut off
     + seed: another one is another draw
     """
 
     prompt_mean: float
     output_mean: float
-    sigma: float = 1.2
+    most_output: int = 1_024
     seed: int = 42
 
     def request(self, number: int) -> Request:
         """The request with this number."""
-        prompt = self._drawn("prompt", number, self.prompt_mean)
-        output = self._drawn("output", number, self.output_mean)
-        return Request(f"r{number}", prompt, output)
+        prompt = self._draw("prompt", number).gauss(0.0, _QUESTION_SIGMA)
+        # Cutting off the long tail takes about a fifth off the mean of this distribution.
+        median = 1.2 * self.prompt_mean * math.exp(-(_QUESTION_SIGMA**2) / 2)
+        scale = self.output_mean / math.gamma(1 + 1 / _ANSWER_SHAPE)
+        output = self._draw("output", number).weibullvariate(scale, _ANSWER_SHAPE)
+        return Request(
+            f"r{number}",
+            round(min(1_024, max(4, median * math.exp(prompt)))),
+            round(min(self.most_output, max(4, output))),
+        )
 
     def pixels(self, number: int) -> int:
         """None: there are no images."""
         return 0
 
-    def _drawn(self, what: str, number: int, mean: float) -> int:
-        draw = random.Random(f"{self.seed}/{what}/{number}")
-        # Cutting off the long tail takes about a fifth off the mean of this distribution.
-        median = 1.2 * mean * math.exp(-(self.sigma**2) / 2)
-        return round(min(1_024, max(4, median * math.exp(draw.gauss(0.0, self.sigma)))))
+    def _draw(self, what: str, number: int) -> random.Random:
+        return random.Random(f"{self.seed}/{what}/{number}")
 
 
 @dataclass(frozen=True)

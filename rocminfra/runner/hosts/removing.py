@@ -88,6 +88,7 @@ def seen_of(answer: Mapping[str, Any]) -> Seen:
         at_work=tuple(answer["at_work"]),
         runs=tuple(answer["runs"]),
         state=answer["state"],
+        load_user=answer["user"],
     )
 
 

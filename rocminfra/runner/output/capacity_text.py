@@ -5,6 +5,7 @@ from __future__ import annotations
 from rocminfra.planning.capacity.alternatives import Alternative
 from rocminfra.planning.capacity.answer import CapacityPlan
 from rocminfra.planning.capacity.capacity import Capacity
+from rocminfra.planning.capacity.start_up_logs import START_UP_LOGS
 from rocminfra.runner.output.capacity_json import setting_of
 from rocminfra.runner.output.tables import table_lines
 
@@ -28,6 +29,14 @@ def capacity_lines(plan: CapacityPlan) -> list[str]:
             + [_size_row(row) for row in plan.sizes]
         ),
     ]
+    if chosen.overhead.basis == "range":
+        logs = START_UP_LOGS
+        lines += [
+            "",
+            f"how far off it was: of {logs.total} engines that others started, "
+            f"{logs.at_least_worst} had at least the worst case, and {logs.near_expected} what is "
+            "most likely, within 5% (docs/planning.md)",
+        ]
     if plan.pages is not None:
         pages = plan.pages
         lines += [

@@ -58,7 +58,9 @@ def _panel(alt: Any, panel: Panel) -> Any:
         for each in moments
         for state, count in (("running", each.running), ("waiting", each.waiting))
     ]
-    at = alt.X("s:Q", title="seconds", scale=alt.Scale(domain=[0, panel.trace.seconds], nice=False))
+    at = alt.X(
+        "s:Q", title="seconds", scale=alt.Scale(domain=[0, panel.trace.length_s], nice=False)
+    )
     top = (
         alt.Chart(alt.Data(values=usage), height=130, width=_WIDTH)
         .mark_area(

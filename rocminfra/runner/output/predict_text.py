@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rocminfra.planning.engine.gpus import GPUS
+from rocminfra.planning.engine.gpus import GPUS, MI300X
 from rocminfra.planning.engine.latency_constants import constants_of
-from rocminfra.planning.prediction.bands import LEVEL, Band, Bands
+from rocminfra.planning.model.reference import REFERENCE_NAME
+from rocminfra.planning.prediction.bands import LEVEL, Band, Bands, checked
 from rocminfra.planning.prediction.grid import Outcome
 from rocminfra.planning.prediction.predict import PredictedPoint
 from rocminfra.planning.prediction.published import CALIBRATED, Comparison
@@ -53,7 +54,7 @@ def outcome_lines(outcome: Outcome, is_utf8: bool) -> list[str]:
         trace = heaviest.traces[0]
         lines += [
             f"  KV cache  |{kv_line(trace, is_utf8)}| {heaviest.point.label}, "
-            f"0 to {trace.seconds:g} s",
+            f"0 to {trace.length_s:.4g} s",
             "",
         ]
     lines += [f"scenario {name}: no prediction: {why}" for name, why in outcome.refused]
@@ -63,20 +64,33 @@ def outcome_lines(outcome: Outcome, is_utf8: bool) -> list[str]:
 def sureness_lines(outcomes: Sequence[Outcome]) -> list[str]:
     """What the ranges mean, what was never checked, and which constants are another GPU's."""
     lines = [f"in brackets: where the measured figure lies in {LEVEL:.0%} of comparable cases"]
+    if any(not _is_reference_run(outcome) for outcome in outcomes):
+        known = checked()
+        lines.append(
+            f"how far off it was: {known.figures} figures of others' runs, each left out of the "
+            f"fit, had a median error of {known.median_error:.0%}, and {known.within_20:.0%} of "
+            "them were within 20% (docs/planning.md)"
+        )
     said: set[str] = set()
     for outcome in outcomes:
         reasons = outcome.bands.reasons
         if outcome.error is None and reasons:
             said.add(f"the range is wide, because {', and '.join(reasons)}")
         variant = outcome.variant
-        known = constants_of(variant.gpu)
-        if variant.given_constants is None and known.taken_from is not None:
-            other = GPUS[known.taken_from].name
+        reached = constants_of(variant.gpu)
+        if variant.given_constants is None and reached.taken_from is not None:
+            other = GPUS[reached.taken_from].name
             said.add(
-                f"{len(known.assumed)} constants of {variant.gpu.name} are assumed: they are those "
-                f"of {other}"
+                f"{len(reached.assumed)} constants of {variant.gpu.name} are assumed: they are "
+                f"those of {other}"
             )
     return [*lines, *sorted(said)]
+
+
+def _is_reference_run(outcome: Outcome) -> bool:
+    variant = outcome.variant
+    is_one = variant.tensor_parallel == 1 and variant.replicas == 1
+    return variant.spec.name == REFERENCE_NAME and variant.gpu is MI300X and is_one
 
 
 def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:
@@ -177,7 +191,7 @@ def kv_line(trace: Trace, is_utf8: bool) -> str:
     highest = [0.0] * _COLUMNS
     previous, last = 0.0, 0
     for moment in trace.moments:
-        column = min(_COLUMNS - 1, int(moment.at / trace.seconds * _COLUMNS))
+        column = min(_COLUMNS - 1, int(moment.at / trace.length_s * _COLUMNS))
         # A step longer than one column fills all columns that it spans.
         for passed in range(last, column):
             highest[passed] = max(highest[passed], previous)
@@ -203,4 +217,4 @@ def _tokens(value: float, band: Band) -> str:
 
 
 def _percents(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{low:.0%}-{high:.1%}"
+    return "-" if low is None or high is None else f"{100 * low:.1f}-{high:.1%}"

@@ -15,8 +15,9 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from rocminfra.bench.job import UNIT_PREFIX as BENCH_UNIT
+from rocminfra.bench.link import UNIT as LOAD_UNIT
 from rocminfra.failure import Do, FailedError, Fault
-from rocminfra.host_paths import RECORD, RUNS, STATE
+from rocminfra.host_paths import LOAD_HOME, LOAD_USER, RECORD, RUNS, STATE
 from rocminfra.operations import guidellm, hub_model, packages
 from rocminfra.operations.engine import IMAGE_UNIT
 from rocminfra.planning.removal import FILES, NUMA, TREES
@@ -26,7 +27,7 @@ from rocminfra.settings import Settings, load_settings
 
 TIMEOUT_S = 120
 # Of what works on a host without us: benchmarks, downloads, installations.
-UNITS = (BENCH_UNIT, IMAGE_UNIT, guidellm.UNIT, hub_model.UNIT, packages.UNIT)
+UNITS = (BENCH_UNIT, LOAD_UNIT, IMAGE_UNIT, guidellm.UNIT, hub_model.UNIT, packages.UNIT)
 
 
 @dataclass(frozen=True)
@@ -109,5 +110,7 @@ def _request(settings: Settings) -> Mapping[str, Any]:
         "setting": NUMA,
         "state": STATE,
         "runs": RUNS,
+        "user": LOAD_USER,
+        "home": LOAD_HOME,
         "units": [f"{unit}*" for unit in UNITS],
     }

@@ -10,6 +10,7 @@ from rocminfra.planning.capacity.capacity import Serving
 from rocminfra.planning.model.reference import REFERENCE_NAME
 from rocminfra.planning.prediction.grid import Outcome
 from rocminfra.reference_run import MAX_MODEL_LEN
+from rocminfra.runner import typed
 from rocminfra.runner.verbs.predict_grid import Question
 
 
@@ -21,7 +22,7 @@ def refuse_speculation(options: dict[str, Any]) -> None:
             "--speculative-config: speculative decoding is not modelled, because how many drafted "
             "tokens are accepted depends on the texts; without it the time between tokens is "
             "predicted as it is without drafts",
-            next=Do("rocminfra predict   # without --speculative-config"),
+            next=Do(typed.without("--speculative-config", "predict")),
         )
 
 

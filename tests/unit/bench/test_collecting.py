@@ -47,9 +47,9 @@ class Cut:
         return self.remote.run(command, stdin, timeout_s)
 
     @contextmanager
-    def stream(self, command: str, stdin: str) -> Iterator[Any]:
+    def stream(self, command: str, stdin: str, size: int) -> Iterator[Any]:
         self.asked += json.loads(stdin)
-        with self.remote.stream(command, stdin) as whole:
+        with self.remote.stream(command, stdin, size) as whole:
             content = io.BytesIO(whole.read())
         left = [self.after]
 
@@ -119,6 +119,7 @@ def test_after_a_cut_only_the_rest_is_fetched(
 ) -> None:
     # In small steps, so that a cut falls between files.
     monkeypatch.setattr(unpacking, "_CHUNK", 512)
+    monkeypatch.setattr(unpacking, "_TAR_BUFFER", 512)
     whole = io.BytesIO()
     files.pack(host_run, sorted(FILES), whole)
     cut = Cut(remote, after=len(whole.getvalue()) * 2 // 3)
@@ -205,7 +206,7 @@ def test_a_host_that_cannot_pack_says_why(
     tmp_path: Path, remote: LocalHost, host_run: Path
 ) -> None:
     class Failing(Cut):
-        def stream(self, command: str, stdin: str) -> Any:
+        def stream(self, command: str, stdin: str, size: int) -> Any:
             raise CommandFailedError("No space left on device")
 
     with pytest.raises(FailedError) as caught:
@@ -227,10 +228,10 @@ def test_two_commands_do_not_collect_one_run_at_once(
 
 def test_streams_get_about_the_same() -> None:
     mib = 1024 * 1024
-    sizes = {f"{number}": mib * number for number in range(1, 13)}
+    sizes = {f"{number}": 2 * mib * number for number in range(1, 13)}
     shares = shared_out(sizes, 3)
     loads = [sum(sizes[name] for name in share) for share in shares]
     assert sorted(name for share in shares for name in share) == sorted(sizes)
-    assert max(loads) - min(loads) <= mib
-    assert shared_out({"a": 1, "b": 2}, 3) == [["a", "b"]], "not worth a second stream"
-    assert len(shared_out(dict.fromkeys(map(str, range(1000)), 20_000), 3)) == 3
+    assert max(loads) - min(loads) <= 2 * mib
+    assert shared_out({"a": 1, "b": 2 * mib}, 3) == [["a", "b"]], "not worth a second stream"
+    assert len(shared_out(dict.fromkeys(map(str, range(1000)), 200_000), 3)) == 3

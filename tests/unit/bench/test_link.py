@@ -45,7 +45,7 @@ class Host:
             raise OSError("Connection reset by peer")
         return Answer(True, found, "why not")
 
-    def stream(self, command: str, stdin: str) -> AbstractContextManager[Readable]:
+    def stream(self, command: str, stdin: str, size: int) -> AbstractContextManager[Readable]:
         raise AssertionError
 
     def commands(self, sign: str) -> list[str]:
@@ -117,6 +117,13 @@ def test_the_private_half_of_the_key_goes_nowhere(hosts: tuple[Host, Host]) -> N
             Fault.CLOCKS_APART,
             "the clocks of mi300x-1 and loader are too far apart",
             "timedatectl set-ntp true",
+        ),
+        (
+            0,
+            {"load_link": json.dumps({**GOOD, "about": "tunnel", "problem": "at 0.0.0.0"})},
+            Fault.LOAD_GENERATOR_UNUSABLE,
+            "a tunnel would publish the engine",
+            "Match User rocminfra-load",
         ),
         (
             0,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
+import contextlib
+import functools
 import io
 import re
 import shutil
@@ -16,9 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rocminfra.bench import unpacking
+from rocminfra.bench.blocks import BlockReader
 from rocminfra.bench.results import folder_name, is_complete, publish, staging, verify
 from rocminfra.bench.unpacking import Unpacked
 from rocminfra.host.bench import files
+from rocminfra.host.bench.blocks import BlockWriter
 from rocminfra.planning.bench.manifest import MANIFEST
 
 RUN = "20260513T101500Z"
@@ -46,9 +49,21 @@ def host_run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def archive(host_run: Path, tmp_path: Path) -> Path:
-    target = tmp_path / "run.tar.gz"
+    target = tmp_path / "run"
     with target.open("wb") as stream:
         files.pack(host_run, files.result_files(host_run), stream)
+    return target
+
+
+def packed(archive: Path) -> bytes:
+    """The tar in its blocks."""
+    with archive.open("rb") as stream:
+        return b"".join(iter(functools.partial(BlockReader(stream).read, 1 << 20), b""))
+
+
+def in_blocks(target: Path, tar: bytes) -> Path:
+    with target.open("wb") as stream, contextlib.closing(BlockWriter(stream)) as writer:
+        writer.write(tar)
     return target
 
 
@@ -67,13 +82,13 @@ def into(tmp_path: Path) -> Path:
 def rebuilt(archive: Path, change: dict[str, bytes | None], links: dict[str, str] = {}) -> Path:  # noqa: B006
     """The archive with some members changed, added or (None) left out."""
     members: dict[str, bytes] = {}
-    with tarfile.open(archive) as pack:
+    with tarfile.open(fileobj=io.BytesIO(packed(archive))) as pack:
         for member in pack:
             source = pack.extractfile(member)
             assert source is not None
             members[member.name] = source.read()
-    target = archive.with_name("rebuilt.tar.gz")
-    with tarfile.open(target, "w:gz") as pack:
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as pack:
         for name, content in {**members, **change}.items():
             if content is not None:
                 info = tarfile.TarInfo(name)
@@ -83,7 +98,7 @@ def rebuilt(archive: Path, change: dict[str, bytes | None], links: dict[str, str
             info = tarfile.TarInfo(name)
             info.type, info.linkname = tarfile.SYMTYPE, goal
             pack.addfile(info)
-    return target
+    return in_blocks(archive.with_name("rebuilt"), tar.getvalue())
 
 
 def files_below(folder: Path) -> set[str]:
@@ -101,7 +116,7 @@ def test_a_whole_archive_arrives_whole(archive: Path, into: Path) -> None:
 
 
 def test_progress_and_locks_are_no_results(archive: Path) -> None:
-    with tarfile.open(archive) as pack:
+    with tarfile.open(fileobj=io.BytesIO(packed(archive))) as pack:
         assert pack.getnames() == [MANIFEST, *sorted(FILES)]
 
 
@@ -199,7 +214,7 @@ def test_an_archive_that_is_cut_off_anywhere_is_never_taken_for_whole(
 ) -> None:
     folder = tmp_path_factory.mktemp("cut")
     whole = archive.read_bytes()
-    cut = folder / "cut.tar.gz"
+    cut = folder / "cut"
     cut.write_bytes(whole[: int(len(whole) * part)])
     into = folder / "into"
     into.mkdir()
@@ -217,10 +232,9 @@ def test_a_byte_flipped_anywhere_never_changes_a_result(
     archive: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("flipped")
-    plain = bytearray(gzip.decompress(archive.read_bytes()))
+    plain = bytearray(packed(archive))
     plain[data.draw(st.integers(0, len(plain) - 1))] ^= data.draw(st.integers(1, 255))
-    bad = folder / "bad.tar.gz"
-    bad.write_bytes(gzip.compress(bytes(plain), 1))
+    bad = in_blocks(folder / "bad", bytes(plain))
     into = folder / "into"
     into.mkdir()
     unpacked = unpack(bad, into)

@@ -5,7 +5,6 @@ The programs are the real ones, run as they are on a host; GuideLLM, engine and 
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import shutil
@@ -36,6 +35,7 @@ from rocminfra.bench.remote import Answer
 from rocminfra.bench.results import verify
 from rocminfra.bench.session import Outcome
 from rocminfra.failure import ExitCode, FailedError
+from rocminfra.planning.bench.blocks import HEADER
 from rocminfra.report.table import read_table
 
 STAGES = [{"profile": "concurrent", "streams": [4]}, {"profile": "sweep", "size": 3}]
@@ -142,18 +142,18 @@ class Flaky:
         return self.remote.run(command, stdin, timeout_s)
 
     @contextmanager
-    def stream(self, command: str, stdin: str) -> Iterator[IO[bytes]]:
-        with self.remote.stream(command, stdin) as whole:
+    def stream(self, command: str, stdin: str, size: int) -> Iterator[IO[bytes]]:
+        with self.remote.stream(command, stdin, size) as whole:
             content = whole.read()
         yield io.BytesIO(self.damage.pop(0)(content) if self.damage else content)
 
 
 def half(content: bytes) -> bytes:
     """Cut off within a file's data: between two files, tar takes a cut for the end."""
-    whole = gzip.decompress(content)
-    with tarfile.open(fileobj=io.BytesIO(whole)) as pack:
+    # One block, stored.
+    with tarfile.open(fileobj=io.BytesIO(content[HEADER.size :])) as pack:
         last = max(pack.getmembers()[1:], key=lambda member: member.size)
-    return gzip.compress(whole[: last.offset_data + last.size // 2])[:-8]
+    return content[: HEADER.size + last.offset_data + last.size // 2]
 
 
 def nothing(content: bytes) -> bytes:

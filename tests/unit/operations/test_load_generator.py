@@ -68,6 +68,16 @@ def test_a_load_generator_does_not_and_says_so(loader: Any) -> None:
     assert [settings.vllm.port for settings in load_generator.users()] == [8001]
 
 
+def test_a_load_generator_without_its_engine_says_that_nothing_is_measured(loader: Any) -> None:
+    inventory(engine={"bench.load_generator": "loader"}, loader={})
+    load_generator.tell_if_unused()
+    assert loader.logged == ["sends the load of engine, not in this run: nothing is measured"]
+    loader.logged.clear()
+    state.active_hosts.add(state.inventory[0])
+    load_generator.tell_if_unused()
+    assert loader.logged == []
+
+
 def test_a_wrong_setting_of_the_engine_does_not_make_the_load_generator_one(loader: Any) -> None:
     inventory(engine={"bench": {"load_generator": "loader"}, "vllm": {"port": 0}}, loader={})
     assert not load_generator.serves()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import yaml
 
 from rocminfra.planning.capacity.capacity import capacity
 from rocminfra.planning.engine.gpus import GPUS
+from rocminfra.planning.prediction.bands import KINDS
+from rocminfra.planning.prediction.left_out_errors import LEFT_OUT
 from rocminfra.planning.prediction.published_runs import (
     PublishedRun,
     published_runs,
@@ -41,6 +45,38 @@ def runs_by_file() -> list[tuple[dict[str, Any], list[PublishedRun]]]:
         if isinstance(document, dict) and "runs" in document:
             found.append((document, published_runs(document, models)))
     return found
+
+
+def summary(errors: Iterable[float]) -> str:
+    """Median error and share within 20 %, of logarithms of predicted over measured."""
+    off = [abs(math.exp(error) - 1) for error in errors]
+    within = sum(one <= 0.2 for one in off) / len(off)
+    return f"median error {median(off):.0%}, {within:.0%} of {len(off)} figures within 20 %"
+
+
+def left_out_lines(inside: Mapping[tuple[str, str, str], list[float]] | None = None) -> list[str]:
+    """Errors of constants in use and of those that never saw a source, side by side.
+
+    + inside: the former by GPU, source and kind of figure; None leaves their cells empty
+    """
+    outside: dict[tuple[str, str, str], list[float]] = {}
+    for row in LEFT_OUT:
+        outside.setdefault((row.gpu, row.source, row.kind), []).extend(row.errors)
+    both = (inside or {}, outside)
+    lines = ["| GPU | source | in-sample | left out |", "|---|---|---|---|"]
+    for gpu, source in sorted({(row.gpu, row.source) for row in LEFT_OUT}):
+        lines.append(_two(gpu, source, *(_of(errors, (gpu, source)) for errors in both)))
+    for kind in KINDS:
+        lines.append(_two("all", kind, *(_of(errors, (kind,)) for errors in both)))
+    return [*lines, _two("all", "all", *(_of(errors, ()) for errors in both))]
+
+
+def _of(errors: Mapping[tuple[str, str, str], list[float]], parts: tuple[str, ...]) -> list[float]:
+    return [one for key, some in errors.items() if set(parts) <= set(key) for one in some]
+
+
+def _two(gpu: str, source: str, inside: list[float], outside: list[float]) -> str:
+    return f"| {gpu} | {source} | {summary(inside) if inside else ''} | {summary(outside)} |"
 
 
 def run_line(run: PublishedRun, predicted: dict[str, float | None]) -> str:

@@ -9,18 +9,20 @@ from pathlib import Path
 
 import yaml
 from model_files import model
-from published_page import capacity_lines, run_line, runs_by_file
+from published_page import capacity_lines, left_out_lines, run_line, runs_by_file
 
 from rocminfra.planning.capacity.alternatives import alternatives
 from rocminfra.planning.capacity.capacity import Serving, capacity
+from rocminfra.planning.capacity.start_up_logs import START_UP_LOGS, StartUpLogs
 from rocminfra.planning.engine.gpus import A100_80, GPUS, H100_80, MI300X
 from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.model.reference import REFERENCE_NAME
-from rocminfra.planning.prediction.predict import (
-    CLIENT_S,
+from rocminfra.planning.prediction.api_server import (
+    CHAT,
+    COMPLETIONS,
     PREPROCESS_S_PER_MEGAPIXEL,
-    Variant,
 )
+from rocminfra.planning.prediction.predict import Variant
 from rocminfra.planning.prediction.published import compare, predict_reference
 from rocminfra.planning.prediction.published_runs import predicted_figures
 
@@ -49,7 +51,11 @@ def test_constants_and_gpus_are_todays() -> None:
     for field in dataclasses.fields(LatencyConstants):
         cells = [_shown(field.name, column[field.name]) for column in columns]
         assert f"| `{field.name}` | {' | '.join(cells)} | " in PAGE
-    assert f"scheduler {CLIENT_S * 1000:g} ms" in PAGE
+    assert (
+        f"a chat takes {CHAT.request_s * 1000:g} ms of it, a plain completion "
+        f"{COMPLETIONS.request_s * 1000:g} ms, a piece of an answer {CHAT.token_s * 1e6:g} µs"
+    ) in PAGE
+    assert f"the way to it {CHAT.client_s * 1000:g} ms" in PAGE
     assert f"| `preprocess_s_per_megapixel` | {PREPROCESS_S_PER_MEGAPIXEL:g} s" in PAGE
     for gpu in GPUS.values():
         bandwidth, peak = gpu.bandwidth_bytes_per_s / 1e12, gpu.bf16_flops / 1e12
@@ -97,6 +103,25 @@ def test_the_published_runs_that_take_no_time_are_todays() -> None:
     assert seen >= 25
 
 
+def test_left_out_errors_are_todays() -> None:
+    for line in left_out_lines()[2:]:
+        head, tail = line.split(" |  | ")
+        assert re.search(f"{re.escape(head)} \\| [^|]+ \\| {re.escape(tail)}", PAGE)
+
+
 def test_start_up_logs_against_capacity_are_todays() -> None:
+    """An engine of 2023 is the only one that had less than the worst case."""
+    worst: list[float] = []
+    likely: list[float] = []
     for line in capacity_lines():
         assert line in PAGE
+        if errors := re.findall(r"\(([+-][\d.]+)%\)", line):
+            *_, engine, _, _, _, _ = line.split("|")
+            if float(errors[0]) > 0:
+                assert engine.strip() == "vllm 0.2.4"
+            worst.append(float(errors[0]))
+            likely.append(float(errors[1]))
+    found = StartUpLogs(
+        len(worst), sum(one <= 0 for one in worst), sum(abs(one) <= 5 for one in likely)
+    )
+    assert found == START_UP_LOGS

@@ -64,6 +64,19 @@ def files(removal: Removal) -> list[Any]:
     return [one["path"] for one in of(removal, Kind.FILE)]
 
 
+def test_the_user_of_a_run_that_was_cut_off_goes() -> None:
+    assert of(changed(), Kind.USER) == []
+    (step,) = of(changed(load_user=True), Kind.USER)
+    assert step == {"name": "rocminfra-load", "home": "/run/rocminfra-load"}
+
+
+def test_nothing_goes_while_the_host_sends_load() -> None:
+    seen = dataclasses.replace(WHOLE, load_user=True, at_work=("rocminfra-load.service",))
+    decided = decide(seen)
+    assert isinstance(decided, Failure)
+    assert decided.why == ("rocminfra-load.service",)
+
+
 def test_all_of_a_host_that_was_bare_goes_in_an_order_that_works() -> None:
     removal = changed()
     kinds = [step.kind for step in removal.steps]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -146,6 +147,29 @@ def test_files_that_the_runs_user_cannot_read_are_named(far_job: JobRecord, tmp_
     assert found["problem"] == f"{path} cannot be read by rocminfra-load"
     Path(path).touch()
     assert told(tmp_path)["problem"] is None
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "said"),
+    [
+        (socket.AF_INET, "127.0.0.1", None),
+        (socket.AF_INET6, "::1", None),
+        (socket.AF_INET, "0.0.0.0", "sshd listens at 0.0.0.0 port {}"),
+        (socket.AF_INET6, "::", "sshd listens at :: port {}"),
+    ],
+)
+def test_a_tunnel_that_is_published_is_seen(
+    far_job: JobRecord, tmp_path: Path, family: socket.AddressFamily, address: str, said: str | None
+) -> None:
+    with socket.socket(family) as tunnel:
+        tunnel.bind((address, 0))
+        tunnel.listen()
+        port = tunnel.getsockname()[1]
+        path = tmp_path / "home" / load_host.CONFIG
+        path.write_text(json.dumps({**json.loads(path.read_text()), "port": port}))
+        found = load_link.check(tmp_path / "link")
+        assert found["problem"] == (said and said.format(port))
+        assert found["about"] == (said and "tunnel")
 
 
 def test_what_the_client_says_is_bounded_and_plain(far_job: JobRecord, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pwd
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,18 @@ def test_a_file_that_has_changed_stays(tmp_path: Path) -> None:
     with pytest.raises(StepError, match="has changed since the plan"):
         remove_made.file(str(path), planned, folder=True)
     assert path.read_text() == "changed since"
+
+
+def test_only_a_user_with_the_home_of_ours_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(remove_made, "_command", lambda *words: ran.append(words))
+    remove_made.user("rocminfra-nobody", "/run/x")
+    with pytest.raises(StepError, match="another home folder"):
+        remove_made.user("daemon", "/run/rocminfra-load")
+    assert ran == []
+    home = pwd.getpwnam("daemon").pw_dir
+    remove_made.user("daemon", home)
+    assert ran == [("userdel", "--", "daemon")]
 
 
 def test_a_link_is_no_file_of_ours(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from rocminfra.planning.engine.core import EngineCore
 from rocminfra.planning.engine.model_shape import QWEN2_VL_72B, VisionShape
 from rocminfra.planning.engine.scheduler import SchedulerConfig
+from rocminfra.planning.prediction.api_server import ApiServer
 from rocminfra.planning.prediction.point_figures import figures, weighted_quantile
 from rocminfra.planning.prediction.virtual_run import Load, Moment, Record, Trace, run
-from rocminfra.planning.prediction.workload import ScannedPages, SyntheticText
+from rocminfra.planning.prediction.workload import ChatText, ScannedPages, SyntheticText
 
 VISION = QWEN2_VL_72B.vision or VisionShape(1, 1, 1)
 
@@ -76,11 +77,69 @@ def test_a_number_of_requests_ends_it() -> None:
 
 def test_pages_are_prepared_one_after_the_other() -> None:
     pages = ScannedPages(VISION)
-    slow = run(EngineCore(), pages, Load(4), 60.0, preprocess_s_per_megapixel=1.0)
+    slow = run(EngineCore(), pages, Load(4), 60.0, ApiServer(preprocess_s_per_megapixel=1.0))
     fast = run(EngineCore(), pages, Load(4), 60.0)
     # 3.86 s a page: the fourth is there after 15 s.
     assert (slow.records[3].first_token or 0.0) > 4 * 3.86
     assert (fast.records[3].first_token or 0.0) < 12.0
+
+
+def test_requests_that_come_together_reach_the_engine_when_the_last_has_been_read() -> None:
+    server = ApiServer(request_s=0.5)
+    text = SyntheticText(100, 3)
+    together = run(EngineCore(), text, Load(8, most_requests=8), 60.0, server)
+    alone = run(EngineCore(), text, Load(1, most_requests=8), 60.0, server)
+    assert min(one.ttft_s or 0.0 for one in together.records) > 4.0
+    assert max(one.ttft_s or 0.0 for one in alone.records) < 1.0
+
+
+def test_tokens_wait_while_requests_are_read_and_leave_as_one_piece() -> None:
+    """The second request takes the server two seconds, in which the first is answered in full."""
+    load = Load(2, 10.0, most_requests=2)
+    slow = run(EngineCore(), SyntheticText(100, 10), load, 60.0, ApiServer(request_s=2.0))
+    first, second = slow.records
+    assert first.first_token == first.last_token
+    assert (first.first_token or 0.0) >= 4.0
+    assert first.generated == second.generated == 10
+    assert slow.ended is not None
+
+
+def test_a_step_that_was_chosen_ahead_has_no_room_for_who_comes_meanwhile() -> None:
+    load, text = Load(8, 7.0, most_requests=40), SyntheticText(200, 60)
+    now = run(EngineCore(), text, load, 60.0)
+    ahead = run(EngineCore(), text, load, 60.0, is_scheduled_ahead=True)
+    waits = [sum(one.ttft_s or 0.0 for one in trace.records) / 40 for trace in (now, ahead)]
+    step = (now.ended or 0.0) / now.steps
+    # One more step on average, whatever it is that the engine does meanwhile.
+    assert 0.5 * step < waits[1] - waits[0] < 2 * step
+    # Nobody is running: there is nothing to wait for.
+    alone = run(EngineCore(), text, Load(1, most_requests=1), 60.0, is_scheduled_ahead=True)
+    assert (
+        alone.records[0].ttft_s
+        == run(EngineCore(), text, Load(1, most_requests=1), 60.0).records[0].ttft_s
+    )
+
+
+@settings(max_examples=40)
+@given(
+    streams=st.integers(1, 12),
+    rate=st.none() | st.floats(0.5, 20),
+    most=st.integers(1, 30),
+    request_s=st.sampled_from([0.0, 0.01, 0.3]),
+    token_s=st.sampled_from([0.0, 1e-4, 0.02]),
+    is_ahead=st.booleans(),
+)
+def test_every_request_ends_whatever_the_server_takes(
+    streams: int, rate: float | None, most: int, request_s: float, token_s: float, is_ahead: bool
+) -> None:
+    server = ApiServer(0.005, request_s, token_s)
+    load = Load(streams, rate, most_requests=most)
+    text = SyntheticText(50, 7, 0)
+    trace = run(EngineCore(), text, load, 1e4, server, is_scheduled_ahead=is_ahead)
+    assert len(trace.records) == most
+    assert all(one.completed and one.generated == 7 for one in trace.records)
+    assert trace.ended is not None
+    assert trace.ended >= max(one.last_token or 0.0 for one in trace.records)
 
 
 def test_the_published_page_has_the_published_tokens() -> None:
@@ -155,3 +214,12 @@ def test_a_quantile_is_one_of_the_values(values: list[tuple[float, int]], share:
         assert found is None
     else:
         assert found in [value for value, _ in values]
+
+
+def test_chats_have_the_mean_lengths_that_are_asked_for() -> None:
+    chats = [ChatText(217.4, 201.6).request(number) for number in range(2_000)]
+    assert sum(one.prompt_tokens for one in chats) / 2_000 == pytest.approx(217.4, rel=0.1)
+    assert sum(one.output_tokens for one in chats) / 2_000 == pytest.approx(201.6, rel=0.1)
+    assert max(one.output_tokens for one in chats) <= 1_024
+    short = [ChatText(217.4, 60.0, most_output=100).request(number) for number in range(100)]
+    assert max(one.output_tokens for one in short) == 100

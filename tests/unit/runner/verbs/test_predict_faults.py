@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from schema_check import violations
 
+from rocminfra.planning.capacity.start_up_logs import START_UP_LOGS
+from rocminfra.planning.prediction.bands import checked
 from rocminfra.runner.cli import run
 
 MODELS = Path(__file__).parents[2] / "planning" / "models"
@@ -205,10 +207,72 @@ def test_whose_constants_are_used_is_told(capsys: pytest.CaptureFixture[str]) ->
     assert "the range is wide, because no published run on NVIDIA H200" in out
 
 
+def test_how_far_off_it_was_is_said_outside_the_reference_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known = checked()
+    said = f"{known.figures} figures of others' runs, each left out of the fit, had a median error"
+    assert run(["predict", "--model", TEXT_MODEL, *QUESTION, "--requests", "4"]) == 0
+    assert f"{said} of {known.median_error:.0%}" in capsys.readouterr().out
+    assert run(["capacity", "--model", TEXT_MODEL]) == 0
+    logs = START_UP_LOGS
+    assert f"of {logs.total} engines that others started, {logs.at_least_worst} had at least" in (
+        capsys.readouterr().out
+    )
+    for words in (("predict", "docvqa"), ("capacity",)):
+        assert run(words) == 0
+        assert "how far off it was" not in capsys.readouterr().out
+
+
 def test_speculative_decoding_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     code, found = asked(capsys, "--speculative-config", '{"method": "eagle"}')
     assert code == 3
     assert "speculative decoding is not modelled" in found["error"]["what"]
+
+
+@pytest.mark.parametrize("refused", [("--speculative-config", "{}"), ("--speculative-config={}",)])
+def test_the_next_command_of_a_refused_option_keeps_all_others(
+    capsys: pytest.CaptureFixture[str], refused: tuple[str, ...]
+) -> None:
+    code, found = asked(capsys, "smoke", "--model", TEXT_MODEL, *refused, "--gpu", "h100-80")
+    assert code == 3
+    words = ["rocminfra", "predict", "--json", "smoke", "--model", TEXT_MODEL, "--gpu", "h100-80"]
+    assert shlex.split(found["error"]["next_command"]) == words
+
+
+def test_text_is_predicted_for_a_model_whose_images_are_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its vision encoder takes no part in text, and only pages are refused."""
+    model = str(MODELS / "mistral-small-3.1-24b-instruct.json")
+    code, found = asked(capsys, "smoke", "docvqa", "--model", model)
+    assert code == 0
+    smoke, docvqa = found["variants"][0]["scenarios"]
+    assert smoke["points"][0]["itl_median_ms"] > 1000 * 2 * 22e9 / 5.3e12
+    assert "pages" in docvqa["error"]
+
+
+def test_a_point_that_its_requests_end_is_drawn_until_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not until the time that it might have taken, in which there is nothing to see."""
+    picture = tmp_path / "picture.svg"
+    arguments = ("--model", TEXT_MODEL, *QUESTION, "--concurrency", "16", "--requests", "64")
+    assert run(["predict", *arguments, "--svg", str(picture)]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "KV cache  |" in line)
+    assert float(line.split("0 to ")[1].split()[0]) < 60
+    assert "86,400" not in picture.read_text(encoding="utf-8")
+
+
+def test_the_log_has_no_samples_after_the_last_request(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The cache empties when the last requests end; what it held then is not held for a day."""
+    load = ("--prompt-tokens", "2000", "--output-tokens", "2000", "--concurrency", "8")
+    _, found = asked(capsys, "--model", TEXT_MODEL, *load, "--requests", "9")
+    point = only_point(found)
+    assert point["duration_s"]["value"] > 20
+    assert 0 < point["kv_usage_min"] < point["kv_usage_max"]
 
 
 def test_a_cached_prefix_shortens_the_time_to_the_first_token(
