@@ -49,9 +49,9 @@ _TYPE_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
 
 def connection_problem(key: str, value: Any) -> str | None:
     """What is wrong with the value of a connection key, or None."""
-    kind = CONNECTION_KEYS[key]
-    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-        return f"must be {_TYPE_WORDS[kind]}, not {in_words(value)}"
+    wrong = type_problem(key, value)
+    if wrong is not None:
+        return wrong
     if isinstance(value, str):
         return _text_problem(key, value)
     if isinstance(value, int) and key == "ssh_port" and not 1 <= value <= 65535:
@@ -60,6 +60,14 @@ def connection_problem(key: str, value: Any) -> str | None:
         return f"must not be negative, not {value}"
     if isinstance(value, int) and key == "ssh_connect_retries" and value > _MOST_RETRIES:
         return f"must be {_MOST_RETRIES} at the most, not {value}"
+    return None
+
+
+def type_problem(key: str, value: Any) -> str | None:
+    """As :func:`connection_problem`, for the value's type alone."""
+    kind = CONNECTION_KEYS[key]
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        return f"must be {_TYPE_WORDS[kind]}, not {in_words(value)}"
     return None
 
 

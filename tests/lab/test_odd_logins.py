@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -219,3 +220,62 @@ def test_a_host_key_that_changed_says_how_to_forget_the_old_one(
     failure = failure_of(document)
     assert (code, failure["code"]) == (4, 4)
     assert f"ssh-keygen -R {host.address} -f {tmp_path}/known" in failure["next_command"]
+
+
+SSHD = "/etc/ssh/sshd_config.d/rocminfra-odd.conf"
+# Of the account `odd`: how it is made so, what sshd has for it, what is said, and what helps.
+ACCOUNTS = {
+    "one session": ("true", "MaxSessions 1", "fewer than 3 sessions", "MaxSessions 10"),
+    "two sessions": ("true", "MaxSessions 2", "fewer than 3 sessions", "MaxSessions 10"),
+    "expired password": ("chage -d 0 odd", "", "password of odd has expired", "chage -d"),
+    "files only": ("true", "ForceCommand internal-sftp", "only transfer files", "ssh_user"),
+    "another user": (
+        "true",
+        'ForceCommand echo \'Please login as the user "ops" rather than the user "odd".\'; exit 1',
+        "not the user to log in as",
+        "log in as ops (ssh_user: ops, _sudo: true)",
+    ),
+    "no login": ("chsh -s /usr/sbin/nologin odd", "", "cannot run commands", "ssh "),
+    "second factor": (
+        "true",
+        "AuthenticationMethods publickey,keyboard-interactive",
+        "cannot be reached",
+        "ssh -v ",
+    ),
+    "expired account": ("chage -E 1 odd", "", "cannot be reached", "ssh -v "),
+    "fish": (
+        "DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends fish tcsh && "
+        "chsh -s /usr/bin/fish odd",
+        "",
+        "login shell of odd is fish",
+        "chsh -s /bin/bash odd",
+    ),
+    "tcsh": ("chsh -s /bin/tcsh odd", "", "login shell of odd is csh or tcsh", "chsh -s"),
+}
+
+
+@pytest.mark.parametrize("kind", ACCOUNTS)
+def test_an_account_that_is_of_no_use_is_refused_with_the_remedy(
+    host: LabHost, rocminfra: Callable[..., Any], kind: str
+) -> None:
+    made, setting, what, remedy = ACCOUNTS[kind]
+    host.ok(
+        "useradd -m -s /bin/bash odd && echo odd:odd | chpasswd && cp -r /home/ops/.ssh /home/odd/"
+        f" && chown -R odd: /home/odd && {made}"
+    )
+    match = f"KbdInteractiveAuthentication yes\nMatch User odd\n  {setting or 'MaxSessions 10'}\n"
+    quoted = shlex.quote(match)
+    restart = "sshd -t && systemctl restart ssh"
+    host.ok(f"printf %s {quoted} > {SSHD} && {restart}")
+    try:
+        # The check is the same for both; what they have begun by then is not.
+        both = ("rocminfra", "ssh") if kind == "two sessions" else ("rocminfra",)
+        for connector in both:
+            environ = {"ROCMINFRA_CONNECTOR": connector}
+            code, document, err = rocminfra("plan", data={"ssh_user": "odd"}, environ=environ)
+            failure = failure_of(document)
+            assert (code, failure["code"]) == (4, 4), err
+            assert what in failure["what"]
+            assert remedy in failure["next_command"]
+    finally:
+        host.ok(f"rm -f {SSHD}; {restart}; userdel -rf odd")

@@ -197,13 +197,15 @@ def _reasons(known: Sequence[LeftOut], case: Case) -> tuple[str, ...]:
     name = GPUS[case.gpu].name if case.gpu in GPUS else case.gpu
     on_gpu = [row for row in known if row.gpu == case.gpu]
     if not on_gpu:
-        found.append(f"no published run on {name} was checked")
+        found.append(f"on {name}")
     same_vendor = [row for row in known if row.is_amd == case.is_amd]
     if case.count not in {row.count for row in same_vendor}:
         vendor = "AMD" if case.is_amd else "NVIDIA"
-        found.append(f"none with {case.count} of {vendor}'s GPUs")
+        found.append(f"with {case.count} of {vendor}'s GPUs")
     if case.family not in {row.family for row in known}:
-        found.append(f"none of the family {case.family}")
-    if case.is_fp8 and not any(row.is_fp8 for row in same_vendor):
-        found.append("none with 8-bit weights on such a GPU")
-    return tuple(found)
+        found.append(f"of the family {case.family}")
+    like = {(row.has_experts, row.is_fp8) for row in same_vendor}
+    if (case.has_experts, case.is_fp8) not in like:
+        what = "experts" if case.has_experts else "a dense model"
+        found.append(f"of {what} in {8 if case.is_fp8 else 16} bits on such a GPU")
+    return tuple(f"no published run {one} was checked" for one in found)

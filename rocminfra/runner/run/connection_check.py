@@ -6,11 +6,15 @@ shell that ends before it runs anything looks like a host on which nothing is.
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from paramiko import Channel, Transport
+import gevent
+from paramiko import Channel, ChannelException, SSHException, Transport
 from pyinfra.api import StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.host import Host
@@ -23,7 +27,19 @@ from rocminfra.host_answers import answer, framed, said_besides
 from rocminfra.runner.run.connection_trouble import login
 
 TIMEOUT_S = 30.0
+# Sessions over one connection that a run needs at once: lock, command, file transfer.
+SESSIONS = 3
+# How long facts that are on their way may hold theirs.
+SESSIONS_WITHIN_S = 5.0
+# Text that a shell unlike sh changes even in quotes.
+_HARD = "a\\\\b\\'c !d $e\nf"
 _MOST_BYTES = 1 << 20
+# What cloud-init puts before root's key in authorized_keys.
+_LOGIN_AS = re.compile(r'login as the user "?([a-z_][a-z0-9_-]*)"? rather')
+_QUIET = Again(
+    "let its start-up files (~/.bashrc, ~/.profile) leave a command alone; in ~/.bashrc, "
+    "first of all: case $- in *i*) ;; *) return ;; esac; then"
+)
 # Of the connector's arguments, those that do not become part of the command.
 _CONTROL = ("_success_exit_codes", "_timeout", "_get_pty", "_stdin")
 
@@ -45,19 +61,94 @@ def trouble(state: State, host: Host) -> Failure | None:
     }
     if transport is None or arguments.get("_sudo_password") or arguments.get("_su_password"):
         return None
-    command = make_unix_command_for_host(state, host, StringCommand(framed("true")), **arguments)
+    script = framed(f"printf %s\\\\n {shlex.quote(_HARD)}")
+    command = make_unix_command_for_host(state, host, StringCommand(script), **arguments)
+    others = gevent.spawn(_opens, transport, SESSIONS - 1)
     try:
         status, stdout, stderr = _run(transport, command.get_raw_value())
+    except ChannelException:
+        return _too_few_sessions(host)
     except TimeoutError:
-        what = f"{host.name} does not start a command within {TIMEOUT_S:.0f} s"
-        why = "its login shell, or sudo, waits for something"
+        what = f"{host.name} does not end a command within {TIMEOUT_S:.0f} s"
+        why = (
+            "its login shell, or sudo, waits for something, or what the shell's start-up files "
+            "leave running goes on writing"
+        )
         return Failure(Fault.COMMAND_DOES_NOT_START, what, (why,), _look(host))
-    if status == 0 and answer(stdout) is not None:
-        return None
+    found = answer(stdout)
+    if status == 0 and found is not None:
+        wanted = _HARD.split("\n")
+        if found != wanted and set(wanted) <= set(found):
+            return _talks_in_between(host, [line for line in found if line not in wanted])
+        if found != wanted:
+            return _other_shell(host, None, (f"of {_HARD!r} it made {chr(10).join(found)!r}",))
+        return None if others.get() or _opens_enough(transport) else _too_few_sessions(host)
     if any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in stderr) and _can_ask():
         return None  # pyinfra asks for it
     said = [line.strip() for line in (*said_besides(stdout), *stderr) if line.strip()]
     return judged(host, status, said, transport.remote_version, arguments)
+
+
+def _opens(transport: Transport, count: int) -> bool:
+    """Whether sshd opens so many more sessions at once; they are closed again."""
+    opening = [gevent.spawn(_opened, transport) for _ in range(count)]
+    gevent.joinall(opening)
+    found = [greenlet.value for greenlet in opening]
+    for channel in found:
+        if channel is not None:
+            channel.close()
+    return all(channel is not None for channel in found)
+
+
+def _opened(transport: Transport) -> Channel | None:
+    try:
+        return transport.open_session(timeout=TIMEOUT_S)
+    except (SSHException, EOFError, OSError):  # refused (ChannelException), unanswered, or lost
+        return None
+
+
+def _opens_enough(transport: Transport) -> bool:
+    """As :func:`_opens` for all of them, once the sessions of a moment ago are gone.
+
+    Raises :class:`SSHException` when the connection is lost.
+    """
+    end = time.monotonic() + SESSIONS_WITHIN_S
+    while True:
+        if _opens(transport, SESSIONS):
+            return True
+        if not transport.is_active():
+            raise SSHException("the connection ended while sessions were opened")
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+
+
+def _too_few_sessions(host: Host) -> Failure:
+    return Failure(
+        Fault.LOGIN_UNUSABLE,
+        f"{host.name}: sshd opens fewer than {SESSIONS} sessions at once over one connection "
+        "(MaxSessions)",
+        ("the lock, a command and a file transfer need one each",),
+        Again("on the host, in /etc/ssh/sshd_config: MaxSessions 10; systemctl reload ssh; then"),
+    )
+
+
+def _talks_in_between(host: Host, said: list[str]) -> Failure:
+    user = host.data.get("ssh_user") or "the login"
+    what = f"{host.name}: what the login shell of {user} leaves running writes into answers"
+    return Failure(Fault.LOGIN_UNUSABLE, what, tuple(said[-5:]), _QUIET)
+
+
+def _other_shell(host: Host, shell: str | None, why: tuple[str, ...]) -> Failure:
+    """The failure of a login shell that does not read quotes as sh does."""
+    user = host.data.get("ssh_user") or "the login"
+    named = f"is {shell}, which" if shell else "is not like sh: it"
+    return Failure(
+        Fault.LOGIN_UNUSABLE,
+        f"{host.name}: the login shell of {user} {named} reads quotes in its own way",
+        why,
+        Again(f"on the host: chsh -s /bin/bash {user}; or log in as another user (ssh_user); then"),
+    )
 
 
 def judged(
@@ -76,12 +167,24 @@ def judged(
     following: Next | None
     if arguments.get("_sudo") and "sudo" in text and status != 0:
         what, following = _sudo(host, str(user), text)
+    elif (shell := _shell(said)) is not None:
+        return _other_shell(host, shell, why)
     elif status == 0:
         what = f"{host.name}: the login shell of {user} ends before it runs a command"
+        following = _QUIET
+    elif (other := _LOGIN_AS.search(text)) is not None:
+        what = f"{host.name}: {user} is not the user to log in as"
+        following = Again(f"log in as {other[1]} (ssh_user: {other[1]}, _sudo: true); then")
+    elif "password has expired" in text or "password change required" in text:
+        what = f"{host.name}: the password of {user} has expired"
+        by_hand = login(host) or "ssh"
         following = Again(
-            "let its start-up files (~/.bashrc, ~/.profile) leave a command alone; in ~/.bashrc, "
-            "first of all: case $- in *i*) ;; *) return ;; esac; then"
+            f"set a new one with {by_hand.replace('ssh ', 'ssh -t ', 1).removesuffix(' true')}"
+            f", or on the host: chage -d $(date +%F) {user}; then"
         )
+    elif "sftp connections only" in text:
+        what = f"{host.name}: {user} may only transfer files there"
+        following = Again("log in as a user who may run commands (ssh_user); then")
     else:
         what = f"{host.name}: {user} cannot run commands there"
         code = "no exit status" if status < 0 else f"exit status {status}"
@@ -90,6 +193,15 @@ def judged(
             why = (*why, f"the server calls itself {version}; only OpenSSH was tried")
         following = _look(host)
     return Failure(Fault.LOGIN_UNUSABLE, what, why, following)
+
+
+def _shell(said: list[str]) -> str | None:
+    """Which shell complains about what every sh reads, by the form of its complaints."""
+    if any(line.startswith("fish: ") for line in said):
+        return "fish"
+    if any(line.endswith(": Event not found.") for line in said):
+        return "csh or tcsh"
+    return None
 
 
 def _sudo(host: Host, user: str, text: str) -> tuple[str, Next]:
@@ -134,8 +246,11 @@ def _run(transport: Transport, command: str) -> tuple[int, list[str], list[str]]
 
 def _read(channel: Channel) -> bytes:
     found = b""
+    end = time.monotonic() + TIMEOUT_S
     while block := channel.recv(65536):
         found += block
+        if time.monotonic() > end:  # the channel's own limit is one of silence
+            raise TimeoutError
         if len(found) > _MOST_BYTES:
             break
     return found

@@ -5,6 +5,7 @@ One mapping for whatever pyinfra, paramiko and the sockets below them raise.
 
 from __future__ import annotations
 
+import errno
 import shlex
 import socket
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from paramiko import (
     AuthenticationException,
     BadHostKeyException,
     PasswordRequiredException,
+    PKey,
+    ProxyCommandFailure,
     SSHException,
 )
-from paramiko.ssh_exception import IncompatiblePeer
+from paramiko.ssh_exception import IncompatiblePeer, NoValidConnectionsError
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 from pyinfra.connectors.ssh import SSHConnector
@@ -62,6 +65,7 @@ def address(host: Host) -> str:
     return str(host.data.get("ssh_hostname") or host.name)
 
 
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 # What paramiko says of a server that greets otherwise.
 _NO_SSH = ("protocol banner", "protocol version")
 # Whose text is a sentence already.
@@ -81,9 +85,29 @@ def _explained(host: Host, error: BaseException) -> tuple[str | None, Next | Non
                 "address, or someone in between",
                 Again(f"when you know why it changed: {_forget_key(host)}; then"),
             )
-        if isinstance(cause, PasswordRequiredException) or "Private key file" in str(cause):
+        passphrase = isinstance(cause, EOFError) and _needs_passphrase(host)
+        if (
+            isinstance(cause, PasswordRequiredException)
+            or "Private key file" in str(cause)
+            or passphrase
+        ):
             key = host.data.get("ssh_key") or "FILE"
-            return "the key has a passphrase", Again(f"ssh-add {shlex.quote(str(key))}; then")
+            return (
+                "the key has a passphrase, and there is nobody to ask for it",
+                Again(f"ssh-add {shlex.quote(str(key))}, and leave ssh_key out; then"),
+            )
+        if "private key file" in str(cause):
+            return _no_key(str(cause)), look
+        if isinstance(cause, AuthenticationException) and "saw EOF" in str(cause):
+            user = host.data.get("ssh_user")
+            return (
+                f"sshd hung up on {user} in the middle of the login: the account is expired or may "
+                "not log in yet (/etc/nologin, while the machine boots), or sshd wants a second "
+                "factor, which nobody can give here",
+                loud,
+            )
+        if isinstance(cause, SSHException) and "No authentication methods" in str(cause):
+            return "there is no key to log in with: set ssh_key, or load one (ssh-add)", look
         if isinstance(cause, AuthenticationException):
             user = host.data.get("ssh_user")
             return (
@@ -93,6 +117,19 @@ def _explained(host: Host, error: BaseException) -> tuple[str | None, Next | Non
             )
         if isinstance(cause, socket.gaierror):
             return "the name means nothing to this machine's resolver (ssh_hostname)", look
+        if any(number in _NO_WAY for number in _numbers(cause)):
+            return (
+                "there is no way to that address from here: a network that is down, or a wrong "
+                "address (ssh_hostname)",
+                look,
+            )
+        if isinstance(cause, OSError) and str(cause.filename or "").endswith(_known_hosts(host)):
+            return (
+                "the file of known hosts cannot be written (ssh_known_hosts_file)",
+                Do(f"ls -ld {shlex.quote(str(Path(str(cause.filename)).parent))}"),
+            )
+        if isinstance(cause, (ProxyCommandFailure, BrokenPipeError)):
+            return "the ProxyCommand of the ssh configuration ends, or cannot be started", loud
         if isinstance(cause, ConnectionRefusedError) or "Unable to connect to port" in str(cause):
             return "nothing listens on that port (ssh_port), or the machine still boots", look
         if isinstance(cause, IncompatiblePeer):
@@ -118,6 +155,39 @@ def _explained(host: Host, error: BaseException) -> tuple[str | None, Next | Non
     if not isinstance(causes[0], (SSHException, OSError)) and host.data.get("ssh_config_file"):
         return "the ssh configuration could not be used", look
     return None, look
+
+
+def _numbers(error: BaseException) -> tuple[int | None, ...]:
+    """Error numbers of the system; paramiko's summary of several addresses hides theirs."""
+    each = error.errors.values() if isinstance(error, NoValidConnectionsError) else (error,)
+    return tuple(one.errno for one in each if isinstance(one, OSError))
+
+
+def _known_hosts(host: Host) -> str:
+    return Path(str(host.data.get("ssh_known_hosts_file") or "~/.ssh/known_hosts")).name
+
+
+def _needs_passphrase(host: Host) -> bool:
+    """Whether ``ssh_key`` is encrypted: without a terminal, its passphrase is an EOF."""
+    key = host.data.get("ssh_key")
+    if not key:
+        return False
+    try:
+        PKey.from_path(Path(str(key)).expanduser())
+    except (PasswordRequiredException, TypeError):  # the latter for OpenSSH's own format
+        return True
+    except Exception:  # whatever is wrong with it is said by what asked for it
+        return False
+    return False
+
+
+def _no_key(said: str) -> str:
+    if said.startswith("No such"):
+        return "ssh_key names no file on this machine"
+    return (
+        "ssh_key has to name a private key in OpenSSH's or PEM form: not its .pub, and not "
+        "PuTTY's (puttygen KEY -O private-openssh -o NEW)"
+    )
 
 
 def _forget_key(host: Host) -> str:

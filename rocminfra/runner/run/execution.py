@@ -7,8 +7,11 @@ each on all hosts before the next begins.
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 
 import gevent
@@ -63,7 +66,8 @@ def connect(state: State, hosts: Sequence[Host], activities: Activities) -> dict
         state.activate_host(host)
         return True
 
-    on_each(state, hosts, run)
+    with _asking_on_the_terminal():
+        on_each(state, hosts, run)
     return refused
 
 
@@ -115,6 +119,22 @@ def on_each(state: State, hosts: Sequence[Host], run: Callable[[Host], bool]) ->
         if not greenlet.value:
             state.failed_hosts.add(host)
             state.active_hosts.discard(host)
+
+
+@contextmanager
+def _asking_on_the_terminal() -> Iterator[None]:
+    """Keep questions of paramiko's (a second factor) off the data, and ask nobody but a person.
+
+    It asks by ``input()``, which writes to standard output and waits for a pipe as for a person.
+    """
+    before = sys.stdin
+    is_person = before is not None and before.isatty()
+    with redirect_stdout(sys.stderr), open(os.devnull, encoding="utf-8") as nobody:
+        sys.stdin = before if is_person else nobody
+        try:
+            yield
+        finally:
+            sys.stdin = before
 
 
 def _notice_a_dead_connection(host: Host) -> None:

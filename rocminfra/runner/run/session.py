@@ -34,6 +34,7 @@ from rocminfra.runner.run.host_results import host_results, operation_name
 from rocminfra.runner.run.redaction import Redaction, environment_secrets
 from rocminfra.runner.run.results import HostResult, Outcome
 from rocminfra.runner.run.targets import (
+    begin,
     check_settings,
     limit_hosts,
     load_inventory,
@@ -130,7 +131,7 @@ class Session:
             self.hosts = with_load_generators(self.hosts, inventory)
         check_settings(self.hosts, request.data)
         self.redact = Redaction(self._secrets())
-        self.state.init(inventory, config, initial_limit=self.hosts)
+        begin(self.state, inventory, config, self.hosts)
         self._times = _Callbacks(progress, self._tell)
         self.state.add_callback_handler(self._times)  # type: ignore[no-untyped-call]
 

@@ -12,9 +12,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from pyinfra.api.exceptions import NoGroupError, PyinfraError
+from pyinfra.api.config import Config
+from pyinfra.api.exceptions import ConnectorDataTypeError, NoGroupError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
+from pyinfra.api.state import State
+from pyinfra.connectors.ssh import SSHConnector
 from pyinfra_cli.exceptions import UnexpectedExternalError
 from pyinfra_cli.inventory import make_inventory
 from pyinfra_cli.util import parse_cli_arg
@@ -29,6 +32,7 @@ from rocminfra.settings.connection_keys import (
     CONNECTION_KEYS,
     connection_problem,
     local_paths_resolved,
+    type_problem,
 )
 from rocminfra.settings.environment import HOSTS, HOSTS_FILE, environment_settings
 from rocminfra.settings.load import wanted_of
@@ -206,6 +210,7 @@ def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
         if what is not None:
             found[f"--data {key}: {what}"] = None
     for host in hosts:
+        found.update(dict.fromkeys(_connection_problems(host, data)))
         try:
             load_settings(host.data.dict())  # type: ignore[no-untyped-call]
         except SettingsError as error:
@@ -222,6 +227,30 @@ def check_settings(hosts: Sequence[Host], data: Mapping[str, Any]) -> None:
     if found:
         keys = [keys for keys in found.values() if keys is not None]
         raise FailedError.of(refusal(list(found), keys))
+
+
+def begin(state: State, inventory: Inventory, config: Config, hosts: Sequence[Host]) -> None:
+    """Give pyinfra's state its hosts.
+
+    Raises :class:`FailedError` for data of a host that its connector cannot use.
+    """
+    try:
+        state.init(inventory, config, initial_limit=hosts)
+    except ConnectorDataTypeError as error:
+        raise FailedError(Fault.INVENTORY_UNUSABLE, f"the inventory's data: {error}") from error
+
+
+def _connection_problems(host: Host, data: Mapping[str, Any]) -> list[str]:
+    """What pyinfra's connector cannot read; an inventory in Python may hold anything.
+
+    A file that is not there, or a name that nobody knows, leaves out its own host alone, later.
+    """
+    if not issubclass(host.connector_cls, SSHConnector):
+        return []
+    given = host.data.dict()  # type: ignore[no-untyped-call]
+    asked = ((key, given[key]) for key in CONNECTION_KEYS.keys() & given.keys() - data.keys())
+    problems = ((key, type_problem(key, value)) for key, value in asked)
+    return sorted(f"{host.name}: {key}: {what}" for key, what in problems if what is not None)
 
 
 def _load_generator(host: Host) -> str | None:

@@ -17,7 +17,7 @@ from rocminfra.failure import Failure
 from rocminfra.operations.host_failures import failures
 from rocminfra.runner.hosts import book, logs, removing
 from rocminfra.runner.hosts.asking import Answered
-from rocminfra.runner.run import connection_check, host_record, session, status
+from rocminfra.runner.run import connection_check, connection_trouble, host_record, session, status
 from rocminfra.runner.run.host_lock import new_lock
 from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.playbook import run
@@ -237,3 +237,16 @@ def judged(status: int, said: list[str], version: str, sudo: bool) -> Failure:
     inventory = Inventory((["away"], {"ssh_user": "ops"}))
     host = inventory.get_host("away")
     return connection_check.judged(host, status, said, version, {"_sudo": sudo})
+
+
+def not_reached(error: Exception) -> Failure:
+    """What is said of a host when connecting to it raised this."""
+    inventory = Inventory((["away"], {"ssh_user": "ops"}))
+    return connection_trouble.unreachable(inventory.get_host("away"), error)
+
+
+def waiting(name: str, seconds: float) -> float:
+    """Change a limit of the check of a connection; what it was before."""
+    before: float = vars(connection_check)[name]
+    setattr(connection_check, name, seconds)
+    return before

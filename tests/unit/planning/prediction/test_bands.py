@@ -96,6 +96,16 @@ def test_what_was_never_checked_is_named_and_makes_the_band_wider() -> None:
         assert unknown.itl.high / unknown.itl.low > known.itl.high / known.itl.low
 
 
+def test_a_precision_that_no_such_model_was_checked_with_is_named() -> None:
+    """Experts on AMD's GPUs were only measured in 8 bits."""
+    experts = model("qwen3-30b-a3b")
+    known = bands_of(dataclasses.replace(experts, dtype_bytes=1), MI300X, 1)
+    other = bands_of(experts, MI300X, 1)
+    assert known.reasons == ()
+    assert other.reasons == ("no published run of experts in 16 bits on such a GPU was checked",)
+    assert other.throughput.high > known.throughput.high
+
+
 def test_a_band_lies_around_the_prediction() -> None:
     for kind in KINDS:
         band = getattr(bands_of(QWEN3, H100_80, 4), kind)
