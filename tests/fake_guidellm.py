@@ -80,7 +80,7 @@ def cli(args, prog_name):
     told = found.get()
     print("out of", os.getpid())
     print("error of", os.getpid(), file=sys.stderr)
-    source = random.Random(config["seed"])
+    source = random.Random(json.dumps(config.get("spec", config)["seed"]))
     Path("found.json.new").write_text(json.dumps({
         "pid": os.getpid(), "session": os.getsid(0), "cwd": os.getcwd(), "worker": told,
         "imported": guidellm.IMPORTED, "unseeded": [random.random(), numpy.random.draw()],

@@ -57,20 +57,22 @@ def again(step: Again, settings: Mapping[Argument, str]) -> str:
     return shlex.join(words)
 
 
-def without(option: str, verb: str) -> str:
-    """The whole command that was typed, but for an option and its value.
+def changed(verb: str, *, without: str, more: Sequence[str] = ()) -> str:
+    """The whole command that was typed, but for one thing.
 
-    + option: such as ``--speculative-config``
     + verb: what stands for a command that nobody typed
+    + without: an option, such as ``--page``, which goes with its value, or an argument
+    + more: words that come instead
     """
     words: list[str] = []
     rest = iter([verb] if _typed is None else _typed)
     for word in rest:
-        if word == option:
-            next(rest, None)
-        elif not word.startswith(f"{option}="):
+        if word == without:
+            if without.startswith("--"):
+                next(rest, None)
+        elif not word.startswith(f"{without}="):
             words.append(word)
-    return shlex.join(["rocminfra", *words])
+    return shlex.join(["rocminfra", *words, *more])
 
 
 def _pairs(words: Sequence[str]) -> list[tuple[str, str | None]]:

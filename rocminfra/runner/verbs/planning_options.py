@@ -12,6 +12,7 @@ import click
 from rocminfra.failure import Do, FailedError, Fault
 from rocminfra.planning.engine.gpus import GPUS
 from rocminfra.planning.model.reference import REFERENCE_NAME
+from rocminfra.runner import typed
 
 model_option = click.option(
     "--model",
@@ -76,7 +77,7 @@ def page_size(text: str) -> tuple[int, int]:
         raise FailedError(
             Fault.OPTION_INVALID,
             f"--page is WIDTHxHEIGHT in pixels, not {text[:40]!r}",
-            next=Do("rocminfra capacity --page 1700x2200"),
+            next=Do(typed.changed("capacity", without="--page", more=["--page", "1700x2200"])),
         )
     return int(match[1]), int(match[2])
 

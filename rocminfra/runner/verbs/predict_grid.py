@@ -35,6 +35,7 @@ from rocminfra.planning.prediction.predict import (
     predict,
 )
 from rocminfra.planning.prediction.workload import Workload
+from rocminfra.runner import typed
 
 # Predicted when no scenario is named: those of the reference run.
 REFERENCE_SCENARIOS = ("synthetic_sweep", "docvqa")
@@ -107,7 +108,7 @@ def scenario(name: str, folder: Path) -> Scenario:
             Fault.SCENARIO_INVALID,
             f"scenario {name}: profile {unknown[0]} cannot be predicted",
             ("what a search probes, and when bursts meet, follows from what is measured",),
-            Do("rocminfra predict synthetic_sweep"),
+            Do(typed.changed("predict", without=name, more=["synthetic_sweep"])),
         )
     if isinstance(found.data, (SyntheticText, DocumentPages)) or _is_docvqa(found):
         return found
@@ -116,7 +117,7 @@ def scenario(name: str, folder: Path) -> Scenario:
         f"scenario {name}: how long the requests of its data are is not known, so nothing can be "
         "predicted",
         ("known are synthetic_text, and lmms-lab/DocVQA by its published medians",),
-        Do("rocminfra predict docvqa"),
+        Do(typed.changed("predict", without=name, more=["docvqa"])),
     )
 
 

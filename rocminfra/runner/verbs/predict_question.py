@@ -22,7 +22,7 @@ def refuse_speculation(options: dict[str, Any]) -> None:
             "--speculative-config: speculative decoding is not modelled, because how many drafted "
             "tokens are accepted depends on the texts; without it the time between tokens is "
             "predicted as it is without drafts",
-            next=Do(typed.without("--speculative-config", "predict")),
+            next=Do(typed.changed("predict", without="--speculative-config")),
         )
 
 
@@ -33,10 +33,16 @@ def question_of(options: dict[str, Any]) -> Question | None:
     if all(one is None for one in load + lengths):
         return None
     if any(one is None for one in lengths):
+        missing = [
+            word
+            for name, value in (("prompt_tokens", "1000"), ("output_tokens", "200"))
+            if options[name] is None
+            for word in (f"--{name.replace('_', '-')}", value)
+        ]
         raise FailedError(
             Fault.OPTION_INVALID,
             "a load without a scenario's file needs --prompt-tokens and --output-tokens",
-            next=Do("rocminfra predict --prompt-tokens 1000 --output-tokens 200 --concurrency 32"),
+            next=Do(typed.changed("predict", without="", more=missing)),
         )
     concurrency, rate, requests = load
     return Question(concurrency, rate, requests, *lengths)

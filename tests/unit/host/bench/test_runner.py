@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_fakes import RUN, FakeEngine, calls, job, profiles, scenario, set_modes
+from bench_fakes import RUN, FakeEngine, calls, is_gone, job, profiles, scenario, set_modes
+from fake_guidellm import FakeEnvironment
 
 from rocminfra.bench.results import digests_below
 from rocminfra.host.bench import files
@@ -78,6 +79,38 @@ def test_a_whole_scenario(folder: Path, program: Path) -> None:
     told = status(folder, seen=-1, wait_s=0)
     assert (told.state, told.planned, len(told.points)) == ("finished", 4, 4)
     assert told.busy_with is None
+
+
+@pytest.mark.parametrize("version", ["0.8.1", "0.9.0"])
+def test_points_of_a_run_are_forked_from_one_process_or_each_started_afresh(
+    tmp_path: Path, engine: FakeEngine, version: str
+) -> None:
+    guidellm = FakeEnvironment(tmp_path / "guidellm", version)
+    stages = [{"profile": "concurrent", "streams": [1, 2]}]
+    made = job(tmp_path / "runs", Path(guidellm.python), engine, scenario(stages))
+    folder = Path(made.folder)
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(made.text)
+    # It writes no report: only how it was started is looked at.
+    one, two = (point.attempts[0] for point in go(folder).points)
+    assert one.exit_code == two.exit_code == 0
+    found = [
+        json.loads((folder / f"01-concurrent-{streams}" / "found.json").read_text())
+        for streams in (1, 2)
+    ]
+    assert found[0]["pid"] != found[1]["pid"]
+    assert one.seed != two.seed
+    assert found[0]["same"]["prompts"] != found[1]["same"]["prompts"]
+    for attempt, point in zip((one, two), found, strict=True):
+        started = attempt.launcher or {}
+        if version == "0.8.1":
+            assert (started["process"], started["patched"]) == ("forked", True)
+            assert started["parent"] == found[0]["imported"] == point["imported"]
+            assert is_gone(started["parent"]), "it ends with the run"
+        else:
+            assert (started["process"], started["patched"]) == ("fresh", False)
+            assert "only 0.8.1 is known to stand it" in started["why_fresh"]
+            assert point["imported"] == point["pid"]
 
 
 def test_a_bad_point_does_not_stop_the_others(folder: Path, program: Path) -> None:

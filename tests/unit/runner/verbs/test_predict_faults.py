@@ -240,6 +240,31 @@ def test_the_next_command_of_a_refused_option_keeps_all_others(
     assert shlex.split(found["error"]["next_command"]) == words
 
 
+def test_the_next_command_of_any_refusal_is_about_the_same_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = scenario(
+        tmp_path,
+        "data: {kind: synthetic_text, prompt_tokens: 128, output_tokens: 32}\n"
+        "slo: {ttft_ms: 500}\nstages: [{profile: goodput}]\nmax_seconds: 30\n",
+    )
+    same = ("--model", TEXT_MODEL, "--gpu", "h100-80")
+    for arguments, more in (
+        (("--concurrency", "4"), ["--prompt-tokens", "1000", "--output-tokens", "200"]),
+        (("--prompt-tokens", "10"), ["--output-tokens", "200"]),
+        ((path,), ["synthetic_sweep"]),
+    ):
+        code, found = asked(capsys, *same, *arguments)
+        assert code == 3
+        kept = [] if arguments == (path,) else arguments
+        words = shlex.split(found["error"]["next_command"])
+        assert words == ["rocminfra", "predict", "--json", *same, *kept, *more]
+    code, found = asked(capsys, "--page", "large", *same, verb="capacity")
+    assert code == 3
+    words = shlex.split(found["error"]["next_command"])
+    assert words == ["rocminfra", "capacity", "--json", *same, "--page", "1700x2200"]
+
+
 def test_text_is_predicted_for_a_model_whose_images_are_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
