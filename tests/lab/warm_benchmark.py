@@ -36,11 +36,8 @@ class WarmBenchmark:
         data = {"bench.scenario": folder / "warm.yaml", "bench.results_dir": self._results}
         words = [f"--data={key}={value}" for key, value in data.items()]
         runs = self._runs()
-        task = ("inventory/lab.py", "tasks/benchmark.py")
-        self._command = [*PYINFRA, *task, *words, "--limit", host.name]
-        self._said: str | None = None
         self._process = subprocess.Popen(
-            self._command,
+            [*PYINFRA, "inventory/lab.py", "tasks/benchmark.py", *words, "--limit", host.name],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -93,40 +90,15 @@ class WarmBenchmark:
 
     def points(self) -> list[dict[str, Any]]:
         """What came of the points, at the end of the run."""
-        said = self.said()
-        record = self.folder / "run.json"
+        said, _ = self._process.communicate(timeout=PATIENCE_S)
+        record = self._results / self.run / self.host.name / "run.json"
         assert record.exists(), said
         points: list[dict[str, Any]] = json.loads(record.read_text())["points"]
         return points
 
-    @property
-    def folder(self) -> Path:
-        """The host's results here."""
-        return self._results / self.run / self.host.name
-
-    @property
-    def code(self) -> int | None:
-        """Exit code of the command, once it has ended."""
-        return self._process.poll()
-
     def said(self) -> str:
         """What was printed, at the end of the run."""
-        if self._said is None:
-            self._said = self._process.communicate(timeout=PATIENCE_S)[0]
-        return self._said
-
-    def resume(self) -> subprocess.CompletedProcess[str]:
-        """Go on with the run that has ended."""
-        return subprocess.run(
-            [*self._command, f"--data=bench.run={self.run}"],
-            check=False,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE_S,
-        )
+        return self._process.communicate(timeout=PATIENCE_S)[0]
 
     def left(self) -> str:
         """What of it still runs on the host."""
