@@ -193,6 +193,8 @@ def _failure(error: Exception) -> Failure | None:
     if isinstance(error, InvalidSettings):
         return refusal([str(problem) for problem in error.problems])
     if isinstance(error, UnexpectedExternalError):
+        while isinstance(error.exception, UnexpectedExternalError):  # a file that another includes
+            error = error.exception
         what = f"{error.filename}: {_described(error.exception)}"
         return Failure(Fault.DEPLOY_RAISED, what)
     if isinstance(error, CONNECTION_LOST):
