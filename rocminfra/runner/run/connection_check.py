@@ -23,7 +23,7 @@ from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import SUDO_PASSWORD_REQUIRED_LINES, make_unix_command_for_host
 
 from rocminfra.failure import Again, Do, Failure, Fault, Next
-from rocminfra.host_answers import answer, framed, said_besides
+from rocminfra.host_answers import END, answer, framed, said_besides
 from rocminfra.runner.run.connection_trouble import login
 
 TIMEOUT_S = 30.0
@@ -31,6 +31,8 @@ TIMEOUT_S = 30.0
 SESSIONS = 3
 # How long facts that are on their way may hold theirs.
 SESSIONS_WITHIN_S = 5.0
+# How long after its answer a session may say goodbye; what writes later, writes into others too.
+GOODBYE_S = 1.0
 # Text that a shell unlike sh changes even in quotes.
 _HARD = "a\\\\b\\'c !d $e\nf"
 _MOST_BYTES = 1 << 20
@@ -65,7 +67,7 @@ def trouble(state: State, host: Host) -> Failure | None:
     command = make_unix_command_for_host(state, host, StringCommand(script), **arguments)
     others = gevent.spawn(_opens, transport, SESSIONS - 1)
     try:
-        status, stdout, stderr = _run(transport, command.get_raw_value())
+        status, stdout, stderr, late = _run(transport, command.get_raw_value())
     except ChannelException:
         return _too_few_sessions(host)
     except TimeoutError:
@@ -80,6 +82,8 @@ def trouble(state: State, host: Host) -> Failure | None:
         wanted = _HARD.split("\n")
         if found != wanted and set(wanted) <= set(found):
             return _talks_in_between(host, [line for line in found if line not in wanted])
+        if late:
+            return _talks_in_between(host, late)
         if found != wanted:
             return _other_shell(host, None, (f"of {_HARD!r} it made {chr(10).join(found)!r}",))
         return None if others.get() or _opens_enough(transport) else _too_few_sessions(host)
@@ -228,32 +232,40 @@ def _can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _run(transport: Transport, command: str) -> tuple[int, list[str], list[str]]:
+def _run(transport: Transport, command: str) -> tuple[int, list[str], list[str], list[str]]:
+    """Exit status, standard output, stderr, and what was printed long after the answer."""
     channel = transport.open_session(timeout=TIMEOUT_S)
     try:
         channel.settimeout(TIMEOUT_S)
         channel.exec_command(command)
         channel.shutdown_write()
-        stdout = _read(channel)
+        stdout, late = _read(channel)
         channel.status_event.wait(TIMEOUT_S)
         stderr = b""
         while channel.recv_stderr_ready() and len(stderr) < _MOST_BYTES:
             stderr += channel.recv_stderr(65536)
-        return channel.exit_status, _lines(stdout), _lines(stderr)
+        said = [line.strip() for line in _lines(late) if line.strip()]
+        return channel.exit_status, _lines(stdout), _lines(stderr), said
     finally:
         channel.close()
 
 
-def _read(channel: Channel) -> bytes:
-    found = b""
+def _read(channel: Channel) -> tuple[bytes, bytes]:
+    found = late = b""
+    answered = None
     end = time.monotonic() + TIMEOUT_S
     while block := channel.recv(65536):
+        now = time.monotonic()
+        if answered is not None and now - answered > GOODBYE_S:
+            late += block
         found += block
-        if time.monotonic() > end:  # the channel's own limit is one of silence
+        if answered is None and END.encode() in found:
+            answered = now
+        if now > end:  # the channel's own limit is one of silence
             raise TimeoutError
         if len(found) > _MOST_BYTES:
             break
-    return found
+    return found, late
 
 
 def _lines(data: bytes) -> list[str]:

@@ -29,6 +29,7 @@ class Login:
     + sessions: how many may be open at once, as sshd's MaxSessions
     + said: what every command gets instead of being run: exit status, stdout, stderr; None runs it
     + noise: whether a command only writes, for ever
+    + late: seconds after a command at which something else still writes
     + second_factor: whether a code is wanted besides the key, which then hangs up
     """
 
@@ -36,6 +37,7 @@ class Login:
     said: tuple[int, str, str] | None = None
     second_factor: bool = False
     noise: bool = False
+    late: float = 0.0
     open: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,6 +82,9 @@ class _Server(paramiko.ServerInterface):
                 channel.sendall(b"noise\n")
                 time.sleep(0.01)
             channel.sendall(out.encode())
+            if self.login.late:
+                time.sleep(self.login.late)
+                channel.sendall(b"late\n")
             channel.sendall_stderr(err.encode())
             channel.send_exit_status(status)
             channel.shutdown_write()

@@ -127,6 +127,19 @@ def test_what_writes_into_an_answer_is_named(planned: Callable[[Login], Any]) ->
     assert "case $- in *i*)" in next_of(failure)
 
 
+def test_what_writes_long_after_an_answer_is_named(
+    planned: Callable[[Login], Any], worker: Any
+) -> None:
+    before = worker("waiting", "GOODBYE_S", 0.1)
+    try:
+        (failure,) = planned(Login(late=0.4)).failures
+    finally:
+        worker("waiting", "GOODBYE_S", before)
+    assert failure.kind is ExitCode.UNREACHABLE
+    assert "writes into answers" in failure.what
+    assert failure.why == ("late",)
+
+
 def test_nobody_is_asked_for_a_second_factor_without_a_terminal(
     planned: Callable[[Login], Any],
 ) -> None:
