@@ -193,9 +193,10 @@ def _failure(error: Exception) -> Failure | None:
     if isinstance(error, InvalidSettings):
         return refusal([str(problem) for problem in error.problems])
     if isinstance(error, UnexpectedExternalError):
-        while isinstance(error.exception, UnexpectedExternalError):  # a file that another includes
-            error = error.exception
-        what = f"{error.filename}: {_described(error.exception)}"
+        inner: UnexpectedExternalError = error
+        while isinstance(inner.exception, UnexpectedExternalError):  # a file included by another
+            inner = inner.exception
+        what = f"{inner.filename}: {_described(inner.exception)}"
         return Failure(Fault.DEPLOY_RAISED, what)
     if isinstance(error, CONNECTION_LOST):
         return Failure(Fault.CONNECTION_LOST, f"the connection was lost: {_described(error)}")
