@@ -396,11 +396,3 @@ def test_a_config_file_counts_as_under_pyinfra(runner: Any) -> None:
         'from pyinfra.operations import server\nserver.shell(name="x", commands="test $BASH")\n'
     )
     assert runner().code is ExitCode.DONE
-
-
-def test_a_file_that_another_includes_and_that_raises_is_named(runner: Any) -> None:
-    runner.write("from pyinfra import local\nlocal.include('inner.py')\n")
-    runner.write("raise ValueError('wrong here')\n", "inner.py")
-    (host,) = runner("plan").hosts
-    (failure,) = host.failures
-    assert "inner.py: ValueError: wrong here" in failure.what
