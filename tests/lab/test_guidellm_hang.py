@@ -205,7 +205,6 @@ def test_a_point_and_its_warm_process_die_each_for_itself(host: LabHost, tmp_pat
 
         assert run.code == 1
         assert "concurrent@2 is failed: GuideLLM exited with -9" in run.said(), run.said()
-        print(run.said())
         assert verify(run.folder.parent) == ()
         valid = contents(run.folder, "01-concurrent-1", "01-concurrent-3")
         resumed = run.resume()
