@@ -151,7 +151,9 @@ class WarmBenchmark:
         self._process.communicate()
 
     def _runs(self) -> set[str]:
-        return set(self.host.ok(f"mkdir -p {RUNS} && ls {RUNS}").split())
+        # Folders only: the lock that they share is there as well.
+        look = f"find {RUNS} -mindepth 1 -maxdepth 1 -type d -printf '%f\\n'"
+        return set(self.host.ok(f"mkdir -p {RUNS} && {look}").split())
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
