@@ -8,7 +8,7 @@ from pyinfra.api import StringCommand
 
 from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
-from rocminfra.planning.docker.observation import DockerSeen
+from rocminfra.planning.docker.observation import Daemon, DockerSeen
 
 
 class DockerConfiguration(HostFact[DockerSeen]):
@@ -45,4 +45,17 @@ class DockerConfiguration(HostFact[DockerSeen]):
             rootless=tuple(found["rootless"]),
             left=tuple(found["left"]),
             containerd_io=found["containerd_io"],
+            is_proven=found["is_proven"],
+            daemons=tuple(
+                Daemon(
+                    pid=item["pid"],
+                    user=item["user"],
+                    unit=item["unit"],
+                    hosts=tuple(item["hosts"]),
+                    data_root=item["data_root"],
+                )
+                for item in found["daemons"]
+            ),
+            socket=found["socket"],
+            is_taken=found["is_taken"],
         )

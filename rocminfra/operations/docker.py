@@ -67,7 +67,7 @@ def gate(data_root: str, leave_behind: bool = False, package: str = _PACKAGE) ->
     seen = host.get_fact(DockerConfiguration, data_root=data_root)
     if isinstance(now, NoAnswer):
         # It may be another Docker that is asked, and does not answer.
-        exclude(state, host, installation.problem(seen, package) or UNANSWERED)
+        exclude(state, host, installation.problem(seen, package, data_root) or UNANSWERED)
         return
     is_there = _is_there(seen, now, data_root)
     decision = decide(seen, data_root, package, serves=is_there)

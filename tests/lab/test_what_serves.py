@@ -17,6 +17,9 @@ import lab_host
 import pytest
 from lab_host import LabHost
 
+from rocminfra.facts.docker_configuration import DockerConfiguration
+from rocminfra.planning.docker.observation import DockerSeen
+
 pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +170,72 @@ def test_a_bind_mount_in_place_of_dockers_folder_is_where_the_data_is(host: LabH
     assert theirs(host)
 
 
+def looked(host: LabHost) -> DockerSeen:
+    fact = DockerConfiguration()
+    command = fact.command("/mnt/models/docker").get_raw_value()
+    return fact.process(host.ok(command).splitlines())
+
+
+def test_what_docker_has_started_with_is_not_judged_by_tables(host: LabHost) -> None:
+    there, runtime = "/mnt/models/docker", "/opt/kata/bin/plain"
+    document = {
+        "data-root": there,
+        "storage-driver": "vfs",
+        "log-opts": {
+            **{"max-size": "10m", "mode": "non-blocking", "max-buffer-size": "4m"},
+            **{"cache-disabled": "true", "cache-max-size": "1m", "labels-regex": "^a"},
+            **{"env-regex": "^a", "tag": "{{.Name}}"},
+        },
+        "default-runtime": "theirs",
+        "runtimes": {"theirs": {"path": runtime}},
+        "insecure-registries": ["registry:5000"],
+        "default-address-pools": [{"base": "10.201.0.0/16", "size": 24}],
+        "builder": {"gc": {"enabled": True}},
+    }
+    text = json.dumps(document)
+    process = "systemctl show -p InvocationID --value docker.service"
+    host.ok(f"mkdir -p /opt/kata/bin; cp -p {DAEMON_JSON} /root/")
+    host.ok(f"ln -s $(command -v runc) {runtime}; echo '{text}' >{DAEMON_JSON}")
+    try:
+        host.ok("systemctl restart docker.service", timeout_s=60)
+        before = host.ok(process)
+        proven = looked(host)
+        done = apply(host, "tasks/docker.py")
+        again = rocminfra(host, "plan", "--exit-code", "tasks/docker.py")
+        serving = host.ok(SERVES).strip(), host.ok(process)
+        written = host.ok(f"cat {DAEMON_JSON}")
+        host.ok(f"touch {DAEMON_JSON}")
+        changed = looked(host)
+    finally:
+        host.ok(
+            f"mv /root/daemon.json {DAEMON_JSON}; rm -r /opt/kata {there}"
+            " /etc/systemd/system/docker.service.d; systemctl daemon-reload;"
+            "systemctl restart docker.service",
+            timeout_s=60,
+        )
+    assert (proven.is_proven, changed.is_proven) == (True, False)
+    assert done.returncode == 0, done.stderr
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert serving == (there, before), "it is not restarted"
+    assert json.loads(written) == document
+    assert theirs(host)
+
+
+def test_a_docker_that_runs_without_docker_service_is_refused_and_serves_on(host: LabHost) -> None:
+    host.ok("systemctl stop docker.service docker.socket")
+    host.ok("systemd-run --unit=bare --service-type=notify dockerd", timeout_s=60)
+    try:
+        refused = apply(host, "tasks/docker.py")
+        assert host.ok("systemctl is-active bare.service").strip() == "active"
+        assert theirs(host)
+    finally:
+        host.ok("systemctl stop bare.service; systemctl start docker.service", timeout_s=60)
+    assert refused.returncode == 6, refused.stderr
+    assert "runs on this host without docker.service (bare.service)" in refused.stderr
+    assert "systemctl disable --now bare.service" in refused.stderr.strip().splitlines()[-1]
+    assert theirs(host)
+
+
 def test_somebodys_unit_of_the_engines_name_serves_on(host: LabHost) -> None:
     server = "ExecStart=/usr/bin/python3 -m http.server 8000 --bind 127.0.0.1"
     unit = "/etc/systemd/system/vllm.service"
@@ -216,6 +285,13 @@ def test_the_hosts_own_log_options_stay_and_docker_serves_afterwards(host: LabHo
     assert again.returncode == 0, again.stdout + again.stderr
     assert host.ok(STARTED_AT) == before
     assert host.ok("ls /var/lib/rocminfra/before") == "", "nothing is kept of what is proven"
+
+
+def test_an_engine_of_ours_that_is_off_and_has_lost_its_question_is_ours(host: LabHost) -> None:
+    host.ok("systemctl stop vllm.service; rm /etc/rocminfra/vllm.json", timeout_s=120)
+    done = apply(host, "tasks/vllm.py")
+    assert done.returncode == 0, done.stderr
+    assert host.ok(COMPLETION).strip() == "200"
 
 
 @pytest.mark.parametrize(
