@@ -19,10 +19,11 @@ class DockerConfiguration(HostFact[DockerSeen]):
         return DockerSeen()
 
     def command(self, data_root: str) -> StringCommand:
-        return StringCommand(call("docker_look", "look", data_root))
+        looks = call("docker_look", "look", data_root), "&&", call("docker_daemons")
+        return StringCommand(*looks)
 
     def process(self, output: list[str]) -> DockerSeen:
-        found = json.loads("\n".join(output))
+        found = {key: value for line in output for key, value in json.loads(line).items()}
         unit = found["unit"]
         return DockerSeen(
             program=found["program"],

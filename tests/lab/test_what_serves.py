@@ -7,15 +7,14 @@ engine that is to be replaced by ones that cannot serve.
 from __future__ import annotations
 
 import json
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import lab_host
 import pytest
 from lab_host import LabHost
+from made_images import FOR_ARM, made_from_the_engines
+from runner_calls import apply, rocminfra
 
 from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.planning.docker.observation import DockerSeen
@@ -38,48 +37,6 @@ BROKEN = (
     *("--data", 'engine.environment={"ROCMINFRA_SIM_FAIL": "crash-loop"}'),
     *("--data", "engine.restart_delay_s=1", "--data", "engine.start_limit_burst=1"),
 )
-
-# An image's archive, as one for another machine.
-FOR_ARM = """
-import io, json, sys, tarfile
-source = tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read()))
-target = tarfile.open(fileobj=sys.stdout.buffer, mode="w|")
-(manifest,) = json.load(source.extractfile("manifest.json"))
-for member in source:
-    data = source.extractfile(member).read() if member.isfile() else b""
-    if member.name == manifest["Config"]:
-        data = json.dumps({**json.loads(data), "architecture": "arm64"}).encode()
-        member.size = len(data)
-    target.addfile(member, io.BytesIO(data))
-target.close()
-"""
-
-
-def made_from_the_engines(script: str, change: str) -> str:
-    """A command that makes another image of the engine's own."""
-    inside = shlex.quote(f"d=/usr/lib/python3/dist-packages; {script}")
-    image = "$(docker inspect -f '{{.Config.Image}}' vllm-qwen2-vl-72b)"
-    return (
-        f"docker run --name making --entrypoint sh {image} -c {inside} && "
-        f"docker commit --change {shlex.quote(change)} making other:v1 && docker rm making"
-    )
-
-
-def rocminfra(host: LabHost, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rocminfra", verb, "-i", "inventory/lab.py", *words]
-    return subprocess.run(
-        [*command, "--limit", host.name],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=600,
-    )
-
-
-def apply(host: LabHost, *words: str) -> subprocess.CompletedProcess[str]:
-    return rocminfra(host, "apply", "-y", *words)
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +139,14 @@ def test_what_docker_has_started_with_is_not_judged_by_tables(host: LabHost) -> 
         "data-root": there,
         "storage-driver": "vfs",
         "log-opts": {
-            **{"max-size": "10m", "mode": "non-blocking", "max-buffer-size": "4m"},
-            **{"cache-disabled": "true", "cache-max-size": "1m", "labels-regex": "^a"},
-            **{"env-regex": "^a", "tag": "{{.Name}}"},
+            "max-size": "10m",
+            "mode": "non-blocking",
+            "max-buffer-size": "4m",
+            "cache-disabled": "true",
+            "cache-max-size": "1m",
+            "labels-regex": "^a",
+            "env-regex": "^a",
+            "tag": "{{.Name}}",
         },
         "default-runtime": "theirs",
         "runtimes": {"theirs": {"path": runtime}},

@@ -69,14 +69,9 @@ SHOWN = (
 )
 # Where the client asks by itself.
 SOCKETS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
-SOCKET = "/run/docker.sock"
 # systemd keeps a link here for every unit that is active, made as the unit is started.
 INVOCATION = "/run/systemd/units/invocation:docker.service"
 PROC = "/proc"
-# Of a line in /proc/net/unix: somebody listens (__SO_ACCEPTCON in linux/net.h).
-LISTENS = 0x10000
-# A dockerd that is asked something and ends.
-QUESTIONS = ("--validate", "--version", "-v", "--help", "-h")
 # What the unit of the engine calls.
 CLIENT = "/usr/bin/docker"
 # include/uapi/linux/fs.h, of 64-bit Linux
@@ -103,9 +98,7 @@ def look(data_root: str) -> dict[str, Any]:
     document = parsed(text)
     own = roots_of(document)
     unit = properties()
-    daemons = daemons_but(unit.get("MainPID", ""))
-    others = [daemon["data_root"] for daemon in daemons]
-    roots = [data_root, DEFAULT_ROOT, *given.get("data-root", []), *own, *others]
+    roots = [data_root, DEFAULT_ROOT, *given.get("data-root", []), *own]
     return {
         "program": os.path.realpath(program) if program else None,
         "is_podman": bool(program) and is_podman(program or ""),
@@ -126,9 +119,6 @@ def look(data_root: str) -> dict[str, Any]:
         "left": left_in(([*given.get("data-root", []), *own] or [DEFAULT_ROOT])[-1]),
         "containerd_io": os.path.exists("/var/lib/dpkg/info/containerd.io.list"),
         "is_proven": is_proven(words, unit.get("MainPID", "")),
-        "daemons": daemons,
-        "socket": os.path.realpath(SOCKET) if os.path.islink(SOCKET) else "",
-        "is_taken": not daemons and is_taken(),
     }
 
 
@@ -210,69 +200,10 @@ def is_proven(words: list[str], pid: str) -> bool:
         return False
 
 
-def daemons_but(own: str) -> list[dict[str, Any]]:
-    """Every dockerd that is neither the process ``own`` nor in a container."""
-    found = []
-    for folder in sorted(glob.glob(os.path.join(PROC, "[0-9]*"))):
-        pid = os.path.basename(folder)
-        words = arguments_of(pid)
-        if pid == own or not words or os.path.basename(words[0]) != "dockerd":
-            continue
-        status = dict(
-            line.split(":", 1)
-            for line in (read(os.path.join(folder, "status")) or "").splitlines()
-            if ":" in line
-        )
-        # More than one number: it is in a namespace of processes below this one.
-        if not status or len(status.get("NSpid", "").split()) > 1 or set(QUESTIONS) & set(words):
-            continue
-        group = cgroup_of(read(os.path.join(folder, "cgroup")) or "")
-        if group.endswith("/system.slice/" + UNIT):
-            continue
-        given = flags(words)
-        found.append(
-            {
-                "pid": int(pid),
-                "user": int(status["Uid"].split()[0]),
-                "unit": unit_of(group),
-                "hosts": given.get("hosts", []),
-                "data_root": (given.get("data-root") or [""])[-1],
-            }
-        )
-    return found
-
-
 def arguments_of(pid: str) -> list[str]:
     """Words that a process was started with; empty when there is none."""
     text = read(os.path.join(PROC, pid, "cmdline")) if pid.isdigit() else None
     return (text or "").rstrip("\0").split("\0") if text else []
-
-
-def cgroup_of(text: str) -> str:
-    """The path that systemd has given a process, of what the kernel lists."""
-    for line in text.splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "name=systemd"):
-            return path
-    return ""
-
-
-def unit_of(group: str) -> str:
-    """The innermost unit of a path of cgroups; empty when there is none."""
-    parts = [part for part in group.split("/") if part.endswith((".service", ".scope"))]
-    return parts[-1] if parts else ""
-
-
-def is_taken() -> bool:
-    """Whether somebody listens at the socket, and it is not systemd for docker.service."""
-    if "active" in run(["systemctl", "is-active", "docker.socket", UNIT]).split():
-        return False
-    for line in (read(os.path.join(PROC, "net/unix")) or "").splitlines()[1:]:
-        fields = line.split()
-        is_it = fields[7:8] in (["/var" + SOCKET], [SOCKET])
-        if is_it and int(fields[3], 16) & LISTENS:
-            return True
-    return False
 
 
 def properties() -> dict[str, str]:

@@ -17,7 +17,6 @@ import pytest
 from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.host.programs import source
 from rocminfra.host.sent import docker_look
-from rocminfra.planning.docker.observation import Daemon
 
 # As Debian 12 and 13 have it, and Docker's own packages; comments shortened.
 DEBIAN = """\
@@ -110,7 +109,6 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(docker_look, "FOLDERS", (str(programs),))
     monkeypatch.setattr(docker_look, "CONFIGURATION", str(tmp_path / "daemon.json"))
     monkeypatch.setattr(docker_look, "ROOT_CONTEXT", str(tmp_path / "config.json"))
-    monkeypatch.setattr(docker_look, "SOCKET", str(tmp_path / "docker.sock"))
     monkeypatch.setattr(docker_look, "INVOCATION", str(tmp_path / "invocation"))
     monkeypatch.setattr(docker_look, "PROC", str(tmp_path / "proc"))
     return tmp_path
@@ -121,22 +119,18 @@ def put(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-def process(
-    host: Path, pid: int, *words: str, user: int = 0, group: str = "/", namespaces: str = ""
-) -> None:
+def process(host: Path, pid: int, *words: str) -> None:
     """A process as /proc has it."""
     folder = host / "proc" / str(pid)
     folder.mkdir(parents=True)
     (folder / "cmdline").write_text("".join(f"{word}\0" for word in words))
-    (folder / "status").write_text(
-        f"Name:\tx\nUid:\t{user}\t{user}\t{user}\t{user}\nNSpid:\t{pid}{namespaces}\n"
-    )
-    (folder / "cgroup").write_text(f"12:cpu:/x\n1:name=systemd:{group}\n")
 
 
 def looked(data_root: str, capsys: pytest.CaptureFixture[str]) -> Any:
     assert docker_look.main(["look", data_root]) == 0
-    return DockerConfiguration().process(capsys.readouterr().out.splitlines())
+    nothing = {"daemons": [], "socket": "", "is_taken": False}
+    lines = [*capsys.readouterr().out.splitlines(), json.dumps(nothing)]
+    return DockerConfiguration().process(lines)
 
 
 def test_one_look_has_everything(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,7 +263,6 @@ def test_a_daemon_is_proven_that_was_started_with_what_is_there_now(
     aged(host / "invocation", started_s)
     seen = looked("/x", capsys)
     assert seen.is_proven is expected
-    assert seen.daemons == ()
     file.unlink()
     assert looked("/x", capsys).is_proven is (words == ("-H", "fd://"))
 
@@ -281,53 +274,6 @@ def test_where_nothing_tells_when_docker_started_it_is_not_proven(
     (host / "invocation").unlink()
     (host / "daemon.json").write_text("{}")
     assert not looked("/x", capsys).is_proven
-
-
-def test_daemons_that_docker_service_has_not_started(
-    host: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    running(host, f"{host}/bin/dockerd", "-H", "fd://")
-    snap = "/system.slice/snap.docker.dockerd.service"
-    process(host, 10, "dockerd", "--group", "docker", group=snap)
-    process(host, 11, "/opt/dockerd", "-H", "tcp://:1", "-g", "/srv/d", group="/user.slice/a.scope")
-    user = "/user.slice/user-1000.slice/user@1000.service/app.slice/docker.service"
-    process(host, 12, "dockerd", user=1000, group=user)
-    process(host, 13, "dockerd", namespaces="\t1", group="/system.slice/docker-1.scope")
-    process(host, 14, "dockerd", group="/system.slice/docker.service")
-    process(host, 15, "/usr/bin/dockerd", "--validate", "--config-file", "/x")
-    process(host, 16, "vim", "dockerd")
-    process(host, 17)
-    assert looked("/x", capsys).daemons == (
-        Daemon(10, unit="snap.docker.dockerd.service"),
-        Daemon(11, unit="a.scope", hosts=("tcp://:1",), data_root="/srv/d"),
-        Daemon(12, user=1000, unit="docker.service"),
-    )
-
-
-@pytest.mark.parametrize(
-    ("line", "states", "expected"),
-    [
-        ("00010000 0001 01 99 {}", "inactive", True),
-        ("00000000 0001 03 99 {}", "inactive", False),  # connected, and nobody listens
-        ("00010000 0001 01 99 {}", "active", False),  # systemd, for docker.service
-        ("00010000 0001 01 99 {}.other", "inactive", False),
-        ("00010000 0001 01 99", "inactive", False),
-    ],
-)
-def test_somebody_else_may_listen_at_dockers_socket(
-    line: str, states: str, expected: bool, host: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    put(host / "bin/systemctl", f"case $1 in is-active) echo inactive; echo {states};; esac")
-    (host / "proc/net").mkdir(parents=True)
-    row = f"0000000000000000: 00000002 00000000 {line.format(host / 'docker.sock')}\n"
-    (host / "proc/net/unix").write_text(f"Num RefCount Protocol Flags Type St Inode Path\n{row}")
-    assert looked("/x", capsys).is_taken is expected
-
-
-def test_dockers_socket_may_lead_elsewhere(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert looked("/x", capsys).socket == ""
-    (host / "docker.sock").symlink_to("/run/podman/podman.sock")
-    assert looked("/x", capsys).socket == "/run/podman/podman.sock"
 
 
 def test_a_swarm_is_left_behind_as_well(tmp_path: Path) -> None:
