@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocminfra.failure import FailedError, Fault
-from rocminfra.lab import droplet_record, droplets, keys, removal
+from rocminfra.lab import (
+    container,
+    control_groups,
+    droplet_record,
+    droplets,
+    keys,
+    processes,
+    removal,
+)
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.droplets import Wanted
 from rocminfra.lab.paths import default_paths
@@ -85,6 +93,25 @@ def down(name: str) -> None:
 def reset_disk(name: str) -> None:
     """Give a droplet a blank scratch disk."""
     droplets.reset_disk(PATHS, name, lambda _line: None)
+
+
+def hard_reset(host: LabHost) -> None:
+    """Cut a droplet's power and its wire at once, and boot it again.
+
+    Nothing that ran sees it coming. Its disks stay, and so does what was written and not synced:
+    the kernel is this machine's own, and goes on.
+    """
+    wire = ["ip", "link", "set", host.droplet.interface]
+    subprocess.run([*wire, "down"], check=True)
+    groups = control_groups.left([host.name])
+    assert groups
+    assert processes.end(pid for group in groups for pid in control_groups.processes(group)) == ()
+    assert processes.wait_until(lambda: host.name not in processes.running(PATHS), 10)
+    for group in groups:
+        assert processes.wait_until(lambda group=group: control_groups.remove(group), 20)  # type: ignore[misc]
+    process = container.start(PATHS, host.droplet)
+    subprocess.run([*wire, "up"], check=True)
+    container.wait_for_ssh(PATHS, host.droplet, process)
 
 
 def left(name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Benchmarks that meet trouble on real systems: full disks, two at once, flipped bytes.
+"""Benchmarks that meet trouble on real systems: full disks, two at once, flipped bytes, no power.
 
 GuideLLM and the engine are stand-ins, as in ``tests/lab/test_bench_on_droplets.py``.
 """
@@ -17,6 +17,7 @@ import lab_host
 import pytest
 from bench_droplets import (
     PLACE,
+    START_ENGINE,
     ended,
     only_run,
     profiles,
@@ -239,11 +240,57 @@ def test_an_engine_that_goes_away_fails_its_points_and_only_those(
     assert refused.returncode == 1
     bench_host.ok(
         "systemctl kill --signal=CONT stand-in-engine; systemctl is-active stand-in-engine || "
-        "systemd-run --quiet --unit=stand-in-engine python3 /opt/engine.py; sleep 1"
+        f"{START_ENGINE}; sleep 1"
     )
     set_modes(bench_host)
     resumed = benchmark(bench_host, run=folder.name)
     said = ended(resumed)
     assert resumed.returncode == 0, said
     assert profiles(bench_host).count("concurrent") == 1, "a finished point ran again"
+    assert verify(folder) == ()
+
+
+def test_a_droplet_that_loses_its_power_keeps_its_finished_points(
+    bench_host: LabHost, benchmark: Start, tmp_path: Path
+) -> None:
+    set_modes(bench_host, synchronous="wait")
+    process = benchmark(bench_host)
+    wait_until(lambda: "synchronous" in profiles(bench_host))
+    (service,) = (unit for unit in running(bench_host) if unit.endswith(".service"))
+    name = run_id(service)
+    place = f"/var/lib/rocminfra/runs/{name}"
+    look = f"cd {place} && find 01-concurrent-4 -type f -printf '%p %C@\\n' | sort"
+    finished = bench_host.ok(look)
+    lab_host.hard_reset(bench_host)
+    said = ended(process)
+    assert process.returncode == 1, said
+    assert "the connection was lost" in said
+    assert f"bench.run={name}" in said.strip().splitlines()[-1]
+    assert running(bench_host) == []
+    assert bench_host.ok(look) == finished
+    parts = "*.json", "MANIFEST.sha256", "*/point.json"
+    assert bench_host.ok(f"cd {place} && ls -d {' '.join(parts)} 2>/dev/null || true").split() == [
+        *("01-concurrent-4/point.json", "job.json", "status.json")
+    ]
+
+    listed = json.loads(rocminfra(bench_host, "bench", "list", "--json").out)
+    (first, *_) = listed["hosts"][0]["runs"]
+    assert (first["run"], first["state"], first["valid"]) == (name, "died", 1)
+    results = ("--data", f"bench.results_dir={tmp_path}/results")
+    brought = rocminfra(bench_host, "bench", "collect", name, *results)
+    assert brought.code == 8, brought.err
+    assert "the run died before its end" in brought.err
+    folder = only_run(tmp_path)
+    assert verify(folder) == (f"{bench_host.name} is incomplete: the run died before its end",)
+
+    refused = benchmark(bench_host, run=name)
+    assert "no engine is installed on this host" in ended(refused)
+    assert refused.returncode == 1
+    bench_host.ok(f"{START_ENGINE}; sleep 1")
+    set_modes(bench_host)
+    resumed = benchmark(bench_host, run=name)
+    said = ended(resumed)
+    assert resumed.returncode == 0, said
+    assert profiles(bench_host) == ["concurrent", "synchronous", "synchronous", "throughput"]
+    assert bench_host.ok(look) == finished
     assert verify(folder) == ()
