@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 # An image's archive, as one for another machine.
-FOR_ARM = """
+_FOR_ARM = """
 import io, json, sys, tarfile
 source = tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read()))
 target = tarfile.open(fileobj=sys.stdout.buffer, mode="w|")
@@ -18,6 +18,7 @@ for member in source:
     target.addfile(member, io.BytesIO(data))
 target.close()
 """
+FOR_ARM = f"python3 -c {shlex.quote(_FOR_ARM)}"
 
 
 def made_from_the_engines(script: str, change: str) -> str:

@@ -1,4 +1,4 @@
-"""The runner's verbs on one droplet."""
+"""The runner's verbs on one droplet, and whether its engine answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from pathlib import Path
 from lab_host import LabHost
 
 ROOT = Path(__file__).parents[2]
+# Prints 200 where the engine of the reference run answers.
+COMPLETION = (
+    "python3 -c 'import json, urllib.request as u; body = json.dumps(dict("
+    'model="Qwen/Qwen2-VL-72B-Instruct", prompt="a", max_tokens=1)).encode(); '
+    'print(u.urlopen(u.Request("http://127.0.0.1:8000/v1/completions", body, '
+    '{"Content-Type": "application/json"})).status)\''
+)
 
 
 def rocminfra(host: LabHost, verb: str, *words: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ import lab_host
 import pytest
 from lab_host import LabHost
 from made_images import FOR_ARM, made_from_the_engines
-from runner_calls import apply, rocminfra
+from runner_calls import COMPLETION, apply, rocminfra
 
 from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.planning.docker.observation import DockerSeen
@@ -26,12 +26,6 @@ CASE = ROOT / "tests/cases/docker/logopts-daemon.json"
 DAEMON_JSON = "/etc/docker/daemon.json"
 SERVES = "docker info --format '{{.DockerRootDir}}'"
 STARTED_AT = "docker inspect -f '{{.State.StartedAt}}' vllm-qwen2-vl-72b"
-COMPLETION = (
-    "python3 -c 'import json, urllib.request as u; body = json.dumps(dict("
-    'model="Qwen/Qwen2-VL-72B-Instruct", prompt="a", max_tokens=1)).encode(); '
-    'print(u.urlopen(u.Request("http://127.0.0.1:8000/v1/completions", body, '
-    '{"Content-Type": "application/json"})).status)\''
-)
 # Dies once, at once, and is not tried again.
 BROKEN = (
     *("--data", 'engine.environment={"ROCMINFRA_SIM_FAIL": "crash-loop"}'),
@@ -267,7 +261,7 @@ def test_an_engine_of_ours_that_is_off_and_has_lost_its_question_is_ours(host: L
         (
             "tar -c -T /dev/null | docker import "
             '--change \'ENTRYPOINT ["vllm", "serve"]\' - other:v1 && docker save other:v1 | '
-            f"python3 -c {shlex.quote(FOR_ARM)} | docker load",
+            f"{FOR_ARM} | docker load",
             "is made for linux/arm64",
         ),
         (
