@@ -127,6 +127,10 @@ def configured(
             started = f"{UNIT} {unit.invocation_id}" if unit is not None else UNIT
             yield kept_files.keep(DOCKER_BEFORE, started, paths)
     yield from changes
+    if files:
+        # NeedDaemonReload does not tell of a drop-in whose folder is new: systemd looks into the
+        # folders that it knows.
+        yield StringCommand("systemctl daemon-reload")
 
 
 @operation()
