@@ -271,6 +271,7 @@ def test_a_droplet_that_loses_its_power_keeps_its_finished_points(
     times = f"{files} -printf '%p %C@\\n'"
     look = f"cd {RUNS}/{name} && ({times}; {files} -exec sha256sum {{}} +) | sort"
     finished = bench_host.ok(look)
+    job = bench_host.ok(f"cat {RUNS}/{name}/job.json")
     lab_host.hard_reset(bench_host, [RUNS])
     said = ended(process)
     assert process.returncode == 1, said
@@ -279,6 +280,7 @@ def test_a_droplet_that_loses_its_power_keeps_its_finished_points(
     bench_host.ok(runs_disk)
     assert running(bench_host) == []
     assert bench_host.ok(look) == finished
+    assert bench_host.ok(f"cat {RUNS}/{name}/job.json") == job
     records = bench_host.ok(f"cd {RUNS}/{name} && ls *.json MANIFEST* */point.json || true")
     assert records.split() == ["01-concurrent-4/point.json", "job.json", "status.json"]
 
