@@ -22,6 +22,7 @@ PYINFRA = (sys.executable, "-m", "pyinfra", "-y")
 PLACE = "/opt/rocminfra/guidellm-0.8.1"
 MODEL = "Qwen/Qwen2-VL-72B-Instruct"
 PATIENCE_S = 120.0
+START_ENGINE = "systemd-run --quiet --unit=stand-in-engine python3 /opt/engine.py"
 
 ENGINE = textwrap.dedent(
     """
@@ -58,7 +59,7 @@ def up(*names: str) -> tuple[LabHost, ...]:
     for host in hosts:
         put(host, "/opt/engine.py", ENGINE)
         put_engine(host)
-        host.ok("systemd-run --quiet --unit=stand-in-engine python3 /opt/engine.py")
+        host.ok(START_ENGINE)
         put(host, f"{PLACE}/bin/python", FAKE_GUIDELLM.format(python="/usr/bin/python3"))
         put(host, f"{PLACE}/bin/report.json", json.dumps(report()))
         put(host, f"{PLACE}/.complete", "guidellm[vision]==0.8.1 torch==2.13.0\n")

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocminfra.failure import FailedError, Fault
-from rocminfra.lab import droplet_record, droplets, keys, removal
+from rocminfra.lab import (
+    container,
+    control_groups,
+    droplet_record,
+    droplets,
+    keys,
+    processes,
+    removal,
+)
 from rocminfra.lab.droplet_record import Droplet
 from rocminfra.lab.droplets import Wanted
 from rocminfra.lab.paths import default_paths
@@ -20,6 +28,11 @@ from rocminfra.lab.paths import default_paths
 PREFIX = f"test-{os.getpid()}-"
 _OURS = re.compile(r"test-(\d+)-")
 PATHS = default_paths()
+# FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH.
+_LOSE = (
+    "import fcntl, os, struct, sys; "
+    "fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))"
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,41 @@ def down(name: str) -> None:
 def reset_disk(name: str) -> None:
     """Give a droplet a blank scratch disk."""
     droplets.reset_disk(PATHS, name, lambda _line: None)
+
+
+def hard_reset(host: LabHost, disks: Sequence[str] = ()) -> None:
+    """Cut a droplet's power and its wire at once, and boot it again.
+
+    Nothing that ran sees it coming. The kernel is this machine's own and goes on, so what was
+    written is there afterwards, synced or not.
+
+    + disks: mounted file systems that lose what was not synced; they are not mounted afterwards
+    """
+    wire = ["ip", "link", "set", host.droplet.interface]
+    subprocess.run([*wire, "down"], check=True)
+    groups = control_groups.left([host.name])
+    pids = {pid for group in groups for pid in control_groups.processes(group)}
+    (init,) = (pid for pid in pids if _is_init(pid))
+    for disk in disks:
+        inside = ["nsenter", f"--target={init}", "--mount", "--", "python3", "-c", _LOSE, disk]
+        subprocess.run(inside, check=True)
+    assert processes.end(pids) == ()
+    for group in groups:
+        processes.end(control_groups.processes(group))
+        assert processes.wait_until(lambda group=group: control_groups.remove(group), 20)  # type: ignore[misc]
+    process = container.start(PATHS, host.droplet)
+    subprocess.run([*wire, "up"], check=True)
+    container.wait_for_ssh(PATHS, host.droplet, process)
+
+
+def _is_init(pid: int) -> bool:
+    """Whether a process is a droplet's own init, and not that of a container in it."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    numbers = next(line.split()[1:] for line in lines if line.startswith("NSpid:"))
+    return len(numbers) == 2 and numbers[1] == "1"
 
 
 def left(name: str) -> tuple[str, ...]:

@@ -93,6 +93,13 @@ def put(host: LabHost, path: str, text: str) -> None:
     host.ok(f"chmod 0755 {path}.new && mv -f {path}.new {path}")
 
 
+def contents(folder: Path, *points: str) -> dict[str, bytes]:
+    """Every file of these points, by its path."""
+    files = [path for point in points for path in (folder / point).rglob("*") if path.is_file()]
+    assert files
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     (droplet,) = lab_host.up(["hang"])
@@ -178,9 +185,10 @@ def test_a_point_and_its_warm_process_die_each_for_itself(host: LabHost, tmp_pat
         (other,) = run.processes(run.scope("guidellm-2"))
         assert run.is_alive(workers | {warm}) == set()
         workers = run.processes(run.scope(second))
-        host.ok(f"systemctl kill --signal=KILL {run.scope(second)}")
-        wait_until(lambda: run.is_alive(workers) == set())
-        assert run.is_alive({other}) == {other}
+        with run.paused():
+            host.ok(f"systemctl kill --signal=KILL {run.scope(second)}")
+            wait_until(lambda: run.is_alive(workers) == set())
+            assert run.is_alive({other}) == {other}
 
         run.wait_for_load(3)
         wait_until(lambda: run.is_alive({other}) == set())
@@ -194,6 +202,19 @@ def test_a_point_and_its_warm_process_die_each_for_itself(host: LabHost, tmp_pat
             "one was killed, and the next has a new one"
         )
         assert run.left() == ""
+
+        assert run.code == 1
+        assert "concurrent@2 is failed: GuideLLM exited with -9" in run.said(), run.said()
+        assert verify(run.folder.parent) == ()
+        valid = contents(run.folder, "01-concurrent-1", "01-concurrent-3")
+        resumed = run.resume()
+        assert resumed.returncode == 0, resumed.stdout
+        assert "keeps 2 valid points" in resumed.stdout
+        assert contents(run.folder, "01-concurrent-1", "01-concurrent-3") == valid
+        assert [point["outcome"] for point in run.points()] == ["valid"] * 3
+        (killed,) = (run.folder / "superseded").iterdir()
+        assert killed.name == "01-concurrent-2-1"
+        assert verify(run.folder.parent) == ()
 
 
 def test_a_killed_runner_leaves_neither_a_point_nor_its_warm_process(

@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ class WarmBenchmark:
         data = {"bench.scenario": folder / "warm.yaml", "bench.results_dir": self._results}
         words = [f"--data={key}={value}" for key, value in data.items()]
         runs = self._runs()
+        task = ("inventory/lab.py", "tasks/benchmark.py")
+        self._command = [*PYINFRA, *task, *words, "--limit", host.name]
+        self._said: str | None = None
         self._process = subprocess.Popen(
-            [*PYINFRA, "inventory/lab.py", "tasks/benchmark.py", *words, "--limit", host.name],
+            self._command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -88,17 +92,52 @@ class WarmBenchmark:
         lines = [line.split() for line in said.splitlines()]
         return {int(pid) for pid, state in lines if not state.startswith("Z")}
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing of the run's own program happens meanwhile: it neither replaces nor ends."""
+        kill = f"systemctl kill --kill-who=main {self.service} --signal"
+        self.host.ok(f"{kill}=STOP")
+        try:
+            yield
+        finally:
+            self.host.ok(f"{kill}=CONT")
+
     def points(self) -> list[dict[str, Any]]:
         """What came of the points, at the end of the run."""
-        said, _ = self._process.communicate(timeout=PATIENCE_S)
-        record = self._results / self.run / self.host.name / "run.json"
+        said = self.said()
+        record = self.folder / "run.json"
         assert record.exists(), said
         points: list[dict[str, Any]] = json.loads(record.read_text())["points"]
         return points
 
+    @property
+    def folder(self) -> Path:
+        """The host's results here."""
+        return self._results / self.run / self.host.name
+
+    @property
+    def code(self) -> int | None:
+        """Exit code of the command, once it has ended."""
+        return self._process.poll()
+
     def said(self) -> str:
         """What was printed, at the end of the run."""
-        return self._process.communicate(timeout=PATIENCE_S)[0]
+        if self._said is None:
+            self._said = self._process.communicate(timeout=PATIENCE_S)[0]
+        return self._said
+
+    def resume(self) -> subprocess.CompletedProcess[str]:
+        """Go on with the run that has ended."""
+        return subprocess.run(
+            [*self._command, f"--data=bench.run={self.run}"],
+            check=False,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE_S,
+        )
 
     def left(self) -> str:
         """What of it still runs on the host."""

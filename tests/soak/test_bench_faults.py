@@ -1,4 +1,4 @@
-"""Benchmarks that meet trouble on real systems: full disks, two at once, flipped bytes.
+"""Benchmarks that meet trouble on real systems: full disks, two at once, flipped bytes, no power.
 
 GuideLLM and the engine are stand-ins, as in ``tests/lab/test_bench_on_droplets.py``.
 """
@@ -17,6 +17,7 @@ import lab_host
 import pytest
 from bench_droplets import (
     PLACE,
+    START_ENGINE,
     ended,
     only_run,
     profiles,
@@ -32,6 +33,7 @@ from rocminfra.bench.results import verify
 
 pytestmark = [pytest.mark.soak, pytest.mark.lab]
 
+RUNS = "/var/lib/rocminfra/runs"
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -157,13 +159,12 @@ def test_a_disk_that_fills_up_here_is_called_so_and_the_rest_comes_later(
 def test_a_disk_that_fills_up_on_the_host_loses_no_finished_point(
     bench_host: LabHost, benchmark: Start, tmp_path: Path
 ) -> None:
-    runs = "/var/lib/rocminfra/runs"
-    bench_host.ok(f"mkdir -p {runs} && mount -t tmpfs -o size=100m tmpfs {runs}")
+    bench_host.ok(f"mkdir -p {RUNS} && mount -t tmpfs -o size=100m tmpfs {RUNS}")
     try:
         set_modes(bench_host, synchronous="wait")
         process = benchmark(bench_host)
         wait_until(lambda: "synchronous" in profiles(bench_host))
-        bench_host.ssh(f"dd if=/dev/zero of={runs}/filling bs=1M; touch {PLACE}/bin/go-on")
+        bench_host.ssh(f"dd if=/dev/zero of={RUNS}/filling bs=1M; touch {PLACE}/bin/go-on")
         said = ended(process)
         bench_host.ok(f"rm {PLACE}/bin/go-on")
         assert process.returncode == 1, said
@@ -172,7 +173,7 @@ def test_a_disk_that_fills_up_on_the_host_loses_no_finished_point(
         assert (folder / bench_host.name / "01-concurrent-4" / "point.json").exists(), said
         assert verify(folder) != ()
 
-        bench_host.ok(f"rm {runs}/filling")
+        bench_host.ok(f"rm {RUNS}/filling")
         set_modes(bench_host)
         resumed = benchmark(bench_host, run=folder.name)
         said = ended(resumed)
@@ -180,7 +181,7 @@ def test_a_disk_that_fills_up_on_the_host_loses_no_finished_point(
         assert profiles(bench_host).count("concurrent") == 1, "a finished point ran again"
         assert verify(folder) == ()
     finally:
-        bench_host.ok(f"umount {runs}")
+        bench_host.ok(f"umount {RUNS}")
 
 
 def test_a_byte_that_flips_on_the_host_is_found(
@@ -194,7 +195,7 @@ def test_a_byte_that_flips_on_the_host_is_found(
     bench_host.ok(f"touch {PLACE}/bin/go-on")
     wait_until(lambda: running(bench_host) == [])
     bench_host.ok(f"rm {PLACE}/bin/go-on")
-    report = f"/var/lib/rocminfra/runs/{name}/01-concurrent-4/report.json"
+    report = f"{RUNS}/{name}/01-concurrent-4/report.json"
     flip = "import sys; f=open(sys.argv[1],'r+b'); c=f.read(1); f.seek(0); f.write(bytes([c[0]^1]))"
     bench_host.ok(f'python3 -c "{flip}" {report}')
     results = ("--data", f"bench.results_dir={tmp_path}/results")
@@ -239,11 +240,68 @@ def test_an_engine_that_goes_away_fails_its_points_and_only_those(
     assert refused.returncode == 1
     bench_host.ok(
         "systemctl kill --signal=CONT stand-in-engine; systemctl is-active stand-in-engine || "
-        "systemd-run --quiet --unit=stand-in-engine python3 /opt/engine.py; sleep 1"
+        f"{START_ENGINE}; sleep 1"
     )
     set_modes(bench_host)
     resumed = benchmark(bench_host, run=folder.name)
     said = ended(resumed)
     assert resumed.returncode == 0, said
     assert profiles(bench_host).count("concurrent") == 1, "a finished point ran again"
+    assert verify(folder) == ()
+
+
+@pytest.fixture
+def runs_disk(bench_host: LabHost) -> Iterator[str]:
+    """The command that mounts a file system for runs alone, which is mounted."""
+    mount = f"mkdir -p {RUNS} && mount /dev/vdc {RUNS}"
+    bench_host.ok(f"mkfs.ext4 -q -F /dev/vdc 1G && {mount}")
+    yield mount
+    bench_host.ssh(f"umount {RUNS}")
+
+
+def test_a_droplet_that_loses_its_power_keeps_its_finished_points(
+    bench_host: LabHost, runs_disk: str, benchmark: Start, tmp_path: Path
+) -> None:
+    set_modes(bench_host, synchronous="wait")
+    process = benchmark(bench_host)
+    wait_until(lambda: "synchronous" in profiles(bench_host))
+    (service,) = (unit for unit in running(bench_host) if unit.endswith(".service"))
+    name = run_id(service)
+    files = "find 01-concurrent-4 -type f"
+    times = f"{files} -printf '%p %C@\\n'"
+    look = f"cd {RUNS}/{name} && ({times}; {files} -exec sha256sum {{}} +) | sort"
+    finished = bench_host.ok(look)
+    job = bench_host.ok(f"cat {RUNS}/{name}/job.json")
+    lab_host.hard_reset(bench_host, [RUNS])
+    said = ended(process)
+    assert process.returncode == 1, said
+    assert "the connection was lost" in said
+    assert f"bench.run={name}" in said.strip().splitlines()[-1]
+    bench_host.ok(runs_disk)
+    assert running(bench_host) == []
+    assert bench_host.ok(look) == finished
+    assert bench_host.ok(f"cat {RUNS}/{name}/job.json") == job
+    records = bench_host.ok(f"cd {RUNS}/{name} && ls *.json MANIFEST* */point.json || true")
+    assert records.split() == ["01-concurrent-4/point.json", "job.json", "status.json"]
+
+    listed = json.loads(rocminfra(bench_host, "bench", "list", "--json").out)
+    (first, *_) = listed["hosts"][0]["runs"]
+    assert (first["run"], first["state"], first["valid"]) == (name, "died", 1)
+    results = ("--data", f"bench.results_dir={tmp_path}/results")
+    brought = rocminfra(bench_host, "bench", "collect", name, *results)
+    assert brought.code == 8, brought.err
+    assert "the run died before its end" in brought.err
+    folder = only_run(tmp_path)
+    assert verify(folder) == (f"{bench_host.name} is incomplete: the run died before its end",)
+
+    refused = benchmark(bench_host, run=name)
+    assert "no engine is installed on this host" in ended(refused)
+    assert refused.returncode == 1
+    bench_host.ok(f"{START_ENGINE}; sleep 1")
+    set_modes(bench_host)
+    resumed = benchmark(bench_host, run=name)
+    said = ended(resumed)
+    assert resumed.returncode == 0, said
+    assert profiles(bench_host) == ["concurrent", "synchronous", "synchronous", "throughput"]
+    assert bench_host.ok(look) == finished
     assert verify(folder) == ()

@@ -21,7 +21,7 @@ from rocminfra.host.bench.attempt import (
 )
 from rocminfra.host.bench.control_group import Launcher
 from rocminfra.host.bench.engine_look import wait_until_idle
-from rocminfra.host.bench.files import read_json, read_lines, write_json
+from rocminfra.host.bench.files import read_json, read_lines, sync, write_json
 from rocminfra.host.bench.point_checks import check
 from rocminfra.host.bench.requests_file import keep_requests
 from rocminfra.host.bench.sample_gate import impossible_samples
@@ -70,7 +70,7 @@ class Findings:
         wall_s: float,
         stage: str | None = None,
     ) -> PointRecord:
-        """Write the point's record, last and atomically, and return it.
+        """Write the point's record, last, atomically and after all else is on the disk; return it.
 
         + started: Unix time; ``wall_s``: seconds from then to its end
         + stage: folder of the process that ran a whole stage, this point included
@@ -88,6 +88,7 @@ class Findings:
             wall_seconds=round(wall_s, 3),
             stage=stage,
         )
+        sync(folder)
         write_json(folder / RECORD, as_json(record))
         return record
 

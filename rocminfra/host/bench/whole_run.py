@@ -50,6 +50,8 @@ def run(folder: Path, groups: Groups, patience: Patience | None = None) -> RunRe
     job = read(JobRecord, files.read_json(folder / JOB), JOB)
     stages = job.scenario.stages
     with only_one(folder), _starting(job, groups) as launch:
+        # A run that says that it began has its job, whatever becomes of the power.
+        files.sync(folder)
         progress = RunProgress(folder, job, len(planned_names(stages)))
         provenance = collect(job)
         valid, done = stage.kept(folder, stages)

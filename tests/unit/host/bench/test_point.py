@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -242,6 +243,25 @@ def test_a_point_without_its_record_is_not_finished(tmp_path: Path) -> None:
     assert read_point(tmp_path) is None
     (tmp_path / "point.json").write_text('{"outcome": "val')
     assert read_point(tmp_path) is None
+
+
+def test_all_of_a_point_is_on_the_disk_before_its_record(
+    measure: Callable[..., PointRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+
+    def fsync(descriptor: int, really: Callable[[int], None] = os.fsync) -> None:
+        really(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    measure()
+    folder = tmp_path / POINT.name
+    *before, last = synced
+    assert last == folder / ".point.json.new"
+    files = {path for path in folder.rglob("*") if path.name != "point.json"}
+    assert len(files) > 8
+    assert {folder, *files} <= set(before)
 
 
 def test_peaks_pass_over_samples_that_failed(tmp_path: Path) -> None:
