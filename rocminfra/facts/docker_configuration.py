@@ -52,6 +52,7 @@ class DockerConfiguration(HostFact[DockerSeen]):
                     pid=item["pid"],
                     user=item["user"],
                     unit=item["unit"],
+                    is_units=item["is_units"],
                     hosts=tuple(item["hosts"]),
                     data_root=item["data_root"],
                 )

@@ -29,7 +29,7 @@ QUESTIONS = ("--validate", "--version", "-v", "--help", "-h")
 
 def main() -> None:
     """Print what is there; see above."""
-    daemons = daemons_but(run(["systemctl", "show", "--property", "MainPID", "--value", UNIT]))
+    daemons = daemons_but(main_of(UNIT))
     print(
         json.dumps(
             {
@@ -48,7 +48,7 @@ def daemons_but(own: str) -> list[dict[str, Any]]:
     for folder in sorted(glob.glob(os.path.join(PROC, "[0-9]*"))):
         pid = os.path.basename(folder)
         words = arguments_of(pid)
-        if pid == own.strip() or not words or os.path.basename(words[0]) != "dockerd":
+        if pid == own or not words or os.path.basename(words[0]) != "dockerd":
             continue
         status = dict(
             line.split(":", 1)
@@ -66,11 +66,19 @@ def daemons_but(own: str) -> list[dict[str, Any]]:
                 "pid": int(pid),
                 "user": int(status["Uid"].split()[0]),
                 "unit": unit_of(group),
+                "is_units": main_of(unit_of(group)) == pid,
                 "hosts": values_of(words, ("--host", "-H")),
                 "data_root": real((values_of(words, ("--data-root", "--graph", "-g")) or [""])[-1]),
             }
         )
     return found
+
+
+def main_of(unit: str) -> str:
+    """The process that a unit is there for; empty when there is none."""
+    if not unit.endswith(".service"):
+        return ""
+    return run(["systemctl", "show", "--property", "MainPID", "--value", unit]).strip()
 
 
 def values_of(words: list[str], names: tuple[str, ...]) -> list[str]:

@@ -91,9 +91,9 @@ def _is_apart(seen: DockerSeen, daemon: Daemon, data_root: str) -> bool:
 
 
 def _in_the_way(daemon: Daemon) -> Failure:
-    is_unit = daemon.unit.endswith(".service")
-    by = daemon.unit if is_unit else f"process {daemon.pid}"
-    stop = f"systemctl disable --now {daemon.unit}" if is_unit else f"kill {daemon.pid}"
+    by = f"process {daemon.pid}" + (f" in {daemon.unit}" if daemon.unit else "")
+    # By hand over ssh it may be in ssh.service, which nobody is to be told to stop.
+    stop = f"systemctl disable --now {daemon.unit}" if daemon.is_units else f"kill {daemon.pid}"
     return _unfit(
         f"a Docker Engine runs on this host without docker.service ({by}), and the two would want "
         "the same socket",

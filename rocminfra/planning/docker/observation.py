@@ -13,12 +13,14 @@ class Daemon:
 
     + user: id of the user that runs it; root's is 0
     + unit: the systemd unit that it is in, empty when there is none
+    + is_units: whether that unit is there for it; one started by hand is in that of a login
     + hosts, data_root: of its flags, empty where they say nothing
     """
 
     pid: int
     user: int = 0
     unit: str = ""
+    is_units: bool = False
     hosts: tuple[str, ...] = ()
     data_root: str = ""
 

@@ -27,7 +27,10 @@ def states(host: Path, *words: str) -> None:
     """What systemd says of docker.socket and docker.service."""
     said = "; ".join(f"echo {word}" for word in words)
     program = host / "bin/systemctl"
-    program.write_text(f"#!/bin/sh\ncase $1 in show) echo 7;; is-active) {said};; esac\n")
+    program.write_text(
+        "#!/bin/sh\ncase $* in show*x.service) echo 18;; show*docker.service) echo 7;; "
+        f"is-active*) {said};; esac\n"
+    )
     program.chmod(0o755)
 
 
@@ -50,7 +53,8 @@ def looked(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def daemon(pid: int, **what: Any) -> dict[str, Any]:
-    return {"pid": pid, "user": 0, "unit": "", "hosts": [], "data_root": "", **what}
+    usual = {"user": 0, "unit": "", "is_units": False, "hosts": [], "data_root": ""}
+    return {"pid": pid, **usual, **what}
 
 
 @pytest.mark.parametrize(
@@ -76,12 +80,16 @@ def test_daemons_that_docker_service_has_not_started(
     process(host, 13, "dockerd", namespaces="\t1", group="/system.slice/docker-1.scope")
     process(host, 14, "dockerd", group="/system.slice/docker.service")
     process(host, 15, "/usr/bin/dockerd", "--validate", "--config-file", "/x")
+    process(host, 18, "dockerd", group="/system.slice/x.service")
+    process(host, 19, "dockerd", group="/system.slice/ssh.service")
     process(host, 16, "vim", "dockerd")
     process(host, 17)
     assert looked(capsys)["daemons"] == [
         daemon(10, unit="snap.docker.dockerd.service"),
         daemon(11, unit="a.scope", hosts=["tcp://:1"], data_root="/srv/d"),
         daemon(12, user=1000, unit="docker.service"),
+        daemon(18, unit="x.service", is_units=True),
+        daemon(19, unit="ssh.service"),
     ]
 
 

@@ -81,9 +81,11 @@ SNAP = Daemon(7, unit="snap.docker.dockerd.service")
         ({**ABSENT, "daemons": (SNAP,)}, ("snap runs on this host", "snap stop --disable docker")),
         ({**ABSENT, "daemons": (Daemon(7),)}, ("without docker.service (process 7)", "kill 7")),
         ({**STOPPED, "daemons": (Daemon(7, unit="session-3.scope"),)}, ("process 7", "kill 7")),
+        # By hand over ssh, where a login has no scope of its own.
+        ({**STOPPED, "daemons": (Daemon(7, unit="ssh.service"),)}, ("in ssh.service", "(kill 7)")),
         (
-            {**STOPPED, "daemons": (Daemon(7, unit="dind.service"),)},
-            ("(dind.service)", "systemctl disable --now dind.service"),
+            {**STOPPED, "daemons": (Daemon(7, unit="dind.service", is_units=True),)},
+            ("(process 7 in dind.service)", "systemctl disable --now dind.service"),
         ),
         ({"daemons": (Daemon(7, hosts=("unix:///run/docker.sock",), data_root="/x"),)}, ("kill",)),
         ({"daemons": (Daemon(7, hosts=("unix:///run/x.sock",)),)}, ("kill 7",)),
