@@ -12,7 +12,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rocminfra.bench import results
@@ -21,6 +21,7 @@ from rocminfra.bench.remote_run import RemoteRun
 from rocminfra.failure import Again, FailedError, Fault
 from rocminfra.planning.bench.manifest import MANIFEST, PARTIAL, parse_manifest
 from rocminfra.planning.bench.progress import Status
+from rocminfra.planning.bench.verified import VerifiedFiles
 from rocminfra.plural import plural
 
 # Hashing the results of a long run that died before it had made its manifest.
@@ -36,10 +37,12 @@ class Outcome:
 
     + folder: the host's folder of results
     + problems: why the run does not count on this host, a line each; empty when it does
+    + verified: files that were compared with the manifest on their way, by path in ``folder``
     """
 
     folder: Path
     problems: tuple[str, ...]
+    verified: VerifiedFiles = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,15 +86,20 @@ class Collector:
         Raises :class:`FailedError`, OSError when the disk here does not take it.
         """
         target = self.target
-        if status.state == "finished" and results.is_complete(
-            self.results_dir, target.run, target.host, status.manifest_sha256
-        ):
-            self.say(f"results of run {target.run} are here already")
+        digests: Mapping[str, str] | None = None
+        if status.state == "finished":
+            digests = results.complete(
+                self.results_dir, target.run, target.host, status.manifest_sha256
+            )
+        if digests is None:
+            digests = self._collect(status.state)
         else:
-            self._collect(status.state)
-        return Outcome(self.folder, _problems(status, self.folder))
+            self.say(f"results of run {target.run} are here already")
+        known = results.verified(self.folder, digests)
+        return Outcome(self.folder, _problems(status, self.folder), known)
 
-    def _collect(self, state: str) -> None:
+    def _collect(self, state: str) -> Mapping[str, str]:
+        """Bring what is missing and publish all; SHA-256 by path of what is here now."""
         target = self.target
         listing = self._listing()
         # An ended run says so itself; what is fetched while it runs is never published.
@@ -119,6 +127,7 @@ class Collector:
             )
             why = (*missing, f"what came back is in {folder}")
             raise FailedError(Fault.RESULTS_PARTIAL, what, why, target.again)
+        return here
 
     def _listing(self) -> Listing:
         target = self.target

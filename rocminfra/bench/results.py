@@ -29,6 +29,7 @@ from rocminfra.planning.bench.manifest import (
     format_manifest,
     parse_manifest,
 )
+from rocminfra.planning.bench.verified import Verified, file_state
 
 INCOMING = ".incoming"
 # What an attempt that was cut off leaves for the next.
@@ -155,8 +156,10 @@ def verify(run: Path) -> tuple[str, ...]:
     return (*problems, *partial)
 
 
-def is_complete(results: Path, run: str, host: str, manifest_sha256: str | None) -> bool:
-    """Whether a host's results of a run are here, complete and intact.
+def complete(
+    results: Path, run: str, host: str, manifest_sha256: str | None
+) -> dict[str, str] | None:
+    """SHA-256 by path of a host's results of a run; None unless they are complete and intact.
 
     + results: folder of all runs
     + run: id of the run
@@ -167,16 +170,29 @@ def is_complete(results: Path, run: str, host: str, manifest_sha256: str | None)
     name = folder_name(host)
     folder = results / run / name
     if not (folder / MANIFEST).is_file() or (folder / PARTIAL).exists():
-        return False
+        return None
     if sha256(folder / MANIFEST) != manifest_sha256:
-        return False
+        return None
     expected = {
         path: digest
         for path, digest in _run_manifest(results / run).items()
         if path.startswith(f"{name}/")
     }
-    found = {f"{name}/{path}": digest for path, digest in digests_below(folder).items()}
-    return bool(expected) and not differences(expected, found)
+    found = digests_below(folder)
+    inside = {f"{name}/{path}": digest for path, digest in found.items()}
+    return found if expected and not differences(expected, inside) else None
+
+
+def verified(folder: Path, digests: Mapping[str, str]) -> dict[str, Verified]:
+    """Files of a folder, for whoever would hash them once more.
+
+    + folder: a host's results, published
+    + digests: SHA-256 by path of files whose contents this process has just read or written
+    """
+    return {
+        path: Verified(digest, file_state((folder / path).stat()))
+        for path, digest in digests.items()
+    }
 
 
 def holds_complete(results: Path, run: str, host: str) -> bool:

@@ -8,7 +8,7 @@ from pyinfra.api import StringCommand
 
 from rocminfra.facts.host_fact import HostFact
 from rocminfra.host.programs import call
-from rocminfra.planning.docker.observation import DockerSeen
+from rocminfra.planning.docker.observation import Daemon, DockerSeen
 
 
 class DockerConfiguration(HostFact[DockerSeen]):
@@ -19,10 +19,11 @@ class DockerConfiguration(HostFact[DockerSeen]):
         return DockerSeen()
 
     def command(self, data_root: str) -> StringCommand:
-        return StringCommand(call("docker_look", "look", data_root))
+        looks = call("docker_look", "look", data_root), "&&", call("docker_daemons")
+        return StringCommand(*looks)
 
     def process(self, output: list[str]) -> DockerSeen:
-        found = json.loads("\n".join(output))
+        found = {key: value for line in output for key, value in json.loads(line).items()}
         unit = found["unit"]
         return DockerSeen(
             program=found["program"],
@@ -45,4 +46,18 @@ class DockerConfiguration(HostFact[DockerSeen]):
             rootless=tuple(found["rootless"]),
             left=tuple(found["left"]),
             containerd_io=found["containerd_io"],
+            is_proven=found["is_proven"],
+            daemons=tuple(
+                Daemon(
+                    pid=item["pid"],
+                    user=item["user"],
+                    unit=item["unit"],
+                    is_units=item["is_units"],
+                    hosts=tuple(item["hosts"]),
+                    data_root=item["data_root"],
+                )
+                for item in found["daemons"]
+            ),
+            socket=found["socket"],
+            is_taken=found["is_taken"],
         )

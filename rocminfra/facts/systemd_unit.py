@@ -52,6 +52,28 @@ class SystemdUnit(HostFact[Unit | None]):
         )
 
 
+class UnitCommand(HostFact[tuple[str, ...]]):
+    """Words that a unit starts its process with, as systemd has read them; none without one.
+
+    A word with a space in it is several here: systemd prints them without quotes.
+    """
+
+    @staticmethod
+    def default() -> tuple[str, ...]:
+        return ()
+
+    def requires_command(self, unit: str) -> str:
+        return "systemctl"
+
+    def command(self, unit: str) -> StringCommand:
+        return StringCommand("systemctl show --property ExecStart --value", QuoteString(unit))
+
+    def process(self, output: list[str]) -> tuple[str, ...]:
+        # { path=/usr/bin/docker ; argv[]=/usr/bin/docker run … ; ignore_errors=no ; …
+        _, found, rest = " ".join(output).partition(" ; argv[]=")
+        return tuple(rest.partition(" ; ignore_errors=")[0].split()) if found else ()
+
+
 class UnitOverrides(HostFact[tuple[str, ...]]):
     """Drop-ins of a unit that replace its command, its checks, its type or its user; their paths.
 

@@ -31,11 +31,13 @@ from rocminfra.operations.progress import is_heard, tell
 from rocminfra.operations.run_now import BEAT_S
 from rocminfra.planning.bench.live import words
 from rocminfra.planning.bench.progress import Status
+from rocminfra.planning.bench.verified import VerifiedFiles
 from rocminfra.playbook_files import playbook_root
 from rocminfra.report import table
 from rocminfra.settings.problems import SettingsError
 
 _RESULTS = "rocminfra.results"
+_VERIFIED = "rocminfra.results_verified"
 _UNDER_WAY = "rocminfra.benchmark"
 
 # All hosts of one pyinfra run share a benchmark run, and a task is executed once for each host.
@@ -100,6 +102,12 @@ def results_folder(host: Host) -> Path | None:
     """Where this pyinfra run has put the results of ``host``, complete or not."""
     folder: Path | None = host.connector_data.get(_RESULTS)
     return folder
+
+
+def verified_results(host: Host) -> VerifiedFiles:
+    """Files of :func:`results_folder` that this pyinfra run has compared with the manifest."""
+    files: VerifiedFiles = host.connector_data.get(_VERIFIED, {})
+    return files
 
 
 def _run(
@@ -263,6 +271,7 @@ def _tell(host: Host, run: str, outcome: Outcome) -> bool:
             host.log(line, logger.info)
         host.log(f"results: {outcome.folder}", logger.info)
     host.connector_data[_RESULTS] = outcome.folder
+    host.connector_data[_VERIFIED] = outcome.verified
     if not outcome.problems:
         return True
     record(

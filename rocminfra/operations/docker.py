@@ -67,7 +67,7 @@ def gate(data_root: str, leave_behind: bool = False, package: str = _PACKAGE) ->
     seen = host.get_fact(DockerConfiguration, data_root=data_root)
     if isinstance(now, NoAnswer):
         # It may be another Docker that is asked, and does not answer.
-        exclude(state, host, installation.problem(seen, package) or UNANSWERED)
+        exclude(state, host, installation.problem(seen, package, data_root) or UNANSWERED)
         return
     is_there = _is_there(seen, now, data_root)
     decision = decide(seen, data_root, package, serves=is_there)
@@ -127,6 +127,10 @@ def configured(
             started = f"{UNIT} {unit.invocation_id}" if unit is not None else UNIT
             yield kept_files.keep(DOCKER_BEFORE, started, paths)
     yield from changes
+    if files:
+        # NeedDaemonReload does not tell of a drop-in whose folder is new: systemd looks into the
+        # folders that it knows.
+        yield StringCommand("systemctl daemon-reload")
 
 
 @operation()

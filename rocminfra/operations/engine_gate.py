@@ -6,7 +6,7 @@ from pyinfra import host, state
 
 from rocminfra.facts.docker import Container, DockerContainer
 from rocminfra.facts.file_contents import FileContents
-from rocminfra.facts.systemd_unit import SystemdUnit, UnitOverrides
+from rocminfra.facts.systemd_unit import SystemdUnit, UnitCommand, UnitOverrides
 from rocminfra.failure import Again, Failure, Fault
 from rocminfra.host_paths import ENGINE_QUESTION, UNITS
 from rocminfra.operations.host_failures import exclude
@@ -19,8 +19,8 @@ def gate(unit: str, container: str) -> None:
     + unit: name of the unit, such as ``vllm.service``
     + container: name of the container that it runs
 
-    For a task's top level. A unit that rocminfra has written has its question beside it, or a
-    container with its label; one that has neither may serve, and is not ours to replace. A drop-in
+    For a task's top level. A unit that rocminfra has written has its question beside it, starts a
+    container with its label, or runs one; another may serve, and is not ours to replace. A drop-in
     that replaces the command would make each run restart an engine that never is the declared one.
     """
     found = host.get_fact(SystemdUnit, unit=unit)
@@ -31,8 +31,19 @@ def gate(unit: str, container: str) -> None:
         exclude(state, host, _masked(unit))
     elif overrides:
         exclude(state, host, _overridden(unit, overrides))
-    elif not host.get_fact(FileContents, path=ENGINE_QUESTION) and not _is_labelled(container):
+    elif not (
+        host.get_fact(FileContents, path=ENGINE_QUESTION)
+        or _starts_labelled(unit)
+        or _is_labelled(container)
+    ):
         exclude(state, host, _somebodys(unit, found.active_state))
+
+
+def _starts_labelled(unit: str) -> bool:
+    """Whether the command of the unit gives its container our label; it need not run for that."""
+    command = host.get_fact(UnitCommand, unit=unit)
+    is_container = command[:2] == ("/usr/bin/docker", "run")
+    return is_container and any(word.startswith(f"--label={CONFIG_LABEL}=") for word in command)
 
 
 def _is_labelled(container: str) -> bool:

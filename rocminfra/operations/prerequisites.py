@@ -9,10 +9,12 @@ from __future__ import annotations
 from pyinfra import host, state
 
 from rocminfra.facts.docker import DockerInstalled
+from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.facts.release import HostRelease
 from rocminfra.facts.scratch_mount import ScratchMountStatus
 from rocminfra.failure import Again, Failure, Fault
 from rocminfra.operations.host_failures import exclude
+from rocminfra.planning.docker import installation
 from rocminfra.planning.releases import untried
 
 SCRATCH = "scratch"
@@ -49,7 +51,7 @@ def gate(mount_point: str, docker: bool = False) -> None:
 
     + mount_point: where the scratch disk has to be mounted; whether it is the right disk is for
       the guard on the host to say
-    + docker: whether Docker has to be there as well
+    + docker: whether Docker has to be there as well, as a service that can run the engine
 
     For a task's top level. What an earlier task of this run provides is not asked for.
     """
@@ -59,8 +61,19 @@ def gate(mount_point: str, docker: bool = False) -> None:
             "the root disk",
             "tasks/storage.py",
         )
-    elif docker and not _is_provided(DOCKER) and host.get_fact(DockerInstalled) is None:
+    elif docker and not _is_provided(DOCKER):
+        _need_docker(mount_point)
+
+
+def _need_docker(mount_point: str) -> None:
+    if host.get_fact(DockerInstalled) is None:
         _refuse("Docker is not installed", "tasks/docker.py")
+        return
+    # Where its data is matters to tasks/docker.py only.
+    seen = host.get_fact(DockerConfiguration, data_root=mount_point)
+    refused = installation.problem(seen, "docker.io")
+    if refused is not None:
+        exclude(state, host, refused)
 
 
 def _is_mounted(mount_point: str) -> bool:

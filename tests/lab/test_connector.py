@@ -125,6 +125,7 @@ def with_arguments(**global_arguments: Any) -> list[Question]:
         ("rocminfra.facts.system.UserGroups", {"users": ["root", "ops", "nobody"]}),
         ("rocminfra.facts.system.GroupExists", {"group": "render"}),
         ("rocminfra.facts.systemd_unit.SystemdUnit", {"unit": "ssh.service"}),
+        ("rocminfra.facts.systemd_unit.UnitCommand", {"unit": "ssh.service"}),
     ]
     return [(fact, arguments, dict(global_arguments)) for fact, arguments in asked]
 

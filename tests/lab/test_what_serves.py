@@ -7,15 +7,17 @@ engine that is to be replaced by ones that cannot serve.
 from __future__ import annotations
 
 import json
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import lab_host
 import pytest
 from lab_host import LabHost
+from made_images import FOR_ARM, made_from_the_engines
+from runner_calls import COMPLETION, apply, rocminfra
+
+from rocminfra.facts.docker_configuration import DockerConfiguration
+from rocminfra.planning.docker.observation import DockerSeen
 
 pytestmark = pytest.mark.lab
 
@@ -24,59 +26,11 @@ CASE = ROOT / "tests/cases/docker/logopts-daemon.json"
 DAEMON_JSON = "/etc/docker/daemon.json"
 SERVES = "docker info --format '{{.DockerRootDir}}'"
 STARTED_AT = "docker inspect -f '{{.State.StartedAt}}' vllm-qwen2-vl-72b"
-COMPLETION = (
-    "python3 -c 'import json, urllib.request as u; body = json.dumps(dict("
-    'model="Qwen/Qwen2-VL-72B-Instruct", prompt="a", max_tokens=1)).encode(); '
-    'print(u.urlopen(u.Request("http://127.0.0.1:8000/v1/completions", body, '
-    '{"Content-Type": "application/json"})).status)\''
-)
 # Dies once, at once, and is not tried again.
 BROKEN = (
     *("--data", 'engine.environment={"ROCMINFRA_SIM_FAIL": "crash-loop"}'),
     *("--data", "engine.restart_delay_s=1", "--data", "engine.start_limit_burst=1"),
 )
-
-# An image's archive, as one for another machine.
-FOR_ARM = """
-import io, json, sys, tarfile
-source = tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read()))
-target = tarfile.open(fileobj=sys.stdout.buffer, mode="w|")
-(manifest,) = json.load(source.extractfile("manifest.json"))
-for member in source:
-    data = source.extractfile(member).read() if member.isfile() else b""
-    if member.name == manifest["Config"]:
-        data = json.dumps({**json.loads(data), "architecture": "arm64"}).encode()
-        member.size = len(data)
-    target.addfile(member, io.BytesIO(data))
-target.close()
-"""
-
-
-def made_from_the_engines(script: str, change: str) -> str:
-    """A command that makes another image of the engine's own."""
-    inside = shlex.quote(f"d=/usr/lib/python3/dist-packages; {script}")
-    image = "$(docker inspect -f '{{.Config.Image}}' vllm-qwen2-vl-72b)"
-    return (
-        f"docker run --name making --entrypoint sh {image} -c {inside} && "
-        f"docker commit --change {shlex.quote(change)} making other:v1 && docker rm making"
-    )
-
-
-def rocminfra(host: LabHost, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rocminfra", verb, "-i", "inventory/lab.py", *words]
-    return subprocess.run(
-        [*command, "--limit", host.name],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=600,
-    )
-
-
-def apply(host: LabHost, *words: str) -> subprocess.CompletedProcess[str]:
-    return rocminfra(host, "apply", "-y", *words)
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +121,77 @@ def test_a_bind_mount_in_place_of_dockers_folder_is_where_the_data_is(host: LabH
     assert theirs(host)
 
 
+def looked(host: LabHost) -> DockerSeen:
+    fact = DockerConfiguration()
+    command = fact.command("/mnt/models/docker").get_raw_value()
+    return fact.process(host.ok(command).splitlines())
+
+
+def test_what_docker_has_started_with_is_not_judged_by_tables(host: LabHost) -> None:
+    there, runtime = "/mnt/models/docker", "/opt/kata/bin/plain"
+    document = {
+        "data-root": there,
+        "storage-driver": "vfs",
+        "log-opts": {
+            "max-size": "10m",
+            "mode": "non-blocking",
+            "max-buffer-size": "4m",
+            "cache-disabled": "true",
+            "cache-max-size": "1m",
+            "labels-regex": "^a",
+            "env-regex": "^a",
+            "tag": "{{.Name}}",
+        },
+        "default-runtime": "theirs",
+        "runtimes": {"theirs": {"path": runtime}},
+        "insecure-registries": ["registry:5000"],
+        "default-address-pools": [{"base": "10.201.0.0/16", "size": 24}],
+        "builder": {"gc": {"enabled": True}},
+    }
+    text = json.dumps(document)
+    process = "systemctl show -p InvocationID --value docker.service"
+    host.ok(f"mkdir -p /opt/kata/bin; cp -p {DAEMON_JSON} /root/")
+    host.ok(f"ln -s $(command -v runc) {runtime}; echo '{text}' >{DAEMON_JSON}")
+    try:
+        host.ok("systemctl restart docker.service", timeout_s=60)
+        before = host.ok(process)
+        proven = looked(host)
+        done = apply(host, "tasks/docker.py")
+        again = rocminfra(host, "plan", "--exit-code", "tasks/docker.py")
+        serving = host.ok(SERVES).strip(), host.ok(process)
+        written = host.ok(f"cat {DAEMON_JSON}")
+        host.ok(f"touch {DAEMON_JSON}")
+        changed = looked(host)
+    finally:
+        host.ok(
+            f"mv /root/daemon.json {DAEMON_JSON}; rm -r /opt/kata {there}"
+            " /etc/systemd/system/docker.service.d; systemctl daemon-reload;"
+            "systemctl restart docker.service",
+            timeout_s=60,
+        )
+    assert (proven.is_proven, changed.is_proven) == (True, False)
+    assert done.returncode == 0, done.stderr
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert serving == (there, before), "it is not restarted"
+    assert json.loads(written) == document
+    assert theirs(host)
+
+
+def test_a_docker_that_runs_without_docker_service_is_refused_and_serves_on(host: LabHost) -> None:
+    host.ok("systemctl stop docker.service docker.socket")
+    host.ok("systemd-run --unit=bare --service-type=notify dockerd", timeout_s=60)
+    try:
+        refused = apply(host, "tasks/docker.py")
+        assert host.ok("systemctl is-active bare.service").strip() == "active"
+        assert theirs(host)
+    finally:
+        host.ok("systemctl stop bare.service; systemctl start docker.service", timeout_s=60)
+    assert refused.returncode == 6, refused.stderr
+    assert "runs on this host without docker.service (process " in refused.stderr
+    assert "systemctl disable --now bare.service" in refused.stderr.strip().splitlines()[-1]
+    assert theirs(host)
+
+
 def test_somebodys_unit_of_the_engines_name_serves_on(host: LabHost) -> None:
     server = "ExecStart=/usr/bin/python3 -m http.server 8000 --bind 127.0.0.1"
     unit = "/etc/systemd/system/vllm.service"
@@ -218,6 +243,13 @@ def test_the_hosts_own_log_options_stay_and_docker_serves_afterwards(host: LabHo
     assert host.ok("ls /var/lib/rocminfra/before") == "", "nothing is kept of what is proven"
 
 
+def test_an_engine_of_ours_that_is_off_and_has_lost_its_question_is_ours(host: LabHost) -> None:
+    host.ok("systemctl stop vllm.service; rm /etc/rocminfra/vllm.json", timeout_s=120)
+    done = apply(host, "tasks/vllm.py")
+    assert done.returncode == 0, done.stderr
+    assert host.ok(COMPLETION).strip() == "200"
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -229,7 +261,7 @@ def test_the_hosts_own_log_options_stay_and_docker_serves_afterwards(host: LabHo
         (
             "tar -c -T /dev/null | docker import "
             '--change \'ENTRYPOINT ["vllm", "serve"]\' - other:v1 && docker save other:v1 | '
-            f"python3 -c {shlex.quote(FOR_ARM)} | docker load",
+            f"{FOR_ARM} | docker load",
             "is made for linux/arm64",
         ),
         (

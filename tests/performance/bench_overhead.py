@@ -32,7 +32,7 @@ from typing import IO, Any
 from rocminfra.bench.job import make_job
 from rocminfra.bench.scenario import load_scenario
 from rocminfra.host.bench.control_group import ProcessGroups, Running
-from rocminfra.host.bench.runner import run
+from rocminfra.host.bench.whole_run import run
 from rocminfra.lab import toy_model
 from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.records import as_json

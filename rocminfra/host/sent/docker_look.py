@@ -69,6 +69,9 @@ SHOWN = (
 )
 # Where the client asks by itself.
 SOCKETS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
+# systemd keeps a link here for every unit that is active, made as the unit is started.
+INVOCATION = "/run/systemd/units/invocation:docker.service"
+PROC = "/proc"
 # What the unit of the engine calls.
 CLIENT = "/usr/bin/docker"
 # include/uapi/linux/fs.h, of 64-bit Linux
@@ -94,12 +97,13 @@ def look(data_root: str) -> dict[str, Any]:
     given = flags(words)
     document = parsed(text)
     own = roots_of(document)
+    unit = properties()
     roots = [data_root, DEFAULT_ROOT, *given.get("data-root", []), *own]
     return {
         "program": os.path.realpath(program) if program else None,
         "is_podman": bool(program) and is_podman(program or ""),
         "engine": engine,
-        "unit": properties(),
+        "unit": unit,
         "command": words[0] if words else None,
         "flags": {key: values if key in SHOWN else [] for key, values in given.items()},
         "file": text,
@@ -114,6 +118,7 @@ def look(data_root: str) -> dict[str, Any]:
         "rootless": sorted(glob.glob("/run/user/*/docker.sock")),
         "left": left_in(([*given.get("data-root", []), *own] or [DEFAULT_ROOT])[-1]),
         "containerd_io": os.path.exists("/var/lib/dpkg/info/containerd.io.list"),
+        "is_proven": is_proven(words, unit.get("MainPID", "")),
     }
 
 
@@ -180,9 +185,30 @@ def is_podman(program: str) -> bool:
     return start.startswith(b"#!") and b"podman" in start
 
 
+def is_proven(words: list[str], pid: str) -> bool:
+    """Whether the daemon was started with these words, and daemon.json is no newer than the start.
+
+    Unknown is no. The time of the last change, unlike that of the last writing, is also that of a
+    file which was moved into place.
+    """
+    if not words or arguments_of(pid) != words:
+        return False
+    try:
+        started = os.lstat(INVOCATION).st_mtime
+        return not os.path.lexists(CONFIGURATION) or os.stat(CONFIGURATION).st_ctime < started
+    except OSError:
+        return False
+
+
+def arguments_of(pid: str) -> list[str]:
+    """Words that a process was started with; empty when there is none."""
+    text = read(os.path.join(PROC, pid, "cmdline")) if pid.isdigit() else None
+    return (text or "").rstrip("\0").split("\0") if text else []
+
+
 def properties() -> dict[str, str]:
-    """Load, active and file state of the unit; empty without systemd."""
-    wanted = "LoadState,ActiveState,UnitFileState"
+    """Load, active and file state of the unit and its process; empty without systemd."""
+    wanted = "LoadState,ActiveState,UnitFileState,MainPID"
     text = run(["systemctl", "show", "--property", wanted, UNIT])
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 

@@ -125,9 +125,7 @@ def containers() -> list[dict[str, Any]]:
 
 def docker(path: str) -> Any:
     """An answer of Docker; null when there is none. Its own program takes ten times as long."""
-    # Where Docker is off, systemd holds its socket, and who opens it starts Docker.
-    is_active = os.path.lexists(os.path.join(ACTIVE_UNITS, "invocation:docker.service"))
-    if not os.path.exists(DOCKER) or (os.path.isdir(ACTIVE_UNITS) and not is_active):
+    if not os.path.exists(DOCKER) or would_start():
         return None
     connection = socket.socket(socket.AF_UNIX)
     try:
@@ -147,6 +145,17 @@ def docker(path: str) -> Any:
         return None
     finally:
         connection.close()
+
+
+def would_start() -> bool:
+    """Whether opening the socket starts what is off: systemd holds it, or it leads to podman."""
+    if is_unit_active("docker.service"):
+        return False
+    return is_unit_active("docker.socket") or os.path.islink(DOCKER)
+
+
+def is_unit_active(unit: str) -> bool:
+    return os.path.lexists(os.path.join(ACTIVE_UNITS, f"invocation:{unit}"))
 
 
 def container(document: dict[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def decide(
     + serves: whether Docker runs with its data there; then only what is wrong is changed, because
       a change means a restart
     """
-    refused = installation.problem(seen, package)
+    refused = installation.problem(seen, package, data_root)
     if refused is not None:
         return Refuse(refused)
     try:
@@ -74,7 +74,7 @@ def decide(
     if not isinstance(current, dict):
         return Refuse(_not_json(f"it is a {type(current).__name__}"))
     merged = _merged(seen, current, data_root, serves)
-    refused = _problem(seen, merged, data_root)
+    refused = _problem(seen, current, merged, data_root, serves)
     if refused is not None:
         return Refuse(refused)
     if merged == current:
@@ -116,7 +116,13 @@ def _merged(
     return merged
 
 
-def _problem(seen: DockerSeen, merged: Mapping[str, object], data_root: str) -> Failure | None:
+def _problem(
+    seen: DockerSeen,
+    current: Mapping[str, object],
+    merged: Mapping[str, object],
+    data_root: str,
+    serves: bool,
+) -> Failure | None:
     elsewhere = seen.flags.get("config-file", ())
     if elsewhere and posixpath.normpath(elsewhere[-1]) != DAEMON_JSON:
         return _refused(
@@ -129,8 +135,10 @@ def _problem(seen: DockerSeen, merged: Mapping[str, object], data_root: str) -> 
             f"docker.service puts Docker's data in {roots[-1]} with a flag, not in {data_root}",
             "--data-root (or -g)",
         )
-    # These are checked otherwise, or may be given twice.
-    both = sorted(set(seen.flags) & set(merged) - {"features", "runtimes"})
+    changed = {key for key in {*current, *merged} if current.get(key) != merged.get(key)}
+    # These are checked otherwise, or may be given twice; Docker has taken what it runs with.
+    given = changed if seen.is_proven else set(merged)
+    both = sorted(set(seen.flags) & given - {"features", "runtimes"})
     if both:
         return Failure(
             Fault.DOCKER_CONFIGURATION_UNFIT,
@@ -148,7 +156,13 @@ def _problem(seen: DockerSeen, merged: Mapping[str, object], data_root: str) -> 
             "needs the host's network and devices",
             next=Again(f"on the host, remove userns-remap from {DAEMON_JSON} or the unit, then"),
         )
-    return parts.problem(seen, merged, data_root, is_own_store=_feature(merged) is False)
+    return parts.problem(
+        seen,
+        merged,
+        data_root,
+        is_own_store=_feature(merged) is False,
+        shown=parts.shown(changed, serves) if seen.is_proven else frozenset(),
+    )
 
 
 def _feature(configuration: Mapping[str, object]) -> object:

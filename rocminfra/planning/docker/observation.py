@@ -8,6 +8,24 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class Daemon:
+    """A dockerd that is not docker.service's, and in no container.
+
+    + user: id of the user that runs it; root's is 0
+    + unit: the systemd unit that it is in, empty when there is none
+    + is_units: whether that unit is there for it; one started by hand is in that of a login
+    + hosts, data_root: of its flags, empty where they say nothing
+    """
+
+    pid: int
+    user: int = 0
+    unit: str = ""
+    is_units: bool = False
+    hosts: tuple[str, ...] = ()
+    data_root: str = ""
+
+
+@dataclass(frozen=True)
 class DockerSeen:
     """Program, unit and configuration file.
 
@@ -29,6 +47,10 @@ class DockerSeen:
     + rootless: sockets of Dockers that users run for themselves
     + left: containers and volumes on the disk where the configuration puts the data
     + containerd_io: whether Docker's own package of containerd is installed
+    + is_proven: whether the daemon that runs was started with flags and daemon.json as they are now
+    + daemons: those that run without docker.service
+    + socket: what Docker's socket leads to, when it is a link
+    + is_taken: whether something that is neither Docker nor systemd listens at that socket
     """
 
     program: str | None = None
@@ -51,6 +73,10 @@ class DockerSeen:
     rootless: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     containerd_io: bool = False
+    is_proven: bool = False
+    daemons: tuple[Daemon, ...] = ()
+    socket: str = ""
+    is_taken: bool = False
 
     def is_same_path(self, one: str, other: str) -> bool:
         """Whether two paths mean the same folder, with slashes, ``..``, links and bind mounts."""

@@ -2,14 +2,19 @@
 
 Or that an engine cannot be run with: storage, logs, runtimes.
 
+What a Docker has started with, and what stays as it is, is not judged: it has shown to take that.
+
 Sources: docs.docker.com ("Select a storage driver", "Configure logging drivers", "Alternative
 container runtimes"); moby, daemon/logger (log options are checked against the driver when the
-daemon starts) and daemon/graphdriver/overlay2 (``overlay2.size`` needs XFS with project quotas).
+daemon starts) and daemon/graphdriver/overlay2 (``overlay2.size`` needs XFS with project quotas, and
+options of another driver end the start).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import posixpath
+import re
+from collections.abc import Collection, Mapping
 
 from rocminfra.failure import Again, Failure, Fault
 from rocminfra.planning.docker.observation import DockerSeen
@@ -18,33 +23,65 @@ from rocminfra.planning.docker.observation import DockerSeen
 _OWN_STORAGE = {"btrfs": "btrfs", "zfs": "zfs", "devicemapper": "a thin pool"}
 # Of the containerd image store only: dockerd knows no storage driver of these names.
 _SNAPSHOTTERS = frozenset({"overlayfs", "native", "stargz", "nydus", "soci"})
-# Options of every driver, and of the two that keep files.
-_LOG_OPTIONS = frozenset({"mode", "max-buffer-size"})
+# How options of those drivers begin.
+_OWN_OPTIONS = ("btrfs.", "zfs.", "dm.")
+# Options of every driver (daemon/logger and its loggerutils/cache), and of the two that keep files.
+_LOG_OPTIONS = frozenset(
+    {
+        *("mode", "max-buffer-size"),
+        *("cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"),
+    }
+)
 _LOG_OPTIONS_OF: Mapping[str, frozenset[str]] = {
     "json-file": frozenset(
         {"max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"}
     ),
     "local": frozenset({"max-size", "max-file", "compress"}),
 }
-# Sandboxes and virtual machines, by their names and programs: no GPU of the host is in them.
-_SANDBOXES = ("runsc", "gvisor", "kata")
+# Sandboxes and virtual machines, by words in names of runtimes and programs: no GPU of the host is
+# in them.
+_SANDBOXES = frozenset({"runsc", "gvisor", "kata"})
 _STOCK_RUNTIMES = ("runc", "io.containerd.runc.v2")
+
+LOGS, STORAGE, RUNTIMES = "logs", "storage", "runtimes"
+# What each part depends on; storage on where the data is as well.
+_KEYS: Mapping[str, frozenset[str]] = {
+    LOGS: frozenset({"log-driver", "log-opts"}),
+    STORAGE: frozenset({"storage-driver", "storage-opts", "features", "data-root", "graph"}),
+    RUNTIMES: frozenset({"default-runtime", "runtimes"}),
+}
+
+
+def shown(changed: Collection[str], serves: bool) -> frozenset[str]:
+    """Parts that a Docker has shown to start with: it runs with them, and they stay as they are.
+
+    + changed: keys of daemon.json that are to be written
+    + serves: whether its data is where it is to be
+    """
+    kept = {part for part, keys in _KEYS.items() if not keys & set(changed)}
+    return frozenset(kept if serves else kept - {STORAGE})
 
 
 def problem(
-    seen: DockerSeen, merged: Mapping[str, object], data_root: str, is_own_store: bool
+    seen: DockerSeen,
+    merged: Mapping[str, object],
+    data_root: str,
+    is_own_store: bool,
+    shown: Collection[str] = (),
 ) -> Failure | None:
     """Why Docker would not start with this file, or would run no engine; None when it may.
 
     + merged: daemon.json as it is to be
     + is_own_store: whether images are kept in Docker's own store, below its data
+    + shown: parts that this Docker has started with; see :func:`shown`
     """
-    return (
-        _about_storage(seen, merged, data_root, is_own_store)
-        or _about_quota(seen, merged, data_root)
-        or _about_logs(seen, merged)
-        or _about_runtime(seen, merged)
-    )
+    refused = None
+    if STORAGE not in shown:
+        refused = _about_storage(seen, merged, data_root, is_own_store)
+        refused = refused or _about_storage_options(seen, merged, data_root, is_own_store)
+    if LOGS not in shown:
+        refused = refused or _about_logs(seen, merged)
+    return refused or _about_runtime(seen, merged, is_known=RUNTIMES in shown)
 
 
 def _about_storage(
@@ -66,10 +103,20 @@ def _about_storage(
     return None
 
 
-def _about_quota(seen: DockerSeen, merged: Mapping[str, object], data_root: str) -> Failure | None:
+def _about_storage_options(
+    seen: DockerSeen, merged: Mapping[str, object], data_root: str, is_own_store: bool
+) -> Failure | None:
     given = merged.get("storage-opts")
     options = [*(given if isinstance(given, list) else ()), *seen.flags.get("storage-opts", ())]
     names = {str(option).partition("=")[0].strip().lower() for option in options}
+    driver = _given(seen, merged, "storage-driver") or "overlay2"
+    others = sorted(name for name in names if name.startswith(_OWN_OPTIONS))
+    if others and is_own_store and driver == "overlay2":
+        return _remove(
+            f"Docker is told storage-opts of another storage driver than overlay2, which it uses "
+            f"in {data_root}: {', '.join(others)}",
+            "them from storage-opts",
+        )
     if "overlay2.size" not in names or seen.has_quota is not False:
         return None
     return _remove(
@@ -95,7 +142,9 @@ def _about_logs(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | Non
     )
 
 
-def _about_runtime(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | None:
+def _about_runtime(
+    seen: DockerSeen, merged: Mapping[str, object], is_known: bool
+) -> Failure | None:
     name = str(_given(seen, merged, "default-runtime"))
     if not name or name in _STOCK_RUNTIMES:
         return None
@@ -103,8 +152,7 @@ def _about_runtime(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | 
     entry = runtimes.get(name) if isinstance(runtimes, dict) else None
     program = str(entry.get("path") or "") if isinstance(entry, dict) else ""
     kind = str(entry.get("runtimeType") or "") if isinstance(entry, dict) else ""
-    sandbox = any(word in text for text in (name, program, kind) for word in _SANDBOXES)
-    if sandbox:
+    if any(_is_sandbox(text) for text in (name, program, kind)):
         return _remove(
             f"containers run in a sandbox here (default-runtime {name}), and no GPU is in it",
             "default-runtime",
@@ -116,7 +164,7 @@ def _about_runtime(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | 
             "default-runtime",
         )
     # containerd knows shims by names like these, without an entry.
-    is_known = entry is not None or "runtimes" in seen.flags or name.startswith("io.containerd.")
+    is_known |= entry is not None or "runtimes" in seen.flags or name.startswith("io.containerd.")
     if is_known:
         return None
     return _remove(
@@ -124,6 +172,11 @@ def _about_runtime(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | 
         "describes",
         "default-runtime",
     )
+
+
+def _is_sandbox(name: str) -> bool:
+    """By whole words of a name, or of a program without its folder: ``kata-qemu``, ``runsc``."""
+    return bool(_SANDBOXES & set(re.split(r"[^a-z0-9]+", posixpath.basename(name).lower())))
 
 
 def _given(seen: DockerSeen, merged: Mapping[str, object], key: str) -> object:

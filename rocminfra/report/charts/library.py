@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from rocminfra.failure import Do, FailedError, Fault
+from rocminfra.report.charts.script_cache import kept
 from rocminfra.report.charts.style import LIGHT, resolved
 
 EXTRA = "rocminfra[report]"
@@ -59,8 +60,13 @@ def script() -> str:
 
     Raises :class:`FailedError` when vl-convert is not installed.
     """
-    text: str = _load("vl_convert").javascript_bundle(vl_version=_VEGA_LITE)
-    return text
+    vl_convert = _load("vl_convert")
+
+    def make() -> str:
+        text: str = vl_convert.javascript_bundle(vl_version=_VEGA_LITE)
+        return text
+
+    return kept(f"vega-lite-{_VEGA_LITE}-vl-convert-{vl_convert.__version__}", make)
 
 
 def _on_ground(spec: Mapping[str, Any], palette: Mapping[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rocminfra.planning.bench.job_record import JobRecord
 from rocminfra.planning.bench.points import planned_names
+from rocminfra.planning.bench.verified import VerifiedFiles
 from rocminfra.report.figures import economics as money
 from rocminfra.report.figures import predicted as predictions
 from rocminfra.report.figures import provenance, saturation, slo, verdict
@@ -35,16 +36,21 @@ class Wanted:
     with_prediction: bool = True
 
 
-def make_report(folder: Path, wanted: Wanted | None = None) -> Report:
+def make_report(
+    folder: Path,
+    wanted: Wanted | None = None,
+    verified: Mapping[Path, VerifiedFiles] | None = None,
+) -> Report:
     """The report of a run.
 
     + folder: of the run, such as ``results/20260513T101500Z``, or of one host in it
+    + verified: files of hosts' folders that were hashed a moment ago; all others are hashed here
 
     Damaged files make points invalid and are no reason to stop. Raises
     :class:`~rocminfra.failure.FailedError` for a folder without any results.
     """
     asked = Wanted() if wanted is None else wanted
-    folders = read_hosts(folder)
+    folders = read_hosts(folder, verified)
     hosts = tuple(_host(one, asked) for one in folders)
     records = [one.run or one.job for one in folders]
     run = next((record.run for record in records if record is not None), folder.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ from rocminfra.planning.bench.manifest import (
 )
 from rocminfra.planning.bench.outcome_records import STAGE, PointRecord, RunRecord
 from rocminfra.planning.bench.records import RecordError, read
+from rocminfra.planning.bench.verified import Verified, VerifiedFiles, file_state
 from rocminfra.report.reading.lines import UnreadableError, read_object
 
 # A point whose copies of these differ from what was collected is not a measurement.
@@ -57,10 +58,14 @@ class HostFolder:
     problems: tuple[str, ...]
 
 
-def read_hosts(folder: Path) -> tuple[HostFolder, ...]:
+def read_hosts(
+    folder: Path, verified: Mapping[Path, VerifiedFiles] | None = None
+) -> tuple[HostFolder, ...]:
     """The hosts of a run.
 
     + folder: of the run, such as ``results/20260513T101500Z``, or of one host in it
+    + verified: files of hosts' folders that were hashed a moment ago, and are not hashed again
+      unless somebody has touched them since
 
     Raises :class:`FailedError` when it holds no benchmark.
     """
@@ -68,9 +73,12 @@ def read_hosts(folder: Path) -> tuple[HostFolder, ...]:
         raise FailedError(
             Fault.RESULTS_NOT_FOUND, f"there is no folder {folder}", next=Do("rocminfra bench")
         )
+    known = verified or {}
     if _is_host(folder):
-        return (_host(folder),)
-    found = tuple(_host(path) for path in sorted(folder.iterdir()) if _is_host(path))
+        return (_host(folder, known.get(folder, {})),)
+    found = tuple(
+        _host(path, known.get(path, {})) for path in sorted(folder.iterdir()) if _is_host(path)
+    )
     if not found:
         raise FailedError(
             Fault.RESULTS_NOT_FOUND,
@@ -88,7 +96,7 @@ def _is_host(path: Path) -> bool:
     return any((path / name).is_file() for name in names) or any(path.glob("*/point.json"))
 
 
-def _host(path: Path) -> HostFolder:
+def _host(path: Path, verified: VerifiedFiles) -> HostFolder:
     problems: list[str] = []
     if (path / PARTIAL).is_file():
         text = (path / PARTIAL).read_text(encoding="utf-8", errors="replace")
@@ -101,7 +109,7 @@ def _host(path: Path) -> HostFolder:
         problems.append("run.json is missing: the run did not come to its end")
     if run is not None and run.state != "finished":
         problems.append(f"the run was {run.state} before its end")
-    changed = _changed(path, problems)
+    changed = _changed(path, verified, problems)
     points = []
     for folder in sorted(one for one in path.iterdir() if one.is_dir()):
         if folder.name.startswith(".") or folder.name == "superseded":
@@ -143,7 +151,7 @@ def _read(kind: type[_T], path: Path, problems: list[str]) -> _T | None:
     return None
 
 
-def _changed(path: Path, problems: list[str]) -> tuple[str, ...]:
+def _changed(path: Path, verified: VerifiedFiles, problems: list[str]) -> tuple[str, ...]:
     """Files that are missing or not what was collected; files that came later are no matter."""
     manifest = path / MANIFEST
     try:
@@ -159,7 +167,9 @@ def _changed(path: Path, problems: list[str]) -> tuple[str, ...]:
         return ()
     # What was added later, such as a report, does not matter; what decides on a point does.
     names = {*expected, *(f"{one.parent.name}/{one.name}" for one in _deciding(path))}
-    found = {name: _sha256(path / name) for name in names if (path / name).is_file()}
+    found = {
+        name: _sha256(path / name, verified.get(name)) for name in names if (path / name).is_file()
+    }
     wrong = differences(expected, found)
     problems.extend(text for text in wrong if "/" not in text.partition(": ")[0])
     return wrong
@@ -169,7 +179,9 @@ def _deciding(path: Path) -> Iterator[Path]:
     return (one for name in DECIDING for one in path.glob(f"*/{name}"))
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, known: Verified | None) -> str:
+    if known is not None and known.state == file_state(path.stat()):
+        return known.sha256
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):

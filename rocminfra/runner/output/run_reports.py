@@ -25,11 +25,15 @@ def reported(result: RunResult) -> list[str]:
     benchmark did.
     """
     folders = [Path(host.results_folder) for host in result.hosts if host.results_folder]
+    # What came back was hashed as it came; a report that is made later hashes it by itself.
+    verified = {
+        Path(host.results_folder): host.verified for host in result.hosts if host.results_folder
+    }
     lines: list[str] = []
     for run in dict.fromkeys(folder.parent for folder in folders):
         message(f"writing the report of {run}")
         try:
-            report = make_report(run, Wanted(reference=_reference()))
+            report = make_report(run, Wanted(reference=_reference()), verified)
             written = write_report(report, run / REPORT)
         except FailedError as error:
             print_failure(error.failure)

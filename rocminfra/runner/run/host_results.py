@@ -10,7 +10,7 @@ from pyinfra.api.state import State, StateOperationMeta
 from pyinfra.connectors.ssh import SSHConnector
 
 from rocminfra.failure import Again, Do, ExitCode, Failure, Fault, next_words
-from rocminfra.operations.bench import results_folder
+from rocminfra.operations.bench import results_folder, verified_results
 from rocminfra.operations.foreseen import foreseen
 from rocminfra.operations.host_failures import failures
 from rocminfra.operations.serving import served
@@ -119,6 +119,7 @@ class _Collector:
             foreseen=() if self.state.is_executing else self._foreseen(host, None),
             usd_per_hour=_usd_per_hour(host),
             served=served(host) if self.state.is_executing and not failed else None,
+            verified=verified_results(host),
         )
 
     def _state(self, failed: bool) -> HostState:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from rocminfra.failure import ExitCode, Failure, most_severe
+from rocminfra.planning.bench.verified import VerifiedFiles
 from rocminfra.planning.foreseen import Foreseen
 from rocminfra.planning.serving import Served
 
@@ -61,6 +62,7 @@ class HostResult:
     + served: the engine that answered in this run
     + usd_per_hour: what the machine costs, as the settings say
     + results_folder: where its benchmark's results are on this machine, if there were any
+    + verified: files in it that this run has compared with the manifest
     """
 
     name: str
@@ -71,6 +73,7 @@ class HostResult:
     foreseen: tuple[Foreseen, ...] = ()
     usd_per_hour: float | None = None
     served: Served | None = None
+    verified: VerifiedFiles = field(default_factory=dict)
 
     def count(self, *outcomes: Outcome) -> int:
         """How many operations ended in one of ``outcomes``."""

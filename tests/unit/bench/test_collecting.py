@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import recorded_runs
 from bench_fakes import RUN, LocalHost
 from failing import next_of
 
@@ -26,6 +27,9 @@ from rocminfra.failure import FailedError, Fault
 from rocminfra.host.bench import files
 from rocminfra.planning.bench.manifest import MANIFEST
 from rocminfra.planning.bench.progress import Status
+from rocminfra.report.figures.report import make_report
+from rocminfra.report.reading import folder as reading
+from rocminfra.report.summary import Report
 
 HOST = "mi300x-1"
 FILES = {
@@ -235,3 +239,51 @@ def test_streams_get_about_the_same() -> None:
     assert max(loads) - min(loads) <= 2 * mib
     assert shared_out({"a": 1, "b": 2 * mib}, 3) == [["a", "b"]], "not worth a second stream"
     assert len(shared_out(dict.fromkeys(map(str, range(1000)), 200_000), 3)) == 3
+
+
+def recorded(tmp_path: Path) -> Path:
+    """A run of the real GuideLLM, on the host."""
+    run = recorded_runs.copy("demo", tmp_path / "recorded")
+    folder = tmp_path / "runs" / RUN
+    shutil.copytree(recorded_runs.host_of(run), folder, dirs_exist_ok=True)
+    files.write_manifest(folder)
+    return folder
+
+
+def reported(outcome: collecting.Outcome) -> Report:
+    """The report right after it; its own hashing would be a second one."""
+    return make_report(outcome.folder.parent, verified={outcome.folder: outcome.verified})
+
+
+def test_the_report_afterwards_takes_what_was_verified_on_its_way(
+    tmp_path: Path, remote: LocalHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = recorded(tmp_path)
+    names = set(files.result_files(folder))
+    outcome = bring(tmp_path, remote, folder)
+    assert set(outcome.verified) == names
+    alone = make_report(outcome.folder.parent)
+    monkeypatch.setattr(reading.hashlib, "sha256", lambda *_: pytest.fail("a file was hashed"))
+    assert reported(outcome) == alone
+    monkeypatch.undo()
+    # Here already: hashed to find that out, and not a third time.
+    again = bring(tmp_path, remote, folder)
+    assert again.verified.keys() >= names
+    monkeypatch.setattr(reading.hashlib, "sha256", lambda *_: pytest.fail("a file was hashed"))
+    assert reported(again).is_valid
+
+
+def test_the_report_after_a_flipped_byte_says_so(tmp_path: Path, remote: LocalHost) -> None:
+    folder = recorded(tmp_path)
+    name = "01-concurrent-4/report.json"
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    outcome = bring(tmp_path, remote, folder)
+    assert name not in outcome.verified
+    assert any(f"{name}: SHA-256 is" in line for line in outcome.problems)
+    (host,) = reported(outcome).hosts
+    assert any(f"incomplete: {name}: SHA-256 is" in line for line in host.warnings)
+    point = host.point("01-concurrent-4")
+    assert point is not None
+    assert point.outcome == "invalid"
+    assert "not the file that was collected: report.json: missing" in point.reasons

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from rocminfra.bench import unpacking
 from rocminfra.bench.blocks import BlockReader
-from rocminfra.bench.results import folder_name, is_complete, publish, staging, verify
+from rocminfra.bench.results import complete, digests_below, folder_name, publish, staging, verify
 from rocminfra.bench.unpacking import Unpacked
 from rocminfra.host.bench import files
 from rocminfra.host.bench.blocks import BlockWriter
@@ -336,13 +336,13 @@ def test_only_the_host_s_own_present_results_count_as_here(
 ) -> None:
     results = tmp_path / "results"
     digest = files.sha256(host_run / MANIFEST)
-    assert not is_complete(results, RUN, "mi300x-1", digest)
+    assert not complete(results, RUN, "mi300x-1", digest)
     folder = collected(results, archive, "mi300x-1")
-    assert is_complete(results, RUN, "mi300x-1", digest)
-    assert not is_complete(results, RUN, "mi300x-1", "0" * 64), "an earlier attempt's"
-    assert not is_complete(results, RUN, "mi300x-2", digest)
+    assert complete(results, RUN, "mi300x-1", digest) == digests_below(folder)
+    assert not complete(results, RUN, "mi300x-1", "0" * 64), "an earlier attempt's"
+    assert not complete(results, RUN, "mi300x-2", digest)
     (folder / "run.json").write_text("changed")
-    assert not is_complete(results, RUN, "mi300x-1", digest)
+    assert not complete(results, RUN, "mi300x-1", digest)
 
 
 def test_staging_is_gone_after_a_failure(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rocminfra.facts.systemd_unit import SystemdUnit, Unit
+from rocminfra.facts.systemd_unit import SystemdUnit, Unit, UnitCommand
 
 
 def test_systemd_unit() -> None:
@@ -14,6 +14,16 @@ def test_systemd_unit() -> None:
         "InvocationID=0a",
     ]
     assert SystemdUnit().process(output) == Unit("loaded", "active", True, True, "0a")
+
+
+def test_the_command_of_a_unit() -> None:
+    output = [
+        "{ path=/usr/bin/docker ; argv[]=/usr/bin/docker run --rm --label=a=b image ; "
+        "ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }"
+    ]
+    expected = ("/usr/bin/docker", "run", "--rm", "--label=a=b", "image")
+    assert UnitCommand().process(output) == expected
+    assert UnitCommand().process([""]) == ()
 
 
 def test_its_arguments_are_quoted() -> None:

@@ -77,12 +77,13 @@ def test_files_are_kept_and_docker_is_asked_before_the_first_is_written(
     docker: Any, run: Callable[..., Any]
 ) -> None:
     outcome = run(configured, data_root=ROOT, files=[DROP_IN])
-    question, keeping, writing = outcome.commands
+    question, keeping, writing, reading = outcome.commands
     assert isinstance(question, FunctionCommand)
     # Kept of this start of Docker: after another one, what was kept is not what it runs with.
     assert f" 'docker.service 1' '' {DAEMON_JSON} {DROP_IN.path}" in str(keeping)
     assert set(outcome.uploads) == {DAEMON_JSON, DROP_IN.path}
     assert "base64 -d | tar" in str(writing)
+    assert str(reading) == "systemctl daemon-reload", "a new folder is not noticed otherwise"
 
 
 def test_of_a_docker_that_does_not_run_nothing_is_kept(

@@ -10,7 +10,7 @@ from failing import next_of
 
 from rocminfra.facts.docker import Container, DockerContainer
 from rocminfra.facts.file_contents import FileContents
-from rocminfra.facts.systemd_unit import SystemdUnit, Unit, UnitOverrides
+from rocminfra.facts.systemd_unit import SystemdUnit, Unit, UnitCommand, UnitOverrides
 from rocminfra.failure import ExitCode
 from rocminfra.operations.engine_gate import gate
 from rocminfra.operations.host_failures import failures
@@ -27,6 +27,7 @@ def host(scripted: Any) -> Any:
     scripted.facts.update(
         {
             SystemdUnit: UNIT,
+            UnitCommand: (),
             UnitOverrides: (),
             FileContents: ["{}"],
             DockerContainer: None,
@@ -52,6 +53,31 @@ def test_a_host_without_one_passes(host: Any) -> None:
 def test_an_engine_whose_question_was_lost_is_known_by_its_container(host: Any) -> None:
     host.facts.update({FileContents: [], DockerContainer: OURS})
     assert gated(host) == ()
+
+
+@pytest.mark.parametrize("active", ["active", "inactive", "failed"])
+def test_an_engine_that_is_off_and_whose_question_was_lost_is_known_by_its_command(
+    active: str, host: Any
+) -> None:
+    host.facts.update({FileContents: [], DockerContainer: None})
+    host.facts[SystemdUnit] = replace(UNIT, active_state=active)
+    host.facts[UnitCommand] = ("/usr/bin/docker", "run", "--rm", f"--label={CONFIG_LABEL}=00", "x")
+    assert gated(host) == ()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("/usr/bin/docker", "run", "--label=theirs=1", "rocm/vllm"),
+        ("/usr/bin/docker", "run", f"--label=x{CONFIG_LABEL}=1", "rocm/vllm"),
+        ("/usr/bin/docker", "run", f"--label={CONFIG_LABEL}.other=1", "rocm/vllm"),
+        ("/bin/echo", f"--label={CONFIG_LABEL}=1"),
+    ],
+)
+def test_a_command_without_our_label_is_somebodys(command: tuple[str, ...], host: Any) -> None:
+    host.facts.update({FileContents: [], UnitCommand: command})
+    (failure,) = gated(host)
+    assert failure.kind is ExitCode.REFUSED
 
 
 @pytest.mark.parametrize("container", [None, replace(OURS, labels=())])

@@ -9,15 +9,24 @@ from failing import next_of
 from pyinfra import state
 
 from rocminfra.facts.docker import DockerInstalled
+from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.facts.release import HostRelease
 from rocminfra.facts.scratch_mount import ScratchMount, ScratchMountStatus
 from rocminfra.failure import ExitCode
 from rocminfra.operations import prerequisites
 from rocminfra.operations.host_failures import failures
+from rocminfra.planning.docker.observation import DockerSeen
 from rocminfra.planning.releases import OsRelease
 
 UBUNTU = OsRelease("ubuntu", "24.04", "Ubuntu 24.04.1 LTS")
 MOUNT = ScratchMount("/dev/vdc", "xfs", ("rw",), 5 << 40, 1, 4 << 40, "uuid")
+
+DOCKER = DockerSeen(
+    program="/usr/bin/docker",
+    engine="/usr/sbin/dockerd",
+    load_state="loaded",
+    active_state="active",
+)
 
 
 @pytest.fixture
@@ -51,8 +60,19 @@ def test_without_docker_the_host_is_taken_out(bare: Any) -> None:
 
 def test_what_is_there_is_enough(scripted: Any) -> None:
     scripted.facts.update({ScratchMountStatus: MOUNT, DockerInstalled: "/usr/bin/docker"})
+    scripted.facts[DockerConfiguration] = DOCKER
     prerequisites.gate("/mnt/models", docker=True)
     assert failures(scripted) == ()
+
+
+def test_a_docker_that_is_not_one_is_not_enough(scripted: Any) -> None:
+    scripted.facts.update({ScratchMountStatus: MOUNT, DockerInstalled: "/usr/bin/docker"})
+    scripted.facts[DockerConfiguration] = DockerSeen(program="/usr/bin/podman", is_podman=True)
+    state.active_hosts.add(scripted)
+    prerequisites.gate("/mnt/models", docker=True)
+    (failure,) = failures(scripted)
+    assert "is podman" in failure.what
+    assert scripted in state.failed_hosts
 
 
 def test_what_an_earlier_task_of_the_run_makes_is_not_asked_for(bare: Any) -> None:

@@ -22,7 +22,9 @@ from rocminfra.bench.results import digests_below
 from rocminfra.host.bench import files
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.lock import Busy
-from rocminfra.host.bench.runner import main, run, status
+from rocminfra.host.bench.run_status import status
+from rocminfra.host.bench.runner import main
+from rocminfra.host.bench.whole_run import run
 from rocminfra.planning.bench.manifest import MANIFEST, differences, parse_manifest
 from rocminfra.planning.bench.outcome_records import RunRecord
 from rocminfra.planning.bench.records import read
@@ -35,7 +37,7 @@ PATIENCE = Patience(silence_s=0.6, idle_s=0.5, look_s=0.05)
 # What the service runs, with less patience.
 HASTY = f"""
 import pathlib, sys
-from rocminfra.host.bench.runner import run
+from rocminfra.host.bench.whole_run import run
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.planning.bench.outcome_records import RunRecord
 from rocminfra.planning.bench.records import read
@@ -354,3 +356,22 @@ def test_records_of_an_older_version_are_resumed(folder: Path, program: Path) ->
     assert set(outcomes(go(folder)).values()) == {"valid"}
     assert len(calls(program)) == before
     assert [point.attempts for point in status(folder, -1, 0).points] == [1] * 4
+
+
+@pytest.mark.parametrize("verb", ["status", "manifest", "pack"])
+def test_an_answer_imports_nothing_of_what_runs_points(folder: Path, verb: str) -> None:
+    program = (
+        "import sys; from rocminfra.host.bench.runner import main; "
+        "main(sys.argv[1:]); print([name for name in sys.modules if name in "
+        "('rocminfra.host.bench.whole_run', 'rocminfra.host.bench.point', 'asyncio')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program, verb, str(folder)],
+        env={"PYTHONPATH": str(ROOT)},
+        input="[]",
+        capture_output=True,
+        text=True,
+        check=True,
+        errors="replace",
+    )
+    assert done.stdout.endswith("[]\n"), done.stdout

@@ -10,8 +10,9 @@ import pytest
 from bench_fakes import FakeEngine, calls, job, profiles, scenario, set_modes, set_strategies
 
 from rocminfra.host.bench.control_group import ProcessGroups
-from rocminfra.host.bench.runner import run, status
+from rocminfra.host.bench.run_status import status
 from rocminfra.host.bench.stage import readable
+from rocminfra.host.bench.whole_run import run
 from rocminfra.planning.bench.outcome_records import RunRecord
 from rocminfra.planning.bench.retry import Patience
 from rocminfra.report.reading.folder import read_hosts

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(docker_look, "FOLDERS", (str(programs),))
     monkeypatch.setattr(docker_look, "CONFIGURATION", str(tmp_path / "daemon.json"))
     monkeypatch.setattr(docker_look, "ROOT_CONTEXT", str(tmp_path / "config.json"))
+    monkeypatch.setattr(docker_look, "INVOCATION", str(tmp_path / "invocation"))
+    monkeypatch.setattr(docker_look, "PROC", str(tmp_path / "proc"))
     return tmp_path
 
 
@@ -116,9 +119,18 @@ def put(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
+def process(host: Path, pid: int, *words: str) -> None:
+    """A process as /proc has it."""
+    folder = host / "proc" / str(pid)
+    folder.mkdir(parents=True)
+    (folder / "cmdline").write_text("".join(f"{word}\0" for word in words))
+
+
 def looked(data_root: str, capsys: pytest.CaptureFixture[str]) -> Any:
     assert docker_look.main(["look", data_root]) == 0
-    return DockerConfiguration().process(capsys.readouterr().out.splitlines())
+    nothing = {"daemons": [], "socket": "", "is_taken": False}
+    lines = [*capsys.readouterr().out.splitlines(), json.dumps(nothing)]
+    return DockerConfiguration().process(lines)
 
 
 def test_one_look_has_everything(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,6 +222,58 @@ def test_runtimes_of_which_the_program_is_gone(
 def test_quotas_of_the_disk_that_holds_the_data(line: str, expected: bool | None) -> None:
     mounts = f"/dev/vda1 / ext4 rw,relatime 0 0\n{line}\nproc /proc proc rw 0 0\n"
     assert docker_look.has_quota("/mnt/models/docker", mounts) is expected
+
+
+def running(host: Path, *words: str) -> None:
+    """A docker.service whose process was started with these words."""
+    put(
+        host / "bin/systemctl",
+        f"case $1 in cat) cat {host}/unit;; show) echo MainPID=7;; is-active) echo active;; esac",
+    )
+    process(host, 7, *words)
+    (host / "invocation").symlink_to("1")
+
+
+def aged(path: Path, seconds: float) -> None:
+    """Set a link's time; that of a file's last change cannot be set."""
+    now = time.time() + seconds
+    os.utime(path, (now, now), follow_symlinks=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "started_s", "expected"),
+    [
+        (("-H", "fd://"), 60, True),
+        (("-H", "fd://"), -60, False),  # daemon.json was changed since
+        (("-H", "fd://", "--debug"), 60, False),  # the unit was
+        ((), 60, False),
+    ],
+)
+def test_a_daemon_is_proven_that_was_started_with_what_is_there_now(
+    words: tuple[str, ...],
+    started_s: float,
+    expected: bool,
+    host: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    running(host, f"{host}/bin/dockerd", *words)
+    file = host / "daemon.json"
+    file.write_text("{}")
+    os.utime(file, (0, 0))  # moved there, with the time of its text
+    aged(host / "invocation", started_s)
+    seen = looked("/x", capsys)
+    assert seen.is_proven is expected
+    file.unlink()
+    assert looked("/x", capsys).is_proven is (words == ("-H", "fd://"))
+
+
+def test_where_nothing_tells_when_docker_started_it_is_not_proven(
+    host: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running(host, f"{host}/bin/dockerd", "-H", "fd://")
+    (host / "invocation").unlink()
+    (host / "daemon.json").write_text("{}")
+    assert not looked("/x", capsys).is_proven
 
 
 def test_a_swarm_is_left_behind_as_well(tmp_path: Path) -> None:

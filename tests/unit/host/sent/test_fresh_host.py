@@ -137,11 +137,31 @@ def test_docker_is_asked_over_its_socket(tmp_path: Path, monkeypatch: pytest.Mon
     assert fresh_host.containers() == []  # a socket that nobody listens on
 
 
-def test_a_docker_that_is_off_is_not_started_by_asking_it(
+def test_a_docker_without_a_unit_is_asked_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "docker.sock"
-    monkeypatch.setattr(fresh_host, "DOCKER", str(path))
+    """Of a snap, or started by hand; nothing can be started by asking it."""
+    (tmp_path / "units").mkdir()
+    monkeypatch.setattr(fresh_host, "DOCKER", str(tmp_path / "docker.sock"))
+    monkeypatch.setattr(fresh_host, "ACTIVE_UNITS", str(tmp_path / "units"))
+    assert not fresh_host.would_start()
+    (tmp_path / "units/invocation:docker.socket").symlink_to("1")
+    assert fresh_host.would_start()
+    (tmp_path / "units/invocation:docker.service").symlink_to("1")
+    assert not fresh_host.would_start()
+
+
+@pytest.mark.parametrize("is_podman", [False, True])
+def test_a_docker_that_is_off_is_not_started_by_asking_it(
+    is_podman: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked = tmp_path / "podman.sock", tmp_path / "docker.sock"
+    if is_podman:
+        asked.symlink_to(path)
+    else:
+        path = asked
+        (tmp_path / "invocation:docker.socket").symlink_to("1")
+    monkeypatch.setattr(fresh_host, "DOCKER", str(asked))
     monkeypatch.setattr(fresh_host, "ACTIVE_UNITS", str(tmp_path))
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))

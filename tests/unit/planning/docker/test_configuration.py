@@ -172,6 +172,24 @@ def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
         ({"default-runtime": "nvidia"}, {}, "no entry of runtimes"),
         ({"default-runtime": "runsc", "runtimes": {"runsc": {"path": "/x"}}}, {}, "in a sandbox"),
         ({}, {"default-runtime": ("io.containerd.kata.v2",)}, "in a sandbox"),
+        ({"default-runtime": "io.containerd.kata-qemu.v2"}, {}, "in a sandbox"),
+        ({"default-runtime": "io.containerd.runsc.v1"}, {}, "in a sandbox"),
+        (
+            {"default-runtime": "x", "runtimes": {"x": {"path": "/opt/bin/runsc-kvm"}}},
+            {},
+            "in a sandbox",
+        ),
+        (
+            {
+                "default-runtime": "x",
+                "runtimes": {"x": {"runtimeType": "/opt/bin/containerd-shim-kata-v2"}},
+            },
+            {},
+            "in a sandbox",
+        ),
+        ({"storage-opts": ["zfs.fsname=tank/docker"]}, {}, "driver than overlay2, which it uses"),
+        ({}, {"storage-opts": ("dm.basesize=20G",)}, ": dm.basesize"),
+        ({"log-opts": {"cache-colour": "x"}}, {}, "json-file does not have: cache-colour"),
     ],
 )
 def test_what_docker_would_not_start_with_is_refused(
@@ -191,12 +209,81 @@ def test_what_docker_would_not_start_with_is_refused(
         {"storage-opts": ["overlay2.override_kernel_check=true"]},
         {"live-restore": True, "insecure-registries": ["x:5000"], "mtu": 1450, "iptables": False},
         {"proxies": {"http-proxy": "http://proxy:3128"}, "registry-mirrors": ["https://m"]},
+        {"log-opts": {"cache-disabled": "true", "labels-regex": "^a", "compress": "true"}},
+        {"log-driver": "local", "log-opts": {"cache-max-size": "1m", "cache-max-file": "2"}},
+        {"log-driver": "local", "log-opts": {"mode": "non-blocking", "max-buffer-size": "4m"}},
+        {"log-driver": "fluentd", "log-opts": {"fluentd-async": "true", "cache-compress": "true"}},
+        {"log-driver": "none", "log-opts": {"mode": "blocking"}},
+        {"log-driver": "vendor/plugin:1", "log-opts": {"of-a-plugin": "x"}},
+        {"builder": {"gc": {"enabled": True}}, "default-address-pools": [{"base": "10.9.0.0/16"}]},
+        {"default-runtime": "a", "runtimes": {"a": {"path": "/home/kata/bin/container-runtime"}}},
+        {"default-runtime": "b", "runtimes": {"b": {"path": "/opt/runsc/crun"}}},
+        {"default-runtime": "katana", "runtimes": {"katana": {"runtimeType": "katana.v1"}}},
+        {"storage-driver": "vfs", "storage-opts": ["size=10G"]},
+        {"a-key-of-docker-31": {"deep": [1]}, "cluster-store": "consul://x", "raw-logs": True},
     ],
 )
 def test_what_docker_starts_with_stays(file: dict[str, Any]) -> None:
     once = written(seen(file))
     assert file.items() <= once.items()
     assert isinstance(decide(seen(once), ROOT), Keep)
+
+
+# What Docker itself has started with; none of it is known to us, or is thought to be wrong.
+STARTED_WITH: list[dict[str, Any]] = [
+    {"log-driver": "local", "log-opts": {"labels": "x", "tag": "y"}},  # since Docker 29
+    {"log-opts": {"of-a-later-docker": "x"}},
+    {"default-runtime": "of-the-daemon-itself"},
+]
+STORES: list[dict[str, Any]] = [
+    {"storage-driver": "btrfs"},
+    {"storage-driver": "zfs", "storage-opts": ["zfs.fsname=tank/docker"]},
+    {"storage-driver": "vfs"},
+    {"storage-opts": ["overlay2.size=20G"]},
+    {"storage-driver": "overlayfs", "features": {"containerd-snapshotter": False}},
+]
+
+
+@pytest.mark.parametrize("file", [*STARTED_WITH, *STORES])
+def test_what_a_docker_has_shown_to_run_with_there_is_not_judged(file: dict[str, Any]) -> None:
+    there = {**file, "data-root": ROOT}
+    docker = seen(there, is_proven=True, has_quota=False)
+    assert isinstance(decide(docker, ROOT, serves=True), Keep)
+    by_flag = seen(file, is_proven=True, has_quota=False, flags={"data-root": (ROOT,)})
+    assert isinstance(decide(by_flag, ROOT, serves=True), Keep)
+
+
+@pytest.mark.parametrize("file", STARTED_WITH)
+def test_it_is_not_judged_either_where_only_the_data_moves(file: dict[str, Any]) -> None:
+    once = written(seen(file, is_proven=True))
+    assert file.items() <= once.items()
+    assert once["data-root"] == ROOT
+    assert refused(seen(file)), "the file was changed since, or no Docker runs"
+
+
+@pytest.mark.parametrize("file", [store for store in STORES if store != {"storage-driver": "vfs"}])
+def test_what_depends_on_the_disk_is_judged_where_the_data_moves(file: dict[str, Any]) -> None:
+    assert refused(seen(file, is_proven=True, has_quota=False))
+    assert refused(seen({**file, "data-root": ROOT}, has_quota=False), serves=True)
+
+
+def test_flags_that_docker_has_taken_beside_the_file_are_no_conflict() -> None:
+    """As with a key that a later Docker takes from both."""
+    file = {"data-root": ROOT, "labels": ["a"]}
+    flags = {"labels": ("b",)}
+    assert isinstance(decide(seen(file, flags=flags, is_proven=True), ROOT, serves=True), Keep)
+    assert "labels" in refused(seen(file, flags=flags), serves=True)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"userns-remap": "default"},
+        {"default-runtime": "runsc", "runtimes": {"runsc": {"path": "/usr/bin/runsc"}}},
+    ],
+)
+def test_what_runs_and_cannot_run_an_engine_is_refused_all_the_same(file: dict[str, Any]) -> None:
+    assert refused(seen({**file, "data-root": ROOT}, is_proven=True), serves=True)
 
 
 def test_a_runtime_whose_program_is_gone_runs_no_engine() -> None:
@@ -220,41 +307,3 @@ def test_a_size_limit_of_containers_needs_project_quotas() -> None:
 @pytest.mark.parametrize("driver", ["overlay2", "fuse-overlayfs", "vfs"])
 def test_a_storage_driver_that_works_on_xfs_stays(driver: str) -> None:
     assert written(seen({"storage-driver": driver}))["storage-driver"] == driver
-
-
-@pytest.mark.parametrize(
-    ("what", "words"),
-    [
-        ({"is_podman": True, "engine": None, "load_state": "not-found"}, "is podman"),
-        ({"program": "/usr/bin/snap", "engine": None, "load_state": "not-found"}, "a snap"),
-        ({"load_state": "not-found"}, "no docker.service"),
-        ({"engine": None, "load_state": "not-found"}, "only Docker's client"),
-        ({"load_state": "masked"}, "masked"),
-        ({"context": "rootless"}, "another Docker (context 'rootless')"),
-        ({"host": "unix:///run/user/1000/docker.sock"}, "DOCKER_HOST=unix:///run/user/1000/"),
-        ({"load_state": "bad-setting"}, "systemd cannot read docker.service"),
-        ({"program": "/usr/local/bin/docker", "has_client": False}, "calls /usr/bin/docker"),
-        (
-            {
-                "rootless": ("/run/user/1000/docker.sock",),
-                "active_state": "inactive",
-                "file_state": "disabled",
-            },
-            "/run/user/1000/docker.sock",
-        ),
-    ],
-)
-def test_what_is_no_docker_engine_under_systemd_is_refused(
-    what: dict[str, Any], words: str
-) -> None:
-    assert words in refused(seen(**what))
-
-
-def test_a_rootless_docker_beside_the_systems_own_is_no_obstacle() -> None:
-    assert written(seen(rootless=("/run/user/1000/docker.sock",))) == OURS
-
-
-def test_installing_debians_docker_must_not_remove_dockers_containerd() -> None:
-    alone = DockerSeen(containerd_io=True)
-    assert "containerd.io is installed without Docker" in refused(alone)
-    assert written(alone, package="docker-ce") == OURS

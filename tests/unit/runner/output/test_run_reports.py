@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 import recorded_runs
 
+from rocminfra.bench.results import digests_below, verified
+from rocminfra.planning.bench.manifest import MANIFEST
+from rocminfra.report.reading import folder as reading
 from rocminfra.runner.output import run_reports
+from rocminfra.runner.output.report_files import Written
 from rocminfra.runner.run.results import HostResult, HostState, RunResult
 
 
@@ -53,3 +58,24 @@ def test_trouble_with_a_report_is_reported_and_ends_nothing(
     said = capsys.readouterr().err
     assert "no report: RuntimeError: a fault of ours" in said
     assert said.rstrip().endswith(f"next: rocminfra report {tmp_path / 'run'}")
+
+
+def test_what_a_run_has_verified_is_not_hashed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = recorded_runs.copy("demo", tmp_path / "run")
+    host = run / "demo"
+    digests = {name: one for name, one in digests_below(host).items() if name != MANIFEST}
+    one = HostResult(
+        "demo", HostState.DONE, results_folder=str(host), verified=verified(host, digests)
+    )
+    hashed: list[object] = []
+    sha256 = hashlib.sha256
+    monkeypatch.setattr(reading.hashlib, "sha256", lambda *_: hashed.append(1) or sha256())
+    monkeypatch.setattr(
+        run_reports, "write_report", lambda report, folder: Written(folder, (), None)
+    )
+    assert len(run_reports.reported(RunResult("bench", "inventory", (), (one,)))) == 2
+    assert hashed == []
+    run_reports.reported(result(host))
+    assert len(hashed) == len(digests), "nobody has verified these"
