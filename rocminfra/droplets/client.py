@@ -176,17 +176,22 @@ class CloudClient:
         Whether it is gone is for the list to say.
         """
         doing = f"destroying droplet {number}"
+        # A request whose answer was lost may have been carried out: then the droplet that is not
+        # there was destroyed by us.
+        was_sent = False
         for pause in self._http.pauses():
             try:
                 answer = self._http.send("DELETE", f"/v2/droplets/{number}")
             except NoAnswer as error:
+                was_sent = was_sent or not isinstance(error, NOT_SENT)
                 if not pause(None, in_words(error)):
                     raise FailedError.of(self._http.unreachable(error, doing)) from None
                 continue
             if 200 <= answer.status < 300:
                 return True
             if answer.status == 404:
-                return False
+                return was_sent
+            was_sent = was_sent or answer.status >= 500
             # 422 is "already has an event in progress": it is being made, or powered.
             again = answer.status in (409, 422, 429) or answer.status >= 500
             if again and pause(answer.retry_after, f"{self.access.host} said {answer.status}"):

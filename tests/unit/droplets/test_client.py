@@ -49,6 +49,17 @@ def test_a_cloud_that_stays_sick_is_given_up_after_its_patience(made: World) -> 
     assert made.time.now - before <= PATIENCE_S
 
 
+@pytest.mark.parametrize("fault", ["lost", "hang"])
+def test_a_droplet_whose_end_was_not_answered_was_destroyed_by_us(made: World, fault: str) -> None:
+    made.stub.create({"name": "a", "size": GPU_SIZE, "region": "atl1", "tags": ["x"]})
+    number = made.stub.droplets[0].id
+    made.stub.faults.append(Fault(fault, "DELETE", "droplets", times=1))
+    assert made.cloud().client.destroy(number)
+    assert made.stub.alive == []
+    assert len(made.requests("DELETE")) == 2
+    assert not made.cloud().client.destroy(number)
+
+
 def test_a_wrong_token_names_the_host_that_answered(made: World) -> None:
     wrong = "dop_v1_of-another-cloud"
     access = Access(made.url, Token(wrong))
