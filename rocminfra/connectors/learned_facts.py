@@ -10,17 +10,16 @@ other users is ignored, and the next run replaces it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import stat
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pyinfra import logger
+
+from rocminfra.user_cache import cache_folder, is_only_ours, replace_file
 
 FORMAT = 1
 LARGEST_LIST = 4 * 1024 * 1024  # bytes; 25 facts of a thousand hosts are about 200 kB
@@ -37,13 +36,13 @@ class LearnedList:
     """The learned list of one deploy.
 
     + deploy: name of the deploy, such as its files' paths
-    + folder: folder for lists; :func:`default_folder` by default
+    + folder: folder for lists; ``facts`` in the user's cache by default
     """
 
     def __init__(self, deploy: str, folder: Path | None = None) -> None:
         self.deploy = deploy
         name = hashlib.sha256(deploy.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        self.path = (folder or default_folder()) / f"{name}.json"
+        self.path = (folder or cache_folder("facts")) / f"{name}.json"
 
     def for_host(self, name: str) -> list[Record]:
         """Questions for host ``name`` from its last run; those of all hosts when it is new."""
@@ -82,7 +81,7 @@ class LearnedList:
         try:
             with open(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
                 about = os.fstat(file.fileno())
-                if not _only_ours(about):
+                if not is_only_ours(about):
                     logger.debug("Other users can write the learned facts in %s", self.path)
                     return {}
                 # Every host of a run reads the same list.
@@ -127,29 +126,13 @@ class LearnedList:
             "hosts": numbered,
         }
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".list-")
-            try:
-                with open(handle, "w", encoding="utf-8") as file:
-                    json.dump(document, file)
-                os.replace(temporary, self.path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
+            replace_file(self.path, json.dumps(document).encode())
         except OSError as error:
             logger.debug("Learned facts cannot be written to %s: %s", self.path, error)
 
 
 # Lists already read, with the state of their file: a list is always replaced as a whole.
 _READ: dict[tuple[Path, str], tuple[tuple[int, ...], dict[str, list[Record]]]] = {}
-
-
-def default_folder() -> Path:
-    """``rocminfra/facts`` in the user's cache folder (``XDG_CACHE_HOME``)."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
-    return base / "rocminfra" / "facts"
 
 
 def _hosts(document: Any, deploy: str) -> dict[str, list[Record]]:
@@ -165,11 +148,6 @@ def _hosts(document: Any, deploy: str) -> dict[str, list[Record]]:
         ]
         for name, entries in document["hosts"].items()
     }
-
-
-def _only_ours(about: os.stat_result) -> bool:
-    private = not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and private
 
 
 def _text(record: Record) -> str:

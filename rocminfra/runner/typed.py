@@ -57,7 +57,7 @@ def again(step: Again, settings: Mapping[Argument, str]) -> str:
     return shlex.join(words)
 
 
-def changed(verb: str, *, without: str, more: Sequence[str] = ()) -> str:
+def changed(verb: str, *, without: str | None = None, more: Sequence[str] = ()) -> str:
     """The whole command that was typed, but for one thing.
 
     + verb: what stands for a command that nobody typed
@@ -67,11 +67,10 @@ def changed(verb: str, *, without: str, more: Sequence[str] = ()) -> str:
     words: list[str] = []
     rest = iter([verb] if _typed is None else _typed)
     for word in rest:
-        if word == without:
-            if without.startswith("--"):
-                next(rest, None)
-        elif not word.startswith(f"{without}="):
+        if without is None or not (word == without or word.startswith(f"{without}=")):
             words.append(word)
+        elif word == without and word.startswith("--"):
+            next(rest, None)
     return shlex.join(["rocminfra", *words, *more])
 
 

@@ -23,6 +23,7 @@ BASE = {
     "plural",
     "reference_run",
     "settings",
+    "user_cache",
 }
 PLANNING = {
     "planning",
@@ -44,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "playbook_files": set(),
     "plural": set(),
     "reference_run": set(),
+    "user_cache": set(),
     "settings": {"failure", "reference_run"},
     "inventory": {"failure", "settings", "playbook_files"},
     "planning": {"failure", "host_paths", "planning/gpus", "settings"},
@@ -85,7 +87,7 @@ ALLOWED: dict[str, set[str]] = {
     "connectors": {"facts", "host"} | PLANNING | BASE,
     "bench": {"host"} | PLANNING | BASE,
     "report": {"rendering"} | PLANNING | BASE,
-    "report/charts": {"failure", "report"},
+    "report/charts": {"failure", "report", "user_cache"},
     "report/page": {"failure", "report", "report/charts"},
     "report/reading": {"failure", "planning/bench", "report"},
     "report/figures": {"failure", "report", "report/reading"} | PLANNING,

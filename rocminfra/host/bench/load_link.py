@@ -86,8 +86,8 @@ def ask(
     answered = threading.Event()
 
     def take(header: dict[str, Any], _body: bytes) -> None:
-        if answer in header:
-            found.append(header[answer] if len(found) == 0 else found[0])
+        if answer in header and not found:
+            found.append(header[answer])
             answered.set()
 
     connection = connect(folder, verb, take)

@@ -115,8 +115,13 @@ def case_of(spec: ModelSpec, gpu: Gpu, tensor_parallel: int) -> Case:
 def bands_of(spec: ModelSpec, gpu: Gpu, tensor_parallel: int) -> Bands:
     """How sure a prediction for this case is."""
     case = case_of(spec, gpu, tensor_parallel)
-    is_reference = spec.name == REFERENCE_NAME and gpu.key == "mi300x" and tensor_parallel == 1
+    is_reference = is_reference_engine(spec, gpu, tensor_parallel)
     return bands_from(LEFT_OUT, case, is_reference=is_reference)
+
+
+def is_reference_engine(spec: ModelSpec, gpu: Gpu, tensor_parallel: int) -> bool:
+    """Whether an engine is that of the reference run, which two constants are calibrated on."""
+    return spec.name == REFERENCE_NAME and gpu.key == "mi300x" and tensor_parallel == 1
 
 
 def bands_from(known: Sequence[LeftOut], case: Case, *, is_reference: bool = False) -> Bands:

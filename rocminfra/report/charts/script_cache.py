@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from rocminfra.user_cache import cache_folder, is_only_ours, replace_file
 
 
 def kept(name: str, make: Callable[[], str]) -> str:
@@ -25,7 +25,7 @@ def kept(name: str, make: Callable[[], str]) -> str:
     A cache that cannot be read or written costs time and nothing else.
     """
     try:
-        folder = _folder()
+        folder = cache_folder("pages")
         for path in folder.glob(f"{name}.{'?' * 64}.js"):
             text = _read(path)
             if text is not None:
@@ -33,24 +33,17 @@ def kept(name: str, make: Callable[[], str]) -> str:
     except (OSError, RuntimeError):  # a user without a home
         return make()
     text = make()
+    content = text.encode()
     with suppress(OSError):
-        _write(folder, name, text.encode())
+        replace_file(folder / f"{name}.{hashlib.sha256(content).hexdigest()}.js", content)
     return text
-
-
-def _folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
-    return base / "rocminfra" / "pages"
 
 
 def _read(path: Path) -> str | None:
     """The text in a file; None when it may not be used."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            about = os.fstat(file.fileno())
-            others = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or others:
+            if not is_only_ours(os.fstat(file.fileno())):
                 return None
             content = file.read()
         if path.name.split(".")[-2] != hashlib.sha256(content).hexdigest():
@@ -58,16 +51,3 @@ def _read(path: Path) -> str | None:
         return content.decode()
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _write(folder: Path, name: str, content: bytes) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, new = tempfile.mkstemp(dir=folder, prefix=".new-")
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-        os.replace(new, folder / f"{name}.{hashlib.sha256(content).hexdigest()}.js")
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(new)
-        raise

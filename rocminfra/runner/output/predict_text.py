@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rocminfra.planning.engine.gpus import GPUS, MI300X
+from rocminfra.planning.engine.gpus import GPUS
 from rocminfra.planning.engine.latency_constants import constants_of
-from rocminfra.planning.model.reference import REFERENCE_NAME
-from rocminfra.planning.prediction.bands import LEVEL, Band, Bands, checked
+from rocminfra.planning.prediction.bands import LEVEL, Band, Bands, checked, is_reference_engine
 from rocminfra.planning.prediction.grid import Outcome
 from rocminfra.planning.prediction.predict import PredictedPoint
 from rocminfra.planning.prediction.published import CALIBRATED, Comparison
@@ -89,8 +88,8 @@ def sureness_lines(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _is_reference_run(outcome: Outcome) -> bool:
     variant = outcome.variant
-    is_one = variant.tensor_parallel == 1 and variant.replicas == 1
-    return variant.spec.name == REFERENCE_NAME and variant.gpu is MI300X and is_one
+    is_its_engine = is_reference_engine(variant.spec, variant.gpu, variant.tensor_parallel)
+    return is_its_engine and variant.replicas == 1
 
 
 def grid_lines(outcomes: Sequence[Outcome]) -> list[str]:

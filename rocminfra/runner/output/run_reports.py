@@ -24,13 +24,12 @@ def reported(result: RunResult) -> list[str]:
     Trouble with a report is reported and does not change the exit code, which says what the
     benchmark did.
     """
-    folders = [Path(host.results_folder) for host in result.hosts if host.results_folder]
     # What came back was hashed as it came; a report that is made later hashes it by itself.
     verified = {
         Path(host.results_folder): host.verified for host in result.hosts if host.results_folder
     }
     lines: list[str] = []
-    for run in dict.fromkeys(folder.parent for folder in folders):
+    for run in dict.fromkeys(folder.parent for folder in verified):
         message(f"writing the report of {run}")
         try:
             report = make_report(run, Wanted(reference=_reference()), verified)

@@ -42,7 +42,7 @@ def question_of(options: dict[str, Any]) -> Question | None:
         raise FailedError(
             Fault.OPTION_INVALID,
             "a load without a scenario's file needs --prompt-tokens and --output-tokens",
-            next=Do(typed.changed("predict", without="", more=missing)),
+            next=Do(typed.changed("predict", more=missing)),
         )
     concurrency, rate, requests = load
     return Question(concurrency, rate, requests, *lengths)
