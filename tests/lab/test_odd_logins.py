@@ -22,6 +22,9 @@ pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from rocminfra.runner.cli import main; main()"
+# Not `reload`: sshd then closes its port and opens it again after systemctl has returned. On a fast
+# machine these tests restart it more often than systemd allows, so the count starts again.
+RESTART = "sshd -t && systemctl reset-failed ssh && systemctl restart ssh"
 GREETING = "echo 'Welcome to your GPU droplet'"
 # Worse: also on stderr, without an end of line, and after the command.
 TALK = f"{GREETING}\nprintf 'news: none'\necho warning >&2\ntrap 'echo logout' EXIT"
@@ -120,8 +123,7 @@ def test_a_host_without_sftp_says_so_before_anything_changes_and_scp_works(
 ) -> None:
     host.ok("rm /mnt/models/models/*/config.json")
     sshd = "/etc/ssh/sshd_config"
-    # Not `reload`: sshd then closes its port and opens it again after systemctl has returned.
-    with changed(host, sshd, f"sed -i '/^Subsystem/d' {sshd}", "systemctl restart ssh"):
+    with changed(host, sshd, f"sed -i '/^Subsystem/d' {sshd}", RESTART):
         for connector in ("rocminfra", "ssh"):
             environ = {"ROCMINFRA_CONNECTOR": connector}
             code, document, _ = rocminfra("apply", "tasks/huggingface.py", environ=environ)
@@ -265,8 +267,7 @@ def test_an_account_that_is_of_no_use_is_refused_with_the_remedy(
     )
     match = f"KbdInteractiveAuthentication yes\nMatch User odd\n  {setting or 'MaxSessions 10'}\n"
     quoted = shlex.quote(match)
-    restart = "sshd -t && systemctl restart ssh"
-    host.ok(f"printf %s {quoted} > {SSHD} && {restart}")
+    host.ok(f"printf %s {quoted} > {SSHD} && {RESTART}")
     try:
         # The check is the same for both; what they have begun by then is not.
         both = ("rocminfra", "ssh") if kind == "two sessions" else ("rocminfra",)
@@ -278,4 +279,4 @@ def test_an_account_that_is_of_no_use_is_refused_with_the_remedy(
             assert what in failure["what"]
             assert remedy in failure["next_command"]
     finally:
-        host.ok(f"rm -f {SSHD}; {restart}; userdel -rf odd")
+        host.ok(f"rm -f {SSHD}; {RESTART}; userdel -rf odd")
