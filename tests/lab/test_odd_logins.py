@@ -118,6 +118,18 @@ def test_a_login_shell_that_talks_changes_nothing_with_both_connectors(
     host.ok("test -s /mnt/models/models/*/config.json")
 
 
+def test_what_a_login_shell_leaves_running_is_named_when_it_writes_a_moment_later(
+    host: LabHost, rocminfra: Callable[..., Any]
+) -> None:
+    with talking(host, "(sleep 0.5; echo burst; echo burst) &"):
+        for connector in ("rocminfra", "ssh"):
+            code, document, _ = rocminfra("plan", environ={"ROCMINFRA_CONNECTOR": connector})
+            failure = failure_of(document)
+            assert (code, failure["code"]) == (4, 4)
+            assert "leaves running writes into answers" in failure["what"]
+            assert set(failure["why"]) == {"burst"}
+
+
 def test_a_host_without_sftp_says_so_before_anything_changes_and_scp_works(
     host: LabHost, rocminfra: Callable[..., Any]
 ) -> None:

@@ -23,7 +23,7 @@ from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import SUDO_PASSWORD_REQUIRED_LINES, make_unix_command_for_host
 
 from rocminfra.failure import Again, Do, Failure, Fault, Next
-from rocminfra.host_answers import END, answer, framed, said_besides
+from rocminfra.host_answers import END, answer, framed, said_after, said_besides
 from rocminfra.runner.run.connection_trouble import login
 
 TIMEOUT_S = 30.0
@@ -33,8 +33,11 @@ SESSIONS = 3
 SESSIONS_WITHIN_S = 5.0
 # How long after its answer a session may say goodbye; what writes later, writes into others too.
 GOODBYE_S = 1.0
+# A shell that talks is asked once more, with an answer that takes longer: what comes in between is
+# no goodbye. After a greeting alone, only what came a moment too early can.
+GREETED_S = 0.3
 # Text that a shell unlike sh changes even in quotes.
-_HARD = "a\\\\b\\'c !d $e\nf"
+_HARD = ["a\\\\b\\'c !d $e", "f"]
 _MOST_BYTES = 1 << 20
 # What cloud-init puts before root's key in authorized_keys.
 _LOGIN_AS = re.compile(r'login as the user "?([a-z_][a-z0-9_-]*)"? rather')
@@ -63,11 +66,16 @@ def trouble(state: State, host: Host) -> Failure | None:
     }
     if transport is None or arguments.get("_sudo_password") or arguments.get("_su_password"):
         return None
-    script = framed(f"printf %s\\\\n {shlex.quote(_HARD)}")
-    command = make_unix_command_for_host(state, host, StringCommand(script), **arguments)
     others = gevent.spawn(_opens, transport, SESSIONS - 1)
     try:
-        status, stdout, stderr, late = _run(transport, command.get_raw_value())
+        status, stdout, stderr, late = _run(transport, _asking(state, host, arguments))
+        found = answer(stdout)
+        if status == 0 and found == _HARD and not late and (seconds := _worth_waiting(stdout)):
+            slow = _asking(state, host, arguments, seconds)
+            status, stdout, stderr, late = _run(transport, slow)
+            found = answer(stdout)
+            if status == 0 and found is not None and found != _HARD:
+                return _talks_in_between(host, found)
     except ChannelException:
         return _too_few_sessions(host)
     except TimeoutError:
@@ -77,20 +85,34 @@ def trouble(state: State, host: Host) -> Failure | None:
             "leave running goes on writing"
         )
         return Failure(Fault.COMMAND_DOES_NOT_START, what, (why,), _look(host))
-    found = answer(stdout)
     if status == 0 and found is not None:
-        wanted = _HARD.split("\n")
-        if found != wanted and set(wanted) <= set(found):
-            return _talks_in_between(host, [line for line in found if line not in wanted])
+        if found != _HARD and set(_HARD) <= set(found):
+            return _talks_in_between(host, found)
         if late:
             return _talks_in_between(host, late)
-        if found != wanted:
-            return _other_shell(host, None, (f"of {_HARD!r} it made {chr(10).join(found)!r}",))
+        if found != _HARD:
+            why = f"of {chr(10).join(_HARD)!r} it made {chr(10).join(found)!r}"
+            return _other_shell(host, None, (why,))
         return None if others.get() or _opens_enough(transport) else _too_few_sessions(host)
     if any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in stderr) and _can_ask():
         return None  # pyinfra asks for it
     said = [line.strip() for line in (*said_besides(stdout), *stderr) if line.strip()]
     return judged(host, status, said, transport.remote_version, arguments)
+
+
+def _asking(state: State, host: Host, arguments: Mapping[str, Any], seconds: float = 0.0) -> str:
+    """The command that prints the hard text, after so many seconds within its answer."""
+    wait = f"sleep {seconds:.1f}; " if seconds else ""
+    script = framed(f"{wait}printf %s\\\\n {shlex.quote(chr(10).join(_HARD))}")
+    command = make_unix_command_for_host(state, host, StringCommand(script), **arguments)
+    return command.get_raw_value()
+
+
+def _worth_waiting(stdout: list[str]) -> float:
+    """For how long to wait for what is written into an answer, by what stands around this one."""
+    if said_after(stdout):
+        return GOODBYE_S + 0.2
+    return GREETED_S if said_besides(stdout) else 0.0
 
 
 def _opens(transport: Transport, count: int) -> bool:
@@ -140,7 +162,8 @@ def _too_few_sessions(host: Host) -> Failure:
 def _talks_in_between(host: Host, said: list[str]) -> Failure:
     user = host.data.get("ssh_user") or "the login"
     what = f"{host.name}: what the login shell of {user} leaves running writes into answers"
-    return Failure(Fault.LOGIN_UNUSABLE, what, tuple(said[-5:]), _QUIET)
+    why = tuple(line for line in said if line not in _HARD)
+    return Failure(Fault.LOGIN_UNUSABLE, what, why[-5:], _QUIET)
 
 
 def _other_shell(host: Host, shell: str | None, why: tuple[str, ...]) -> Failure:

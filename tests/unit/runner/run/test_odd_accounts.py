@@ -140,6 +140,55 @@ def test_what_writes_long_after_an_answer_is_named(
     assert failure.why == ("late",)
 
 
+BURST = "for i in 1 2 3; do echo burst; done"
+
+
+@pytest.mark.parametrize(
+    "startup",
+    [
+        # After this answer, and in the middle of a slower one.
+        f"(sleep 0.3; {BURST}) &",
+        f"(sleep 0.3; {BURST}) & trap 'echo logout' EXIT",
+        "(for i in 1 2 3 4; do sleep 0.1; printf 'burst\\n'; done) &",
+        # Before this answer on a slow host: the greeting is a reason to look again.
+        f"(sleep 0.2; {BURST}) & [ -e ASKED ] || {{ touch ASKED; wait; }}",
+        "(sleep 0.3; printf burst) & trap 'echo logout' EXIT",
+    ],
+)
+def test_what_writes_less_than_a_second_after_an_answer_is_named(
+    planned: Callable[[Login], Any], worker: Any, tmp_path: Path, startup: str
+) -> None:
+    startup = startup.replace("ASKED", str(tmp_path / "asked"))
+    before = worker("waiting", "GOODBYE_S", 0.5)
+    try:
+        (failure,) = planned(Login(startup=startup)).failures
+    finally:
+        worker("waiting", "GOODBYE_S", before)
+    assert failure.kind is ExitCode.UNREACHABLE
+    assert "what the login shell of ops leaves running writes into answers" in failure.what
+    assert set(failure.why) == {"burst"}
+    assert "case $- in *i*)" in next_of(failure)
+
+
+@pytest.mark.parametrize(
+    "startup",
+    [
+        "echo Welcome; printf 'news: none'; trap 'echo logout' EXIT",
+        "trap 'sleep 0.2; echo logout' EXIT",
+        # It holds the session open, and writes nothing.
+        "sleep 0.3 &",
+    ],
+)
+def test_a_greeting_and_a_goodbye_are_no_trouble(
+    planned: Callable[[Login], Any], worker: Any, startup: str
+) -> None:
+    before = worker("waiting", "GOODBYE_S", 0.5)
+    try:
+        assert planned(Login(startup=startup)).failures == ()
+    finally:
+        worker("waiting", "GOODBYE_S", before)
+
+
 def test_nobody_is_asked_for_a_second_factor_without_a_terminal(
     planned: Callable[[Login], Any],
 ) -> None:
