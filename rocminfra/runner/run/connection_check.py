@@ -162,7 +162,8 @@ def _too_few_sessions(host: Host) -> Failure:
 def _talks_in_between(host: Host, said: list[str]) -> Failure:
     user = host.data.get("ssh_user") or "the login"
     what = f"{host.name}: what the login shell of {user} leaves running writes into answers"
-    why = tuple(line for line in said if line not in _HARD)
+    # Text without an end of line stands in the answer's own lines.
+    why = tuple(rest for line in said if line not in _HARD and (rest := line.replace(_HARD[0], "")))
     return Failure(Fault.LOGIN_UNUSABLE, what, why[-5:], _QUIET)
 
 
