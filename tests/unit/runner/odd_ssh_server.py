@@ -31,7 +31,8 @@ class Login:
     + noise: whether a command only writes, for ever
     + late: seconds after a command at which something else still writes
     + startup: start-up files of a shell that runs the command, as bash does for sshd
-    + calls_itself: the server's version string; None for paramiko's own
+    + calls_itself: the server's version string
+    + most_command: bytes of a command; a longer one ends the connection, as Dropbear does it
     + second_factor: whether a code is wanted besides the key, which then hangs up
     """
 
@@ -41,7 +42,8 @@ class Login:
     noise: bool = False
     late: float = 0.0
     startup: str = ""
-    calls_itself: str | None = None
+    calls_itself: str = "SSH-2.0-OpenSSH_9.2p1 Debian-2"
+    most_command: int = 1 << 20
     open: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,6 +75,9 @@ class _Server(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if len(command) > self.login.most_command:
+            self.transport.close()
+            return False
         threading.Thread(target=self._run, args=(channel, command.decode()), daemon=True).start()
         return True
 
@@ -124,8 +129,7 @@ def serving(login: Login) -> Iterator[int]:
                     return
                 transport = _Transport(connection)
                 transport.login = login
-                if login.calls_itself is not None:
-                    transport.local_version = login.calls_itself
+                transport.local_version = login.calls_itself
                 transport.add_server_key(HOST_KEY)
                 transports.append(transport)
                 with suppress(EOFError, OSError, paramiko.SSHException):

@@ -189,6 +189,23 @@ def test_a_greeting_and_a_goodbye_are_no_trouble(
         worker("waiting", "GOODBYE_S", before)
 
 
+@pytest.mark.parametrize("most", [9_000, 60_000])
+def test_a_server_that_takes_no_long_command_is_named_before_anything_else(
+    planned: Callable[[Login], Any], most: int
+) -> None:
+    login = Login(calls_itself="SSH-2.0-dropbear_2022.83", most_command=most)
+    (failure,) = planned(login).failures
+    assert failure.kind is ExitCode.UNREACHABLE
+    assert "the SSH server is Dropbear" in failure.what
+    assert "apt-get install openssh-server" in next_of(failure)
+
+
+def test_a_server_of_another_kind_that_does_all_that_is_wanted_is_used(
+    planned: Callable[[Login], Any],
+) -> None:
+    assert planned(Login(calls_itself="SSH-2.0-Go")).failures == ()
+
+
 def test_nobody_is_asked_for_a_second_factor_without_a_terminal(
     planned: Callable[[Login], Any],
 ) -> None:
