@@ -236,6 +236,108 @@ def test_a_host_key_that_changed_says_how_to_forget_the_old_one(
     assert f"ssh-keygen -R {host.address} -f {tmp_path}/known" in failure["next_command"]
 
 
+def test_dropbear_is_named_with_both_connectors(
+    host: LabHost, rocminfra: Callable[..., Any], tmp_path: Path
+) -> None:
+    host.ok(
+        "apt-get install -yq --no-install-recommends dropbear-bin >/dev/null; "
+        "mkdir -p /etc/dropbear && dropbear -R -p 2222 -P /run/odd-dropbear.pid"
+    )
+    data = {
+        "ssh_port": 2222,
+        "ssh_known_hosts_file": str(tmp_path / "known"),
+        "ssh_strict_host_key_checking": "accept-new",
+    }
+    try:
+        for connector in ("rocminfra", "ssh"):
+            environ = {"ROCMINFRA_CONNECTOR": connector}
+            code, document, err = rocminfra("plan", data=data, environ=environ)
+            failure = failure_of(document)
+            assert (code, failure["code"]) == (4, 4)
+            assert "the SSH server is Dropbear" in failure["what"], err
+            assert "apt-get install openssh-server" in failure["next_command"]
+    finally:
+        host.ok("kill $(cat /run/odd-dropbear.pid); rm -rf /etc/dropbear")
+
+
+def test_busybox_as_login_shell_works(host: LabHost, rocminfra: Callable[..., Any]) -> None:
+    shell = "/usr/local/bin/odd-sh"
+    host.ok(
+        "apt-get install -yq --no-install-recommends busybox >/dev/null; "
+        f"printf '#!/bin/sh\\nexec busybox sh \"$@\"\\n' > {shell} && chmod 755 {shell} && "
+        f"useradd -m -s {shell} odd && cp -r /home/ops/.ssh /home/odd && chown -R odd: /home/odd"
+        " && echo 'odd ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/odd"
+    )
+    odd = {"ssh_user": "odd", "_sudo": True}
+    try:
+        code, document, err = rocminfra("plan", "--exit-code", data=odd)
+        assert code == 0, (document, err)
+        host.ok("rm /mnt/models/models/*/config.json")
+        for connector in ("rocminfra", "ssh"):
+            environ = {"ROCMINFRA_CONNECTOR": connector}
+            code, document, err = rocminfra("apply", data=odd, environ=environ)
+            assert code == 0, (document, err)
+        host.ok("test -s /mnt/models/models/*/config.json")
+    finally:
+        host.ok(f"rm -f /etc/sudoers.d/odd {shell}; userdel -rf odd")
+
+
+# A mount of its own for each, for reading only: the droplet's root cannot be mounted anew.
+FOLDERS = "etc usr var"
+CHANGED = "find /etc /usr/local /var/lib /mnt/models -newer /run/odd-before -not -path '*/docker/*'"
+
+
+def test_a_root_that_can_only_be_read_is_refused_before_anything_changes(
+    host: LabHost, rocminfra: Callable[..., Any]
+) -> None:
+    host.ok(
+        "rm /mnt/models/models/*/config.json; sleep 0.1; touch /run/odd-before; "
+        f"for d in {FOLDERS}; do mount --bind /$d /$d && mount -o remount,ro,bind /$d; done"
+    )
+    try:
+        for verb in ("plan", "apply"):
+            code, document, err = rocminfra(verb)
+            failure = failure_of(document)
+            assert (code, failure["code"]) == (6, 6), (document, err)
+            assert "/etc, /usr/local, /var/lib on the host can only be read" in failure["what"]
+            assert "mount -o remount,rw" in failure["next_command"]
+            # A task alone comes as far as the lock.
+            code, document, err = rocminfra("apply", "tasks/huggingface.py")
+            failure = failure_of(document)
+            assert (code, failure["code"]) == (6, 6), (document, err)
+            assert "/var/lib/rocminfra on the host can only be read" in failure["what"]
+            assert failure["why"] == [
+                "[Errno 30] Read-only file system: '/var/lib/rocminfra/lock'",
+            ]
+        assert host.ok(CHANGED) == ""
+        assert host.ok("systemctl is-active docker vllm").split() == ["active", "active"]
+    finally:
+        host.ok(f"for d in {FOLDERS}; do umount -l /$d; done; rm /run/odd-before")
+    code, document, err = rocminfra("apply")
+    assert code == 0, (document, err)
+
+
+@pytest.mark.parametrize("options", ["noexec", "size=64k"])
+def test_a_tmp_that_runs_nothing_or_is_full_is_no_obstacle(
+    host: LabHost, rocminfra: Callable[..., Any], options: str
+) -> None:
+    host.ok(
+        f"rm /mnt/models/models/*/config.json; mount -t tmpfs -o {options} none /tmp; "
+        "test $(stat -f -c %b /tmp) -gt 1000 || cat /dev/zero > /tmp/fill 2>/dev/null; "
+        # With a script that debconf unpacks and runs.
+        "apt-get purge -yq xfsprogs >/dev/null 2>&1"
+    )
+    try:
+        code, document, err = rocminfra("apply")
+        assert code == 0, (document, err)
+        # What a benchmark brings to the host, and what it runs there.
+        code, document, err = rocminfra("bench", "list")
+        assert code == 0, (document, err)
+    finally:
+        host.ok("umount -l /tmp")
+    host.ok("test -s /mnt/models/models/*/config.json && which mkfs.xfs")
+
+
 SSHD = "/etc/ssh/sshd_config.d/rocminfra-odd.conf"
 # Of the account `odd`: how it is made so, what sshd has for it, what is said, and what helps.
 ACCOUNTS = {

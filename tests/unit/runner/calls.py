@@ -20,6 +20,7 @@ from rocminfra.runner.hosts.asking import Answered
 from rocminfra.runner.run import (
     connection_check,
     connection_trouble,
+    host_lock,
     host_record,
     session,
     status,
@@ -244,6 +245,11 @@ def judged(status: int, said: list[str], version: str, sudo: bool) -> Failure:
     inventory = Inventory((["away"], {"ssh_user": "ops"}))
     host = inventory.get_host("away")
     return unusable_login.judged(host, status, said, version, {"_sudo": sudo})
+
+
+def lock_not_taken(output: str, errors: str) -> Failure:
+    """What is said of a host that could not take the lock, by what its program said."""
+    return host_lock.not_taken("/var/lib/rocminfra/lock", output, errors)
 
 
 def not_reached(error: Exception) -> Failure:
