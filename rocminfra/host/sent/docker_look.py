@@ -186,10 +186,8 @@ def is_podman(program: str) -> bool:
     return start.startswith(b"#!") and b"podman" in start
 
 
-def is_proven(words: list[str], pid: str, path: str) -> bool:
+def is_proven(words: list[str], pid: str, configuration: str) -> bool:
     """Whether the daemon was started with these words, and its file is no newer than the start.
-
-    + path: of its daemon.json
 
     Unknown is no. The time of the last change, unlike that of the last writing, is also that of a
     file which was moved into place.
@@ -198,7 +196,7 @@ def is_proven(words: list[str], pid: str, path: str) -> bool:
         return False
     try:
         started = os.lstat(INVOCATION).st_mtime
-        return not os.path.lexists(path) or os.stat(path).st_ctime < started
+        return not os.path.lexists(configuration) or os.stat(configuration).st_ctime < started
     except OSError:
         return False
 
