@@ -159,11 +159,14 @@ def test_what_writes_less_than_a_second_after_an_answer_is_named(
     planned: Callable[[Login], Any], worker: Any, tmp_path: Path, startup: str
 ) -> None:
     startup = startup.replace("ASKED", str(tmp_path / "asked"))
-    before = worker("waiting", "GOODBYE_S", 0.5)
+    # On a busy machine two sleeps do not end in their order when they are close.
+    limits = {"GOODBYE_S": 0.6, "GREETED_S": 0.8}
+    before = {name: worker("waiting", name, seconds) for name, seconds in limits.items()}
     try:
         (failure,) = planned(Login(startup=startup)).failures
     finally:
-        worker("waiting", "GOODBYE_S", before)
+        for name, seconds in before.items():
+            worker("waiting", name, seconds)
     assert failure.kind is ExitCode.UNREACHABLE
     assert "what the login shell of ops leaves running writes into answers" in failure.what
     assert set(failure.why) == {"burst"}
@@ -180,13 +183,9 @@ def test_what_writes_less_than_a_second_after_an_answer_is_named(
     ],
 )
 def test_a_greeting_and_a_goodbye_are_no_trouble(
-    planned: Callable[[Login], Any], worker: Any, startup: str
+    planned: Callable[[Login], Any], startup: str
 ) -> None:
-    before = worker("waiting", "GOODBYE_S", 0.5)
-    try:
-        assert planned(Login(startup=startup)).failures == ()
-    finally:
-        worker("waiting", "GOODBYE_S", before)
+    assert planned(Login(startup=startup)).failures == ()
 
 
 @pytest.mark.parametrize("most", [9_000, 60_000])
