@@ -82,7 +82,9 @@ def run_attempt(
         point, scenario, told.target, job.model, told.tokenizer, place, told.made
     )
     write_json(folder / "guidellm.json", spec)
-    trace = profiles.trace(point, scenario.data, scenario.max_seconds)
+    trace = profiles.trace(
+        point, scenario.data, scenario.max_seconds, prompts.seed(scenario.seed, place)
+    )
     if trace is not None:
         write_atomic(folder / profiles.TRACE, trace)
     before = settled(job.metrics_url, folder / "metrics_before.prom", patience.settle_s)
