@@ -165,10 +165,10 @@ def refusal(look: Look, home: Home, wanted: Wanted) -> Failure | None:
             f"benchmark {look.busy_with} runs on this host",
             next=Again("wait for it, or follow it", attach=look.busy_with),
         )
-    if wanted.resumes and look.run is None and not home.has_run:
-        return unknown_run(wanted.run, home.folder)
     if look.busy_with == wanted.run or _has_ended_well(look, wanted):
         return None  # only followed, or brought back
+    if wanted.resumes and look.run is None and not home.has_run:
+        return unknown_run(wanted.run, home.folder)
     return _engine(look, wanted) or _scenario(look, wanted) or _disk(look, wanted) or _load(look)
 
 

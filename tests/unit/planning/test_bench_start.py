@@ -65,7 +65,7 @@ def test_the_chat_template_counts(longest: int, template: int | None, fits: bool
     if not fits:
         failure = refused(look)
         assert "has 9,235 tokens, 19 of them the chat template's" in failure.what
-        assert "capacity.max_model_len=9235" in next_of(failure)
+        assert "max_model_len=9235" in next_of(failure)
 
 
 def decide(look: Look = READY, home: Home = HOME, **wanted: object) -> Failure | None:
