@@ -14,6 +14,7 @@ from rocminfra.runner.output.terminal import duration, message, sized
 from rocminfra.runner.run.activity import Activities, Activity
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
@@ -41,6 +42,7 @@ class Shown:
         self._is_terminal = sys.stderr.isatty()
         self._said_at: dict[int, float] = {}
         self._live: Live | None = None
+        self._console: Console | None = None
         self._over = threading.Event()
         self._ticker: threading.Thread | None = None
 
@@ -87,7 +89,7 @@ class Shown:
             return
         from rich.live import Live
 
-        console = terminal.stderr_console()
+        self._console = console = terminal.stderr_console()
         self._live = Live(
             console=console,
             get_renderable=self._picture,
@@ -109,8 +111,8 @@ class Shown:
         from rich.text import Text
 
         lines = activity_lines(self._activities.running)
-        if self._live is not None:
-            lines = folded(lines, *self._live.console.size)
+        if self._console is not None:
+            lines = folded(lines, *self._console.size)
         return Text("\n".join(lines), style="dim", overflow="ellipsis", no_wrap=True)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.local import LocalConnector
@@ -17,7 +18,14 @@ from rocminfra.failure import Failure
 from rocminfra.operations.host_failures import failures
 from rocminfra.runner.hosts import book, logs, removing
 from rocminfra.runner.hosts.asking import Answered
-from rocminfra.runner.run import connection_check, connection_trouble, host_record, session, status
+from rocminfra.runner.run import (
+    bench_runs,
+    connection_check,
+    connection_trouble,
+    host_record,
+    session,
+    status,
+)
 from rocminfra.runner.run.host_lock import new_lock
 from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.playbook import run
@@ -250,3 +258,12 @@ def waiting(name: str, seconds: float) -> float:
     before: float = vars(connection_check)[name]
     setattr(connection_check, name, seconds)
     return before
+
+
+def resumed_run(run: str | None, found: Any, inventory: str) -> Any:
+    """Which run goes on when hosts know these, and its scenario."""
+    with (
+        mock.patch.object(bench_runs, "_session", return_value=nullcontext()),
+        mock.patch.object(bench_runs, "_runs", return_value=found),
+    ):
+        return bench_runs.resumed_run(run, Options(inventory), None)  # type: ignore[arg-type]

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from bench_fakes import FakeEngine, calls, is_gone, job, scenario, set_modes
 
-from rocminfra.host.bench.attempt import last_words
 from rocminfra.host.bench.control_group import ProcessGroups
 from rocminfra.host.bench.point import finished, peaks, read_point, run_point
 from rocminfra.host.bench.telemetry import fetch as telemetry_fetch
@@ -118,17 +117,6 @@ def test_no_usable_report_is_a_failure(
     assert record.outcome == "failed"
     assert says in record.reasons[0]
     assert record.figures is None
-
-
-def test_the_end_of_a_traceback_is_what_is_said(tmp_path: Path) -> None:
-    frames = "".join(f'  File "loader.py", line {line}, in load\n    load()\n' for line in range(9))
-    trace = "Traceback (most recent call last):\n" + frames
-    text = f"starting\n{trace}ValueError: no matching columns\n\n{trace}RuntimeError: stopped\n"
-    (tmp_path / "stderr.log").write_text(text)
-    said = last_words(tmp_path)
-    assert said == "starting | ValueError: no matching columns | RuntimeError: stopped"
-    (tmp_path / "stderr.log").write_text("  only a frame\n")
-    assert last_words(tmp_path) == "only a frame"
 
 
 def test_a_process_that_hangs_and_ignores_sigterm_is_killed_at_its_limit(
