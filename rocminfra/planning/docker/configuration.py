@@ -96,10 +96,13 @@ def _merged(
     """The file with our keys in it, as far as each of them is ours to set."""
     merged = dict(current)
     there = current.get("data-root", current.get("graph")) or DEFAULT_ROOT
-    if "data-root" not in seen.flags and not (
-        isinstance(there, str) and seen.is_same_path(there, data_root)
-    ):
-        merged.pop("graph", None)  # the old name of the same key; both at once end the start
+    is_right = isinstance(there, str) and seen.is_same_path(there, data_root)
+    # The old name of the same key, which later Dockers do not take, and none beside the new one.
+    if "graph" in current and not (seen.is_proven or serves):
+        is_right &= "data-root" in current
+        merged.pop("graph")
+    if "data-root" not in seen.flags and not is_right:
+        merged.pop("graph", None)
         merged["data-root"] = data_root
     # The engine's container names its own log driver, so whatever is configured may stay: options
     # belong to one driver, and Docker does not start with those of another.
@@ -135,6 +138,9 @@ def _problem(
             f"docker.service puts Docker's data in {roots[-1]} with a flag, not in {data_root}",
             "--data-root (or -g)",
         )
+    refused = _unheard(seen, merged)
+    if refused is not None:
+        return refused
     changed = {key for key in {*current, *merged} if current.get(key) != merged.get(key)}
     # These are checked otherwise, or may be given twice; Docker has taken what it runs with.
     given = changed if seen.is_proven else set(merged)
@@ -162,6 +168,25 @@ def _problem(
         data_root,
         is_own_store=_feature(merged) is False,
         shown=parts.shown(changed, serves) if seen.is_proven else frozenset(),
+    )
+
+
+def _unheard(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | None:
+    """Why nobody could talk to a Docker with this file at the host's own socket, or None."""
+    listed = merged.get("hosts")
+    given = [*seen.flags.get("hosts", ()), *(listed if isinstance(listed, list) else ())]
+    hosts = [str(host).strip() for host in given]
+    is_heard = any(not host or host.startswith("fd:") for host in hosts)
+    if not hosts or is_heard or set(hosts) & set(installation.SOCKETS):
+        return None
+    return Failure(
+        Fault.DOCKER_CONFIGURATION_UNFIT,
+        f"Docker listens at {', '.join(hosts)} alone, and what starts the engine asks at "
+        "/run/docker.sock",
+        next=Again(
+            f"on the host, add unix:///var/run/docker.sock to hosts in {DAEMON_JSON}, or "
+            "-H fd:// to the command of docker.service, then"
+        ),
     )
 
 

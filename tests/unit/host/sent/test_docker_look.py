@@ -81,6 +81,23 @@ def test_variables_of_the_environment_file(line: str, expected: list[str] | None
     assert found.get("data-root") == expected
 
 
+@pytest.mark.parametrize("comment", ["# the large disk", "  ; -g /srv/other", "# the large \\"])
+def test_a_comment_may_stand_in_the_middle_of_a_command(comment: str) -> None:
+    unit = f"[Service]\nExecStart=/usr/bin/dockerd -H fd:// \\\n{comment}\n  --data-root=/srv/d\n"
+    assert flags_of(unit) == {"hosts": ["fd://"], "data-root": ["/srv/d"]}
+
+
+def test_an_environment_file_has_lines_that_go_on() -> None:
+    text = 'DOCKER_OPTS="-D \\\n  --data-root=/srv/docker"\n'
+    assert flags_of(DEBIAN, {"/etc/default/docker": text})["data-root"] == ["/srv/docker"]
+
+
+def test_an_empty_environment_takes_back_those_before_it() -> None:
+    unit = DEBIAN.replace("EnvironmentFile", "Environment=DOCKER_OPTS=--debug\nEnvironmentFile")
+    assert "debug" in flags_of(unit)
+    assert "debug" not in flags_of(unit + "[Service]\nEnvironment=\n")
+
+
 def test_variables_of_the_unit() -> None:
     unit = (
         '[Service]\nEnvironment="ROOT=/srv/docker" A=1\n'
@@ -138,6 +155,8 @@ def test_one_look_has_everything(host: Path, capsys: pytest.CaptureFixture[str])
     (host / "link").symlink_to(host / "disk")
     (host / "daemon.json").write_text(json.dumps({"data-root": f"{host}/link/docker/"}))
     (host / "config.json").write_text('{"currentContext": "rootless"}')
+    with (host / "unit").open("a") as unit:
+        unit.write(f"ExecStart={host}/bin/dockerd -H fd:// --http-proxy http://me:word@proxy\n")
     put(host / "bin/dockerd", "exit 0")
     (host / "disk/docker/volumes/database").mkdir(parents=True)
     (host / "disk/docker/volumes/metadata.db").touch()
@@ -145,7 +164,7 @@ def test_one_look_has_everything(host: Path, capsys: pytest.CaptureFixture[str])
     assert seen.left == ("volume database",)
     assert (seen.program, seen.engine) == (f"{host}/bin/docker", f"{host}/bin/dockerd")
     assert (seen.load_state, seen.context, seen.is_podman) == ("loaded", "rootless", False)
-    assert seen.flags == {"hosts": ()}, "values that are no concern of ours stay there"
+    assert seen.flags == {"hosts": ("fd://",), "http-proxy": ()}, "a password may be in it"
     assert seen.is_same_path(f"{host}/link/docker/", f"{host}/disk/docker")
     assert not seen.is_same_path(f"{host}/link/other", f"{host}/disk/docker")
 

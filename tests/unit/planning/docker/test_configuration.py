@@ -124,7 +124,10 @@ def test_a_file_that_is_none_to_replace_is_refused_only_when_it_has_to_change(pr
 
 def test_the_old_name_of_data_root_makes_room_for_the_new_one() -> None:
     assert written(seen({"graph": "/var/lib/docker"})) == OURS
-    assert "data-root" not in written(seen({"graph": f"{ROOT}/"}))
+    # Docker 23 and later do not start with the old one, whatever it says, and none with both.
+    assert written(seen({"graph": f"{ROOT}/"})) == OURS
+    assert written(seen({"graph": "/srv/docker", "data-root": ROOT})) == OURS
+    assert isinstance(decide(seen({"graph": ROOT}), ROOT, serves=True), Keep), "this one does"
 
 
 def test_a_docker_that_serves_there_is_not_restarted_for_what_can_stay() -> None:
@@ -161,6 +164,8 @@ def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
         ({"log-opts": {"tag": "x"}}, {"log-opts": ()}, ": log-opts"),
         ({}, {"config-file": ("/etc/docker/other.json",)}, "reads /etc/docker/other.json instead"),
         ({"userns-remap": "default"}, {}, "userns-remap"),
+        ({"hosts": ["tcp://127.0.0.1:2375"]}, {}, "listens at tcp://127.0.0.1:2375 alone"),
+        ({}, {"hosts": ("tcp://0.0.0.0:2376", "unix:///srv/d.sock")}, "unix:///srv/d.sock alone"),
         ({}, {"userns-remap": ("default",)}, "userns-remap"),
         ({"storage-driver": "zfs"}, {}, "needs zfs"),
         ({}, {"storage-driver": ("btrfs",)}, "needs btrfs"),
@@ -307,3 +312,14 @@ def test_a_size_limit_of_containers_needs_project_quotas() -> None:
 @pytest.mark.parametrize("driver", ["overlay2", "fuse-overlayfs", "vfs"])
 def test_a_storage_driver_that_works_on_xfs_stays(driver: str) -> None:
     assert written(seen({"storage-driver": driver}))["storage-driver"] == driver
+
+
+@pytest.mark.parametrize(
+    "hosts", [("fd://",), ("tcp://0.0.0.0:2375", "unix:///var/run/docker.sock"), ("unix://",), ()]
+)
+def test_a_docker_that_listens_at_its_own_socket_may_listen_elsewhere_too(
+    hosts: tuple[str, ...],
+) -> None:
+    by_file = seen({"hosts": list(hosts)}, flags={})
+    assert written(by_file) == {**OURS, "hosts": list(hosts)}
+    assert written(seen({}, flags={"hosts": hosts})) == OURS
