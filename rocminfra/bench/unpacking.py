@@ -6,7 +6,7 @@ import hashlib
 import tarfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from rocminfra.bench.blocks import BlockReader, BlocksError
@@ -62,7 +62,8 @@ def unpack(
     invalid or lead out of ``folder``, are not written. A truncated archive yields the files before
     the cut. Raises OSError when the local disk fails, but never because of the archive's contents.
     """
-    written, problems = _extracted(archive, folder, limit_bytes, wrote)
+    begun: set[str] = set()
+    written, problems = _extracted(archive, folder, limit_bytes, wrote, begun)
     manifest = folder / MANIFEST
     expected: dict[str, str] = {}
     if MANIFEST not in written:
@@ -77,18 +78,23 @@ def unpack(
     digests = {path: digest for path, digest in written.items() if path != MANIFEST}
     problems.extend(differences(expected, digests))
     good = {path: digest for path, digest in digests.items() if expected.get(path) == digest}
-    kept = {folder / path for path in good} | {manifest}
-    for path in folder.rglob("*"):
-        # Includes the file that was being written when the archive ended.
-        if path.is_file() and path not in kept:
-            path.unlink()
+    # Includes the file that was being written when the archive ended.
+    for path in begun - good.keys() - {MANIFEST}:
+        (folder / path).unlink(missing_ok=True)
     return Unpacked(good, tuple(problems))
 
 
 def _extracted(
-    archive: Readable, folder: Path, limit_bytes: int, wrote: Callable[[int], None]
+    archive: Readable,
+    folder: Path,
+    limit_bytes: int,
+    wrote: Callable[[int], None],
+    begun: set[str],
 ) -> tuple[dict[str, str], list[str]]:
-    """SHA-256 by path of the written files, and problems with the others."""
+    """SHA-256 by path of the written files, and problems with the others.
+
+    + begun: takes the path of every file, also of one that is not whole
+    """
     written: dict[str, str] = {}
     folders: set[str] = set()
     problems: list[str] = []
@@ -113,6 +119,7 @@ def _extracted(
                 above = member.name.rpartition("/")[0]
                 if above not in folders:
                     (folder / above).mkdir(parents=True, exist_ok=True)
+                begun.add(member.name)
                 written[member.name] = _write_member(pack, member, folder, wrote)
                 folders.update(_folders_of(member.name))
     except (tarfile.TarError, EOFError, BlocksError, OSError) as error:
@@ -147,18 +154,19 @@ def _refusal(member: tarfile.TarInfo, written: Mapping[str, str], folders: set[s
 
 
 def _folders_of(name: str) -> list[str]:
-    return [str(above) for above in PurePosixPath(name).parents if str(above) != "."]
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _write_member(
     pack: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, wrote: Callable[[int], None]
 ) -> str:
-    target = folder / member.name
     digest = hashlib.sha256()
     source = pack.extractfile(member)
     if source is None:
         raise tarfile.ReadError(f"{member.name} cannot be read")
-    with source, target.open("wb") as stream:
+    # Not pathlib, which takes longer than a small file.
+    with source, open(f"{folder}/{member.name}", "wb") as stream:
         while chunk := source.read(_CHUNK):
             digest.update(chunk)
             stream.write(chunk)

@@ -65,6 +65,8 @@ def command_line(connector: SSHConnector, arguments: Mapping[str, Any]) -> list[
     address, port = str(name[0]), int(name[1])
     options = {
         "BatchMode": "yes",
+        # Faster on processors with AES instructions than what OpenSSH prefers.
+        "Ciphers": "^aes128-gcm@openssh.com",
         "ClearAllForwardings": "yes",
         "ConnectTimeout": str(_CONNECT_S),
         "ForwardAgent": "no",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 MANIFEST = "MANIFEST.sha256"
 # Marks a host's results as incomplete; lists what is missing, one item per line.
@@ -18,6 +17,7 @@ PARTIAL = "PARTIAL"
 REPORT = "report"
 
 _LINE = re.compile(r"^([0-9a-f]{64}) [ *](.+)$")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 class ManifestError(ValueError):
@@ -67,11 +67,8 @@ def check_path(path: str) -> str:
     Raises :class:`ManifestError` for anything else: absolute, with ``..``, not normalised, or
     with control characters or backslashes.
     """
-    if not path or path != str(PurePosixPath(path)) or path.startswith("/"):
-        raise ManifestError(f"unsafe path {path!r}")
-    if ".." in PurePosixPath(path).parts or path == ".":
-        raise ManifestError(f"unsafe path {path!r}")
-    if "\\" in path or any(ord(char) < 32 or ord(char) == 127 for char in path):
+    # A run may have thousands, and each is checked several times: no pathlib here.
+    if any(part in ("", ".", "..") for part in path.split("/")) or _UNSAFE.search(path):
         raise ManifestError(f"unsafe path {path!r}")
     return path
 
