@@ -230,7 +230,7 @@ def parsed(text: str | None) -> dict[str, Any]:
     """A JSON object; an empty one for everything else."""
     try:
         document = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 

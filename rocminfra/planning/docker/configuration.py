@@ -68,8 +68,9 @@ def decide(
     if refused is not None:
         return Refuse(refused)
     try:
-        current = json.loads(seen.file or "{}") if (seen.file or "").strip() else {}
-    except ValueError as error:
+        text = seen.file or ""
+        current = json.loads(text, parse_constant=_no_constant) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
         return Refuse(_not_json(str(error)))
     if not isinstance(current, dict):
         return Refuse(_not_json(f"it is a {type(current).__name__}"))
@@ -88,6 +89,10 @@ def decide(
         hides=before is not False and _feature(merged) is False,
         moves=merged.get("data-root") != current.get("data-root"),
     )
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _merged(
@@ -141,6 +146,12 @@ def _problem(
     refused = _unheard(seen, merged)
     if refused is not None:
         return refused
+    if any(map(_turns_on_containerds_store, seen.flags.get("features", ()))):
+        return _refused(
+            "docker.service keeps images in containerd's store with a flag, on the root disk and "
+            f"not in {data_root}",
+            f"--feature {SNAPSHOTTER}",
+        )
     changed = {key for key in {*current, *merged} if current.get(key) != merged.get(key)}
     # These are checked otherwise, or may be given twice; Docker has taken what it runs with.
     given = changed if seen.is_proven else set(merged)
@@ -188,6 +199,11 @@ def _unheard(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | None:
             "-H fd:// to the command of docker.service, then"
         ),
     )
+
+
+def _turns_on_containerds_store(feature: str) -> bool:
+    name, _, value = feature.partition("=")
+    return name.strip() == SNAPSHOTTER and value.strip().lower() not in ("false", "f", "0")
 
 
 def _feature(configuration: Mapping[str, object]) -> object:

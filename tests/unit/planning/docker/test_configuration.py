@@ -145,12 +145,32 @@ def test_another_image_store_may_hide_containers() -> None:
     assert (hides.hides, keeps.hides) == (True, False)
 
 
+def test_a_flag_may_turn_containerds_store_off() -> None:
+    docker = seen({}, flags={"features": ("containerd-snapshotter=false", "cdi")})
+    assert written(docker) == {"data-root": ROOT, "log-driver": "local"}
+
+
 def test_other_features_stay() -> None:
     features = written(seen({"features": {"buildkit": True}}))["features"]
     assert features == {"buildkit": True, "containerd-snapshotter": False}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "null", '"x"', "{} {}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "{",
+            "[]",
+            "null",
+            '"x"',
+            "{} {}",
+            '{"debug": true,}',
+            '{"debug": true // ours\n}',
+            "{}\0",
+        ),
+        *('{"mtu": NaN}', '{"mtu": -Infinity}', "[" * 100_000),
+    ],
+)
 def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
     assert "is not a JSON object" in refused(seen(text))
 
@@ -192,6 +212,14 @@ def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
             {},
             "in a sandbox",
         ),
+        ({"storage-driver": "aufs"}, {}, "storage driver aufs, which it does not have"),
+        ({}, {"storage-driver": ("Overlay2",)}, "Overlay2, which it does not have"),
+        ({"log-opts": {"max-file": 3}}, {}, "no texts by their names"),
+        ({"log-driver": "gelf", "log-opts": ["max-size=1m"]}, {}, "no texts by their names"),
+        ({"log-driver": "journald", "log-opts": {"max-size": "1m"}}, {}, "have: max-size"),
+        ({"log-opts": {"max-file": "3"}}, {"log-driver": ("syslog",)}, "syslog does not have"),
+        ({}, {"features": ("containerd-snapshotter",)}, "in containerd's store with a flag"),
+        ({}, {"features": ("cdi=true", "containerd-snapshotter=true")}, "on the root disk"),
         ({"storage-opts": ["zfs.fsname=tank/docker"]}, {}, "driver than overlay2, which it uses"),
         ({}, {"storage-opts": ("dm.basesize=20G",)}, ": dm.basesize"),
         ({"log-opts": {"cache-colour": "x"}}, {}, "json-file does not have: cache-colour"),
@@ -207,7 +235,9 @@ def test_what_docker_would_not_start_with_is_refused(
     "file",
     [
         {"log-opts": {"max-size": "1m", "tag": "x", "mode": "non-blocking", "env-regex": "^A"}},
-        {"log-driver": "journald", "log-opts": {"whatever": "x"}},
+        {"log-driver": "journald", "log-opts": {"tag": "x", "mode": "non-blocking"}},
+        {"log-driver": "gelf", "log-opts": {"whatever": "x"}},
+        {"storage-driver": "vendor/plugin:1"},
         {"default-runtime": "runc"},
         {"default-runtime": "amd", "runtimes": {"amd": {"path": "/usr/bin/amd-container-runtime"}}},
         {"default-runtime": "io.containerd.runc.v2", "exec-opts": ["native.cgroupdriver=systemd"]},
