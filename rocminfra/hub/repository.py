@@ -183,7 +183,9 @@ def parse_listing(repository: str, text: bytes) -> Listing:
     try:
         document: Any = json.loads(text)
         files = [_file(item) for item in document["siblings"]]
-        commit = str(document["sha"])
+        commit = document["sha"] or ""
+        if not isinstance(commit, str):
+            raise TypeError(f"its commit is {commit!r}")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         said = f"{type(error).__name__} {error}"
         raise HubError(
@@ -195,13 +197,14 @@ def parse_listing(repository: str, text: bytes) -> Listing:
 
 
 def _file(item: Any) -> File:
-    path, size = str(item["rfilename"]), item.get("size")
+    path, lfs = str(item["rfilename"]), item.get("lfs")
+    # Some mirrors give a large file's size only where they tell its content's hash.
+    sizes = (item.get("size"), lfs.get("size") if isinstance(lfs, dict) else None)
     if path.startswith("/") or ".." in path.split("/"):
         raise ValueError(f"a file is called {path!r}")
-    lfs = item.get("lfs")
     sha256 = lfs.get("sha256") or lfs.get("oid") if isinstance(lfs, dict) else None
-    is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
-    return File(path, size if is_size else None, str(sha256 or ""))
+    size = next((size for size in sizes if type(size) is int and size >= 0), None)
+    return File(path, size, str(sha256 or ""))
 
 
 class _AgainError(Exception):

@@ -205,3 +205,27 @@ def test_a_repository_that_was_renamed_is_found(
 def test_a_revision_that_is_not_there_is_named(servers: tuple[Server, Server]) -> None:
     with pytest.raises(HubError, match=r"acme/a at v9: .* does not have it"):
         hub(servers[0]).listing("acme/a", "v9")
+
+
+@pytest.mark.parametrize(
+    ("item", "size"),
+    [
+        ({"size": 7, "lfs": {"size": 9}}, 7),
+        ({"lfs": {"sha256": "ab", "size": 9}}, 9),
+        ({"size": None, "lfs": {"size": 9}}, 9),
+        ({"size": "7", "lfs": {"size": True}}, None),
+        ({"size": -1, "lfs": None}, None),
+    ],
+)
+def test_a_size_may_stand_beside_the_hash_alone(item: dict[str, Any], size: int | None) -> None:
+    answer = json.dumps({"sha": COMMIT, "siblings": [{"rfilename": "a", **item}]}).encode()
+    listing = parse_listing("acme/a", answer)
+    assert [file.size for file in listing.files] == [size]
+    assert listing.total_bytes == size
+
+
+@pytest.mark.parametrize("sha", [None, "", 5, ["a"], "../x", "a/b"])
+def test_a_listing_without_a_commit_is_odd(sha: Any) -> None:
+    with pytest.raises(HubError) as caught:
+        parse_listing("acme/a", json.dumps({"sha": sha, "siblings": SIBLINGS}).encode())
+    assert caught.value.kind == "odd"
