@@ -59,3 +59,10 @@ def said_besides(lines: Sequence[str]) -> list[str]:
     plain = [line.strip() for line in lines]
     before = plain[: plain.index(BEGIN)] if BEGIN in plain else plain
     return [line for line in before if line]
+
+
+def said_after(lines: Sequence[str]) -> list[str]:
+    """What the host printed after an answer; none when there is no answer, no empty lines."""
+    plain = [line.strip() for line in lines]
+    after = plain[len(plain) - plain[::-1].index(END) :] if END in plain else []
+    return [line for line in after if line]

@@ -9,6 +9,7 @@ import shlex
 import time
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import gevent
@@ -139,7 +140,8 @@ class Batch:
 
     def _end(self) -> None:
         if self._channel is not None:
-            self._channel.close()
+            with suppress(SSHException, EOFError, OSError):  # of a connection that is lost
+                self._channel.close()
         for event in self._waiting.values():
             event.set()
 

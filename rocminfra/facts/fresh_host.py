@@ -63,4 +63,5 @@ def parse(seen: Any) -> Observed:
             for item in seen["containers"]
         ),
         listening=tuple(int(port) for port in seen["listening"]),
+        read_only=tuple(str(path) for path in seen["read_only"]),
     )

@@ -31,7 +31,6 @@ from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.host_failures import exclude, fail, record
 from rocminfra.operations.run_now import run_now
 from rocminfra.planning.docker.configuration import (
-    DAEMON_JSON,
     UNANSWERED,
     Decision,
     Refuse,
@@ -40,7 +39,7 @@ from rocminfra.planning.docker.configuration import (
     moving,
     unmanaged,
 )
-from rocminfra.planning.docker.observation import DockerSeen
+from rocminfra.planning.docker.observation import DAEMON_JSON, DockerSeen
 from rocminfra.planning.programs import docker as docker_need
 
 UNIT = "docker.service"

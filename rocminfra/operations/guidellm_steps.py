@@ -56,7 +56,8 @@ def steps(path: str, packages: Packages) -> tuple[str, ...]:
     return (
         f"if test -e {folder} && ! test -f {shlex.quote(f'{path}/pyvenv.cfg')} && "
         f'test -n "$(ls -A {folder})"; then echo {folder} is not empty and no virtual environment: '
-        f"move it away >&2; exit 1; fi; rm -rf {folder} && python3 -m venv {folder}",
+        f"move it away >&2; exit 1; fi; rm -rf {folder} && mkdir -p {folder} && "
+        f"TMPDIR={folder} python3 -m venv {folder}",
         *_installation(path, packages),
         f"{shlex.quote(f'{path}/bin/guidellm')} --version >/dev/null && "
         f"rm -rf {shlex.quote(_cache(path))} && "
@@ -91,10 +92,11 @@ def _installation(path: str, packages: Packages) -> tuple[str, ...]:
 
 
 def _pip(path: str) -> str:
+    # Not in /tmp, which may be small: room for all of it was looked for at this path.
     # Without byte code: that is half of the time, and what is used is compiled at its first use.
     return (
-        f"{shlex.quote(f'{path}/bin/python')} -m pip install --quiet --no-input --no-compile "
-        "--disable-pip-version-check"
+        f"TMPDIR={shlex.quote(path)} {shlex.quote(f'{path}/bin/python')} -m pip install "
+        "--quiet --no-input --no-compile --disable-pip-version-check"
     )
 
 

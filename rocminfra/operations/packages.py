@@ -30,6 +30,9 @@ _RACE_S = 30
 # A source that does not answer is given up after this, and not after apt's several minutes.
 _SOURCE_TIMEOUT_S = 20
 
+# Of libc, in apt's own language here.
+_NO_SPACE = "No space left on device"
+
 # Files that say when the package index was updated: ours is gone after a reboot, the other one is
 # what pyinfra's apt operations touch.
 UPDATED = host_paths.APT_UPDATED
@@ -82,6 +85,8 @@ def script(missing: Sequence[str], maybe: Sequence[str] = ()) -> str:
     )
     return f"""
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C NEEDRESTART_SUSPEND=1
+# /tmp may be small, full, or mounted without the right to run what is there.
+test -d /var/tmp && export TMPDIR=/var/tmp
 apt() {{ apt-get {options} "$@"; }}
 can_install() {{ apt install -qq --dry-run "$@" >/dev/null 2>&1; }}
 renew() {{
@@ -196,6 +201,13 @@ def _not_installed(names: str, ended: host_job.Ended) -> Failure:
     why = [line for line in ended.log if line.strip()]
     if ended.code is None:
         why.append(f"{UNIT} ended without an exit code: it was killed, or the host went down")
+    if any(_NO_SPACE in line for line in why):
+        return Failure(
+            Fault.HOST_DISK_FULL,
+            f"disk full on the host: apt could not install {names}",
+            tuple(why[-20:]),
+            Again("on the host, see which (df -h / /var /var/tmp) and make room, then"),
+        )
     return Failure(
         Fault.PACKAGES_NOT_INSTALLED,
         f"apt could not install {names}",

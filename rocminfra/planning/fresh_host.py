@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rocminfra.failure import Do, Failure, Fault
+from rocminfra.failure import Again, Do, Failure, Fault
 
 CLOUD_INIT_S = 20 * 60.0
 APT_S = 15 * 60.0
@@ -52,6 +52,7 @@ class Observed:
 
     + cloud_init: its own word, ``none`` without one, ``unknown`` when it did not say
     + reboot: packages that ask for a reboot, None when none is pending
+    + read_only: folders that a run writes to, and that can only be read
     + problem: why nothing could be seen, None when all is well
     """
 
@@ -61,6 +62,7 @@ class Observed:
     reboot: tuple[str, ...] | None = None
     containers: tuple[Container, ...] = ()
     listening: tuple[int, ...] = ()
+    read_only: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -94,6 +96,8 @@ def judge(
     + port: port that the engine serves on
     + label: label of containers that are ours
     """
+    if seen.read_only:
+        return read_only(seen.read_only)
     ours = tuple(
         item
         for item in seen.containers
@@ -127,6 +131,22 @@ def judge(
         if item.gpu and label not in item.labels
     ]
     return Ready(tuple(notes))
+
+
+def read_only(paths: tuple[str, ...], why: tuple[str, ...] = ()) -> Failure:
+    """The failure of a host that cannot be written to.
+
+    + paths: folders that can only be read
+    """
+    return Failure(
+        Fault.HOST_READ_ONLY,
+        f"{', '.join(paths)} on the host can only be read, and a run writes there",
+        why,
+        Again(
+            "on the host, see why (dmesg: a disk error ends in a read-only file system) and mount "
+            f'it for writing (mount -o remount,rw "$(findmnt -no TARGET -T {paths[0]})"), then'
+        ),
+    )
 
 
 def _has_port(item: Container, port: int, seen: Observed) -> bool:

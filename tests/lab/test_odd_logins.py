@@ -25,6 +25,7 @@ MAIN = "from rocminfra.runner.cli import main; main()"
 # Not `reload`: sshd then closes its port and opens it again after systemctl has returned. On a fast
 # machine these tests restart it more often than systemd allows, so the count starts again.
 RESTART = "sshd -t && systemctl reset-failed ssh && systemctl restart ssh"
+FILL_TMP = "cat /dev/zero >>/tmp/fill 2>/dev/null; test $(stat -f -c %f /tmp) = 0"
 GREETING = "echo 'Welcome to your GPU droplet'"
 # Worse: also on stderr, without an end of line, and after the command.
 TALK = f"{GREETING}\nprintf 'news: none'\necho warning >&2\ntrap 'echo logout' EXIT"
@@ -34,6 +35,7 @@ TALK = f"{GREETING}\nprintf 'news: none'\necho warning >&2\ntrap 'echo logout' E
 def host() -> Iterator[LabHost]:
     """A droplet on which the whole playbook has run, by a login that talks."""
     (made,) = lab_host.up(["odd"])
+    made.ok(f"mount -t tmpfs -o noexec,size=64k none /tmp; {FILL_TMP}")
     yield made
     lab_host.down(made.name)
 
@@ -116,6 +118,30 @@ def test_a_login_shell_that_talks_changes_nothing_with_both_connectors(
         code, document, err = rocminfra("apply", environ=plain)
         assert code == 0, (document, err)
     host.ok("test -s /mnt/models/models/*/config.json")
+
+
+def test_a_tmp_that_is_full_and_runs_nothing_was_no_obstacle_to_all_that(
+    host: LabHost, rocminfra: Callable[..., Any]
+) -> None:
+    try:
+        host.ok(FILL_TMP)
+        assert "noexec" in host.ok("findmnt -no OPTIONS /tmp")
+        # Benchmarks are looked for, and would be run, by programs that are brought there.
+        code, document, err = rocminfra("bench", "list")
+        assert code == 0, (document, err)
+    finally:
+        host.ok("umount -l /tmp")
+
+
+def test_what_a_login_shell_leaves_running_is_named_when_it_writes_a_moment_later(
+    host: LabHost, rocminfra: Callable[..., Any]
+) -> None:
+    with talking(host, "(sleep 0.5; echo burst; echo burst) &"):
+        code, document, _ = rocminfra("plan")
+        failure = failure_of(document)
+        assert (code, failure["code"]) == (4, 4)
+        assert "leaves running writes into answers" in failure["what"]
+        assert set(failure["why"]) == {"burst"}
 
 
 def test_a_host_without_sftp_says_so_before_anything_changes_and_scp_works(
@@ -222,6 +248,82 @@ def test_a_host_key_that_changed_says_how_to_forget_the_old_one(
     failure = failure_of(document)
     assert (code, failure["code"]) == (4, 4)
     assert f"ssh-keygen -R {host.address} -f {tmp_path}/known" in failure["next_command"]
+
+
+def test_dropbear_is_named_with_both_connectors(
+    host: LabHost, rocminfra: Callable[..., Any], tmp_path: Path
+) -> None:
+    host.ok(
+        "apt-get install -yq --no-install-recommends dropbear-bin >/dev/null; "
+        "mkdir -p /etc/dropbear && dropbear -R -p 2222 -P /run/odd-dropbear.pid"
+    )
+    data = {
+        "ssh_port": 2222,
+        "ssh_known_hosts_file": str(tmp_path / "known"),
+        "ssh_strict_host_key_checking": "accept-new",
+    }
+    try:
+        for connector in ("rocminfra", "ssh"):
+            environ = {"ROCMINFRA_CONNECTOR": connector}
+            code, document, err = rocminfra("plan", data=data, environ=environ)
+            failure = failure_of(document)
+            assert (code, failure["code"]) == (4, 4)
+            assert "the SSH server is Dropbear" in failure["what"], err
+            assert "apt-get install openssh-server" in failure["next_command"]
+    finally:
+        host.ok("kill $(cat /run/odd-dropbear.pid); rm -rf /etc/dropbear")
+
+
+def test_busybox_as_login_shell_works(host: LabHost, rocminfra: Callable[..., Any]) -> None:
+    shell = "/usr/local/bin/odd-sh"
+    host.ok(
+        "apt-get install -yq --no-install-recommends busybox >/dev/null; "
+        f"printf '#!/bin/sh\\nexec busybox sh \"$@\"\\n' > {shell} && chmod 755 {shell} && "
+        f"useradd -m -s {shell} odd && cp -r /home/ops/.ssh /home/odd && chown -R odd: /home/odd"
+        " && echo 'odd ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/odd"
+    )
+    odd = {"ssh_user": "odd", "_sudo": True}
+    try:
+        code, document, err = rocminfra("plan", "--exit-code", data=odd)
+        assert code == 0, (document, err)
+        host.ok("rm /mnt/models/models/*/config.json")
+        code, document, err = rocminfra("apply", "tasks/huggingface.py", data=odd)
+        assert code == 0, (document, err)
+        host.ok("test -s /mnt/models/models/*/config.json")
+    finally:
+        host.ok(f"rm -f /etc/sudoers.d/odd {shell}; userdel -rf odd")
+
+
+# A mount of its own for each, for reading only: the droplet's root cannot be mounted anew.
+FOLDERS = "etc usr var"
+CHANGED = "find /etc /usr/local /var/lib /mnt/models -newer /run/odd-before -not -path '*/docker/*'"
+
+
+def test_a_root_that_can_only_be_read_is_refused_before_anything_changes(
+    host: LabHost, rocminfra: Callable[..., Any]
+) -> None:
+    host.ok(
+        "rm -f /mnt/models/models/*/config.json; sleep 0.1; touch /run/odd-before; "
+        f"for d in {FOLDERS}; do mount --bind /$d /$d && mount -o remount,ro,bind /$d; done"
+    )
+    try:
+        for verb in ("plan", "apply"):
+            code, document, err = rocminfra(verb)
+            failure = failure_of(document)
+            assert (code, failure["code"]) == (6, 6), (document, err)
+            assert "/etc, /usr/local, /var/lib on the host can only be read" in failure["what"]
+            assert "mount -o remount,rw" in failure["next_command"]
+        # A task alone comes as far as the lock.
+        code, document, err = rocminfra("apply", "tasks/huggingface.py")
+        failure = failure_of(document)
+        assert (code, failure["code"]) == (6, 6), (document, err)
+        assert "/var/lib/rocminfra on the host can only be read" in failure["what"]
+        said = "[Errno 30] Read-only file system: '/var/lib/rocminfra/lock'"
+        assert failure["why"] == [said]
+        assert host.ok(CHANGED) == ""
+        assert host.ok("systemctl is-active docker vllm").split() == ["active", "active"]
+    finally:
+        host.ok(f"for d in {FOLDERS}; do umount -l /$d; done; rm /run/odd-before")
 
 
 SSHD = "/etc/ssh/sshd_config.d/rocminfra-odd.conf"

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import lab_host
 import pytest
+from docker_ways import THERE, WAYS, looked
 from lab_host import LabHost
 from made_images import FOR_ARM, made_from_the_engines
 from runner_calls import COMPLETION, apply, rocminfra
-
-from rocminfra.facts.docker_configuration import DockerConfiguration
-from rocminfra.planning.docker.observation import DockerSeen
 
 pytestmark = pytest.mark.lab
 
@@ -55,14 +53,23 @@ def theirs(host: LabHost) -> bool:
     return untouched and host.ok(SERVES).strip() == "/var/lib/docker"
 
 
-def test_a_docker_whose_unit_says_otherwise_is_refused_and_serves_on(host: LabHost) -> None:
-    host.ok("cp -p /etc/default/docker /root/; echo DOCKER_OPTS=-g/srv/d >>/etc/default/docker")
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("-g/srv/d", "puts Docker's data in /srv/d with a flag"),
+        ("--config-file=/srv/d.json", "into /srv/d.json, and run systemctl restart docker"),
+    ],
+)
+def test_a_docker_whose_unit_says_otherwise_is_refused_and_serves_on(
+    host: LabHost, flag: str, words: str
+) -> None:
+    host.ok(f"cp -p /etc/default/docker /root/; echo DOCKER_OPTS={flag} >>/etc/default/docker")
     try:
         refused = apply(host, "tasks/docker.py")
     finally:
         host.ok("mv /root/docker /etc/default/docker")
     assert refused.returncode == 5, refused.stderr
-    assert "puts Docker's data in /srv/d with a flag" in refused.stderr
+    assert words in refused.stderr
     assert refused.stderr.strip().splitlines()[-1].startswith("next: ")
     assert theirs(host)
 
@@ -96,12 +103,13 @@ def test_a_docker_that_is_off_is_not_started_by_a_plan_or_a_status(host: LabHost
     assert theirs(host)
 
 
-def test_a_bind_mount_in_place_of_dockers_folder_is_where_the_data_is(host: LabHost) -> None:
-    usual, there = "/var/lib/docker", "/mnt/models/docker"
+@pytest.mark.parametrize("way", WAYS)
+def test_a_docker_that_has_its_data_there_in_a_way_of_its_own_is_used(
+    host: LabHost, way: str
+) -> None:
+    make, unmake = WAYS[way]
     stop = "systemctl stop docker.service docker.socket"
-    drop_in = "/etc/systemd/system/docker.service.d"
-    host.ok(f"{stop}; mkdir {there}; mount --bind {there} {usual}; systemctl start docker")
-    host.ok("docker volume create database")
+    host.ok(f"{stop}; {make}; systemctl start docker && docker volume create database")
     process = "systemctl show -p InvocationID --value docker.service"
     before = host.ok(process)
     try:
@@ -111,24 +119,18 @@ def test_a_bind_mount_in_place_of_dockers_folder_is_where_the_data_is(host: LabH
         assert host.ok(f"cat {DAEMON_JSON}") == CASE.read_text()
     finally:
         host.ok(
-            f"{stop}; umount {usual}; rm -r {there} {drop_in}; systemctl daemon-reload;"
-            "systemctl start docker"
+            f"{stop}; {unmake} && rm -r {THERE} /etc/systemd/system/docker.service.d &&"
+            "systemctl daemon-reload && systemctl start docker"
         )
     assert done.returncode == 0, done.stderr
     assert again.returncode == 0, again.stdout + again.stderr
     assert theirs(host)
 
 
-def looked(host: LabHost) -> DockerSeen:
-    fact = DockerConfiguration()
-    command = fact.command("/mnt/models/docker").get_raw_value()
-    return fact.process(host.ok(command).splitlines())
-
-
 def test_what_docker_has_started_with_is_not_judged_by_tables(host: LabHost) -> None:
-    there, runtime = "/mnt/models/docker", "/opt/kata/bin/plain"
+    runtime = "/opt/kata/bin/plain"
     document = {
-        "data-root": there,
+        "data-root": THERE,
         "storage-driver": "vfs",
         "log-opts": {
             "max-size": "10m",
@@ -162,7 +164,7 @@ def test_what_docker_has_started_with_is_not_judged_by_tables(host: LabHost) -> 
         changed = looked(host)
     finally:
         host.ok(
-            f"mv /root/daemon.json {DAEMON_JSON}; rm -r /opt/kata {there}"
+            f"mv /root/daemon.json {DAEMON_JSON}; rm -r /opt/kata {THERE}"
             " /etc/systemd/system/docker.service.d; systemctl daemon-reload;"
             "systemctl restart docker.service",
             timeout_s=60,
@@ -170,7 +172,7 @@ def test_what_docker_has_started_with_is_not_judged_by_tables(host: LabHost) -> 
     assert (proven.is_proven, changed.is_proven) == (True, False)
     assert done.returncode == 0, done.stderr
     assert again.returncode == 0, again.stdout + again.stderr
-    assert serving == (there, before), "it is not restarted"
+    assert serving == (THERE, before), "it is not restarted"
     assert json.loads(written) == document
     assert theirs(host)
 

@@ -72,8 +72,7 @@ SOCKETS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
 # systemd keeps a link here for every unit that is active, made as the unit is started.
 INVOCATION = "/run/systemd/units/invocation:docker.service"
 PROC = "/proc"
-# What the unit of the engine calls.
-CLIENT = "/usr/bin/docker"
+CLIENT = "/usr/bin/docker"  # that the unit of the engine calls
 # include/uapi/linux/fs.h, of 64-bit Linux
 FS_IOC_GETFLAGS, FS_IMMUTABLE_FL = 0x80086601, 0x10
 # A user that nobody is, so that nobody else can read what is shown to it.
@@ -92,9 +91,10 @@ def main(arguments: list[str]) -> int:
 def look(data_root: str) -> dict[str, Any]:
     """Everything that a decision about the configuration needs."""
     program, engine = found("docker"), found("dockerd")
-    text = read(CONFIGURATION)
     words = daemon_words(run(["systemctl", "cat", UNIT]), read)
     given = flags(words)
+    path = given.get("config-file", [""])[-1] or CONFIGURATION
+    text = read(path)
     document = parsed(text)
     own = roots_of(document)
     unit = properties()
@@ -107,8 +107,8 @@ def look(data_root: str) -> dict[str, Any]:
         "command": words[0] if words else None,
         "flags": {key: values if key in SHOWN else [] for key, values in given.items()},
         "file": text,
-        "file_problem": file_problem(CONFIGURATION),
-        "real": {root: os.path.realpath(root) for root in roots if root},
+        "file_problem": file_problem(path),
+        "real": {name: os.path.realpath(name) for name in (*roots, path, CONFIGURATION) if name},
         "inodes": {root: inode(root) for root in roots if root and os.path.isdir(root)},
         "context": context(),
         "host": elsewhere(),
@@ -118,7 +118,7 @@ def look(data_root: str) -> dict[str, Any]:
         "rootless": sorted(glob.glob("/run/user/*/docker.sock")),
         "left": left_in(([*given.get("data-root", []), *own] or [DEFAULT_ROOT])[-1]),
         "containerd_io": os.path.exists("/var/lib/dpkg/info/containerd.io.list"),
-        "is_proven": is_proven(words, unit.get("MainPID", "")),
+        "is_proven": is_proven(words, unit.get("MainPID", ""), path),
     }
 
 
@@ -185,8 +185,8 @@ def is_podman(program: str) -> bool:
     return start.startswith(b"#!") and b"podman" in start
 
 
-def is_proven(words: list[str], pid: str) -> bool:
-    """Whether the daemon was started with these words, and daemon.json is no newer than the start.
+def is_proven(words: list[str], pid: str, configuration: str) -> bool:
+    """Whether the daemon was started with these words, and its file is no newer than the start.
 
     Unknown is no. The time of the last change, unlike that of the last writing, is also that of a
     file which was moved into place.
@@ -195,7 +195,7 @@ def is_proven(words: list[str], pid: str) -> bool:
         return False
     try:
         started = os.lstat(INVOCATION).st_mtime
-        return not os.path.lexists(CONFIGURATION) or os.stat(CONFIGURATION).st_ctime < started
+        return not os.path.lexists(configuration) or os.stat(configuration).st_ctime < started
     except OSError:
         return False
 

@@ -24,6 +24,8 @@ CLOUD_INIT_RESULT = "/run/cloud-init/result.json"
 DOCKER = "/run/docker.sock"
 # systemd keeps a link here for every unit that is active.
 ACTIVE_UNITS = "/run/systemd/units"
+# Where settings, programs, packages and the record of what was made go.
+WRITTEN = ("/etc", "/usr/local", "/var/lib")
 REBOOT = "/run/reboot-required"
 LOCKS = (
     "/var/lib/dpkg/lock-frontend",
@@ -48,6 +50,7 @@ def main() -> None:
                 "reboot": reboot(),
                 "containers": containers(),
                 "listening": listening(),
+                "read_only": read_only(),
             }
         )
     )
@@ -187,6 +190,18 @@ def listening() -> list[int]:
             continue
         found |= {int(row[1].rsplit(":", 1)[1], 16) for row in rows if row[3] == _LISTEN}
     return sorted(found)
+
+
+def read_only() -> list[str]:
+    """Folders that work on this machine needs, and that are mounted for reading only."""
+    found = []
+    for path in WRITTEN:
+        try:
+            if os.statvfs(path).f_flag & os.ST_RDONLY:
+                found.append(path)
+        except OSError:
+            continue
+    return found
 
 
 def run(command: list[str]) -> tuple[int | None, str]:

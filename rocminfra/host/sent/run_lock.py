@@ -25,6 +25,7 @@ Standard library only: this file is copied to the host as it is, or piped into p
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import json
 import os
@@ -239,7 +240,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
     request = json.loads(sys.stdin.buffer.read())
-    print(json.dumps(_answer(options.action, options.file, request)))
+    try:
+        found = _answer(options.action, options.file, request)
+    except OSError as error:
+        # A disk that is full, or can only be read: whoever asks says it in words.
+        print(json.dumps({"problem": errno.errorcode.get(error.errno or 0)}))
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(found))
     return 0
 
 

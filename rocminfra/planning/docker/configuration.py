@@ -11,15 +11,13 @@ and in the file ends the start.
 from __future__ import annotations
 
 import json
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rocminfra.failure import Again, Argument, Do, Failure, Fault
 from rocminfra.planning.docker import installation, parts
-from rocminfra.planning.docker.observation import DockerSeen
+from rocminfra.planning.docker.observation import DAEMON_JSON, DockerSeen
 
-DAEMON_JSON = "/etc/docker/daemon.json"
 DEFAULT_ROOT = "/var/lib/docker"
 LOG_DRIVER = "local"
 # Docker 29 keeps images below /var/lib/containerd, on the root disk, unless told not to.
@@ -71,15 +69,17 @@ def decide(
         text = seen.file or ""
         current = json.loads(text, parse_constant=_no_constant) if text.strip() else {}
     except (ValueError, RecursionError) as error:
-        return Refuse(_not_json(str(error)))
+        return Refuse(_not_json(seen, str(error)))
     if not isinstance(current, dict):
-        return Refuse(_not_json(f"it is a {type(current).__name__}"))
+        return Refuse(_not_json(seen, f"it is a {type(current).__name__}"))
     merged = _merged(seen, current, data_root, serves)
     refused = _problem(seen, current, merged, data_root, serves)
     if refused is not None:
         return Refuse(refused)
     if merged == current:
         return Keep()
+    if seen.is_file_elsewhere:
+        return Refuse(_elsewhere(seen, current, merged))
     if seen.file_problem:
         return Refuse(_no_file(seen.file_problem))
     before = _feature(current)
@@ -131,12 +131,6 @@ def _problem(
     data_root: str,
     serves: bool,
 ) -> Failure | None:
-    elsewhere = seen.flags.get("config-file", ())
-    if elsewhere and posixpath.normpath(elsewhere[-1]) != DAEMON_JSON:
-        return _refused(
-            f"docker.service reads {elsewhere[-1]} instead of {DAEMON_JSON}",
-            "--config-file",
-        )
     roots = seen.flags.get("data-root", ())
     if roots and not seen.is_same_path(roots[-1], data_root):
         return _refused(
@@ -160,10 +154,10 @@ def _problem(
         return Failure(
             Fault.DOCKER_CONFIGURATION_UNFIT,
             f"Docker does not start with a setting that is both a flag of docker.service and in "
-            f"{DAEMON_JSON}: {', '.join(both)}",
+            f"{seen.file_path}: {', '.join(both)}",
             ("systemctl cat docker.service shows the flags",),
             Again(
-                f"on the host, remove it from one of them ({DAEMON_JSON} is the usual one), then"
+                f"on the host, remove it from one of them ({seen.file_path} is the usual one), then"
             ),
         )
     if merged.get("userns-remap") or seen.flags.get("userns-remap", ("",))[-1]:
@@ -171,7 +165,7 @@ def _problem(
             Fault.DOCKER_CONFIGURATION_UNFIT,
             "Docker runs containers under other user ids here (userns-remap), and the engine "
             "needs the host's network and devices",
-            next=Again(f"on the host, remove userns-remap from {DAEMON_JSON} or the unit, then"),
+            next=Again(f"on the host, remove userns-remap from {seen.file_path} or the unit, then"),
         )
     return parts.problem(
         seen,
@@ -195,7 +189,7 @@ def _unheard(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | None:
         f"Docker listens at {', '.join(hosts)} alone, and what starts the engine asks at "
         "/run/docker.sock",
         next=Again(
-            f"on the host, add unix:///var/run/docker.sock to hosts in {DAEMON_JSON}, or "
+            f"on the host, add unix:///var/run/docker.sock to hosts in {seen.file_path}, or "
             "-H fd:// to the command of docker.service, then"
         ),
     )
@@ -223,12 +217,33 @@ def _refused(what: str, flag: str) -> Failure:
     )
 
 
-def _not_json(why: str) -> Failure:
+def _elsewhere(
+    seen: DockerSeen, current: Mapping[str, object], merged: Mapping[str, object]
+) -> Failure:
+    """The failure of a configuration that is not right and not ours to write."""
+    path = seen.file_path
+    wanted = {key: value for key, value in merged.items() if current.get(key) != value}
+    gone = sorted(set(current) - set(merged))
+    without = f", without {', '.join(gone)}" if gone else ""
+    return Failure(
+        Fault.DOCKER_FLAG,
+        f"docker.service reads {path} instead of {DAEMON_JSON} (--config-file), and something in "
+        f"it has to change: {', '.join(sorted({*wanted, *gone}))}",
+        ("systemctl cat docker.service shows where the flag stands",),
+        Again(
+            f"on the host, write {json.dumps(wanted, sort_keys=True)} into {path}{without}, and "
+            "run systemctl restart docker.service; or remove --config-file from the unit's drop-in "
+            "or /etc/default/docker, and run systemctl daemon-reload; then"
+        ),
+    )
+
+
+def _not_json(seen: DockerSeen, why: str) -> Failure:
     return Failure(
         Fault.DOCKER_CONFIGURATION_UNFIT,
-        f"{DAEMON_JSON} is not a JSON object",
+        f"{seen.file_path} is not a JSON object",
         (why,),
-        Again(f"repair or remove {DAEMON_JSON} on the host, then"),
+        Again(f"repair or remove {seen.file_path} on the host, then"),
     )
 
 

@@ -6,6 +6,8 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+DAEMON_JSON = "/etc/docker/daemon.json"
+
 
 @dataclass(frozen=True)
 class Daemon:
@@ -35,9 +37,9 @@ class DockerSeen:
     + load_state, active_state, file_state: of ``docker.service``, as systemd says
     + command: program that the unit starts, or None
     + flags: of the unit, by their names in daemon.json, with values where they matter here
-    + file: text of daemon.json, None when there is none
+    + file: text of its daemon.json, which a flag may put elsewhere; None when there is none
     + file_problem: why that is no file to replace, such as a link; empty when it is one
-    + real: paths of data, and what they are with links followed
+    + real: paths of data and of daemon.json, and what they are with links followed
     + inodes: device and inode of those that are there; a bind mount has the same ones
     + context: the docker context that root has chosen, empty for the default one
     + host: where DOCKER_HOST sends the client, empty for this host's socket
@@ -77,6 +79,16 @@ class DockerSeen:
     daemons: tuple[Daemon, ...] = ()
     socket: str = ""
     is_taken: bool = False
+
+    @property
+    def file_path(self) -> str:
+        """Path of the configuration file that is read."""
+        return (self.flags.get("config-file") or (DAEMON_JSON,))[-1] or DAEMON_JSON
+
+    @property
+    def is_file_elsewhere(self) -> bool:
+        """Whether that is another file than the one that is ours to write."""
+        return not self.is_same_path(self.file_path, DAEMON_JSON)
 
     def is_same_path(self, one: str, other: str) -> bool:
         """Whether two paths mean the same folder, with slashes, ``..``, links and bind mounts."""

@@ -6,11 +6,11 @@ shell that ends before it runs anything looks like a host on which nothing is.
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -22,9 +22,18 @@ from pyinfra.api.state import State
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import SUDO_PASSWORD_REQUIRED_LINES, make_unix_command_for_host
 
-from rocminfra.failure import Again, Do, Failure, Fault, Next
-from rocminfra.host_answers import END, answer, framed, said_besides
-from rocminfra.runner.run.connection_trouble import login
+from rocminfra.connectors.batch import Limits
+from rocminfra.failure import Failure, Fault
+from rocminfra.host_answers import END, answer, framed, said_after, said_besides
+from rocminfra.runner.run.unusable_login import (
+    is_plain,
+    judged,
+    look,
+    other_server,
+    other_shell,
+    talks_in_between,
+    too_few_sessions,
+)
 
 TIMEOUT_S = 30.0
 # Sessions over one connection that a run needs at once: lock, command, file transfer.
@@ -33,15 +42,12 @@ SESSIONS = 3
 SESSIONS_WITHIN_S = 5.0
 # How long after its answer a session may say goodbye; what writes later, writes into others too.
 GOODBYE_S = 1.0
+# A shell that talks is asked once more, with an answer that takes longer: what comes in between is
+# no goodbye. After a greeting alone, only what came a moment too early can.
+GREETED_S = 0.3
 # Text that a shell unlike sh changes even in quotes.
-_HARD = "a\\\\b\\'c !d $e\nf"
+_HARD = ["a\\\\b\\'c !d $e", "f"]
 _MOST_BYTES = 1 << 20
-# What cloud-init puts before root's key in authorized_keys.
-_LOGIN_AS = re.compile(r'login as the user "?([a-z_][a-z0-9_-]*)"? rather')
-_QUIET = Again(
-    "let its start-up files (~/.bashrc, ~/.profile) leave a command alone; in ~/.bashrc, "
-    "first of all: case $- in *i*) ;; *) return ;; esac; then"
-)
 # Of the connector's arguments, those that do not become part of the command.
 _CONTROL = ("_success_exit_codes", "_timeout", "_get_pty", "_stdin")
 
@@ -63,34 +69,87 @@ def trouble(state: State, host: Host) -> Failure | None:
     }
     if transport is None or arguments.get("_sudo_password") or arguments.get("_su_password"):
         return None
-    script = framed(f"printf %s\\\\n {shlex.quote(_HARD)}")
-    command = make_unix_command_for_host(state, host, StringCommand(script), **arguments)
+    version = transport.remote_version
+    try:
+        return _trouble(state, host, transport, arguments)
+    except (SSHException, EOFError, OSError) as error:
+        if is_plain(version):
+            raise
+        return other_server(host, version, (str(error) or "it ended the connection",))
+
+
+def _trouble(
+    state: State, host: Host, transport: Transport, arguments: Mapping[str, Any]
+) -> Failure | None:
+    version = transport.remote_version
+    longest = 0 if is_plain(version) else Limits().most_text
     others = gevent.spawn(_opens, transport, SESSIONS - 1)
     try:
-        status, stdout, stderr, late = _run(transport, command.get_raw_value())
+        asking = _asking(state, host, arguments, longest=longest)
+        status, stdout, stderr, late = _run(transport, asking)
+        found = answer(stdout)
+        if status == 0 and found == _HARD and not late and (seconds := _worth_waiting(stdout)):
+            slow = _asking(state, host, arguments, seconds)
+            status, stdout, stderr, late = _run(transport, slow)
+            found = answer(stdout)
+            if status == 0 and found is not None and found != _HARD:
+                return talks_in_between(host, _besides(found))
     except ChannelException:
-        return _too_few_sessions(host)
+        return too_few_sessions(host, SESSIONS)
     except TimeoutError:
         what = f"{host.name} does not end a command within {TIMEOUT_S:.0f} s"
         why = (
             "its login shell, or sudo, waits for something, or what the shell's start-up files "
             "leave running goes on writing"
         )
-        return Failure(Fault.COMMAND_DOES_NOT_START, what, (why,), _look(host))
-    found = answer(stdout)
+        return Failure(Fault.COMMAND_DOES_NOT_START, what, (why,), look(host))
     if status == 0 and found is not None:
-        wanted = _HARD.split("\n")
-        if found != wanted and set(wanted) <= set(found):
-            return _talks_in_between(host, [line for line in found if line not in wanted])
+        if found != _HARD and set(_HARD) <= set(found):
+            return talks_in_between(host, _besides(found))
         if late:
-            return _talks_in_between(host, late)
-        if found != wanted:
-            return _other_shell(host, None, (f"of {_HARD!r} it made {chr(10).join(found)!r}",))
-        return None if others.get() or _opens_enough(transport) else _too_few_sessions(host)
+            return talks_in_between(host, late)
+        if found != _HARD:
+            why = f"of {chr(10).join(_HARD)!r} it made {chr(10).join(found)!r}"
+            return other_shell(host, None, (why,))
+        return (
+            None if others.get() or _opens_enough(transport) else too_few_sessions(host, SESSIONS)
+        )
     if any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in stderr) and _can_ask():
         return None  # pyinfra asks for it
     said = [line.strip() for line in (*said_besides(stdout), *stderr) if line.strip()]
-    return judged(host, status, said, transport.remote_version, arguments)
+    return judged(host, status, said, version, arguments)
+
+
+def _asking(
+    state: State,
+    host: Host,
+    arguments: Mapping[str, Any],
+    seconds: float = 0.0,
+    longest: int = 0,
+) -> str:
+    """The command that prints the hard text.
+
+    + seconds: wait so long within the answer
+    + longest: bytes of a word in it that does nothing; programs of ours make commands as long
+    """
+    first = f": {'x' * longest}; " if longest else ""
+    first += f"sleep {seconds:.1f}; " if seconds else ""
+    script = framed(f"{first}printf %s\\\\n {shlex.quote(chr(10).join(_HARD))}")
+    command = make_unix_command_for_host(state, host, StringCommand(script), **arguments)
+    return command.get_raw_value()
+
+
+def _besides(found: list[str]) -> list[str]:
+    """What stands in an answer besides the hard text, also without an end of line."""
+    others = (line.replace(_HARD[0], "") for line in found if line not in _HARD)
+    return [line for line in others if line]
+
+
+def _worth_waiting(stdout: list[str]) -> float:
+    """For how long to wait for what is written into an answer, by what stands around this one."""
+    if said_after(stdout):
+        return GOODBYE_S + 0.2
+    return GREETED_S if said_besides(stdout) else 0.0
 
 
 def _opens(transport: Transport, count: int) -> bool:
@@ -100,7 +159,8 @@ def _opens(transport: Transport, count: int) -> bool:
     found = [greenlet.value for greenlet in opening]
     for channel in found:
         if channel is not None:
-            channel.close()
+            with suppress(SSHException, EOFError, OSError):  # the connection is lost
+                channel.close()
     return all(channel is not None for channel in found)
 
 
@@ -125,107 +185,6 @@ def _opens_enough(transport: Transport) -> bool:
         if time.monotonic() > end:
             return False
         time.sleep(0.2)
-
-
-def _too_few_sessions(host: Host) -> Failure:
-    return Failure(
-        Fault.LOGIN_UNUSABLE,
-        f"{host.name}: sshd opens fewer than {SESSIONS} sessions at once over one connection "
-        "(MaxSessions)",
-        ("the lock, a command and a file transfer need one each",),
-        Again("on the host, in /etc/ssh/sshd_config: MaxSessions 10; systemctl reload ssh; then"),
-    )
-
-
-def _talks_in_between(host: Host, said: list[str]) -> Failure:
-    user = host.data.get("ssh_user") or "the login"
-    what = f"{host.name}: what the login shell of {user} leaves running writes into answers"
-    return Failure(Fault.LOGIN_UNUSABLE, what, tuple(said[-5:]), _QUIET)
-
-
-def _other_shell(host: Host, shell: str | None, why: tuple[str, ...]) -> Failure:
-    """The failure of a login shell that does not read quotes as sh does."""
-    user = host.data.get("ssh_user") or "the login"
-    named = f"is {shell}, which" if shell else "is not like sh: it"
-    return Failure(
-        Fault.LOGIN_UNUSABLE,
-        f"{host.name}: the login shell of {user} {named} reads quotes in its own way",
-        why,
-        Again(f"on the host: chsh -s /bin/bash {user}; or log in as another user (ssh_user); then"),
-    )
-
-
-def judged(
-    host: Host, status: int, said: list[str], version: str, arguments: Mapping[str, Any]
-) -> Failure:
-    """The failure of a host that did not run a command.
-
-    + status: exit status, -1 for none
-    + said: what it printed instead, on both outputs
-    + version: what the server calls itself, such as ``SSH-2.0-OpenSSH_9.2p1``
-    + arguments: with which the command was to run
-    """
-    user = host.data.get("ssh_user") or "the login"
-    text = "\n".join(said).lower()
-    why = tuple(said[-5:])
-    following: Next | None
-    if arguments.get("_sudo") and "sudo" in text and status != 0:
-        what, following = _sudo(host, str(user), text)
-    elif (shell := _shell(said)) is not None:
-        return _other_shell(host, shell, why)
-    elif status == 0:
-        what = f"{host.name}: the login shell of {user} ends before it runs a command"
-        following = _QUIET
-    elif (other := _LOGIN_AS.search(text)) is not None:
-        what = f"{host.name}: {user} is not the user to log in as"
-        following = Again(f"log in as {other[1]} (ssh_user: {other[1]}, _sudo: true); then")
-    elif "password has expired" in text or "password change required" in text:
-        what = f"{host.name}: the password of {user} has expired"
-        by_hand = login(host) or "ssh"
-        following = Again(
-            f"set a new one with {by_hand.replace('ssh ', 'ssh -t ', 1).removesuffix(' true')}"
-            f", or on the host: chage -d $(date +%F) {user}; then"
-        )
-    elif "sftp connections only" in text:
-        what = f"{host.name}: {user} may only transfer files there"
-        following = Again("log in as a user who may run commands (ssh_user); then")
-    else:
-        what = f"{host.name}: {user} cannot run commands there"
-        code = "no exit status" if status < 0 else f"exit status {status}"
-        why = (*why, f"a command of sh ended with {code}")
-        if "openssh" not in version.lower():
-            why = (*why, f"the server calls itself {version}; only OpenSSH was tried")
-        following = _look(host)
-    return Failure(Fault.LOGIN_UNUSABLE, what, why, following)
-
-
-def _shell(said: list[str]) -> str | None:
-    """Which shell complains about what every sh reads, by the form of its complaints."""
-    if any(line.startswith("fish: ") for line in said):
-        return "fish"
-    if any(line.endswith(": Event not found.") for line in said):
-        return "csh or tcsh"
-    return None
-
-
-def _sudo(host: Host, user: str, text: str) -> tuple[str, Next]:
-    """What is wrong with sudo, by what it said, and the remedy."""
-    rule = f"'{user} ALL=(ALL) NOPASSWD: ALL'"
-    allow = f"as root, visudo -f /etc/sudoers.d/{user}: {rule}"
-    if "tty" in text:
-        what, remedy = "sudo wants a terminal", f"as root, in visudo: 'Defaults:{user} !requiretty'"
-    elif "password" in text or "authentication" in text or "terminal" in text:
-        what, remedy = f"sudo asks {user} for a password", allow
-    elif "not found" in text:
-        what, remedy = "there is no sudo", "install it"
-    else:
-        what, remedy = f"sudo does not let {user} run everything", allow
-    return f"{host.name}: {what}", Again(f"{remedy}; or log in as root (ssh_user: root); then")
-
-
-def _look(host: Host) -> Do | None:
-    by_hand = login(host)
-    return None if by_hand is None else Do(by_hand)
 
 
 def _can_ask() -> bool:

@@ -26,6 +26,7 @@ from pyinfra.connectors.ssh import SSHConnector
 
 from rocminfra.failure import Again, Do, Failure, Fault, Next
 from rocminfra.inventory.ssh_config import original_file
+from rocminfra.runner.run import port_greeting
 
 
 def unreachable(host: Host, error: BaseException) -> Failure:
@@ -135,7 +136,7 @@ def _explained(host: Host, error: BaseException) -> tuple[str | None, Next | Non
         if isinstance(cause, IncompatiblePeer):
             return "the server and paramiko have no algorithm in common", loud
         if isinstance(cause, SSHException) and any(sign in str(cause) for sign in _NO_SSH):
-            return "the port is open, but what listens there does not speak SSH, or hangs up", loud
+            return _no_ssh(host, loud)
         if isinstance(cause, SSHException) and "No host key for" in str(cause):
             return (
                 "the host's key is not known, and ssh_strict_host_key_checking does not let it be "
@@ -155,6 +156,17 @@ def _explained(host: Host, error: BaseException) -> tuple[str | None, Next | Non
     if not isinstance(causes[0], (SSHException, OSError)) and host.data.get("ssh_config_file"):
         return "the ssh configuration could not be used", look
     return None, look
+
+
+def _no_ssh(host: Host, loud: Do | None) -> tuple[str, Next | None]:
+    """What listens on a port where nobody greeted as SSH does."""
+    # Through a jump host, the port is another one's to look at.
+    if not host.data.get("ssh_config_file"):
+        found = port_greeting.described(address(host), int(host.data.get("ssh_port") or 22))
+        if found is not None:
+            words, is_other = found
+            return words, Again("set ssh_port to the port of sshd; then") if is_other else loud
+    return "the port is open, but what listens there does not speak SSH, or hangs up", loud
 
 
 def _numbers(error: BaseException) -> tuple[int | None, ...]:

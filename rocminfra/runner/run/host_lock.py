@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import posixpath
 import shlex
 import socket
 import uuid
@@ -20,9 +21,10 @@ from pyinfra.api.state import State
 from pyinfra.connectors.local import LocalConnector
 
 from rocminfra import __version__
-from rocminfra.failure import Do, Failure, Fault
+from rocminfra.failure import Again, Do, Failure, Fault
 from rocminfra.host_paths import RUN_LOCK
 from rocminfra.operations.host_failures import record
+from rocminfra.planning.fresh_host import read_only
 from rocminfra.runner.run.execution import CONNECTION_LOST, on_each
 from rocminfra.runner.run.host_program import run_program
 
@@ -84,8 +86,7 @@ class HostLock:
             state, host, "run_lock", ("take", self.path), request
         )
         if not succeeded:
-            what = f"the lock {self.path} could not be taken"
-            record(host, Failure(Fault.LOCK_NOT_TAKEN, what, tuple(errors.splitlines())))
+            record(host, not_taken(self.path, output, errors))
             return False
         answer = json.loads(output)
         holder = answer["holder"]
@@ -120,6 +121,34 @@ def owner() -> str:
 def needs_lock(host: Host) -> bool:
     """Whether others could be at work there; pyinfra's @local is for trying things out."""
     return not issubclass(host.connector_cls, LocalConnector)
+
+
+def not_taken(path: str, output: str, errors: str) -> Failure:
+    """The failure of a lock that the host could not take.
+
+    + output, errors: what the program said, which may not have run at all
+    """
+    folder = posixpath.dirname(path)
+    why = tuple(errors.splitlines())
+    try:
+        problem = json.loads(output)["problem"]
+    except (ValueError, KeyError, TypeError):
+        problem = None
+    if problem == "EROFS":
+        return read_only((folder,), why)
+    if problem in ("ENOSPC", "EDQUOT"):
+        return Failure(
+            Fault.HOST_DISK_FULL,
+            f"disk full on the host: {folder} takes no file more",
+            why,
+            Again("make room there (du -xh -d 3 / | sort -h), then"),
+        )
+    return Failure(
+        Fault.LOCK_NOT_TAKEN,
+        f"the lock {path} could not be taken",
+        why,
+        Do(f"on the host: ls -ld {shlex.quote(folder)}"),
+    )
 
 
 def _locked(host: Host, holder: dict[str, Any]) -> Failure:

@@ -12,6 +12,7 @@ SEEN = {
     "reboot": ["linux-image"],
     "containers": [],
     "listening": [22, 8000],
+    "read_only": ["/etc"],
 }
 
 
@@ -20,6 +21,7 @@ def test_the_document_becomes_a_record() -> None:
     assert seen == parse(SEEN)
     assert (seen.cloud_init, seen.apt[0].pid, seen.reboot) == ("running", 7, ("linux-image",))
     assert seen.listening == (22, 8000)
+    assert seen.read_only == ("/etc",)
 
 
 def test_what_is_no_document_is_a_problem_and_not_a_quiet_host() -> None:

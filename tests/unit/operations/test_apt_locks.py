@@ -97,6 +97,23 @@ def test_apt_that_fails_with_nobody_at_work_is_a_failure_with_its_words(scripted
     )
 
 
+def test_a_disk_that_is_full_is_named_and_not_the_package_sources(scripted: Any) -> None:
+    said = "E: Write error - write (28: No space left on device)"
+    failed = (
+        True,
+        ("ended 100", "yes", "docker.io", "", "W: GPG error: http://a.example", said),
+        (),
+    )
+    scripted.answers = [IDLE, STARTED, failed]
+    scripted.facts[FreshHost] = Observed()
+    failure = install(scripted, Clock())
+    assert failure is not None
+    assert failure.kind == ExitCode.UNFIT
+    assert failure.what == "disk full on the host: apt could not install docker.io"
+    assert failure.why[-1] == said
+    assert "df -h / /var /var/tmp" in next_of(failure)
+
+
 def test_dead_sources_are_named_after_an_installation_without_them(scripted: Any) -> None:
     done = (True, ("ended 0", "yes", "docker.io", "Err:1 http://repo.invalid jammy"), ())
     scripted.answers = [IDLE, STARTED, done, (True, (), ())]

@@ -71,7 +71,9 @@ def test_a_half_made_or_other_one_is_made_again(
 ) -> None:
     fresh.facts[GuidellmEnvironment] = found
     shell = make(run)
-    assert shell[0].endswith(f"rm -rf {PATH} && python3 -m venv {PATH}")
+    assert shell[0].endswith(
+        f"rm -rf {PATH} && mkdir -p {PATH} && TMPDIR={PATH} python3 -m venv {PATH}"
+    )
     assert "no virtual environment: move it away" in shell[0], "a path of somebody else's"
     assert "--no-compile" in shell[1]
     assert shell[1].split(" ||")[0].endswith("torch==2.13.0 'guidellm[vision]==0.8.1'")
@@ -104,7 +106,7 @@ def test_a_folder_of_wheels_is_all_that_is_asked(fresh: Any, run: Callable[..., 
     shell = make(run, wheels="/srv/my wheels")
     uv, rest = shell[1:3]
     alone = "--isolated --only-binary :all: --no-index --find-links '/srv/my wheels'"
-    assert f"PIP_CONFIG_FILE=/dev/null {PATH}/bin/python -m pip install" in uv
+    assert f"PIP_CONFIG_FILE=/dev/null TMPDIR={PATH} {PATH}/bin/python -m pip install" in uv
     assert f"{alone} uv 2>/dev/null || true" in uv
     by_uv, by_pip = rest.split("; else ")
     assert "--offline --no-build --no-index --find-links '/srv/my wheels'" in by_uv

@@ -66,6 +66,15 @@ def test_an_index_is_updated_once(asked: Callable[..., Any], tmp_path: Path) -> 
     assert asked() == (0, ["update -qq", INSTALL])
 
 
+def test_a_tmp_that_is_full_or_runs_nothing_is_not_used(
+    asked: Callable[..., Any], tmp_path: Path
+) -> None:
+    apt = tmp_path / "apt-get"
+    apt.write_text(f'#!/bin/sh\necho "$TMPDIR" >> {tmp_path}/places\n')
+    assert asked()[0] == 0
+    assert set((tmp_path / "places").read_text().split()) == {"/var/tmp"}
+
+
 def test_pyinfras_own_update_counts(asked: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "of-pyinfra").touch()
     assert asked() == (0, [TRY, INSTALL])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rocminfra.failure import Do, ExitCode, Failure
+from rocminfra.failure import Again, Do, ExitCode, Failure
 from rocminfra.planning.fresh_host import AptHolder, Container, Observed, Ready, Wait, judge
 
 HOLDER = AptHolder(812, "/usr/bin/python3 /usr/bin/unattended-upgrade", "/var/lib/dpkg/lock")
@@ -30,6 +30,15 @@ def test_cloud_init_is_waited_for(word: str) -> None:
     assert found.reason == f"cloud-init is '{word}'"
     assert found.late.kind is ExitCode.NOT_READY
     assert found.late.next == Do("ssh root@203.0.113.10 cloud-init status --long")
+
+
+def test_a_machine_that_can_only_be_read_is_refused_at_once() -> None:
+    found = decide(read_only=("/etc", "/usr/local"), cloud_init="running")
+    assert isinstance(found, Failure)
+    assert found.kind is ExitCode.UNFIT
+    assert found.what == "/etc, /usr/local on the host can only be read, and a run writes there"
+    assert isinstance(found.next, Again)
+    assert 'mount -o remount,rw "$(findmnt -no TARGET -T /etc)"' in found.next.first
 
 
 def test_whoever_holds_apts_lock_is_named() -> None:

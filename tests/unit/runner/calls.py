@@ -17,7 +17,15 @@ from rocminfra.failure import Failure
 from rocminfra.operations.host_failures import failures
 from rocminfra.runner.hosts import book, logs, removing
 from rocminfra.runner.hosts.asking import Answered
-from rocminfra.runner.run import connection_check, connection_trouble, host_record, session, status
+from rocminfra.runner.run import (
+    connection_check,
+    connection_trouble,
+    host_lock,
+    host_record,
+    session,
+    status,
+    unusable_login,
+)
 from rocminfra.runner.run.host_lock import new_lock
 from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.playbook import run
@@ -236,7 +244,12 @@ def judged(status: int, said: list[str], version: str, sudo: bool) -> Failure:
     """What is said of a host that did not run a command."""
     inventory = Inventory((["away"], {"ssh_user": "ops"}))
     host = inventory.get_host("away")
-    return connection_check.judged(host, status, said, version, {"_sudo": sudo})
+    return unusable_login.judged(host, status, said, version, {"_sudo": sudo})
+
+
+def lock_not_taken(output: str, errors: str) -> Failure:
+    """What is said of a host that could not take the lock, by what its program said."""
+    return host_lock.not_taken("/var/lib/rocminfra/lock", output, errors)
 
 
 def not_reached(error: Exception) -> Failure:

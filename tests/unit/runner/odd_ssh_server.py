@@ -30,6 +30,9 @@ class Login:
     + said: what every command gets instead of being run: exit status, stdout, stderr; None runs it
     + noise: whether a command only writes, for ever
     + late: seconds after a command at which something else still writes
+    + startup: start-up files of a shell that runs the command, as bash does for sshd
+    + calls_itself: the server's version string
+    + most_command: bytes of a command; a longer one ends the connection, as Dropbear does it
     + second_factor: whether a code is wanted besides the key, which then hangs up
     """
 
@@ -38,6 +41,9 @@ class Login:
     second_factor: bool = False
     noise: bool = False
     late: float = 0.0
+    startup: str = ""
+    calls_itself: str = "SSH-2.0-OpenSSH_9.2p1 Debian-2"
+    most_command: int = 1 << 20
     open: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -69,10 +75,17 @@ class _Server(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if len(command) > self.login.most_command:
+            self.transport.close()
+            return False
         threading.Thread(target=self._run, args=(channel, command.decode()), daemon=True).start()
         return True
 
     def _run(self, channel: paramiko.Channel, command: str) -> None:
+        if self.login.startup:
+            with suppress(OSError, paramiko.SSHException):
+                _stream(channel, f"{self.login.startup}\n{command}")
+            return
         status, out, err = self.login.said or _ran(command)
         with suppress(OSError, paramiko.SSHException):
             # Not before the client has been told that the command was taken: it sends EOF then.
@@ -116,6 +129,7 @@ def serving(login: Login) -> Iterator[int]:
                     return
                 transport = _Transport(connection)
                 transport.login = login
+                transport.local_version = login.calls_itself
                 transport.add_server_key(HOST_KEY)
                 transports.append(transport)
                 with suppress(EOFError, OSError, paramiko.SSHException):
@@ -130,6 +144,25 @@ def serving(login: Login) -> Iterator[int]:
             thread.join()
             for transport in transports:
                 transport.close()
+
+
+def _stream(channel: paramiko.Channel, script: str) -> None:
+    """Run a script, and pass on what it and all that it leaves running write, as it comes."""
+    channel.settimeout(2)
+    channel.recv(1)
+    with subprocess.Popen(
+        ["bash", "-c", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+    ) as process:
+        assert process.stdout is not None
+        while block := process.stdout.read(65536):
+            channel.sendall(block)
+    channel.send_exit_status(process.returncode)
+    channel.shutdown_write()
+    channel.close()
 
 
 def _ran(command: str) -> tuple[int, str, str]:

@@ -17,6 +17,7 @@ import pytest
 from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.host.programs import source
 from rocminfra.host.sent import docker_look
+from rocminfra.planning.docker import observation
 
 # As Debian 12 and 13 have it, and Docker's own packages; comments shortened.
 DEBIAN = """\
@@ -148,6 +149,32 @@ def looked(data_root: str, capsys: pytest.CaptureFixture[str]) -> Any:
     nothing = {"daemons": [], "socket": "", "is_taken": False}
     lines = [*capsys.readouterr().out.splitlines(), json.dumps(nothing)]
     return DockerConfiguration().process(lines)
+
+
+def test_a_file_that_a_flag_puts_elsewhere_is_the_one_that_is_looked_at(
+    host: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = host / "srv.json"
+    words = (f"{host}/bin/dockerd", "-H", "fd://", "--config-file", str(there))
+    (host / "unit").write_text(f"[Service]\nExecStart={' '.join(words)}\n")
+    there.write_text(json.dumps({"data-root": f"{host}/data"}))
+    (host / "daemon.json").write_text("{ not read")
+    (host / "data").mkdir()
+    running(host, *words)
+    aged(host / "invocation", 60)
+    seen = looked("/x", capsys)
+    assert (seen.file, seen.file_path) == (there.read_text(), str(there))
+    assert seen.file_problem == ""
+    assert seen.is_same_path(f"{host}/data/", f"{host}/data")
+    assert seen.is_file_elsewhere is True
+    assert seen.is_proven
+    aged(host / "invocation", -60)
+    assert not looked("/x", capsys).is_proven, "it was changed since"
+    # A link to it is the same file.
+    (host / "daemon.json").unlink()
+    (host / "daemon.json").symlink_to(there)
+    monkeypatch.setattr(observation, "DAEMON_JSON", str(host / "daemon.json"))
+    assert looked("/x", capsys).is_file_elsewhere is False
 
 
 def test_one_look_has_everything(host: Path, capsys: pytest.CaptureFixture[str]) -> None:

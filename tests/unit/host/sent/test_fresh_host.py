@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -174,3 +175,15 @@ def test_a_docker_that_is_off_is_not_started_by_asking_it(
         assert fresh_host.containers() == []
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+def test_what_is_mounted_for_reading_only_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = {"/etc": os.ST_RDONLY | os.ST_NOSUID, "/var/lib": os.ST_NOATIME}
+
+    def statvfs(path: str) -> SimpleNamespace:
+        if path not in flags:
+            raise FileNotFoundError(path)
+        return SimpleNamespace(f_flag=flags[path])
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    assert fresh_host.read_only() == ["/etc"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import subprocess
@@ -259,3 +261,21 @@ def test_a_line_that_was_cut_off_is_left_out(path: Path) -> None:
     path.parent.mkdir()
     (path.parent / "events.jsonl").write_text('{"event": "began"}\n"text"\n{"event": "en')
     assert book(path) == [{"event": "began"}]
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES])
+def test_a_disk_that_takes_nothing_is_an_answer_and_no_traceback(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+) -> None:
+    def refuse(*_given: Any, **_more: Any) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"token": "a"}')))
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert run_lock.main(["take", str(path)]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"problem": errno.errorcode[number]}
+    assert said.err == f"[Errno {number}] {os.strerror(number)}: '{path}'\n"

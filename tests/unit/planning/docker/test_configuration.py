@@ -183,6 +183,8 @@ def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
         ({"hosts": ["unix:///run/docker.sock"]}, {"hosts": ()}, ": hosts"),
         ({"log-opts": {"tag": "x"}}, {"log-opts": ()}, ": log-opts"),
         ({}, {"config-file": ("/etc/docker/other.json",)}, "reads /etc/docker/other.json instead"),
+        ([], {"config-file": ("/srv/d.json",)}, "/srv/d.json is not a JSON object"),
+        ({"userns-remap": "x"}, {"config-file": ("/srv/d.json",)}, "userns-remap from /srv/d.json"),
         ({"userns-remap": "default"}, {}, "userns-remap"),
         ({"hosts": ["tcp://127.0.0.1:2375"]}, {}, "listens at tcp://127.0.0.1:2375 alone"),
         ({}, {"hosts": ("tcp://0.0.0.0:2376", "unix:///srv/d.sock")}, "unix:///srv/d.sock alone"),
@@ -226,9 +228,49 @@ def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
     ],
 )
 def test_what_docker_would_not_start_with_is_refused(
-    file: dict[str, Any], flags: dict[str, tuple[str, ...]], words: str
+    file: Any, flags: dict[str, tuple[str, ...]], words: str
 ) -> None:
     assert words in refused(seen(file, flags=flags))
+
+
+ELSEWHERE = {"config-file": ("/srv/docker.json",), "hosts": ()}
+
+
+@pytest.mark.parametrize("serves", [False, True])
+def test_a_file_elsewhere_that_says_all_is_left_alone(serves: bool) -> None:
+    file = {**OURS, "live-restore": True, "log-driver": "journald"}
+    assert isinstance(decide(seen(file, flags=ELSEWHERE), ROOT, serves=serves), Keep)
+
+
+def test_a_docker_that_serves_by_a_file_elsewhere_is_left_alone() -> None:
+    docker = seen({"data-root": f"{ROOT}/"}, flags=ELSEWHERE)
+    assert isinstance(decide(docker, ROOT, serves=True), Keep)
+    bound = seen({}, flags=ELSEWHERE, inodes={ROOT: "8:1", "/var/lib/docker": "8:1"})
+    assert isinstance(decide(bound, ROOT, serves=True), Keep)
+    flags = {**ELSEWHERE, "data-root": (ROOT,)}
+    assert isinstance(decide(seen({}, flags=flags), ROOT, serves=True), Keep)
+    # A link in its place does not matter: nothing is written.
+    linked = seen(OURS, flags=ELSEWHERE, file_problem="is a link to /nix/store/x")
+    assert isinstance(decide(linked, ROOT, serves=True), Keep)
+
+
+def test_a_file_elsewhere_that_does_not_do_is_refused_with_what_to_write() -> None:
+    text = refused(seen({"graph": "/srv/d", "debug": True}, flags=ELSEWHERE))
+    assert "reads /srv/docker.json instead of /etc/docker/daemon.json (--config-file)" in text
+    assert "has to change: data-root, features, graph, log-driver" in text
+    assert f'write {{"data-root": "{ROOT}", "features": {{"containerd-snapshotter": false}}' in text
+    assert "into /srv/docker.json, without graph, and run systemctl restart docker.service" in text
+    # It serves with its data there, and would not after the next start.
+    changed = refused(seen({"data-root": "/srv/d"}, flags=ELSEWHERE), serves=True)
+    assert f'write {{"data-root": "{ROOT}"}} into' in changed
+
+
+def test_the_usual_file_by_another_name_is_ours_to_write() -> None:
+    flags = {"config-file": ("/etc/docker/../docker/daemon.json",)}
+    assert written(seen({"debug": True}, flags=flags)) == {**OURS, "debug": True}
+    real = {"/srv/d.json": "/srv/d.json", "/etc/docker/daemon.json": "/srv/d.json"}
+    flags = {"config-file": ("/srv/d.json",)}
+    assert written(seen({}, flags=flags, real=real)) == OURS
 
 
 @pytest.mark.parametrize(

@@ -73,22 +73,35 @@ def ssh_that_ends(connection: socket.socket) -> None:
     connection.recv(4096)
 
 
+def alert(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.sendall(b"\x15\x03\x01\x00\x02\x02\x16")
+
+
+def silent(connection: socket.socket) -> None:
+    while connection.recv(4096):
+        pass
+
+
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "words", "following"),
     [
-        (hang_up, "does not speak SSH, or hangs up"),
-        (other_protocol, "does not speak SSH, or hangs up"),
-        (one_line, "does not speak SSH, or hangs up"),
-        (ssh_that_ends, "the server hung up"),
+        (hang_up, "hangs up without a word", "ssh -v -p "),
+        (silent, "nothing is said there", "ssh -v -p "),
+        (ssh_that_ends, "the server hung up", "ssh -v -p "),
+        (other_protocol, "speaks HTTP ('HTTP/1.1 400 Bad Request')", "set ssh_port to the port"),
+        (one_line, "another protocol ('220 mail.example ESMTP')", "set ssh_port to the port"),
+        (alert, "speaks TLS, as HTTPS does", "set ssh_port to the port"),
     ],
 )
 def test_something_else_than_a_server(
-    runner: Any, answer: Callable[[socket.socket], None], words: str
+    runner: Any, answer: Callable[[socket.socket], None], words: str, following: str
 ) -> None:
+    patience = {"banner_timeout": 1}
     with server(answer) as port:
-        failure = failure_of(runner, ssh_port=port)
+        failure = failure_of(runner, ssh_port=port, ssh_paramiko_connect_kwargs=patience)
     assert any(words in line for line in failure.why), failure.why
-    assert next_of(failure).startswith("ssh -v -p ")
+    assert next_of(failure).startswith(following)
 
 
 def test_nothing_listens(runner: Any) -> None:
@@ -143,6 +156,28 @@ def test_a_host_that_runs_no_commands(
     assert set(said[-5:]) <= set(failure.why)
 
 
-def test_a_server_of_another_kind_says_so(worker: Any) -> None:
-    failure = worker("judged", 1, ["bad command name sh"], "SSH-2.0-ROSSSH", False)
-    assert "the server calls itself SSH-2.0-ROSSSH; only OpenSSH was tried" in failure.why
+WINDOWS = "'sh' is not recognized as an internal or external command,"
+
+
+@pytest.mark.parametrize(
+    ("version", "said", "what", "remedy"),
+    [
+        ("SSH-2.0-ROSSSH", "bad command name sh", "a router of MikroTik", "ssh_hostname"),
+        ("SSH-2.0-Cisco-1.25", "Line has invalid autocommand", "a device of Cisco", "ssh_port"),
+        ("SSH-2.0-OpenSSH_for_Windows_9.5", WINDOWS, "a Windows machine", "ssh_hostname"),
+        ("SSH-2.0-dropbear_2022.83", "", "is Dropbear", "apt-get install openssh-server"),
+        ("SSH-2.0-AWS_SFTP_1.1", "", "a server for files only", "ssh_hostname"),
+        ("SSH-2.0-xyz", "no such command", "is not OpenSSH", "ssh_hostname"),
+    ],
+)
+@pytest.mark.parametrize("sudo", [False, True])
+def test_a_server_of_another_kind_says_so(
+    worker: Any, version: str, said: str, what: str, remedy: str, sudo: bool
+) -> None:
+    failure = worker("judged", 1, [said] if said else [], version, sudo)
+    assert failure.kind is ExitCode.UNREACHABLE
+    assert what in failure.what
+    assert remedy in next_of(failure)
+    assert "ssh -" not in next_of(failure)
+    assert f"the server calls itself {version}; only OpenSSH was tried" in failure.why
+    assert "a command of sh ended with exit status 1" in failure.why

@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from failing import next_of
+
+from rocminfra.failure import ExitCode
 
 
 def test_a_second_run_is_out_and_knows_by_whom(worker: Any, tmp_path: Path) -> None:
@@ -54,3 +57,25 @@ def test_a_lock_that_cannot_be_taken_fails_the_host(worker: Any, tmp_path: Path)
     assert any(
         "File exists" in line or "Not a directory" in line for line in first["failures"][0].why
     )
+
+
+@pytest.mark.parametrize(
+    ("output", "kind", "what", "following"),
+    [
+        ('{"problem": "EROFS"}', ExitCode.UNFIT, "can only be read", "mount -o remount,rw"),
+        ('{"problem": "ENOSPC"}', ExitCode.UNFIT, "disk full on the host", "make room"),
+        ('{"problem": "EDQUOT"}', ExitCode.UNFIT, "disk full on the host", "make room"),
+        ('{"problem": "EACCES"}', ExitCode.UNEXPECTED, "could not be taken", "ls -ld"),
+        ('{"problem": null}', ExitCode.UNEXPECTED, "could not be taken", "ls -ld"),
+        ("", ExitCode.UNEXPECTED, "could not be taken", "ls -ld"),
+    ],
+)
+def test_a_disk_that_takes_no_lock_is_named(
+    worker: Any, output: str, kind: ExitCode, what: str, following: str
+) -> None:
+    failure = worker("lock_not_taken", output, "[Errno 30] its words: '/var/lib/rocminfra'")
+    assert failure.kind is kind
+    assert what in failure.what
+    assert "/var/lib/rocminfra" in failure.what
+    assert failure.why == ("[Errno 30] its words: '/var/lib/rocminfra'",)
+    assert following in next_of(failure)

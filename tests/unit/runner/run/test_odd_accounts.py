@@ -140,6 +140,71 @@ def test_what_writes_long_after_an_answer_is_named(
     assert failure.why == ("late",)
 
 
+BURST = "for i in 1 2 3; do echo burst; done"
+
+
+@pytest.mark.parametrize(
+    "startup",
+    [
+        # After this answer, and in the middle of a slower one.
+        f"(sleep 0.3; {BURST}) &",
+        f"(sleep 0.3; {BURST}) & trap 'echo logout' EXIT",
+        "(for i in 1 2 3 4; do sleep 0.1; printf 'burst\\n'; done) &",
+        # Before this answer on a slow host: the greeting is a reason to look again.
+        f"(sleep 0.2; {BURST}) & [ -e ASKED ] || {{ touch ASKED; wait; }}",
+        "(sleep 0.3; printf burst) & trap 'echo logout' EXIT",
+    ],
+)
+def test_what_writes_less_than_a_second_after_an_answer_is_named(
+    planned: Callable[[Login], Any], worker: Any, tmp_path: Path, startup: str
+) -> None:
+    startup = startup.replace("ASKED", str(tmp_path / "asked"))
+    # On a busy machine two sleeps do not end in their order when they are close.
+    limits = {"GOODBYE_S": 0.6, "GREETED_S": 0.8}
+    before = {name: worker("waiting", name, seconds) for name, seconds in limits.items()}
+    try:
+        (failure,) = planned(Login(startup=startup)).failures
+    finally:
+        for name, seconds in before.items():
+            worker("waiting", name, seconds)
+    assert failure.kind is ExitCode.UNREACHABLE
+    assert "what the login shell of ops leaves running writes into answers" in failure.what
+    assert set(failure.why) == {"burst"}
+    assert "case $- in *i*)" in next_of(failure)
+
+
+@pytest.mark.parametrize(
+    "startup",
+    [
+        "echo Welcome; printf 'news: none'; trap 'echo logout' EXIT",
+        "trap 'sleep 0.2; echo logout' EXIT",
+        # It holds the session open, and writes nothing.
+        "sleep 0.3 &",
+    ],
+)
+def test_a_greeting_and_a_goodbye_are_no_trouble(
+    planned: Callable[[Login], Any], startup: str
+) -> None:
+    assert planned(Login(startup=startup)).failures == ()
+
+
+@pytest.mark.parametrize("most", [9_000, 60_000])
+def test_a_server_that_takes_no_long_command_is_named_before_anything_else(
+    planned: Callable[[Login], Any], most: int
+) -> None:
+    login = Login(calls_itself="SSH-2.0-dropbear_2022.83", most_command=most)
+    (failure,) = planned(login).failures
+    assert failure.kind is ExitCode.UNREACHABLE
+    assert "the SSH server is Dropbear" in failure.what
+    assert "apt-get install openssh-server" in next_of(failure)
+
+
+def test_a_server_of_another_kind_that_does_all_that_is_wanted_is_used(
+    planned: Callable[[Login], Any],
+) -> None:
+    assert planned(Login(calls_itself="SSH-2.0-Go")).failures == ()
+
+
 def test_nobody_is_asked_for_a_second_factor_without_a_terminal(
     planned: Callable[[Login], Any],
 ) -> None:
