@@ -2,14 +2,14 @@
 
     python tests/performance/latency_fit.py [--gpu h100-80] [--errors left-out.json]
 
-For each GPU the constants are fitted on all sources that measured it, and once more with one of the
-sources left out: its figures are then predicted by constants that never saw it. Both errors are
+For each chip the constants are fitted on all sources that measured it, and once more with one of
+the sources left out: its figures are then predicted by constants that never saw it. Both errors are
 printed side by side. What is minimized is the mean over the sources of the absolute logarithm of
 predicted over measured, so that a source with many runs counts as one. Nothing is written into the
 package: the constants in ``latency_constants.py`` are rounded by hand from what this prints, and
 ``--errors`` writes the left-out errors that the bands are made of.
 
-One constant for each physical effect and GPU is moved; those of the host (sequence, step, client)
+One constant for each physical effect and chip is moved; those of the host (sequence, step, client)
 are the same for all GPUs and stay as they are.
 """
 
@@ -27,7 +27,7 @@ from statistics import fmean, median
 import yaml
 from retimed import Recorded, recorded, retimed
 
-from rocminfra.planning.engine.gpus import A100_80, GPUS, H100_80, MI300X
+from rocminfra.planning.engine.gpus import A100_80, GPUS, H100_80
 from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
 from rocminfra.planning.model.config import read_model
 from rocminfra.planning.model.reference import (
@@ -45,14 +45,15 @@ from rocminfra.planning.prediction.published_runs import (
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 REFERENCE = "the reference run"
-# What is moved, with its bounds, and what it moves for: a model of experts, of 8-bit weights, or
-# more than one GPU.
+# What is moved, with its bounds, and what it moves for: AMD's GPUs, a model of experts, of 8-bit
+# weights, or more than one GPU.
 MOVED: dict[str, tuple[float, float, str]] = {
     "bandwidth_fraction": (0.5, 0.95, ""),
     "compute_fraction": (0.2, 0.75, ""),
     "attention_fraction": (0.2, 0.7, ""),
     "mixed_kv_pace": (0.1, 1.0, ""),
     "layer_overhead_s": (10e-6, 150e-6, ""),
+    "batch_layer_s": (1e-6, 100e-6, "batch"),
     "expert_fraction": (0.05, 1.0, "experts"),
     "expert_read_pace": (0.1, 1.0, "experts"),
     "expert_layer_s": (3e-6, 400e-6, "experts"),
@@ -67,6 +68,7 @@ NEUTRAL: dict[str, float] = {
     "attention_fraction": 0.4,
     "mixed_kv_pace": 1.0,
     "layer_overhead_s": 50e-6,
+    "batch_layer_s": 20e-6,
     "expert_fraction": 0.4,
     "expert_read_pace": 1.0,
     "expert_layer_s": 30e-6,
@@ -94,8 +96,10 @@ UNCALIBRATED: dict[str, float] = {
     "compute_fraction": 0.48,
     "layer_overhead_s": 47e-6,
 }
-# Whose constants stand for those that no other source of a GPU says anything of.
-SIMILAR = {"mi300x": H100_80, "mi325x": MI300X, "a100-80": H100_80, "h100-80": A100_80}
+# GPUs of one chip and different memory share their constants, and are fitted together.
+CHIPS = {"mi300x": ("mi300x", "mi325x"), "h100-80": ("h100-80", "h200"), "a100-80": ("a100-80",)}
+# Whose constants stand for those that no other source of a chip says anything of.
+SIMILAR = {"mi300x": H100_80, "a100-80": H100_80, "h100-80": A100_80}
 Errors = dict[str, list[tuple[str, str, float]]]  # by source: run, figure, log(predicted/measured)
 
 
@@ -162,16 +166,23 @@ def loss(errors: Errors) -> float:
     return fmean(fmean(abs(error) for _, _, error in one) for one in errors.values())
 
 
+def chip_of(gpu: str) -> str:
+    """The chip of a GPU."""
+    return next(chip for chip, gpus in CHIPS.items() if gpu in gpus)
+
+
 def moved(runs: Sequence[Recorded]) -> list[str]:
     """Constants that these runs say something of."""
     kinds = {""}
+    chips: set[str] = set()
     for one in runs:
         variant = one.run.variant
+        chips.add(chip_of(variant.gpu.key))
+        kinds |= {"batch"} if variant.gpu.is_meshed else set()
         kinds |= {"experts"} if variant.spec.experts is not None else set()
         kinds |= {"fp8"} if variant.spec.dtype_bytes == 1 else set()
         kinds |= {"exchange"} if variant.tensor_parallel > 1 else set()
-    gpus = {one.run.variant.gpu.key for one in runs}
-    fixed = {name for gpu in gpus for name in CALIBRATED.get(gpu, ())}
+    fixed = {name for chip in chips for name in CALIBRATED.get(chip, ())}
     return [name for name, (_, _, kind) in MOVED.items() if kind in kinds and name not in fixed]
 
 
@@ -223,8 +234,8 @@ def begun(gpu: str, seen: Sequence[Recorded]) -> LatencyConstants:
 
 def left_out(
     gpu: str, runs: Sequence[PublishedRun | None], pool: ProcessPoolExecutor
-) -> tuple[dict[str, dict[str, float]], list[dict[str, object]]]:
-    """Of each source the constants that were fitted without it, and its errors by them."""
+) -> tuple[dict[str, dict[str, dict[str, float]]], list[dict[str, object]]]:
+    """Of each GPU and source the constants that were fitted without it, and its errors by them."""
     own = constants_of(GPUS[gpu])
     whole = [run for run in runs if run is not None]
     everything = list(pool.map(recorded, [(run, own.constants) for run in whole]))
@@ -260,7 +271,7 @@ def left_out(
             spec = None if run is None else run.variant.spec
             rows.append(
                 {
-                    "gpu": gpu,
+                    "gpu": gpu if run is None else run.variant.gpu.key,
                     "source": source,
                     "run": name,
                     "figure": figure,
@@ -271,7 +282,11 @@ def left_out(
                     "fp8": spec is not None and spec.dtype_bytes == 1,
                 }
             )
-    return {source: _moved_of(constants) for source, constants in without.items()}, rows
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for run in runs:
+        key, source = (gpu, REFERENCE) if run is None else (run.variant.gpu.key, run.source)
+        found.setdefault(key, {})[source] = _moved_of(without[source])
+    return found, rows
 
 
 def _moved_of(constants: LatencyConstants) -> dict[str, float]:
@@ -287,7 +302,7 @@ def _rounded(constants: LatencyConstants) -> LatencyConstants:
 def main() -> None:
     """Fit every GPU, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gpu", action="append")
+    parser.add_argument("--gpu", action="append", choices=sorted(CHIPS))
     parser.add_argument("--errors", type=Path)
     parser.add_argument("--fit", action="store_true", help="only fit on all sources")
     parser.add_argument("--no-fit", action="store_true", help="errors of the constants as they are")
@@ -296,9 +311,9 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     without: dict[str, dict[str, dict[str, float]]] = {}
     with ProcessPoolExecutor(2) as pool:
-        for gpu in options.gpu or sorted({run.variant.gpu.key for run in published}):
+        for gpu in options.gpu or CHIPS:
             runs: list[PublishedRun | None] = [
-                run for run in published if run.variant.gpu.key == gpu
+                run for run in published if run.variant.gpu.key in CHIPS[gpu]
             ]
             if gpu == "mi300x":
                 runs.append(None)
@@ -312,7 +327,8 @@ def main() -> None:
                 fitted = fit((kept, begun(gpu, kept)))
                 print(gpu, dataclasses.asdict(fitted), summary(retimed_errors(kept, fitted)))
             else:
-                without[gpu], errors = left_out(gpu, runs, pool)
+                constants_without, errors = left_out(gpu, runs, pool)
+                without |= constants_without
                 rows += errors
     if options.errors is not None:
         found = {"constants": without, "errors": rows}

@@ -124,7 +124,9 @@ def recorded(item: tuple[PublishedRun, LatencyConstants]) -> Recorded:
 def _seconds(run: PublishedRun, steps: Sequence[Sums], constants: LatencyConstants) -> list[float]:
     variant = run.variant
     shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
-    model = LatencyModel(shape, variant.gpu, constants, variant.tensor_parallel)
+    model = LatencyModel(
+        shape, variant.gpu, constants, variant.tensor_parallel, variant.is_scheduled_ahead
+    )
     return [model.time_of(*step).total for step in steps]
 
 

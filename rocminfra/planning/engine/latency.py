@@ -61,6 +61,8 @@ class LatencyModel:
     + model, gpu: what runs where; the reference run's by default
     + constants: what is reached of the peaks; those of the GPU by default
     + tensor_parallel: GPUs that share every step
+    + is_scheduled_ahead: whether the engine chooses a step while the one before runs, so that the
+      GPU waits only for what of the host's work takes longer than its own
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class LatencyModel:
         gpu: Gpu = MI300X,
         constants: LatencyConstants | None = None,
         tensor_parallel: int = 1,
+        is_scheduled_ahead: bool = False,
     ) -> None:
         self.model = model
         self.gpu = gpu
@@ -98,7 +101,11 @@ class LatencyModel:
             a_layer += reached.expert_layer_s
         if is_fp8:
             a_layer += reached.fp8_layer_s
-        self._step_s = reached.step_overhead_s + model.layers * a_layer
+        self._layers_s = model.layers * a_layer
+        self._batch_s = model.layers * reached.batch_layer_s
+        self._host_s = reached.step_overhead_s
+        self._host_sequence_s = reached.sequence_overhead_s
+        self._is_scheduled_ahead = is_scheduled_ahead
         self._exchange_s = self._exchange_token_s = 0.0
         if tensor_parallel > 1:
             times = _ALL_REDUCES_A_LAYER * model.layers
@@ -140,14 +147,15 @@ class LatencyModel:
         if self.model.experts is not None:
             weights += self._experts_s * self.model.experts.touched(tokens)
         compute = tokens * self._token_s + sampled * self._sample_s
-        return StepTime(
-            matrices=_overlapped(weights, compute),
-            kv_read=context * (self._mixed_kv_token_s if pairs else self._kv_token_s),
-            attention=pairs * self._pair_s,
-            vision=vision,
-            overhead=self._step_s + sampled * self.constants.sequence_overhead_s,
-            exchange=self._exchange_s + tokens * self._exchange_token_s,
-        )
+        matrices = _overlapped(weights, compute)
+        kv_read = context * (self._mixed_kv_token_s if pairs else self._kv_token_s)
+        attention = pairs * self._pair_s
+        layers = self._layers_s + (self._batch_s if tokens > 1 else 0.0)
+        exchange = self._exchange_s + tokens * self._exchange_token_s
+        host = self._host_s + sampled * self._host_sequence_s
+        if self._is_scheduled_ahead:
+            host = max(0.0, host - (matrices + kv_read + attention + vision + layers + exchange))
+        return StepTime(matrices, kv_read, attention, vision, layers + host, exchange)
 
     def _encode_s(self, patches: int) -> float:
         vision = self.model.vision

@@ -27,11 +27,14 @@ class LatencyConstants:
       too, whose kernel does not share a long sequence among the whole GPU; 1 is that of others
     + vision_fraction: share of the peak in the vision encoder, whose matrices are small
       (hidden size 1,280) and whose attention is not causal
-    + step_overhead_s: scheduling and launches that the GPU waits for, a step
+    + step_overhead_s: scheduling and launches on the host, a step
     + layer_overhead_s: what a layer's kernels take beyond bytes and FLOPs (launches inside graphs,
       norms, rotary embeddings, small matrices). Calibrated on the published time between tokens of
-      one stream (39.6 ms): what bytes and the step's overhead leave of it
-    + sequence_overhead_s: sampling, scheduling and streaming of one sequence, a step
+      one stream (39.6 ms): what bytes leave of it
+    + batch_layer_s: what they take more in a step of more than one token, where matrix products
+      take the place of products with a vector
+    + sequence_overhead_s: sampling, scheduling and streaming of one sequence on the host, a step;
+      an engine that schedules ahead does both while the GPU computes
     + expert_layer_s: routing and sorting tokens of a mixture of experts, a layer
     + expert_fraction: share of ``compute_fraction`` that the kernels of experts reach, whose
       matrices are small
@@ -48,14 +51,15 @@ class LatencyConstants:
     mixed_kv_pace: float = 1.0
     vision_fraction: float = 0.20
     step_overhead_s: float = 0.3e-3
-    layer_overhead_s: float = 20e-6
+    layer_overhead_s: float = 24e-6
+    batch_layer_s: float = 54e-6
     sequence_overhead_s: float = 20e-6
-    expert_layer_s: float = 60e-6
-    expert_fraction: float = 0.14
-    expert_read_pace: float = 0.3
-    fp8_layer_s: float = 60e-6
+    expert_layer_s: float = 25e-6
+    expert_fraction: float = 0.10
+    expert_read_pace: float = 1.0
+    fp8_layer_s: float = 20e-6
     fp8_pace: float = 1.2
-    exchange_s: float = 12e-6
+    exchange_s: float = 9e-6
     link_fraction: float = 0.75
 
     def __post_init__(self) -> None:
@@ -72,6 +76,7 @@ class LatencyConstants:
         times = (
             self.step_overhead_s,
             self.layer_overhead_s,
+            self.batch_layer_s,
             self.sequence_overhead_s,
             self.expert_layer_s,
             self.fp8_layer_s,
@@ -99,32 +104,34 @@ class GpuConstants:
 
 _NO_VISION = ("vision_fraction",)
 _H100 = LatencyConstants(
-    bandwidth_fraction=0.86,
-    compute_fraction=0.48,
-    attention_fraction=0.55,
+    bandwidth_fraction=0.88,
+    compute_fraction=0.43,
+    attention_fraction=0.40,
     mixed_kv_pace=1.0,
     vision_fraction=0.25,
-    layer_overhead_s=47e-6,
-    expert_layer_s=5e-6,
-    expert_fraction=0.62,
+    layer_overhead_s=50e-6,
+    batch_layer_s=0.0,
+    expert_layer_s=30e-6,
+    expert_fraction=0.52,
     expert_read_pace=1.0,
-    fp8_layer_s=4e-6,
-    fp8_pace=1.2,
-    exchange_s=7e-6,
+    fp8_layer_s=12e-6,
+    fp8_pace=1.9,
+    exchange_s=9e-6,
 )
 _A100 = LatencyConstants(
-    bandwidth_fraction=0.90,
-    compute_fraction=0.68,
-    attention_fraction=0.68,
-    mixed_kv_pace=0.17,
+    bandwidth_fraction=0.86,
+    compute_fraction=0.56,
+    attention_fraction=0.43,
+    mixed_kv_pace=1.0,
     vision_fraction=0.25,
-    layer_overhead_s=85e-6,
-    expert_layer_s=39e-6,
+    layer_overhead_s=80e-6,
+    batch_layer_s=0.0,
+    expert_layer_s=40e-6,
     expert_fraction=0.40,
     expert_read_pace=1.0,
-    fp8_layer_s=50e-6,
-    fp8_pace=0.65,
-    exchange_s=10e-6,
+    fp8_layer_s=20e-6,
+    fp8_pace=0.67,
+    exchange_s=9e-6,
 )
 _ALL = tuple(LatencyConstants.__dataclass_fields__)
 _TABLE: dict[str, GpuConstants] = {

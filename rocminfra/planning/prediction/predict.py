@@ -93,8 +93,7 @@ def predict(
     not modelled, and ValueError for requests that the engine could never serve.
     """
     config = scheduler_config(variant)
-    shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
-    latency = LatencyModel(shape, variant.gpu, variant.constants, variant.tensor_parallel)
+    latency = _latency(variant)
     done: list[PredictedPoint] = []
     finished: dict[str, Finished] = {}
     while points := next_points(stages, finished):
@@ -111,8 +110,7 @@ def predict_point(
     variant: Variant, point: Point, workload: Workload, timing: Timing
 ) -> PredictedPoint:
     """Predict a single point; raises like :func:`predict`."""
-    shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
-    latency = LatencyModel(shape, variant.gpu, variant.constants, variant.tensor_parallel)
+    latency = _latency(variant)
     return _predict_point(variant, point, workload, timing, scheduler_config(variant), latency)
 
 
@@ -147,6 +145,17 @@ def scheduler_config(variant: Variant) -> SchedulerConfig:
 def expected_blocks(planned: Capacity) -> int:
     """Blocks that the engine most likely has; the worst case says whether it starts at all."""
     return max(0, planned.kv_bytes_expected) // planned.block_bytes
+
+
+def _latency(variant: Variant) -> LatencyModel:
+    shape = variant.spec.shape(variant.serving.kv_dtype_bytes, variant.tensor_parallel)
+    return LatencyModel(
+        shape,
+        variant.gpu,
+        variant.constants,
+        variant.tensor_parallel,
+        variant.is_scheduled_ahead,
+    )
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def _changed(variant: Variant) -> Iterator[tuple[str, Variant, Variant]]:
         "vision_fraction",
         "step_overhead_s",
         "layer_overhead_s",
+        "batch_layer_s",
         "sequence_overhead_s",
     ):
         value = {**vars(variant.constants)}[name]

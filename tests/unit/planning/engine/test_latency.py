@@ -21,6 +21,7 @@ IDEAL = LatencyConstants(
     vision_fraction=1,
     step_overhead_s=0,
     layer_overhead_s=0,
+    batch_layer_s=0,
     sequence_overhead_s=0,
 )
 

@@ -63,9 +63,40 @@ def test_the_overhead_grows_with_layers_and_with_sequences() -> None:
     )
     assert deep - shallow == pytest.approx(40 * constants.layer_overhead_s)
     two = Step((Chunk("a", 1, 5, True), Chunk("b", 1, 5, True)))
-    assert LatencyModel().step_time(two).overhead - deep == pytest.approx(
-        constants.sequence_overhead_s
+    three = Step((*two.chunks, Chunk("c", 1, 5, True)))
+    more = LatencyModel().step_time(three).overhead - LatencyModel().step_time(two).overhead
+    assert more == pytest.approx(constants.sequence_overhead_s)
+
+
+@pytest.mark.parametrize("second", [(), (Chunk("b", 1, 5, False),)])
+def test_matrix_products_cost_a_layer_of_an_mi300x_more_than_those_with_a_vector(
+    second: tuple[Chunk, ...],
+) -> None:
+    """One token is a vector; published time between tokens rises by a quarter from one stream to
+    four and hardly from four to eight."""
+    model = LatencyModel()
+    step = Step((Chunk("a", 1, 5, True), *second))
+    more = model.step_time(step).overhead - model.step_time(DECODE).overhead
+    expected = 80 * model.constants.batch_layer_s if second else 0.0
+    assert more == pytest.approx(expected)
+    assert model.constants.batch_layer_s > 0
+    assert constants_of(H100_80).constants.batch_layer_s == 0
+
+
+def test_an_engine_that_schedules_ahead_waits_only_for_what_its_host_does_longer() -> None:
+    """The host's share of a step passes while the GPU computes."""
+    quick = dataclasses.replace(
+        QWEN2_VL_72B, parameters=10**9, layers=8, embedding_parameters=0, head_parameters=0
     )
+    full = Step(tuple(Chunk(f"r{n}", 1, 5, True) for n in range(1_000)))
+    for shape, step in ((QWEN2_VL_72B, DECODE), (quick, full)):
+        waiting = LatencyModel(shape).seconds(step)
+        ahead = LatencyModel(shape, is_scheduled_ahead=True).seconds(step)
+        reached = constants_of(MI300X).constants
+        sampled = sum(chunk.samples for chunk in step.chunks)
+        host = reached.step_overhead_s + sampled * reached.sequence_overhead_s
+        assert ahead == pytest.approx(max(waiting - host, host))
+        assert ahead < waiting
 
 
 def test_bytes_and_flops_overlap_partly() -> None:

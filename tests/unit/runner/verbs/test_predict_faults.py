@@ -194,17 +194,17 @@ def test_without_a_completed_request_there_is_no_price_and_no_success(
 
 
 def test_whose_constants_are_used_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    _, found = asked(capsys, "--model", TEXT_MODEL, *QUESTION, "--gpu", "h200", "--requests", "4")
+    _, found = asked(capsys, "--model", TEXT_MODEL, *QUESTION, "--gpu", "b200", "--requests", "4")
     (variant,) = found["variants"]
     assert variant["assumed_from"] == "h100-80"
     assert "bandwidth_fraction" in variant["assumed_constants"]
     assert not variant["band"]["is_checked"]
-    assert any("H200" in reason for reason in variant["band"]["reasons"])
+    assert any("B200" in reason for reason in variant["band"]["reasons"])
     base = ["predict", "--model", TEXT_MODEL, *QUESTION, "--requests", "4", "--gpu"]
-    assert run([*base, "h200"]) == 0
+    assert run([*base, "b200"]) == 0
     out = capsys.readouterr().out
     assert "assumed: they are those of NVIDIA H100 SXM 80 GB" in out
-    assert "the range is wide, because no published run on NVIDIA H200" in out
+    assert "the range is wide, because no published run on NVIDIA B200" in out
 
 
 def test_how_far_off_it_was_is_said_outside_the_reference_run(
