@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 DEFAULT_FILE = "~/.ssh/config"
 
@@ -60,9 +61,28 @@ def configured_user(host: str, config_file: str | None = None) -> str | None:
 
     An unreadable or invalid file is ignored here; the error shows up when connecting.
     """
+    user = _looked_up(host, config_file).get("user")
+    return str(user) if user else None
+
+
+def direct_place(host: str, config_file: str | None, port: int | None) -> tuple[str, int] | None:
+    """Address and port that pyinfra connects to for ``host``; None where another one is between.
+
+    + host: name in the configuration
+    + config_file: used instead of ``~/.ssh/config``
+    + port: given, which the one in the configuration gives way to
+    """
+    found = _looked_up(host, config_file)
+    if {"proxyjump", "proxycommand"} & set(found):
+        return None
+    return str(found.get("hostname") or host), int(port or found.get("port") or 22)
+
+
+def _looked_up(host: str, config_file: str | None) -> dict[str, Any]:
+    """What the configuration says of a host, as pyinfra reads it; nothing of an unreadable one."""
     path = Path(config_file or DEFAULT_FILE).expanduser()
     if not path.is_file():
-        return None
+        return {}
     # Imported late: there is often no such file.
     from pyinfra.connectors.sshuserclient.config import SSHConfig
 
@@ -70,12 +90,11 @@ def configured_user(host: str, config_file: str | None = None) -> str | None:
     try:
         with path.open(encoding="utf-8") as file:
             config.parse(file)  # type: ignore[no-untyped-call]
-        user = config.lookup(host).get("user")
+        return dict(config.lookup(host))
     except (
         Exception
     ):  # paramiko's own errors, and a bare Exception for files that include each other
-        return None
-    return str(user) if user else None
+        return {}
 
 
 def plain_file(host: str, config_file: str | None = None) -> str | None:

@@ -25,7 +25,7 @@ from pyinfra.api.host import Host
 from pyinfra.connectors.ssh import SSHConnector
 
 from rocminfra.failure import Again, Do, Failure, Fault, Next
-from rocminfra.inventory.ssh_config import original_file
+from rocminfra.inventory.ssh_config import direct_place, original_file
 from rocminfra.runner.run import port_greeting
 
 
@@ -160,12 +160,14 @@ def _explained(host: Host, error: BaseException) -> tuple[str | None, Next | Non
 
 def _no_ssh(host: Host, loud: Do | None) -> tuple[str, Next | None]:
     """What listens on a port where nobody greeted as SSH does."""
+    file = host.data.get("ssh_config_file")
     # Through a jump host, the port is another one's to look at.
-    if not host.data.get("ssh_config_file"):
-        found = port_greeting.described(address(host), int(host.data.get("ssh_port") or 22))
-        if found is not None:
-            words, is_other = found
-            return words, Again("set ssh_port to the port of sshd; then") if is_other else loud
+    place = direct_place(address(host), str(file) if file else None, host.data.get("ssh_port"))
+    found = None if place is None else port_greeting.described(*place)
+    if found is not None:
+        words, is_other = found
+        again = Again("set ssh_port (Port in an ssh configuration) to the port of sshd; then")
+        return words, again if is_other else loud
     return "the port is open, but what listens there does not speak SSH, or hangs up", loud
 
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
+import traceback
 from collections.abc import Callable, Iterable
+
+from paramiko import Transport
 
 _HOST_PREFIX = re.compile(r"^\[(?P<host>[^\]]+)\](?P<text>.*)$", re.DOTALL)
 # pyinfra's lines for every operation and host; the runner prints its own.
@@ -79,3 +83,15 @@ class HostLog(logging.Handler):
         library = logging.getLogger("paramiko")
         library.handlers[:] = [self if self.verbosity > 1 else logging.NullHandler()]
         library.propagate = False
+        # What it does not catch, Python would print: a ProxyCommand that has ended, for one.
+        threading.excepthook = _log_of_paramiko
+
+
+def _log_of_paramiko(arguments: threading.ExceptHookArgs) -> None:
+    if not isinstance(arguments.thread, Transport):
+        threading.__excepthook__(arguments)
+        return
+    lines = traceback.format_exception(
+        arguments.exc_type, arguments.exc_value, arguments.exc_traceback
+    )
+    logging.getLogger("paramiko").error("".join(lines).rstrip())

@@ -89,9 +89,9 @@ def silent(connection: socket.socket) -> None:
         (hang_up, "hangs up without a word", "ssh -v -p "),
         (silent, "nothing is said there", "ssh -v -p "),
         (ssh_that_ends, "the server hung up", "ssh -v -p "),
-        (other_protocol, "speaks HTTP ('HTTP/1.1 400 Bad Request')", "set ssh_port to the port"),
-        (one_line, "another protocol ('220 mail.example ESMTP')", "set ssh_port to the port"),
-        (alert, "speaks TLS, as HTTPS does", "set ssh_port to the port"),
+        (other_protocol, "speaks HTTP ('HTTP/1.1 400 Bad Request')", "set ssh_port (Port"),
+        (one_line, "another protocol ('220 mail.example ESMTP')", "set ssh_port (Port"),
+        (alert, "speaks TLS, as HTTPS does", "set ssh_port (Port"),
     ],
 )
 def test_something_else_than_a_server(
@@ -102,6 +102,20 @@ def test_something_else_than_a_server(
         failure = failure_of(runner, ssh_port=port, ssh_paramiko_connect_kwargs=patience)
     assert any(words in line for line in failure.why), failure.why
     assert next_of(failure).startswith(following)
+
+
+def test_something_else_by_its_name_in_the_ssh_configuration(runner: Any, tmp_path: Path) -> None:
+    direct_file, behind_file = tmp_path / "direct", tmp_path / "behind"
+    with server(other_protocol) as port:
+        plain = "Host web\n  HostName 127.0.0.1\n  Port 1\n"
+        direct_file.write_text(plain)
+        behind_file.write_text(f"{plain}  ProxyCommand echo no SSH\n")
+        data = {"ssh_hostname": "web", "ssh_port": port}
+        direct = failure_of(runner, ssh_config_file=str(direct_file), **data)
+        behind = failure_of(runner, ssh_config_file=str(behind_file), **data)
+    assert any("speaks HTTP" in line for line in direct.why), direct.why
+    assert "Port in an ssh configuration" in next_of(direct)
+    assert not any("speaks HTTP" in line for line in behind.why), behind.why
 
 
 def test_nothing_listens(runner: Any) -> None:

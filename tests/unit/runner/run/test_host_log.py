@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paramiko import Transport
 from pyinfra.connectors import sshuserclient
 
 from rocminfra.runner.run.host_log import HostLog
+
+
+@pytest.fixture(autouse=True)
+def _hook() -> Iterator[None]:
+    before = threading.excepthook
+    yield
+    threading.excepthook = before
 
 
 def log(verbosity: int) -> tuple[HostLog, list[str], logging.Logger]:
@@ -85,3 +95,33 @@ def test_that_no_hosts_are_known_yet_is_nothing_to_speak_of(verbosity: int, said
     )
     logger.handle(record)
     assert len(shown) == said
+
+
+class Stumbling(Transport):
+    """A connection's thread that ends as paramiko's does when a ProxyCommand is gone."""
+
+    def __init__(self) -> None:
+        threading.Thread.__init__(self)
+
+    def run(self) -> None:
+        raise ProcessLookupError(3, "No such process")
+
+
+@pytest.mark.parametrize(("verbosity", "said"), [(0, 0), (1, 0), (2, 1)])
+def test_a_traceback_of_paramikos_threads_comes_with_the_second_v(
+    capsys: pytest.CaptureFixture[str], verbosity: int, said: int
+) -> None:
+    _, shown, _ = log(verbosity)
+    thread = Stumbling()
+    thread.start()
+    threading.Thread.join(thread)
+    assert capsys.readouterr().err == ""
+    assert len([line for line in shown if "No such process" in line]) == said
+
+
+def test_a_traceback_of_another_thread_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    log(0)
+    thread = threading.Thread(target=lambda: [][1])
+    thread.start()
+    thread.join()
+    assert "IndexError" in capsys.readouterr().err
