@@ -84,6 +84,7 @@ def parse(seen: Any) -> Look:
             running=running,
             waiting=waiting,
             token=engine["token"],
+            template=engine["template"],
         ),
         unit=dict(seen["unit"]),
         busy_with=seen["busy_with"],

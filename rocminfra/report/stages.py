@@ -32,15 +32,17 @@ def noise(points: Sequence[PointRecord]) -> list[str]:
 
     + points: a host's points
     """
-    rates: dict[str, list[float]] = defaultdict(list)
+    # Two rates can have the same label, rounded as it is.
+    rates: dict[tuple[str, float | None], list[float]] = defaultdict(list)
     for point in points:
         rate = (point.figures or {}).get("tokens_per_second_completed")
         if point.outcome == "valid" and rate:
-            rates[point.label.partition(" #")[0]].append(float(rate))
+            load = point.label.partition(" #")[0], point.point.rate
+            rates[load].append(float(rate))
     return [
         f"{label}: {len(found)} measurements, {min(found):,.0f} to {max(found):,.0f} tok/s done "
         f"(± {(max(found) - min(found)) / (max(found) + min(found)):.1%})"
-        for label, found in rates.items()
+        for (label, _), found in rates.items()
         if len(found) > 1
     ]
 

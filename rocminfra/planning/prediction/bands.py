@@ -2,9 +2,9 @@
 
 For every published run the constants were fitted once without its source, and its figures were then
 predicted (``tests/performance/latency_fit.py``). A band is as wide as four of five of those errors
-were, of the same kind of figure and the same kind of case, in whichever source they were worst;
-where too few are like it, of less similar cases too. What was never checked widens it, and is
-named. Standard library only, no I/O.
+were, of the same kind of figure and the same kind of case, of all of them or of the source with
+many in which they were worst; where too few are like it, of less similar cases too. What was never
+checked widens it, and is named. Standard library only, no I/O.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from rocminfra.planning.model.spec import ModelSpec
 from rocminfra.planning.prediction.left_out_errors import LEFT_OUT, LeftOut
 
 LEVEL = 0.8
-# So many errors of alike cases, of two sources, are enough to go by; fewer count beside those of
-# less similar ones, and fewer than three say nothing.
+# So many errors of alike cases, of two sources, are enough to go by, and so many of one source are
+# a case of their own; fewer count beside those of less similar cases, and fewer than three say
+# nothing.
 _ENOUGH, _SOURCES, _FEWEST = 10, 2, 3
 # Each thing that was never checked makes the band wider by this factor either way.
 _UNCHECKED = 1.3
@@ -145,19 +146,19 @@ def _width(band: Band) -> float:
 def _band(known: Sequence[LeftOut], case: Case, kind: str, n_unchecked: int) -> Band:
     found = _comparable([row for row in known if row.kind == kind], case)
     # What was never checked may be like the worst of what was.
-    asked = found if n_unchecked else found[: _first_enough(found) + 2]
+    asked = found if n_unchecked else found[: _first_enough(found) + 1]
     factor = math.exp(max(_worst_source(rows) for rows in asked)) * _UNCHECKED**n_unchecked
     return Band(1 / factor, factor)
 
 
 def _worst_source(rows: Sequence[LeftOut]) -> float:
-    """What four of five errors do not exceed, of all and of each source: the runs of one resemble
-    each other, and the next run is another source's."""
+    """What four of five errors do not exceed, of all and of each source with many: the runs of one
+    resemble each other, and the next run is another source's."""
     of_sources = [
         [error for row in rows if row.source == source for error in row.errors]
         for source in {row.source for row in rows}
     ]
-    counted = [errors for errors in of_sources if len(errors) >= _FEWEST]
+    counted = [errors for errors in of_sources if len(errors) >= _ENOUGH]
     return max(_four_of_five(errors) for errors in (_errors(rows), *counted))
 
 

@@ -38,6 +38,14 @@ def test_noise_is_said_of_loads_with_several_valid_measurements() -> None:
     assert noise(points) == ["concurrent@4: 3 measurements, 90 to 110 tok/s done (± 10.0%)"]
 
 
+def test_two_rates_with_the_same_label_are_no_repeats() -> None:
+    rates = (1.001, 1.002)
+    points = [
+        record("constant@1.00", rate, point=Point("01-x", "constant", rate=rate)) for rate in rates
+    ]
+    assert noise(points) == []
+
+
 def search(folder: Path, kind: str, conclusion: dict[str, Any] | None) -> None:
     folder.mkdir(parents=True)
     point = Point("01-x", kind, stage=1)  # type: ignore[arg-type]

@@ -65,6 +65,7 @@ def test_an_idle_engine_gives_its_models_and_one_token(tmp_path: Path, engine: F
     assert (seen.engine.running, seen.engine.waiting) == (0, 0)
     assert seen.engine.token == ""
     assert engine.completions == 1
+    assert seen.engine.template == 19
     assert (seen.busy_with, seen.run, seen.environment) == (None, None, None)
     assert seen.runs_space is not None
     assert seen.runs_space.bytes > 0
@@ -144,9 +145,18 @@ def test_a_core_that_is_dead_behind_a_server_that_answers(
     assert seen["token"].startswith("HTTP 500")
 
 
+def test_a_model_without_a_chat_template_is_asked_for_a_completion(engine: FakeEngine) -> None:
+    engine.chats = False
+    seen = bench_look.look_at_engine("127.0.0.1", engine.port, MODEL, False)
+    assert (seen["token"], seen["template"], engine.completions) == ("", None, 2)
+
+
 def test_the_host_is_known_by_what_is_on_it(tmp_path: Path, engine: FakeEngine) -> None:
     run = tmp_path / "runs" / RUN
     run.mkdir(parents=True)
+    (run / "job.json").write_text("{}")
+    assert look(tmp_path, engine.port).run == Run("none", 0, 0), "died before its first status"
+    engine.completions = 0
     points = [{"outcome": "valid"}, {"outcome": "failed"}]
     (run / "status.json").write_text(
         json.dumps({"state": "finished", "planned": 3, "points": points})
