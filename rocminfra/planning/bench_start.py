@@ -105,8 +105,8 @@ class Look:
     + busy_with: the benchmark that runs there
     + run: the wanted run, when the host knows it
     + environment: what the marker of GuideLLM's environment says
-    + missing_files, empty_files: files and folders of the scenario that are not there, and that hold
-      nothing
+    + missing_files: files and folders of the scenario that are not there
+    + empty_files: those that hold nothing
     + problem: why there was no look
     """
 
