@@ -22,7 +22,7 @@ UNIT = "vllm.service"
 settings = current()
 prerequisites.tell_release()
 prerequisites.gate(mount_point=settings.storage.mount_point, docker=True)
-engine_gate.gate(unit=UNIT, container=settings.engine.container_name)
+engine_gate.gate(unit=UNIT, container=settings.engine.container_name, port=settings.vllm.port)
 plan = capacity.gate(
     model=settings.model.planned_as or settings.model.source,
     dtype=settings.vllm.dtype,

@@ -208,6 +208,7 @@ class FakeEngine:
         # Completions that were asked for, and whether they are answered.
         self.completions = 0
         self.completes = True
+        self.chats = True
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -220,9 +221,10 @@ class FakeEngine:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 engine.completions += 1
-                self.send_response(200 if engine.completes else 500)
+                answers = engine.completes and (engine.chats or "chat" not in self.path)
+                self.send_response(200 if answers else 500)
                 self.end_headers()
-                self.wfile.write(b'{"choices": [{"text": "!"}]}')
+                self.wfile.write(b'{"choices": [{"text": "!"}], "usage": {"prompt_tokens": 20}}')
 
             def log_message(self, *_: Any) -> None:
                 return

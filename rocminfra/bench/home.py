@@ -10,10 +10,11 @@ from pathlib import Path
 from rocminfra.planning.bench_start import Home
 
 
-def look_at_home(results_dir: str) -> Home:
-    """Whether results can be written, and how much room there is.
+def look_at_home(results_dir: str, run: str) -> Home:
+    """Whether results can be written, how much room there is, and whether a run is there.
 
     + results_dir: folder of all runs; need not exist
+    + run: id of the run
 
     Leaves nothing behind: it writes a file without a name, or one that is gone again at once.
     """
@@ -31,4 +32,4 @@ def look_at_home(results_dir: str) -> Home:
         if error.errno == errno.ENOSPC:
             return Home(results_dir, free_bytes=0)
         return Home(results_dir, f"{there}: {error.strerror}")
-    return Home(results_dir, free_bytes=found.f_bavail * found.f_frsize)
+    return Home(results_dir, None, found.f_bavail * found.f_frsize, (folder / run).exists())

@@ -12,8 +12,9 @@ A scenario is a YAML file in ``benchmarks/``::
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ from rocminfra.settings.problems import Problem, SettingsError
 BASED_ON = "based_on"
 # Data files in benchmarks/ that are not scenarios.
 NOT_SCENARIOS = ("example", "reference")
+# Their trace is a line each, and GuideLLM makes the prompts of all lines that it may need.
+MOST_IN_BURSTS = 1_000_000
 
 
 class Slo(Section):
@@ -98,7 +101,19 @@ class Scenario(Section):
                 f"warmup_seconds ({self.warmup_seconds:g}) must be below max_seconds "
                 f"({self.max_seconds:g})"
             )
+        if self.max_requests is not None and self.min_completed > self.max_requests:
+            raise ValueError(
+                f"min_completed ({self.min_completed}) must not be above max_requests "
+                f"({self.max_requests}): no point could be valid"
+            )
         for stage in self.stages:
+            if stage.profile == "bursts" and stage.every_seconds > 0:
+                requests = stage.burst_requests * math.ceil(self.max_seconds / stage.every_seconds)
+                if requests > MOST_IN_BURSTS:
+                    raise ValueError(
+                        f"profile bursts has {requests:,} requests in max_seconds; GuideLLM reads "
+                        f"them all before it begins, at most {MOST_IN_BURSTS:,}"
+                    )
             if stage.profile == "goodput" and self.slo is None:
                 raise ValueError("profile goodput needs slo, the objectives that it searches for")
             if stage.profile == "bursts" and not isinstance(self.data, SyntheticText):
@@ -239,8 +254,26 @@ def _problem(item: Any, located: Located) -> Problem:
     where = located.where(*path)
     if item["type"] == "extra_forbidden":
         return Problem(key, "unknown key", _nearest(path, located), where)
+    kind = item["type"]
+    if kind == "union_tag_not_found":
+        return Problem(f"{key}.kind", f"is needed: {_one_of(DATA_KINDS)}", None, where)
+    if kind == "union_tag_invalid":
+        tag = str(item["ctx"]["tag"])
+        close = difflib.get_close_matches(tag, list(DATA_KINDS), n=1, cutoff=0.5)
+        what = f"{tag!r} is no kind of data; {_one_of(DATA_KINDS)}"
+        return Problem(f"{key}.kind", what, close[0] if close else None, where)
+    if kind in _NO_SECTION:
+        return Problem(key, "must be keys with values, 'key: value'", None, where)
     message = str(item["msg"]).removeprefix("Value error, ")
     return Problem(key, message[0].lower() + message[1:], None, where)
+
+
+# What pydantic calls a value that has no keys where keys are wanted.
+_NO_SECTION = ("model_type", "model_attributes_type", "dict_type")
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return f"one of {', '.join(names)}"
 
 
 def _nearest(path: Sequence[str], located: Located) -> str | None:

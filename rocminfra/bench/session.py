@@ -21,6 +21,7 @@ from rocminfra.bench.remote_run import ANSWER_TIMEOUT_S, RemoteRun
 from rocminfra.failure import Again, Do, FailedError, Fault
 from rocminfra.host_paths import BENCH_PROGRAMS
 from rocminfra.planning.bench.progress import Status
+from rocminfra.planning.bench_start import unknown_run
 from rocminfra.plural import plural
 
 # Time for starting and finishing a run, on top of what its points may take.
@@ -83,12 +84,7 @@ class Session:
         job = self.job
         is_unknown = status.scenario is None and not (self.results_dir / job.run).exists()
         if self.resumes and is_unknown:
-            raise FailedError(
-                Fault.RUN_UNKNOWN,
-                f"there is no run {job.run} to resume, neither on the host nor in "
-                f"{self.results_dir}",
-                next=Again(new_run=True),
-            )
+            raise FailedError.of(unknown_run(job.run, str(self.results_dir)))
         if self.resumes and self._is_forgotten(status):
             raise FailedError(
                 Fault.RUN_COMPLETE,

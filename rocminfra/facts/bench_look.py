@@ -84,6 +84,7 @@ def parse(seen: Any) -> Look:
             running=running,
             waiting=waiting,
             token=engine["token"],
+            template=engine["template"],
         ),
         unit=dict(seen["unit"]),
         busy_with=seen["busy_with"],
@@ -92,6 +93,7 @@ def parse(seen: Any) -> Look:
         runs_space=_space(seen["disks"]["runs"]),
         environment_space=_space(seen["disks"]["environment"]),
         missing_files=tuple(seen["missing_files"]),
+        empty_files=tuple(seen["empty_files"]),
     )
 
 

@@ -79,7 +79,8 @@ class DockerRoot(HostFact[str | NoAnswer | None]):
     def process(self, output: list[str]) -> str | NoAnswer | None:
         if output[-1] == _UNANSWERED:
             return NoAnswer()
-        return output[0].strip() or None
+        # A client may warn first, and prints `<no value>` for what its daemon does not say.
+        return next((line.strip() for line in reversed(output) if line.startswith("/")), None)
 
 
 class DockerContents(HostFact[tuple[str, ...]]):

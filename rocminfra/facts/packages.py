@@ -10,7 +10,8 @@ from rocminfra.facts.host_fact import HostFact
 
 
 class InstalledPackages(HostFact[frozenset[str]]):
-    """Those of the named packages that are installed (dpkg's ``install ok installed``)."""
+    """Those of the named packages that are installed, whatever is wanted of them from now on, such
+    as ``hold`` (dpkg-query(1): wanted, error, state)."""
 
     @staticmethod
     def default() -> frozenset[str]:
@@ -28,4 +29,6 @@ class InstalledPackages(HostFact[frozenset[str]]):
 
     def process(self, output: list[str]) -> frozenset[str]:
         pairs = (line.split("|", 1) for line in output if "|" in line)
-        return frozenset(name for name, status in pairs if status == "install ok installed")
+        return frozenset(
+            name for name, status in pairs if status.split()[1:] == ["ok", "installed"]
+        )

@@ -109,7 +109,8 @@ class Hub:
         """
         name = urllib.parse.quote(repository)
         wanted = urllib.parse.quote(revision or "main", safe="")
-        text = self._get(f"/api/models/{name}/revision/{wanted}?blobs=true", repository)
+        what = f"{repository} at {revision}" if revision else repository
+        text = self._get(f"/api/models/{name}/revision/{wanted}?blobs=true", what)
         return parse_listing(repository, text)
 
     def file(self, repository: str, revision: str, path: str, most: int | None = None) -> bytes:
@@ -144,15 +145,20 @@ class Hub:
         if most is not None:
             request.add_header("Range", f"bytes=0-{most - 1}")
         try:
+            limit = MOST_BYTES + 1 if most is None else most
             with self._opener.open(request, timeout=self._timeout_s) as answer:
                 # A server that knows no ranges sends on; then the connection is closed.
-                body: bytes = answer.read(MOST_BYTES + 1 if most is None else most)
+                body: bytes = answer.read(limit)
+                # Reading a part of an answer does not tell of one that was cut off.
+                left = answer.length or 0
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refused(error, what) from None
         except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise _AgainError(f"does not answer: {reason}") from None
+        if len(body) < limit and left:
+            raise _AgainError(f"was cut off: {left:,} bytes of its answer did not come")
         if len(body) > MOST_BYTES:
             raise HubError("odd", f"{what} has more than {MOST_BYTES:,} bytes at {self.endpoint}")
         return body
@@ -177,7 +183,9 @@ def parse_listing(repository: str, text: bytes) -> Listing:
     try:
         document: Any = json.loads(text)
         files = [_file(item) for item in document["siblings"]]
-        commit = str(document["sha"])
+        commit = document["sha"] or ""
+        if not isinstance(commit, str):
+            raise TypeError(f"its commit is {commit!r}")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         said = f"{type(error).__name__} {error}"
         raise HubError(
@@ -189,13 +197,14 @@ def parse_listing(repository: str, text: bytes) -> Listing:
 
 
 def _file(item: Any) -> File:
-    path, size = str(item["rfilename"]), item.get("size")
+    path, lfs = str(item["rfilename"]), item.get("lfs")
+    # Some mirrors give a large file's size only where they tell its content's hash.
+    sizes = (item.get("size"), lfs.get("size") if isinstance(lfs, dict) else None)
     if path.startswith("/") or ".." in path.split("/"):
         raise ValueError(f"a file is called {path!r}")
-    lfs = item.get("lfs")
     sha256 = lfs.get("sha256") or lfs.get("oid") if isinstance(lfs, dict) else None
-    is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
-    return File(path, size if is_size else None, str(sha256 or ""))
+    size = next((size for size in sizes if type(size) is int and size >= 0), None)
+    return File(path, size, str(sha256 or ""))
 
 
 class _AgainError(Exception):
@@ -204,6 +213,17 @@ class _AgainError(Exception):
 
 class _OwnServerOnly(urllib.request.HTTPRedirectHandler):
     """Hands the token on within the endpoint's own server, and to nobody else."""
+
+    def http_error_308(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+    ) -> urllib.request.Request | None:
+        """Follow what mirrors answer; urllib does so since Python 3.11, with the same result."""
+        return self.http_error_302(req, fp, 307, msg, headers)
 
     def redirect_request(
         self,

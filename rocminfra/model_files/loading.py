@@ -128,7 +128,8 @@ def _beside(folder: Path, config: str) -> dict[str, Mapping[str, Any]]:
 
 
 def _refuse_gguf(folder: Path, name: str) -> None:
-    found = sorted(path.name for path in folder.glob("*.gguf"))
+    # Each variant of the weights may have a folder of its own.
+    found = sorted(str(path.relative_to(folder)) for path in folder.glob("**/*.gguf"))
     if found:
         raise UnknownModelError(
             f"{name}: its weights are in GGUF ({found[0]}), and what they take is not known; only "

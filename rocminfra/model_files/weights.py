@@ -50,7 +50,8 @@ def read_weights(folder: Path) -> Weights | None:
     Raises :class:`UnknownModelError` for files that cannot be read, that are Git LFS's pointers,
     that end before their tensors do, or that are missing while others are there.
     """
-    entries = sorted(entry.name for entry in os.scandir(folder))
+    # vLLM's pattern, `*.safetensors`, matches no hidden name, such as the `._…` of a Mac.
+    entries = sorted(e.name for e in os.scandir(folder) if not e.name.startswith("."))
     names = [name for name in entries if name.endswith(".safetensors")]
     unfinished = [name for name in entries if name.endswith(UNFINISHED)]
     if unfinished:

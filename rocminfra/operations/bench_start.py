@@ -69,6 +69,6 @@ def gate(
         asked_at=time.time(),
         files=[] if contents is None else list(scenario.host_files),
     )
-    failure = refusal(look, look_at_home(results_dir), wanted)
+    failure = refusal(look, look_at_home(results_dir, job.run), wanted)
     if failure is not None:
         exclude(state, host, failure)

@@ -28,7 +28,15 @@ from rocminfra.operations.commands import Commands
 from rocminfra.operations.foreseen import foresee
 from rocminfra.operations.host_failures import exclude
 from rocminfra.planning.capacity.capacity import Serving
-from rocminfra.planning.capacity.fit import DoesNotFit, Fit, Fits, NotChecked, decide_fit
+from rocminfra.planning.capacity.fit import (
+    DoesNotFit,
+    Fit,
+    Fits,
+    NotChecked,
+    decide_fit,
+    gpus_needed,
+    too_few_gpus,
+)
 from rocminfra.planning.capacity.fit import compared as in_words
 from rocminfra.planning.foreseen import Foreseen
 from rocminfra.planning.model.spec import UnknownModelError
@@ -65,6 +73,13 @@ def gate(
     try:
         spec = load_model(model, dtype, revision, hub)
     except UnknownModelError as error:
+        # Whatever the model is, it needs its GPUs.
+        is_asked = gpus_needed(tensor_parallel, extra_args)[0] > 1
+        memory = host.get_fact(GpuMemory) if is_asked else ()
+        refused = too_few_gpus(memory, tensor_parallel, extra_args, environment)
+        if refused is not None:
+            exclude(state, host, _failure(refused))
+            return refused
         host.log(f"whether the model fits is not checked: {error}", logger.info)
         foresee(host, Foreseen(f"whether the model fits was not checked: {error}"))
         return NotChecked(str(error))

@@ -30,7 +30,6 @@ from rocminfra.operations import host_files, kept_files, programs
 from rocminfra.operations.commands import Commands, systemctl
 from rocminfra.operations.host_failures import exclude, fail, record
 from rocminfra.operations.run_now import run_now
-from rocminfra.planning.docker import installation
 from rocminfra.planning.docker.configuration import (
     UNANSWERED,
     Decision,
@@ -65,8 +64,9 @@ def gate(data_root: str, leave_behind: bool = False, package: str = _PACKAGE) ->
     now = host.get_fact(DockerRoot)
     seen = host.get_fact(DockerConfiguration, data_root=data_root)
     if isinstance(now, NoAnswer):
-        # It may be another Docker that is asked, and does not answer.
-        exclude(state, host, installation.problem(seen, package, data_root) or UNANSWERED)
+        # It may be another Docker that is asked, or this one listens elsewhere.
+        refused = decide(seen, data_root, package, serves=True)
+        exclude(state, host, refused.failure if isinstance(refused, Refuse) else UNANSWERED)
         return
     is_there = _is_there(seen, now, data_root)
     decision = decide(seen, data_root, package, serves=is_there)

@@ -6,25 +6,31 @@ from pyinfra import host, state
 
 from rocminfra.facts.docker import Container, DockerContainer
 from rocminfra.facts.file_contents import FileContents
-from rocminfra.facts.systemd_unit import SystemdUnit, UnitCommand, UnitOverrides
-from rocminfra.failure import Again, Failure, Fault
+from rocminfra.facts.fresh_host import FreshHost
+from rocminfra.facts.systemd_unit import SystemdUnit, Unit, UnitCommand, UnitOverrides
+from rocminfra.failure import Again, Argument, Do, Failure, Fault
 from rocminfra.host_paths import ENGINE_QUESTION, UNITS
 from rocminfra.operations.host_failures import exclude
 from rocminfra.planning.engine_command import CONFIG_LABEL
 
 
-def gate(unit: str, container: str) -> None:
-    """Take the host out of the run when a unit of this name is somebody's, or changed by them.
+def gate(unit: str, container: str, port: int | None = None) -> None:
+    """Take the host out of the run when a unit of this name is somebody's, or changed by them, or
+    when somebody has the engine's port.
 
     + unit: name of the unit, such as ``vllm.service``
     + container: name of the container that it runs
+    + port: that the engine is to serve at; None where another one may have it
 
     For a task's top level. A unit that rocminfra has written has its question beside it, starts a
     container with its label, or runs one; another may serve, and is not ours to replace. A drop-in
     that replaces the command would make each run restart an engine that never is the declared one.
     """
     found = host.get_fact(SystemdUnit, unit=unit)
+    taken = None if port is None else _port_problem(found, unit, container, port)
     if found is None or found.load_state == "not-found":
+        if taken is not None:
+            exclude(state, host, taken)
         return
     overrides = host.get_fact(UnitOverrides, unit=unit)
     if found.load_state == "masked":
@@ -37,6 +43,33 @@ def gate(unit: str, container: str) -> None:
         or _is_labelled(container)
     ):
         exclude(state, host, _somebodys(unit, found.active_state))
+    elif taken is not None:
+        exclude(state, host, taken)
+
+
+def _port_problem(found: Unit | None, unit: str, container: str, port: int) -> Failure | None:
+    """Why the engine cannot have its port, or None: an engine that serves is not stopped for one
+    that would find it taken."""
+    seen = host.get_fact(FreshHost)
+    if port not in seen.listening:
+        return None
+    if found is not None and found.active_state not in ("inactive", "failed"):
+        is_ours = f"--port={port}" in host.get_fact(UnitCommand, unit=unit)
+    else:
+        # What a killed client has left of it; the unit removes that before it starts.
+        is_ours = any(
+            one.name == container and CONFIG_LABEL in one.labels for one in seen.containers
+        )
+    if is_ours:
+        return None
+    return Failure(
+        Fault.PORT_TAKEN,
+        f"another program listens on port {port}, which the engine needs; nothing was changed",
+        next=Do(
+            f"on the host: ss -ltnp 'sport = :{port}' names it; stop it, or set ",
+            Argument("engine", "port"),
+        ),
+    )
 
 
 def _starts_labelled(unit: str) -> bool:

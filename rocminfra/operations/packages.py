@@ -86,7 +86,7 @@ def script(missing: Sequence[str], maybe: Sequence[str] = ()) -> str:
     return f"""
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C NEEDRESTART_SUSPEND=1
 # /tmp may be small, full, or mounted without the right to run what is there.
-test -d /var/tmp && export TMPDIR=/var/tmp
+test -k /var/tmp && export TMPDIR=/var/tmp
 apt() {{ apt-get {options} "$@"; }}
 can_install() {{ apt install -qq --dry-run "$@" >/dev/null 2>&1; }}
 renew() {{

@@ -14,6 +14,7 @@ from rocminfra.failure import Again, Argument, Do, Failure, Fault, Next
 from rocminfra.operations import host_files
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import exclude, fail
+from rocminfra.planning.gpus.gpu_selection import DRI, partitioned
 
 GROUP = "render"
 MODE = 0o660
@@ -22,29 +23,31 @@ MODE = 0o660
 def gate(gpu_count: int = 1) -> None:
     """Take the host out of the run, before any change, when it has too few GPUs.
 
-    + gpu_count: render nodes that must be there
+    + gpu_count: GPUs that an engine may use, partitions one by one; render nodes of other makers'
+      cards, of processors' own graphics and of partitions that are not there do not count
 
     For a task's top level; it decides nothing that an operation relies on later.
     """
     nodes = host.get_fact(GpuNodes)
-    missing = missing_nodes(nodes, gpu_count)
+    report: GpuReport = host.get_fact(Gpus)
+    missing = missing_nodes(nodes, gpu_count, report)
     if missing is None:
         return
-    found = _render_nodes(nodes)
+    there = _count(nodes, report) if _has_driver(nodes) else 0
     following: Next
     if not _has_driver(nodes):
         following = Do(
             "on the host: modprobe amdgpu && ls -l /dev/kfd /dev/dri; "
             "without amdgpu-dkms install it and reboot"
         )
-    elif not found:
+    elif not there:
         following = Again("on the host: dmesg | grep amdgpu says why; then reboot it; then")
     else:
         # The driver runs: another modprobe brings no GPU back.
         following = Again(
             "a GPU that is lost comes back with a reboot (dmesg | grep amdgpu says why); "
-            f"where the machine has no more than {len(found)}",
-            arguments=((Argument("rocm", "gpu_count"), str(len(found))),),
+            f"where the machine has no more than {there}",
+            arguments=((Argument("rocm", "gpu_count"), str(there)),),
         )
     exclude(state, host, Failure(Fault.GPU_MISSING, missing, next=following))
 
@@ -59,22 +62,49 @@ def container_devices() -> tuple[str, ...]:
     return report.selection.devices
 
 
-def missing_nodes(nodes: Sequence[GpuNode], gpu_count: int) -> str | None:
-    """What is missing of the GPU's device nodes, or None."""
+def missing_nodes(
+    nodes: Sequence[GpuNode], gpu_count: int, report: GpuReport | None = None
+) -> str | None:
+    """What is missing of the GPU's device nodes, or None.
+
+    + report: what the driver says of them; without it every render node counts
+    """
+    report = report or GpuReport()
     if not _has_driver(nodes):
         return "/dev/kfd is missing: the amdgpu driver is not loaded or there is no Instinct GPU"
-    render = _render_nodes(nodes)
-    if len(render) < gpu_count:
-        return f"{len(render)} render nodes instead of {gpu_count}: {', '.join(render) or 'none'}"
-    return None
+    there = _count(nodes, report)
+    if there >= gpu_count:
+        return None
+    others = [f"{node} is none: {why}" for node, why in report.selection.rejected]
+    more = f" ({'; '.join(others)})" if others else ""
+    if partitioned(report.selection.usable):
+        return f"{there} GPUs instead of {gpu_count}, partitions one by one{more}"
+    named = ", ".join(_usable_nodes(nodes, report)) or "none"
+    return f"{there} render nodes instead of {gpu_count}: {named}{more}"
 
 
 def _has_driver(nodes: Sequence[GpuNode]) -> bool:
     return any(node.path == "/dev/kfd" for node in nodes)
 
 
+def _count(nodes: Sequence[GpuNode], report: GpuReport) -> int:
+    """GPUs that an engine may use."""
+    usable = len(_usable_nodes(nodes, report))
+    if not partitioned(report.selection.usable):
+        return usable
+    # Which node is which partition's the driver does not say; amd-smi says how many there are.
+    return len(report.memory_mib) or len(_render_nodes(nodes))
+
+
+def _usable_nodes(nodes: Sequence[GpuNode], report: GpuReport) -> list[str]:
+    """Render nodes of the GPUs that an engine may use; all where the driver knows of none, as for
+    the engine's container: the engine says better what is wrong."""
+    usable = {f"{DRI}/{gpu.node}" for gpu in report.selection.usable}
+    return [path for path in _render_nodes(nodes) if path in usable or not usable]
+
+
 def _render_nodes(nodes: Sequence[GpuNode]) -> list[str]:
-    return [node.path for node in nodes if node.path.startswith("/dev/dri/renderD")]
+    return [node.path for node in nodes if node.path.startswith(f"{DRI}/renderD")]
 
 
 @operation()

@@ -76,6 +76,7 @@ class Engine:
     + models: longest request by name of a served model; None for a length that is not said
     + running, waiting: requests in both of two looks; None when the engine does not count them
     + token: empty when a completion of one token came, else what came; None when it was not asked
+    + template: tokens that its chat template adds to a prompt; None when it does not say
     """
 
     problem: str | None = None
@@ -84,6 +85,7 @@ class Engine:
     running: float | None = None
     waiting: float | None = None
     token: str | None = None
+    template: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class Look:
     + run: the wanted run, when the host knows it
     + environment: what the marker of GuideLLM's environment says
     + missing_files: files and folders of the scenario that are not there
+    + empty_files: those that hold nothing
     + problem: why there was no look
     """
 
@@ -115,6 +118,7 @@ class Look:
     runs_space: Space | None = None
     environment_space: Space | None = None
     missing_files: tuple[str, ...] = ()
+    empty_files: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -125,11 +129,13 @@ class Home:
     + folder: as it is set
     + problem: why nothing can be written there, or None
     + free_bytes: None where it is not known
+    + has_run: whether something of the wanted run is there
     """
 
     folder: str
     problem: str | None = None
     free_bytes: int | None = None
+    has_run: bool = False
 
 
 def results_bytes(points: int, sample_size: int, request_tokens: int | None) -> int:
@@ -163,7 +169,22 @@ def refusal(look: Look, home: Home, wanted: Wanted) -> Failure | None:
         )
     if look.busy_with == wanted.run or _has_ended_well(look, wanted):
         return None  # only followed, or brought back
+    if wanted.resumes and look.run is None and not home.has_run:
+        return unknown_run(wanted.run, home.folder)
     return _engine(look, wanted) or _scenario(look, wanted) or _disk(look, wanted) or _load(look)
+
+
+def unknown_run(run: str, results_dir: str) -> Failure:
+    """A run that is to be resumed and that nobody knows.
+
+    + run: its id
+    + results_dir: folder of all runs on the operator's machine
+    """
+    return Failure(
+        Fault.RUN_UNKNOWN,
+        f"there is no run {run} to resume, neither on the host nor in {results_dir}",
+        next=Again(new_run=True),
+    )
 
 
 def _home(home: Home, wanted: Wanted) -> Failure | None:
@@ -242,23 +263,27 @@ def _engine(look: Look, wanted: Wanted) -> Failure | None:
 
 def _scenario(look: Look, wanted: Wanted) -> Failure | None:
     longest = (look.engine.models or {}).get(wanted.model)
-    tokens = wanted.request_tokens
+    # Without a template's length, at least the requests that are too long without one are known.
+    template = look.engine.template or 0
+    tokens = None if wanted.request_tokens is None else wanted.request_tokens + template
     if tokens is not None and longest is not None and tokens > longest:
+        with_it = f", {template} of them the chat template's" if template else ""
         return Failure(
             Fault.REQUEST_TOO_LONG,
-            f"a request of this scenario has {tokens:,} tokens, and the engine takes at most "
-            f"{longest:,} (max_model_len)",
+            f"a request of this scenario has {tokens:,} tokens{with_it}, and the engine takes at "
+            f"most {longest:,} (max_model_len)",
             next=Again(
                 "shorten prompt_tokens or output_tokens of the scenario, or",
                 ((MAX_MODEL_LEN, str(tokens)),),
                 verb="apply",
             ),
         )
-    if look.missing_files:
+    if look.missing_files or look.empty_files:
+        missing = [f"there is no {path}" for path in look.missing_files]
         return Failure(
             Fault.SCENARIO_DATA_MISSING,
             "data of this scenario is not on the host",
-            tuple(f"there is no {path}" for path in look.missing_files),
+            (*missing, *(f"{path} is empty" for path in look.empty_files)),
             Again("copy it there, or correct the scenario's path, then"),
         )
     return None

@@ -14,7 +14,7 @@ from rocminfra.failure import Again, Do, Failure, Fault
 CLOUD_INIT_S = 20 * 60.0
 APT_S = 15 * 60.0
 
-# cloud-init's own words for "not yet".
+# cloud-init's own words for "not yet"; it may say "degraded running", too.
 _UNDER_WAY = ("running", "not started", "not run")
 # Packages whose pending reboot changes the kernel or the GPU's driver below our feet.
 _KERNEL = ("linux-", "amdgpu", "rocm")
@@ -108,7 +108,7 @@ def judge(
     if blocking is not None:
         return _port_taken(blocking, address, port)
     kernel = [name for name in seen.reboot or () if name.startswith(_KERNEL)]
-    if seen.cloud_init in _UNDER_WAY:
+    if seen.cloud_init.endswith(_UNDER_WAY):
         reason = f"cloud-init is '{seen.cloud_init}'"
         return Wait(reason, CLOUD_INIT_S, _late(reason, "cloud-init status --long", address))
     if seen.apt:

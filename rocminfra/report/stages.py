@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rocminfra.planning.bench.outcome_records import STAGE, PointRecord
 from rocminfra.planning.bench.records import read
@@ -32,17 +33,43 @@ def noise(points: Sequence[PointRecord]) -> list[str]:
 
     + points: a host's points
     """
-    rates: dict[str, list[float]] = defaultdict(list)
+    # Two rates can have the same label, rounded as it is.
+    rates: dict[tuple[str, float | None], list[float]] = defaultdict(list)
     for point in points:
         rate = (point.figures or {}).get("tokens_per_second_completed")
         if point.outcome == "valid" and rate:
-            rates[point.label.partition(" #")[0]].append(float(rate))
+            load = point.label.partition(" #")[0], point.point.rate
+            rates[load].append(float(rate))
     return [
         f"{label}: {len(found)} measurements, {min(found):,.0f} to {max(found):,.0f} tok/s done "
         f"(± {(max(found) - min(found)) / (max(found) + min(found)):.1%})"
-        for label, found in rates.items()
+        for (label, _), found in rates.items()
         if len(found) > 1
     ]
+
+
+def objectives(points: Sequence[PointRecord], slo: Mapping[str, Any] | None) -> list[str]:
+    """A line for each valid point of a scenario with objectives: how many requests meet them.
+
+    + points: a host's points
+    + slo: the scenario's objectives, in milliseconds
+    """
+    if not slo:
+        return []
+    limits = ", ".join(f"{_OBJECTIVES.get(key, key)} {value:g} ms" for key, value in slo.items())
+    found = []
+    for point in points:
+        figures = point.figures or {}
+        share, rate = figures.get("slo_attainment"), figures.get("goodput_requests_per_second")
+        if point.outcome == "valid" and share is not None:
+            a_second = "" if rate is None else f", {rate:,.2f} a second"
+            found.append(
+                f"{point.label}: {share:.1%} of completed requests meet {limits}{a_second}"
+            )
+    return found
+
+
+_OBJECTIVES = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "e2el_ms": "end to end"}
 
 
 def _conclusion(record: PointRecord) -> str:
@@ -52,7 +79,8 @@ def _conclusion(record: PointRecord) -> str:
         reason = str(reason).replace("_", " ")
         if best is None:
             return f"no number of streams meets the objectives ({reason})"
-        return f"{best} streams meet the objectives ({reason})"
+        many = "1 stream meets" if best == 1 else f"{best} streams meet"
+        return f"{many} the objectives ({reason})"
     final = values.get("final")
     throughput = final.get("throughput") if isinstance(final, Mapping) else None
     found = throughput if isinstance(throughput, Mapping) else {}

@@ -10,6 +10,7 @@ _NAME = re.compile(
 )
 _NUMBERS = re.compile(r"[0-9.]+|0[xX][0-9A-Fa-f]+")
 _LOGIN = re.compile(r"[^\W-][\w.@\\+$-]{0,63}")
+_EVERYBODY = ipaddress.IPv4Address("255.255.255.255")
 _WITH_PORT = re.compile(r"(?P<address>[^:\[\]]+|\[[^\]]*\]):(?P<port>[0-9]+)")
 
 
@@ -32,10 +33,13 @@ def address(text: str) -> str:
         raise ValueError(f"must be written without brackets: {text.strip('[]')}")
     plain = text.partition("%")[0]  # fe80::1%eth0
     try:
-        ipaddress.ip_address(plain)
-        return text
+        found = ipaddress.ip_address(plain)
     except ValueError:
         pass
+    else:
+        if found.is_multicast or found == _EVERYBODY:
+            raise ValueError(f"must be the address of one machine, and {text} is that of many")
+        return text
     if _NUMBERS.fullmatch(text):
         raise ValueError(
             "must be four numbers from 0 to 255 without leading zeros, as 203.0.113.10"

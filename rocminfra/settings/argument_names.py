@@ -22,6 +22,7 @@ SETTING_OF: Mapping[Argument, str] = {
     Argument("model_folder", "source"): "model.source",
     Argument("engine", "reference"): "engine.image",
     Argument("engine", "arguments"): "vllm.extra_args",
+    Argument("engine", "port"): "vllm.port",
     Argument("engine", "timeout_s"): "engine.ready_timeout_s",
     Argument("bench", "results_dir"): "bench.results_dir",
     Argument("capacity", "utilization"): "vllm.gpu_memory_utilization",

@@ -44,11 +44,23 @@ _NEVER: Mapping[str, str] = {
     "--ssl-certfile": "makes the engine speak TLS, and it is waited for in plain HTTP on the host",
     "--ssl-keyfile": "makes the engine speak TLS, and it is waited for in plain HTTP on the host",
     "--config": "reads options from a file, where no setting sees them",
+    "--nnodes": "waits for engines on other hosts, and there is one engine a host",
+    "--node-rank": "waits for engines on other hosts, and there is one engine a host",
+    "--skip-tokenizer-init": "leaves the engine without a tokenizer, and it is ready when it has "
+    "completed a text",
     "--help": "prints a text and starts no engine",
     "-h": "prints a text and starts no engine",
     "--version": "prints a text and starts no engine",
     "-v": "prints a text and starts no engine",
 }
+# Options of which only some values leave an engine that becomes ready, and what the others do.
+_NO_TEXT = "makes an engine that writes no text, and it is ready when it has completed one"
+_VALUES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "--runner": (("auto", "generate"), _NO_TEXT),
+    "--task": (("auto", "generate"), _NO_TEXT),
+    "--convert": (("auto", "none"), _NO_TEXT),
+}
+_SERVERS = ("--api-server-count", "-asc")
 _PIXELS = "--mm-processor-kwargs"
 _PIXELS_SETTING = "vllm.max_pixels"
 # Options that add to what was given before.
@@ -91,6 +103,17 @@ def has_option(arguments: Sequence[str], option: str) -> bool:
     )
 
 
+def value_of(arguments: Sequence[str], *options: str) -> str | None:
+    """Value of an option, under one of its full names; None when it is not given."""
+    found = None
+    for position, argument in enumerate(arguments):
+        name, value = _split(argument)
+        if _is_option(argument) and name in options:
+            following = arguments[position + 1] if position + 1 < len(arguments) else ""
+            found = value if "=" in argument else following
+    return found
+
+
 def _is_option(argument: str) -> bool:
     return argument.lstrip().startswith("-") and _NUMBER.fullmatch(argument) is None
 
@@ -122,8 +145,14 @@ def _problem(argument: str, following: str, max_pixels: int | None) -> str | Non
     never = _named(name, _NEVER)
     if never is not None:
         return f"{_shown(name, never)} {_NEVER[never]}: leave it out"
+    given = value if "=" in argument else following
+    useless = _named(name, dict.fromkeys(_VALUES, ""))
+    if useless is not None and given.strip().lower() not in ("", *_VALUES[useless][0]):
+        return f"{_shown(name, useless)} {_VALUES[useless][1]}: leave it out"
+    if name in _SERVERS and given.strip() == "0":
+        return f"{name} 0 starts no server, and one is waited for: leave it out"
     if name == _PIXELS or _named(name, {_PIXELS: ""}) is not None:
-        pixels = _about_pixels(argument, value if "=" in argument else following, max_pixels)
+        pixels = _about_pixels(argument, given, max_pixels)
         if pixels is not None:
             return pixels
     option = re.split(r"[\s=]", argument.strip(), maxsplit=1)[0]

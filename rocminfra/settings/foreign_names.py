@@ -25,6 +25,11 @@ _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[0-9][A-Za-z0-9.+:~-]*)?")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+/-]*")
 _MOUNT_OPTION = re.compile(r"[A-Za-z0-9][^\s,#\"\\]*")
+_USELESS_OPTIONS = {
+    "ro": "nothing can be written to the scratch disk",
+    "noauto": "the scratch disk is not mounted after a restart of the host",
+    "noexec": "the engine cannot load what its compilers leave in their caches there",
+}
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 # What hides GPUs from an engine, and what names one: its position, or its UUID.
 HIDING = (
@@ -37,6 +42,8 @@ def image_reference(text: str) -> str:
     """An image as Docker names it; raises ValueError otherwise, as all functions here do."""
     if "://" in text:
         raise ValueError("must be an image's name, not a URL: leave out what ends with ://")
+    if _IMAGE_ID.fullmatch(f"sha256:{text}"):
+        raise ValueError(f"must say that it is an image's id: sha256:{text}")
     if _IMAGE.fullmatch(text) or _IMAGE_ID.fullmatch(text):
         return text
     hint = " (a repository's name has no capital letters)" if _IMAGE.fullmatch(text.lower()) else ""
@@ -75,6 +82,8 @@ def mount_option(text: str) -> str:
     """One option of a mount, as fstab(5) takes it."""
     if "," in text:
         raise ValueError(f"must be one option an item: [{', '.join(text.split(','))}]")
+    if text in _USELESS_OPTIONS:
+        raise ValueError(f"must not be {text}, with which {_USELESS_OPTIONS[text]}")
     if not _MOUNT_OPTION.fullmatch(text):
         raise ValueError(
             f"must be an option of mount without blanks, such as noatime, not {text!r}"
@@ -112,13 +121,26 @@ def gpu_lists(environment: Mapping[str, str]) -> None:
 
 
 def visible_gpus(environment: Mapping[str, str]) -> tuple[str, int] | None:
-    """Which variable leaves the fewest GPUs, and how many; None when none of them says so."""
-    counts = []
+    """Which variable leaves the fewest GPUs, and how many; None when none of them says so.
+
+    A list ends where it names no GPU, and HIP numbers what ROCr has left.
+    """
+    counts: list[tuple[str, int]] = []
+    of_rocr: int | None = None
     for name in HIDING:
-        words = [word.strip() for word in environment.get(name, "").split(",") if word.strip()]
-        if words:
-            counts.append((len(set(words) - {"-1"}), name))
-    return (min(counts)[1], min(counts)[0]) if counts else None
+        # ROCr takes an empty list for none, HIP for nothing said.
+        if name not in environment or not (environment[name].strip() or name == HIDING[0]):
+            continue
+        named: list[str] = []
+        for word in map(str.strip, environment[name].split(",")):
+            is_beyond = of_rocr is not None and word.isdecimal() and int(word) >= of_rocr
+            if is_beyond or not _GPU.fullmatch(word):
+                break
+            named += [word] if word not in named else []
+        if name == HIDING[0]:
+            of_rocr = len(named)
+        counts.append((name, len(named)))
+    return min(counts, key=lambda pair: pair[1], default=None)
 
 
 def _parts(url: str, example: str) -> SplitResult:

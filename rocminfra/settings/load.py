@@ -20,6 +20,8 @@ from rocminfra.settings.wanted import Wanted, wanted
 
 # A number as people write it with its unit.
 _WITH_UNIT = re.compile(r"(?P<number>[0-9]{1,9}([.,][0-9]{1,9})?) ?(?P<unit>%|[A-Za-z]{1,4})")
+# Of a variable; the position in a list is a number.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Where people put secrets by mistake: what is refused there is not repeated.
 _MAY_BE_SECRET = ("huggingface.", "engine.environment", "vllm.extra_args")
 
@@ -48,6 +50,9 @@ def nearest_key(key: str) -> str | None:
         pyinfra_keys = sorted(SSH_KEYS | GLOBAL_ARGUMENT_KEYS)
         return next(iter(difflib.get_close_matches(key, pyinfra_keys, n=1, cutoff=0.6)), None)
     known = known_keys()
+    if key.lower() != key:
+        plain = key.lower()
+        return plain if plain in (*known, *SECTIONS) else nearest_key(plain)
     # `max_num_seqs` without its section, or in the wrong one.
     leaf = key.rsplit(".", 1)[-1]
     same_leaf = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
@@ -167,7 +172,10 @@ def _problem(item: Any) -> Problem:
     if item["type"] == "extra_forbidden":
         return Problem(key, "unknown key", nearest_key(key))
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    message = message[0].lower() + message[1:] if message else "not usable"
+    if not message[1:2].isupper():  # a name of capital letters is quoted as it is
+        message = message[:1].lower() + message[1:] if message else "not usable"
+    if len(location) > 2 and _NAME.fullmatch(location[2]) and location[-1] != "[key]":
+        message = f"{location[2]} {message}"
     given, is_hidden = item["input"], key.startswith(_MAY_BE_SECRET)
     if item["type"].endswith("_type") or item["type"].endswith("_parsing"):
         words = kind_of if is_hidden else in_words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rocminfra.settings import extra_args
+from rocminfra.settings import engine_variables, extra_args
 from rocminfra.settings.foreign_names import visible_gpus
 from rocminfra.settings.host_folders import shared
 from rocminfra.settings.problems import RuleBroken
@@ -107,3 +107,10 @@ def of_visible_gpus(settings: Settings) -> None:
             "engine.environment",
             "vllm.tensor_parallel_size",
         )
+
+
+def of_own_port(settings: Settings) -> None:
+    """The engine's own connections are elsewhere than what it serves."""
+    problem = engine_variables.own_port_problem(settings.engine.environment, settings.vllm.port)
+    if problem is not None:
+        raise RuleBroken(problem, "engine.environment", "vllm.port")

@@ -261,6 +261,7 @@ class Settings(Section):
     def _consistent(self) -> Settings:
         rules.of_folders(self)
         rules.of_visible_gpus(self)
+        rules.of_own_port(self)
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from rocminfra.settings import extra_args, foreign_names, host_folders
+from rocminfra.settings import engine_variables, extra_args, foreign_names, host_folders
 from rocminfra.settings.addresses import address
 from rocminfra.settings.local_paths import absolute, expanded, repository_or_folder
 from rocminfra.settings.secret_names import is_refused_variable
@@ -34,6 +34,7 @@ def usable_variables(environment: dict[str, str]) -> dict[str, str]:
                 "the engine listens on 127.0.0.1 and needs no key, and the hub's token comes from "
                 "huggingface.token_env"
             )
+    engine_variables.check(environment)
     foreign_names.gpu_lists(environment)
     return environment
 

@@ -78,15 +78,13 @@ def test_a_file_that_was_broken_after_docker_started_is_found_while_docker_runs(
     host: LabHost,
 ) -> None:
     """Docker 20 of Debian 12, which has no flag for that; a restart would have been its end."""
-    host.ok(
-        f'cp -p {DAEMON_JSON} /root/; echo \'{{"log-opts": {{"max-file": 3}}}}\' >{DAEMON_JSON}'
-    )
+    host.ok(f'cp -p {DAEMON_JSON} /root/; echo \'{{"mtu": "1450"}}\' >{DAEMON_JSON}')
     try:
         refused = apply(host, "tasks/docker.py")
     finally:
         host.ok(f"mv /root/daemon.json {DAEMON_JSON}")
     assert refused.returncode == 6, refused.stderr
-    assert "cannot unmarshal number" in refused.stderr, "Docker's own words"
+    assert "cannot unmarshal string" in refused.stderr, "Docker's own words"
     assert "nothing was changed" in refused.stderr
     assert theirs(host)
 

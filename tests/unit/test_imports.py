@@ -62,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         "planning/engine",
         "planning/gpus",
         "planning/model",
+        "settings",
     },
     "planning/prediction": {
         "failure",

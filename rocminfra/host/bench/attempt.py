@@ -34,6 +34,7 @@ from rocminfra.planning.bench.records import as_json
 from rocminfra.planning.bench.retry import Limits, Patience, Verdict
 
 RECORD = "attempt.json"
+_FRAMES = "Traceback (most recent call last)"
 _LAST_LINES = 5
 
 
@@ -82,7 +83,9 @@ def run_attempt(
         point, scenario, told.target, job.model, told.tokenizer, place, told.made
     )
     write_json(folder / "guidellm.json", spec)
-    trace = profiles.trace(point, scenario.data, scenario.max_seconds)
+    trace = profiles.trace(
+        point, scenario.data, scenario.max_seconds, prompts.seed(scenario.seed, place)
+    )
     if trace is not None:
         write_atomic(folder / profiles.TRACE, trace)
     before = settled(job.metrics_url, folder / "metrics_before.prom", patience.settle_s)
@@ -142,7 +145,7 @@ def launch_record(folder: Path) -> dict[str, Any] | None:
 
 
 def last_words(folder: Path, lines: int = _LAST_LINES) -> str:
-    """The end of GuideLLM's stderr.
+    """The end of GuideLLM's stderr; of a traceback what it ends with, and not where it went by.
 
     + folder: the point's folder
     + lines: number of lines
@@ -151,7 +154,11 @@ def last_words(folder: Path, lines: int = _LAST_LINES) -> str:
         text = (folder / "stderr.log").read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    found = [line for line in map(load_frames.plain, text.split("\n")) if line]
+    written = text.split("\n")
+    # Python indents the frames of a traceback.
+    said = [line for line in written if not line[:1].isspace() and not line.startswith(_FRAMES)]
+    found = [line for line in map(load_frames.plain, said) if line]
+    found = found or [line for line in map(load_frames.plain, written) if line]
     return " | ".join(found[-lines:])[-600:] or "no output"
 
 

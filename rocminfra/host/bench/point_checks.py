@@ -50,7 +50,7 @@ def check(
     if counted is not None and any(value < 0 for value in counted.values()):
         reasons.append("the engine's counters went back: it was restarted while the point ran")
     elif counted is not None:
-        if found or itl_ms is not None:
+        if itl_ms is not None or any(one.outcome == "completed" for one in found):
             reasons += _silent(counted)
         reasons += validity.engine_doubts(counted, found)
     if found:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rocminfra.host.bench.amd_smi import AMD_SMI_TIMEOUT_S
-from rocminfra.planning.bench.exposition import samples
+from rocminfra.planning.bench.exposition import labels, samples
 from rocminfra.planning.bench.possible import engine_problem
 
 METRICS = "metrics.jsonl"
@@ -152,14 +152,16 @@ def _read_engine(text: str) -> tuple[dict[str, float], list[str]]:
     reasons: dict[str, str] = {}
     names = {**_FORMER, **{series: name for name, series in ENGINE_SERIES.items()}}
     seen = set()
-    for series, labels, value in samples(text):
+    for series, written, value in samples(text):
         name = names.get(series)
         if name is None:
             continue
         problem = engine_problem(series, value, name in SHARES)
-        if (series, labels) in seen:
+        # Whatever the order of its labels.
+        one = series, frozenset(labels(written).items())
+        if one in seen:
             problem = f"impossible figure of the engine: {series} is there twice"
-        seen.add((series, labels))
+        seen.add(one)
         number = 0.0 if problem is not None else float(value)
         if problem is not None:
             reasons[name] = problem

@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 
 SOCKET = "/var/run/docker.sock"
 _HUB = "https://index.docker.io/v1/"
-_DENIED = ("denied", "unauthorized", "authentication required")
-_ABSENT = ("not found", "manifest unknown", "no such host", "does not exist", "invalid reference")
+_DENIED = (
+    *("denied", "unauthorized", "authentication required", "no basic auth credentials"),
+    "forbidden",
+)
+_ABSENT = (
+    *("not found", "manifest unknown", "no such host", "does not exist", "invalid reference"),
+    # Of a repository, and of an image that is there for other machines.
+    *("name unknown", "no matching manifest"),
+)
 _LINE_BYTES = 65536
 
 

@@ -64,22 +64,22 @@ def fetch(
 
 def compressed_bytes(reference: str) -> int | None:
     """Bytes of the image's layers, as its registry has them; None when it does not say."""
-    document = _manifest(reference)
-    if document is not None and "manifests" in document:
-        machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "")
-        wanted = [
-            item["digest"]
-            for item in document["manifests"]
-            if item.get("platform", {}).get("architecture") == machine
-            and item.get("platform", {}).get("os") == "linux"
-        ]
-        name = reference.partition("@")[0]
-        head, colon, tag = name.rpartition(":")
-        name = head if colon and "/" not in tag else name
-        document = _manifest(f"{name}@{wanted[0]}") if wanted else None
     try:
+        document = _manifest(reference)
+        if document is not None and "manifests" in document:
+            machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "")
+            platforms = [(item.get("platform") or {}, item) for item in document["manifests"]]
+            wanted = [
+                item["digest"]
+                for platform, item in platforms
+                if (platform.get("os"), platform.get("architecture")) == ("linux", machine)
+            ]
+            name = reference.partition("@")[0]
+            head, colon, tag = name.rpartition(":")
+            name = head if colon and "/" not in tag else name
+            document = _manifest(f"{name}@{wanted[0]}") if wanted else None
         sizes = [int(layer["size"]) for layer in (document or {})["layers"]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return sum(sizes) if all(size >= 0 for size in sizes) else None
 

@@ -31,6 +31,7 @@ PAUSE_S = 1.0
 MOST_BYTES = 16 << 20
 RUNNING = "vllm:num_requests_running"
 WAITING = "vllm:num_requests_waiting"
+LETTER = "a"
 
 
 def main(request: dict[str, Any]) -> None:
@@ -51,8 +52,17 @@ def main(request: dict[str, Any]) -> None:
             "environment": free_space(request["environment"]),
         },
         "missing_files": [path for path in request["files"] if not os.path.exists(path)],
+        "empty_files": [path for path in request["files"] if is_empty(path)],
     }
     print(json.dumps(document, sort_keys=True))
+
+
+def is_empty(path: str) -> bool:
+    """Whether a file or folder holds nothing."""
+    try:
+        return not (os.listdir(path) if os.path.isdir(path) else os.path.getsize(path))
+    except OSError:
+        return False
 
 
 def lock_holder(path: str) -> str | None:
@@ -70,6 +80,8 @@ def lock_holder(path: str) -> str | None:
 
 def run_state(runs: str, run: str) -> dict[str, Any] | None:
     """Progress of a run that this host knows, or None."""
+    if not os.path.exists(runs + "/" + run + "/job.json"):
+        return None
     try:
         with open(runs + "/" + run + "/status.json", encoding="utf-8") as file:
             status = json.load(file)
@@ -79,7 +91,7 @@ def run_state(runs: str, run: str) -> dict[str, Any] | None:
             "valid": sum(point["outcome"] == "valid" for point in status["points"]),
         }
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return {"state": "none", "planned": 0, "valid": 0}
 
 
 def look_at_engine(address: str, port: int, model: str, is_in_use: bool) -> dict[str, Any]:
@@ -93,12 +105,14 @@ def look_at_engine(address: str, port: int, model: str, is_in_use: bool) -> dict
         "models": None,
         "load": None,
         "token": None,
+        "template": None,
     }
     status, answer = exchange(address, port, "GET", "/v1/models", None, MODELS_TIMEOUT_S)
     if status != 200:
         found["problem"], found["detail"] = status, answer
         if isinstance(status, int):
-            found["problem"], found["detail"] = "status", f"HTTP {status}: {answer[:200]}"
+            said = " ".join(answer.split())[:200]
+            found["problem"], found["detail"] = "status", f"HTTP {status}: {said}"
         return found
     try:
         found["models"] = [
@@ -116,7 +130,7 @@ def look_at_engine(address: str, port: int, model: str, is_in_use: bool) -> dict
         again = load(address, port)
         found["load"] = [min(pair) for pair in zip(found["load"], again)] if again else None
     if not found["load"] or sum(found["load"]) == 0:
-        found["token"] = token(address, port, model)
+        found["token"], found["template"] = token(address, port, model)
     return found
 
 
@@ -138,12 +152,34 @@ def load(address: str, port: int) -> list[float] | None:
     return [sums[RUNNING], sums[WAITING]] if RUNNING in seen else None
 
 
-def token(address: str, port: int, model: str) -> str:
-    """Ask for one token; empty when it came, else what came instead."""
-    body = json.dumps({"model": model, "prompt": "ready?", "max_tokens": 1, "temperature": 0})
-    status, answer = exchange(
-        address, port, "POST", "/v1/completions", body.encode(), COMPLETION_TIMEOUT_S
-    )
+def token(address: str, port: int, model: str) -> tuple[str, int | None]:
+    """Ask for one token, as a chat if the model can: what came instead, empty when it came; and
+    how many tokens the chat template has, or None when nobody says."""
+    asked: dict[str, Any] = {"model": model, "max_tokens": 1, "temperature": 0}
+    chat = {**asked, "messages": [{"role": "user", "content": LETTER}]}
+    status, answer = post(address, port, "/v1/chat/completions", chat)
+    if status == 200:
+        return "", template_tokens(answer)
+    if isinstance(status, int):
+        status, answer = post(address, port, "/v1/completions", {**asked, "prompt": "ready?"})
+    return no_token(status, answer), None
+
+
+def template_tokens(answer: str) -> int | None:
+    """What a prompt has besides its only letter, which is one token."""
+    try:
+        return max(0, int(json.loads(answer)["usage"]["prompt_tokens"]) - 1)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def post(address: str, port: int, path: str, body: dict[str, Any]) -> tuple[int | str, str]:
+    """Status and text of the answer to a request for tokens."""
+    return exchange(address, port, "POST", path, json.dumps(body).encode(), COMPLETION_TIMEOUT_S)
+
+
+def no_token(status: int | str, answer: str) -> str:
+    """Why no token came; empty when it came."""
     if status == 200:
         return ""
     if isinstance(status, int):

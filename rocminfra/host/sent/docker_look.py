@@ -65,15 +65,14 @@ SHORT = {
 # Flags whose values decide; none of them can hold a secret.
 SHOWN = (
     *("data-root", "config-file", "storage-driver", "storage-opts", "userns-remap", "log-driver"),
-    *("features", "default-runtime"),
+    *("features", "default-runtime", "hosts"),
 )
 # Where the client asks by itself.
 SOCKETS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
 # systemd keeps a link here for every unit that is active, made as the unit is started.
 INVOCATION = "/run/systemd/units/invocation:docker.service"
 PROC = "/proc"
-# What the unit of the engine calls.
-CLIENT = "/usr/bin/docker"
+CLIENT = "/usr/bin/docker"  # that the unit of the engine calls
 # include/uapi/linux/fs.h, of 64-bit Linux
 FS_IOC_GETFLAGS, FS_IMMUTABLE_FL = 0x80086601, 0x10
 # A user that nobody is, so that nobody else can read what is shown to it.
@@ -216,9 +215,8 @@ def properties() -> dict[str, str]:
 
 def context() -> str:
     """The docker context that root has chosen; empty for the default one."""
-    chosen = os.environ.get("DOCKER_CONTEXT") or parsed(read(os.path.expanduser(ROOT_CONTEXT))).get(
-        "currentContext"
-    )
+    own = parsed(read(os.path.expanduser(ROOT_CONTEXT))).get("currentContext")
+    chosen = os.environ.get("DOCKER_CONTEXT") or own
     return str(chosen) if chosen and chosen != "default" else ""
 
 
@@ -232,14 +230,14 @@ def parsed(text: str | None) -> dict[str, Any]:
     """A JSON object; an empty one for everything else."""
     try:
         document = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
 
 def roots_of(document: dict[str, Any]) -> list[str]:
     """Where a daemon.json puts the data."""
-    values = [document.get(key) for key in ("data-root", "graph")]
+    values = map(document.get, ("data-root", "graph"))
     return [value for value in values if isinstance(value, str) and value]
 
 
@@ -308,10 +306,8 @@ def daemon_words(unit: str, read: Any) -> list[str]:
     command = ""
     variables: dict[str, str] = {}
     section = ""
-    for line in re.sub(r"\\\n\s*", " ", unit).splitlines():
+    for line in joined(unit).splitlines():
         line = line.strip()
-        if not line or line[0] in "#;":
-            continue
         if line.startswith("["):
             section = line
             continue
@@ -321,10 +317,10 @@ def daemon_words(unit: str, read: Any) -> list[str]:
         name, value = name.strip(), value.strip()
         if name == "ExecStart":
             command = value  # an empty one takes back those before it; there is only one
-        elif name == "Environment":
-            variables.update(assignments(value.split("\n")))
+        elif name == "Environment":  # as does an empty one of these
+            variables = {**variables, **assignments(value)} if value else {}
         elif name == "EnvironmentFile":
-            variables.update(assignments((read(value.lstrip("-")) or "").splitlines(), True))
+            variables.update(assignments(joined(read(value.lstrip("-")) or ""), True))
     try:
         words = shlex.split(command.lstrip("@-:+!|"))
     except ValueError:
@@ -339,12 +335,16 @@ def daemon_words(unit: str, read: Any) -> list[str]:
     return replaced
 
 
-def assignments(lines: list[str], whole_lines: bool = False) -> dict[str, str]:
+def joined(text: str) -> str:
+    """A file of systemd without comments, its continued lines joined (systemd.syntax(7))."""
+    lines = [line for line in text.splitlines() if line.lstrip()[:1] not in ("#", ";")]
+    return re.sub(r"\\\n\s*", " ", "\n".join(lines))
+
+
+def assignments(text: str, whole_lines: bool = False) -> dict[str, str]:
     """NAME=VALUE of Environment= (several in a line), or of a file (one a line)."""
     pairs: dict[str, str] = {}
-    for line in lines:
-        if not line.strip() or line.strip()[0] in "#;":
-            continue
+    for line in text.splitlines():
         try:
             words = shlex.split(line)
         except ValueError:

@@ -70,10 +70,9 @@ def cloud_init() -> dict[str, Any]:
     code, said = run(["cloud-init", "status"])
     if code is None:
         return {"status": "unknown", "errors": []}
-    first = (said.strip().splitlines() or [""])[0]
-    if first.startswith("status:"):
-        first = first[len("status:") :]
-    return {"status": first.strip() or "unknown", "errors": []}
+    # Newer ones may warn before it.
+    words = [line[len("status:") :].strip() for line in said.splitlines() if "status:" in line[:7]]
+    return {"status": (words or [""])[0] or "unknown", "errors": []}
 
 
 def apt_holders() -> list[dict[str, Any]]:

@@ -31,6 +31,8 @@ Outcome = Literal["valid", "invalid", "failed"]
 MAX_CONCURRENCY = 512
 # Profiles that look for an answer: what they probe next depends on what they found.
 SEARCHES = ("goodput", "knee")
+# By how much of a rate its label may be off.
+_ROUNDED = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Point:
         if self.streams is not None:
             return f"{self.kind}@{self.streams}{again}"
         if self.rate is not None:
-            return f"{self.kind}@{self.rate:.2f}{again}"
+            return f"{self.kind}@{_shown_rate(self.rate)}{again}"
         if self.burst_requests is not None:
             return f"{self.kind}@{self.burst_requests}/{self.every_seconds:g}s{again}"
         return f"{self.kind}{again}"
@@ -269,7 +271,7 @@ def _plain_points(number: int, stage: Stage) -> tuple[Point, ...]:
     if stage.kind in ("constant", "poisson"):
         return tuple(
             Point(
-                name=f"{number:02d}-{stage.kind}-{rate:g}",
+                name=f"{number:02d}-{stage.kind}-{_rate_in_name(rate)}",
                 kind=stage.kind,
                 rate=rate,
                 max_concurrency=stage.max_concurrency,
@@ -289,6 +291,18 @@ def _plain_points(number: int, stage: Stage) -> tuple[Point, ...]:
     limit = stage.max_concurrency if stage.kind == "throughput" else None
     name = f"{number:02d}-{stage.kind}"
     return (Point(name=name, kind=stage.kind, max_concurrency=limit, ramp_seconds=ramp),)
+
+
+def _shown_rate(rate: float) -> str:
+    """With two decimals, as on GuideLLM's console, unless they would say something else."""
+    short = f"{rate:.2f}"
+    return short if abs(float(short) - rate) <= _ROUNDED * rate else f"{rate:.3g}"
+
+
+def _rate_in_name(rate: float) -> str:
+    """Short, but never the same for two rates: a point's name is its folder."""
+    short = f"{rate:g}"
+    return short if float(short) == rate else repr(rate)
 
 
 def _sweep_points(number: int, stage: Stage, finished: Mapping[str, Finished]) -> tuple[Point, ...]:

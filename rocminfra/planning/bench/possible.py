@@ -19,9 +19,9 @@ _ROUNDING = 1e-6
 # A larger whole number does not fit a float.
 _MOST = 1e300
 # No GPU draws or bears more (MI355X: 1,400 W; throttling begins at about 110 °C). What amd-smi
-# prints for "unknown" in some versions, 65,535, lies beyond both.
-_MOST_WATTS = 10_000.0
-_MOST_CELSIUS = 1_000.0
+# prints for "unknown" in some versions, 65,535 or a tenth or a hundredth of that, lies beyond.
+_MOST_WATTS = 5_000.0
+_MOST_CELSIUS = 200.0
 # Hundred times what a GPU has; more than a GPU draws in a century.
 _MOST_MIB = 1e8
 _MOST_JOULES = 1e13
@@ -98,6 +98,9 @@ def gpu_problems(sample: Mapping[str, Any]) -> tuple[str, ...]:
         used, total = known.get("vram_used_mib", 0.0), known.get("vram_total_mib")
         if total is not None and used > total:
             reasons.append(f"vram_used_mib is {used:,} of {total:,}")
+        if known.get("power_w") == 0 and known.get("gfx_activity_percent", 0.0) > 0:
+            busy = known["gfx_activity_percent"]
+            reasons.append(f"power_w is 0, and its gfx_activity_percent {busy:g}")
     which = sample.get("gpu")
     return tuple(f"impossible figure of GPU {which}: {reason}" for reason in reasons)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rocminfra.planning.bench.possible import few, figure_problem, numbers, room
+from rocminfra.planning.bench.possible import few, figure_problem, number_problem, numbers, room
 
 # GuideLLM's statistics of a distribution that lie in order, and those that lie somewhere between.
 _IN_ORDER = (
@@ -35,7 +35,12 @@ _MOST_MS = 2.6e9
 _MOST_S = 1e8
 # Tokens and pixels of a request, and what is done in a second.
 _MOST_OTHER = 1e12
-_FIRST, _LATENCY = "time_to_first_token_ms", "request_latency"
+_LATENCY = "request_latency"
+# What cannot take longer than the longest request.
+_WITHIN = {
+    "time_to_first_token_ms": "a first token came after",
+    "inter_token_latency_ms": "the time between two tokens was",
+}
 # Begin, end and duration come from one clock; GuideLLM 0.8.1 has them to the microsecond.
 _MOST_APART_S = 1.0
 
@@ -61,7 +66,10 @@ def report_problems(benchmark: Mapping[str, Any]) -> tuple[str, ...]:
                 problem = _count_problem(distribution, completed)
             if problem is not None:
                 reasons.append(f"{title}: {problem}")
-        reasons += _first_token_problems(metrics)
+        reasons += _time_problems(metrics)
+        problem = number_problem(metrics.get("slo_attainment"), 1.0)
+        if problem is not None:
+            reasons.append(f"slo_attainment is {problem}")
     return few([f"impossible figure of GuideLLM: {reason}" for reason in reasons])
 
 
@@ -171,16 +179,18 @@ def _count_problem(distribution: Mapping[str, Any], completed: float) -> str | N
     return f"count is {count:,.0f}, and {completed:,.0f} requests completed"
 
 
-def _first_token_problems(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """A request's first token comes before its last one."""
-    first, whole = (_completed(metrics, name) for name in (_FIRST, _LATENCY))
-    longest = whole.get("max")
-    latest = max((first[name] for name in ("median", *_IN_ORDER) if name in first), default=0.0)
-    if longest is not None and latest > 1000 * longest + room(latest, 1000 * longest):
-        yield (
-            f"a first token came after {latest:,.1f} ms, and no request took longer than "
-            f"{1000 * longest:,.1f} ms"
-        )
+def _time_problems(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """A request's first token, and the time between two of its tokens, come before its end."""
+    longest = _completed(metrics, _LATENCY).get("max")
+    if longest is None:
+        return
+    for name, what in _WITHIN.items():
+        part = _completed(metrics, name)
+        latest = max((part[name] for name in ("median", *_IN_ORDER) if name in part), default=0.0)
+        if latest > 1000 * longest + room(latest, 1000 * longest):
+            yield (
+                f"{what} {latest:,.1f} ms, and no request took longer than {1000 * longest:,.1f} ms"
+            )
 
 
 def _completed(metrics: Mapping[str, Any], name: str) -> dict[str, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ TRACE = "bursts.jsonl"
 BETWEEN_S = 30.0
 # A search that nobody limits otherwise (goodput.py in 0.8.1).
 _MOST_PROBES = 15
+# From the end of a point to the request that keeps its trace from ending.
+_NEVER_SENT_S = 600.0
 
 
 def profile(point: Point, stages: Sequence[Stage]) -> dict[str, Any]:
@@ -83,24 +86,46 @@ def most_points(stage: Stage) -> int:
     return len(planned_names([stage])) // stage.repeat
 
 
-def trace(point: Point, data: Mapping[str, Any], max_seconds: float) -> str | None:
+def trace(point: Point, data: Mapping[str, Any], max_seconds: float, seed: int) -> str | None:
     """The trace of a point with bursts as JSON lines; None for any other point.
 
     + point: the point
     + data: the scenario's data, of kind ``synthetic_text``
     + max_seconds: length of the point
+    + seed: of the lengths, where they differ
+
+    A replay ends with its last request: of bursts every ten seconds, the ten seconds after the last
+    one would be missing, and all rates be too high. So there is one more request, far behind the
+    point's end, which is never sent.
     """
     if point.burst_requests is None or not point.every_seconds:
         return None
+    drawn = random.Random(seed)
+    # A trace has no shared beginnings: all of a prompt is its own.
+    shared = sum(bucket["prefix_tokens"] for bucket in data.get("prefix_buckets", ()))
+    times = [
+        burst * point.every_seconds
+        for burst in range(math.ceil(max_seconds / point.every_seconds))
+        for _ in range(point.burst_requests)
+    ]
     lines = []
-    for burst in range(math.ceil(max_seconds / point.every_seconds)):
+    for time in (*times, max_seconds + _NEVER_SENT_S):
         row = {
-            "timestamp": round(burst * point.every_seconds, 3),
-            "input_length": data["prompt_tokens"],
-            "output_length": data["output_tokens"],
+            "timestamp": round(time, 3),
+            "input_length": shared + _length(data, "prompt_tokens", drawn),
+            "output_length": _length(data, "output_tokens", drawn),
         }
-        lines.extend([json.dumps(row)] * point.burst_requests)
+        lines.append(json.dumps(row))
     return "\n".join(lines) + "\n"
+
+
+def _length(data: Mapping[str, Any], name: str, drawn: random.Random) -> int:
+    """As GuideLLM draws them for synthetic text (utils/random.py in 0.8.1)."""
+    mean, spread = int(data[name]), int(data.get(f"{name}_stdev") or 0)
+    if not spread:
+        return mean
+    low, high = max(1, mean - 5 * spread), mean + 5 * spread
+    return round(max(low, min(high, drawn.gauss(mean, spread))))
 
 
 def _whole(stage: Stage) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Standard library only, no I/O.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from rocminfra.planning.capacity.remedies import Remedy, remedies
 from rocminfra.planning.engine.gpus import GPUS, Gpu
 from rocminfra.planning.gpus.gpu_selection import hiding_variables, visible
 from rocminfra.planning.model.spec import ModelSpec
+from rocminfra.settings.extra_args import has_option, value_of
 
 GIB = 1024**3
 # Arguments of the engine that change what has to fit: in ways that are not modelled, or because
@@ -43,6 +45,11 @@ _UNMODELLED = (
     "-dp",
     "--mm-processor-kwargs",
 )
+# Options that multiply the GPUs of an engine, with their short forms.
+_COPIES = {
+    "--pipeline-parallel-size": ("--pipeline-parallel-size", "-pp"),
+    "--data-parallel-size": ("--data-parallel-size", "-dp"),
+}
 # The driver's figure and the table's differ by a few hundred MiB between guests and bare metal.
 _SAME_MEMORY = 0.02
 
@@ -102,15 +109,15 @@ def decide_fit(
     + extra_args: further arguments of the engine
     + environment: of the engine; it may hide GPUs from it
     """
-    names = [arg.split("=")[0].split(" ")[0].replace("_", "-") for arg in extra_args]
-    unmodelled = [name for name in names if name in _UNMODELLED]
+    refused = too_few_gpus(memory_mib, tensor_parallel, extra_args, environment)
+    if refused is not None:
+        return refused
+    unmodelled = [name for name in _UNMODELLED if has_option(extra_args, name)]
     if unmodelled:
         return NotChecked(f"what {unmodelled[0]} among the extra arguments does is not modelled")
     if not memory_mib:
         return NotChecked("the GPU's memory is not known (no answer from amd-smi)")
     seen = _visible_memory(memory_mib, environment or {})
-    if tensor_parallel > len(seen):
-        return _too_few(tensor_parallel, len(seen), len(memory_mib), environment or {})
     try:
         planned = capacity(spec, gpu_of(min(seen)), serving, tensor_parallel)
     except ValueError as error:
@@ -122,6 +129,52 @@ def decide_fit(
             planned, f"it fits only if {_range(planned)} of overhead turn out to be at the low end"
         )
     return _does_not_fit(planned)
+
+
+def gpus_needed(tensor_parallel: int, extra_args: Sequence[str] = ()) -> tuple[int, str]:
+    """GPUs of this host that the engine uses, whatever its model, and how they come about.
+
+    + extra_args: further arguments of the engine, of which some multiply it
+    """
+    copies = {name: _count(value_of(extra_args, *names)) for name, names in _COPIES.items()}
+    # Those on this host, where there are others.
+    local = _count(value_of(extra_args, "--data-parallel-size-local", "-dpl"))
+    copies["--data-parallel-size"] = local or copies["--data-parallel-size"]
+    words = [f"tensor_parallel_size {tensor_parallel}"]
+    words += [f"{name} {count}" for name, count in copies.items() if count > 1]
+    needed = tensor_parallel * math.prod(max(1, count) for count in copies.values())
+    return needed, " x ".join(words)
+
+
+def too_few_gpus(
+    memory_mib: Sequence[int],
+    tensor_parallel: int,
+    extra_args: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> DoesNotFit | None:
+    """Why the engine sees fewer GPUs than it uses, whatever its model; None when it does not, or
+    when nobody knows.
+
+    + the parameters: see :func:`decide_fit`
+    """
+    if not memory_mib:
+        return None
+    there, seen = len(memory_mib), len(_visible_memory(memory_mib, environment or {}))
+    if tensor_parallel > seen:
+        return _too_few(tensor_parallel, seen, there, environment or {})
+    needed, words = gpus_needed(tensor_parallel, extra_args)
+    if needed <= seen:
+        return None
+    return DoesNotFit(
+        f"{words} are {needed} GPUs, and the engine sees {seen} of {there}",
+        ("ask for fewer in vllm.extra_args",),
+        None,
+    )
+
+
+def _count(text: str | None) -> int:
+    """A count as vLLM takes it; 0 for none, and for what its own check refuses."""
+    return int(text) if text and text.isdecimal() and len(text) < 7 else 0
 
 
 def _visible_memory(memory_mib: Sequence[int], environment: Mapping[str, str]) -> tuple[int, ...]:

@@ -66,8 +66,9 @@ def decide(
     if refused is not None:
         return Refuse(refused)
     try:
-        current = json.loads(seen.file or "{}") if (seen.file or "").strip() else {}
-    except ValueError as error:
+        text = seen.file or ""
+        current = json.loads(text, parse_constant=_no_constant) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
         return Refuse(_not_json(seen, str(error)))
     if not isinstance(current, dict):
         return Refuse(_not_json(seen, f"it is a {type(current).__name__}"))
@@ -90,16 +91,23 @@ def decide(
     )
 
 
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
 def _merged(
     seen: DockerSeen, current: Mapping[str, object], data_root: str, serves: bool
 ) -> dict[str, object]:
     """The file with our keys in it, as far as each of them is ours to set."""
     merged = dict(current)
     there = current.get("data-root", current.get("graph")) or DEFAULT_ROOT
-    if "data-root" not in seen.flags and not (
-        isinstance(there, str) and seen.is_same_path(there, data_root)
-    ):
-        merged.pop("graph", None)  # the old name of the same key; both at once end the start
+    is_right = isinstance(there, str) and seen.is_same_path(there, data_root)
+    # The old name of the same key, which later Dockers do not take, and none beside the new one.
+    if "graph" in current and not (seen.is_proven or serves):
+        is_right &= "data-root" in current
+        merged.pop("graph")
+    if "data-root" not in seen.flags and not is_right:
+        merged.pop("graph", None)
         merged["data-root"] = data_root
     # The engine's container names its own log driver, so whatever is configured may stay: options
     # belong to one driver, and Docker does not start with those of another.
@@ -129,6 +137,15 @@ def _problem(
             f"docker.service puts Docker's data in {roots[-1]} with a flag, not in {data_root}",
             "--data-root (or -g)",
         )
+    refused = _unheard(seen, merged)
+    if refused is not None:
+        return refused
+    if any(map(_turns_on_containerds_store, seen.flags.get("features", ()))):
+        return _refused(
+            "docker.service keeps images in containerd's store with a flag, on the root disk and "
+            f"not in {data_root}",
+            f"--feature {SNAPSHOTTER}",
+        )
     changed = {key for key in {*current, *merged} if current.get(key) != merged.get(key)}
     # These are checked otherwise, or may be given twice; Docker has taken what it runs with.
     given = changed if seen.is_proven else set(merged)
@@ -157,6 +174,30 @@ def _problem(
         is_own_store=_feature(merged) is False,
         shown=parts.shown(changed, serves) if seen.is_proven else frozenset(),
     )
+
+
+def _unheard(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | None:
+    """Why nobody could talk to a Docker with this file at the host's own socket, or None."""
+    listed = merged.get("hosts")
+    given = [*seen.flags.get("hosts", ()), *(listed if isinstance(listed, list) else ())]
+    hosts = [str(host).strip() for host in given]
+    is_heard = any(not host or host.startswith("fd:") for host in hosts)
+    if not hosts or is_heard or set(hosts) & set(installation.SOCKETS):
+        return None
+    return Failure(
+        Fault.DOCKER_CONFIGURATION_UNFIT,
+        f"Docker listens at {', '.join(hosts)} alone, and what starts the engine asks at "
+        "/run/docker.sock",
+        next=Again(
+            f"on the host, add unix:///var/run/docker.sock to hosts in {seen.file_path}, or "
+            "-H fd:// to the command of docker.service, then"
+        ),
+    )
+
+
+def _turns_on_containerds_store(feature: str) -> bool:
+    name, _, value = feature.partition("=")
+    return name.strip() == SNAPSHOTTER and value.strip().lower() not in ("false", "f", "0")
 
 
 def _feature(configuration: Mapping[str, object]) -> object:

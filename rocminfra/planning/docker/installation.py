@@ -9,7 +9,7 @@ from rocminfra.planning.docker.observation import Daemon, DockerSeen
 _SNAP = ("/usr/bin/snap", "/snap/", "/var/lib/snapd/")
 _SNAP_UNIT = "snap.docker"
 # What Docker serves when nobody says otherwise; systemd's socket is the same one.
-_SOCKETS = ("fd://", "unix://", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
+SOCKETS = ("fd://", "unix://", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
 
 
 def problem(seen: DockerSeen, package: str, data_root: str = "") -> Failure | None:
@@ -87,7 +87,7 @@ def _about_daemons(seen: DockerSeen, data_root: str) -> Failure | None:
 def _is_apart(seen: DockerSeen, daemon: Daemon, data_root: str) -> bool:
     """Whether a second Docker has socket and data of its own, and says so by its flags."""
     has_data = bool(daemon.data_root) and not seen.is_same_path(daemon.data_root, data_root)
-    return has_data and bool(daemon.hosts) and not set(daemon.hosts) & set(_SOCKETS)
+    return has_data and bool(daemon.hosts) and not set(daemon.hosts) & set(SOCKETS)
 
 
 def _in_the_way(daemon: Daemon) -> Failure:

@@ -23,6 +23,8 @@ from rocminfra.planning.docker.observation import DockerSeen
 _OWN_STORAGE = {"btrfs": "btrfs", "zfs": "zfs", "devicemapper": "a thin pool"}
 # Of the containerd image store only: dockerd knows no storage driver of these names.
 _SNAPSHOTTERS = frozenset({"overlayfs", "native", "stargz", "nydus", "soci"})
+# All that a Docker on Linux may have; a plugin's name has a slash in it.
+_DRIVERS = {"overlay2", "overlay", "fuse-overlayfs", "vfs", *_OWN_STORAGE, *_SNAPSHOTTERS}
 # How options of those drivers begin.
 _OWN_OPTIONS = ("btrfs.", "zfs.", "dm.")
 # Options of every driver (daemon/logger and its loggerutils/cache), and of the two that keep files.
@@ -38,6 +40,11 @@ _LOG_OPTIONS_OF: Mapping[str, frozenset[str]] = {
     ),
     "local": frozenset({"max-size", "max-file", "compress"}),
 }
+# Drivers that keep no files, and what they take for no option of theirs.
+_OTHER_DRIVERS = frozenset(
+    {"awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "splunk", "syslog"}
+)
+_FILE_OPTIONS = frozenset({"max-size", "max-file", "compress"})
 # Sandboxes and virtual machines, by words in names of runtimes and programs: no GPU of the host is
 # in them.
 _SANDBOXES = frozenset({"runsc", "gvisor", "kata"})
@@ -88,6 +95,11 @@ def _about_storage(
     seen: DockerSeen, merged: Mapping[str, object], data_root: str, is_own_store: bool
 ) -> Failure | None:
     driver = str(_given(seen, merged, "storage-driver"))
+    if driver and driver not in _DRIVERS and "/" not in driver:
+        return _remove(
+            f"Docker is told to use the storage driver {driver}, which it does not have",
+            "storage-driver",
+        )
     if driver in _OWN_STORAGE:
         return _remove(
             f"Docker is told to use the storage driver {driver}, which needs "
@@ -130,9 +142,17 @@ def _about_logs(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | Non
     driver = str(_given(seen, merged, "log-driver") or "json-file")
     options = merged.get("log-opts")
     known = _LOG_OPTIONS_OF.get(driver)
-    if known is None or not isinstance(options, dict):
+    if options is not None and not _is_of_texts(options):
+        return _remove(
+            "Docker does not start with log-opts that are no texts by their names, as in "
+            '{"max-size": "10m", "max-file": "3"}',
+            "them from log-opts, or put their values in quotes",
+        )
+    if not isinstance(options, dict) or (known is None and driver not in _OTHER_DRIVERS):
         return None
-    others = sorted(set(options) - known - _LOG_OPTIONS)
+    others = sorted(set(options) & _FILE_OPTIONS)
+    if known is not None:
+        others = sorted(set(options) - known - _LOG_OPTIONS)
     if not others:
         return None
     return _remove(
@@ -140,6 +160,10 @@ def _about_logs(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | Non
         f"{', '.join(others)}",
         "them from log-opts",
     )
+
+
+def _is_of_texts(options: object) -> bool:
+    return isinstance(options, dict) and all(isinstance(one, str) for one in options.values())
 
 
 def _about_runtime(

@@ -86,7 +86,14 @@ def weight_files(names: Iterable[str], index: Index | None) -> tuple[str, ...]:
     there = sorted(names)
     # They are the weights only where nothing else is.
     own = [name for name in there if not is_consolidated(name)] or there
-    return with_parts(own)
+    # A variant (`model.fp16.safetensors`) is the same tensors once more.
+    return with_parts(name for name in own if not _is_variant(name, own))
+
+
+def _is_variant(name: str, names: Iterable[str]) -> bool:
+    """Whether it is named as transformers names another precision of a file beside it."""
+    parts = name.split(".")
+    return len(parts) == 3 and f"{parts[0]}.{parts[2]}" in names
 
 
 def is_consolidated(name: str) -> bool:

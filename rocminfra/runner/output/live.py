@@ -4,6 +4,7 @@ Nothing is silent for longer than that."""
 from __future__ import annotations
 
 import sys
+import textwrap
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from rocminfra.runner.output.terminal import duration, message, sized
 from rocminfra.runner.run.activity import Activities, Activity
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
@@ -21,6 +23,10 @@ EVERY_S = 10.0
 APPEARS_AFTER_S = 1.0
 _TICK_S = 0.25
 _MOST_LINES = 12
+# A terminal that is narrower shows nothing worth reading.
+_NARROWEST = 20
+# Lines of a terminal that stay for what was said before.
+_LEFT_ABOVE = 4
 
 
 class Shown:
@@ -36,6 +42,7 @@ class Shown:
         self._is_terminal = sys.stderr.isatty()
         self._said_at: dict[int, float] = {}
         self._live: Live | None = None
+        self._console: Console | None = None
         self._over = threading.Event()
         self._ticker: threading.Thread | None = None
 
@@ -82,7 +89,7 @@ class Shown:
             return
         from rich.live import Live
 
-        console = terminal.stderr_console()
+        self._console = console = terminal.stderr_console()
         self._live = Live(
             console=console,
             get_renderable=self._picture,
@@ -104,6 +111,8 @@ class Shown:
         from rich.text import Text
 
         lines = activity_lines(self._activities.running)
+        if self._console is not None:
+            lines = folded(lines, *self._console.size)
         return Text("\n".join(lines), style="dim", overflow="ellipsis", no_wrap=True)
 
 
@@ -113,6 +122,21 @@ def activity_lines(running: Sequence[Activity]) -> list[str]:
     if len(running) > _MOST_LINES:
         lines.append(f"… and {len(running) - _MOST_LINES} more")
     return lines
+
+
+def folded(lines: Sequence[str], width: int, height: int) -> list[str]:
+    """Lines that are wider than the terminal, continued below; as they are when there is no room.
+
+    What a line says last changes most, and it is what a narrow terminal would not show.
+
+    + width, height: of the terminal, in characters
+    """
+    found = [
+        part
+        for line in lines
+        for part in textwrap.wrap(line, max(width, _NARROWEST), subsequent_indent="    ")
+    ]
+    return found if len(found) <= max(len(lines), height - _LEFT_ABOVE) else list(lines)
 
 
 def activity_words(one: Activity) -> str:

@@ -12,12 +12,14 @@ from pathlib import Path
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_config, ctx_host
 
+from rocminfra.bench.scenario import scenario_names
 from rocminfra.facts.bench_runs import BenchRuns, HostRun
 from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, most_severe
 from rocminfra.host_paths import RUNS
 from rocminfra.operations import bench
 from rocminfra.operations.progress import listen
 from rocminfra.planning.bench.progress import Status
+from rocminfra.playbook_files import playbook_root
 from rocminfra.runner.run.execution import on_each
 from rocminfra.runner.run.options import Options
 from rocminfra.runner.run.results import HostState, RunResult
@@ -71,13 +73,26 @@ def list_runs(options: Options, progress: Progress) -> Runs:
         return Runs("bench list", "", _hosts(session, found, {}))
 
 
-def newest_run(options: Options, progress: Progress) -> tuple[str, str | None]:
-    """The last run on any of the hosts, and its scenario's name; raises :class:`FailedError`."""
+def resumed_run(run: str | None, options: Options, progress: Progress) -> tuple[str, str | None]:
+    """The run that is to go on, and its scenario's name; None where no host says.
+
+    + run: its id; None for the last one of any of the hosts
+
+    Raises :class:`FailedError` when there is no last one, or when its scenario is no file of
+    ``benchmarks/``, which only a person can name.
+    """
     with _session("bench", options, progress) as session:
         found = _runs(session)
-        name = _named(found, None, options)
-        scenarios = [run.scenario for runs in found.values() for run in runs if run.run == name]
-        return name, next((scenario for scenario in scenarios if scenario), None)
+    name = _named(found, None, options) if run is None else run
+    known = [one.scenario for runs in found.values() for one in runs if one.run == name]
+    scenario = next((one for one in known if one), None)
+    if scenario is not None and scenario not in scenario_names(playbook_root() / "benchmarks"):
+        raise FailedError(
+            Fault.RUN_OF_ANOTHER_SCENARIO,
+            f"run {name} was made with scenario {scenario}, which is no file of benchmarks/",
+            next=Do(f"{options.command('bench')} --resume {name} --scenario PATH"),
+        )
+    return name, scenario
 
 
 def read_statuses(run: str | None, options: Options, progress: Progress) -> Runs:

@@ -26,6 +26,7 @@ from rocminfra.connectors.batch import Limits
 from rocminfra.failure import Failure, Fault
 from rocminfra.host_answers import END, answer, framed, said_after, said_besides
 from rocminfra.runner.run.unusable_login import (
+    held_open,
     is_plain,
     judged,
     look,
@@ -50,6 +51,10 @@ _HARD = ["a\\\\b\\'c !d $e", "f"]
 _MOST_BYTES = 1 << 20
 # Of the connector's arguments, those that do not become part of the command.
 _CONTROL = ("_success_exit_codes", "_timeout", "_get_pty", "_stdin")
+
+
+class _HeldOpenError(Exception):
+    """A session has answered, and does not end."""
 
 
 def trouble(state: State, host: Host) -> Failure | None:
@@ -96,6 +101,8 @@ def _trouble(
                 return talks_in_between(host, _besides(found))
     except ChannelException:
         return too_few_sessions(host, SESSIONS)
+    except _HeldOpenError:
+        return held_open(host, TIMEOUT_S)
     except TimeoutError:
         what = f"{host.name} does not end a command within {TIMEOUT_S:.0f} s"
         why = (
@@ -213,7 +220,7 @@ def _read(channel: Channel) -> tuple[bytes, bytes]:
     found = late = b""
     answered = None
     end = time.monotonic() + TIMEOUT_S
-    while block := channel.recv(65536):
+    while block := _block(channel, answered is not None):
         now = time.monotonic()
         if answered is not None and now - answered > GOODBYE_S:
             late += block
@@ -225,6 +232,15 @@ def _read(channel: Channel) -> tuple[bytes, bytes]:
         if len(found) > _MOST_BYTES:
             break
     return found, late
+
+
+def _block(channel: Channel, is_answered: bool) -> bytes:
+    try:
+        return channel.recv(65536)
+    except TimeoutError:
+        if is_answered:
+            raise _HeldOpenError from None
+        raise
 
 
 def _lines(data: bytes) -> list[str]:

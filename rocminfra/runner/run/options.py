@@ -71,7 +71,10 @@ class Options:
             others = [item for item in self.data if not item.startswith("bench.run=")]
             options = dataclasses.replace(self, data=tuple(others), files=())
             verb = "bench"
-        words = [options.command(verb, host)]
+        # What it adds stands instead of what was given, not behind it.
+        added = {SETTING_OF[argument] for argument, _ in step.arguments}
+        kept = tuple(item for item in options.data if item.partition("=")[0] not in added)
+        words = [dataclasses.replace(options, data=kept).command(verb, host)]
         for argument, value in step.arguments:
             words += ["--data", shlex.quote(f"{SETTING_OF[argument]}={value}")]
         if step.wipe is not None:

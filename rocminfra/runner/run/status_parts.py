@@ -16,7 +16,7 @@ from pyinfra.api.host import Host
 from rocminfra.facts.docker import DockerContainer, DockerRoot, NoAnswer
 from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.facts.engine import EngineReadiness
-from rocminfra.facts.gpu_memory import GpuMemory
+from rocminfra.facts.gpu_memory import GpuReport, Gpus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.running_benchmarks import RunningBenchmarks
 from rocminfra.facts.scratch_mount import ScratchMountStatus
@@ -43,8 +43,8 @@ def gpu(host: Host, settings: Settings) -> Part:
     """The GPUs that the settings count on."""
     wanted = settings.rocm.gpu_count
     nodes: tuple[GpuNode, ...] = host.get_fact(GpuNodes)
-    missing = missing_nodes(nodes, wanted)
-    memory: tuple[int, ...] = host.get_fact(GpuMemory)
+    report: GpuReport = host.get_fact(Gpus)
+    missing, memory = missing_nodes(nodes, wanted, report), report.memory_mib
     details: dict[str, Any] = {"wanted": wanted, "memory_mib": list(memory)}
     if missing is not None:
         return Part(False, missing, details, _by_hand(host, "dmesg | grep amdgpu"))

@@ -46,6 +46,23 @@ def talks_in_between(host: Host, said: list[str]) -> Failure:
     return Failure(Fault.LOGIN_UNUSABLE, what, tuple(said[-5:]), _QUIET)
 
 
+def held_open(host: Host, seconds: float) -> Failure:
+    """The failure of a host whose sessions answer and do not end.
+
+    + seconds: for how long that was waited for
+    """
+    user = host.data.get("ssh_user") or "the login"
+    return Failure(
+        Fault.LOGIN_UNUSABLE,
+        f"{host.name}: what the login shell of {user} leaves running holds every session open",
+        (f"a command had answered, and its session did not end within {seconds:.0f} s",),
+        Again(
+            "in its start-up files (~/.bashrc, ~/.profile), give what they start an output of its "
+            "own (COMMAND </dev/null >/dev/null 2>&1 &), and end what runs already; then"
+        ),
+    )
+
+
 def other_shell(host: Host, shell: str | None, why: tuple[str, ...]) -> Failure:
     """The failure of a login shell that does not read quotes as sh does."""
     user = host.data.get("ssh_user") or "the login"

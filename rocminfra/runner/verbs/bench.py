@@ -88,7 +88,7 @@ def run_verb(
     junit: Path | None,
 ) -> ExitCode:
     patch()
-    from rocminfra.runner.run.bench_runs import newest_run
+    from rocminfra.runner.run.bench_runs import resumed_run
     from rocminfra.runner.run.options import Options
     from rocminfra.runner.run.playbook import benchmark_data
 
@@ -97,10 +97,10 @@ def run_verb(
 
     def work(progress: Progress) -> RunResult:
         run, wanted = resume, scenario
-        if resume == "":
-            run, was = newest_run(given, progress)
-            if wanted is None and not any(item.startswith("bench.scenario=") for item in data):
-                wanted = was
+        is_named = any(item.startswith("bench.scenario=") for item in data) or wanted is not None
+        if resume == "" or (resume is not None and not is_named):
+            run, was = resumed_run(resume or None, given, progress)
+            wanted = wanted if is_named else was
         extra = benchmark_data(data, wanted, run)
         chosen[0] = Options(inventory, limit, extra, verbosity=verbose)
         return run_bench(chosen[0], progress)

@@ -171,7 +171,21 @@ def test_an_unknown_key_is_refused_with_line_and_nearest(
 @pytest.mark.parametrize(
     ("old", "new", "key", "says"),
     [
-        ("synthetic_text", "synthetic_test", "data", "synthetic_test"),
+        ("synthetic_text", "synthetic_test", "data.kind", "'synthetic_test' is no kind of data"),
+        ("kind: synthetic_text, ", "", "data.kind", "is needed: one of synthetic_text, "),
+        ("max_seconds: 3", "max_seconds: 3\nslo: [3]", "slo", "must be keys with values"),
+        (
+            "max_seconds: 3",
+            "max_seconds: 3\nmin_completed: 6\nmax_requests: 5",
+            "",
+            "min_completed (6) must not be above max_requests (5)",
+        ),
+        (
+            "concurrent, streams: [4]",
+            "bursts, burst_requests: 1000000, every_seconds: 2",
+            "",
+            "bursts has 2,000,000 requests",
+        ),
         ("prompt_tokens: 128", "prompt_tokens: 0", "data.prompt_tokens", "greater than or equal"),
         ("prompt_tokens: 128", "prompt_tokens: many", "data.prompt_tokens", "integer"),
         ("streams: [4]", "streams: [0]", "stages[0].streams[0]", "greater than or equal"),

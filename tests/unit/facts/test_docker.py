@@ -60,6 +60,8 @@ def test_container_with_and_without_labels() -> None:
 def test_docker_root() -> None:
     assert DockerRoot().process([""]) is None
     assert DockerRoot().process(["/mnt/models/docker"]) == "/mnt/models/docker"
+    assert DockerRoot().process(["WARNING: no cpuset", "/srv/docker "]) == "/srv/docker"
+    assert DockerRoot().process(["<no value>"]) is None
 
 
 def asked(folder: Path, fact: Any, *arguments: str, **programs: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,7 +44,7 @@ def servers() -> Iterator[tuple[Server, Server]]:
                 self.own.asked.append((self.path, self.headers.get("Authorization")))
                 code, body, headers = self.own.answers.get(self.path, (404, b"", {}))
                 self.send_response(code)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
@@ -173,3 +174,58 @@ def test_an_answer_of_something_else_is_no_listing(text: str) -> None:
     with pytest.raises(HubError) as error:
         parse_listing("acme/a", text.encode())
     assert error.value.kind == "odd"
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_again(servers: tuple[Server, Server]) -> None:
+    server, whole = servers[0], b'{"a": 1}'
+    server.answers[CONFIG] = (200, whole[:3], {"Content-Length": str(len(whole))})
+    with pytest.raises(HubError, match="was cut off: 5 bytes of its answer did not come") as caught:
+        hub(server).file("acme/a", COMMIT, "config.json")
+    assert caught.value.kind == "unreachable"
+    assert len(server.asked) == ATTEMPTS
+    # A part that was asked for is whole, whether the server knows ranges or not.
+    server.answers[CONFIG] = (200, whole, {})
+    assert hub(server).file("acme/a", COMMIT, "config.json", most=3) == whole[:3]
+
+
+@pytest.mark.parametrize("code", [301, 307, 308])
+def test_a_repository_that_was_renamed_is_found(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    # As before Python 3.11, which is on hosts with Ubuntu 22.04.
+    monkeypatch.delattr(urllib.request.HTTPRedirectHandler, "http_error_308")
+    server = servers[0]
+    moved = "/api/models/acme/b/revision/main?blobs=true"
+    server.answers[LIST] = (code, b"", {"Location": moved})
+    server.answers[moved] = (200, json.dumps({"sha": COMMIT, "siblings": SIBLINGS}).encode(), {})
+    assert hub(server).listing("acme/a").commit == COMMIT
+    assert server.asked[-1] == (moved, f"Bearer {TOKEN}")
+
+
+def test_a_revision_that_is_not_there_is_named(servers: tuple[Server, Server]) -> None:
+    with pytest.raises(HubError, match=r"acme/a at v9: .* does not have it"):
+        hub(servers[0]).listing("acme/a", "v9")
+
+
+@pytest.mark.parametrize(
+    ("item", "size"),
+    [
+        ({"size": 7, "lfs": {"size": 9}}, 7),
+        ({"lfs": {"sha256": "ab", "size": 9}}, 9),
+        ({"size": None, "lfs": {"size": 9}}, 9),
+        ({"size": "7", "lfs": {"size": True}}, None),
+        ({"size": -1, "lfs": None}, None),
+    ],
+)
+def test_a_size_may_stand_beside_the_hash_alone(item: dict[str, Any], size: int | None) -> None:
+    answer = json.dumps({"sha": COMMIT, "siblings": [{"rfilename": "a", **item}]}).encode()
+    listing = parse_listing("acme/a", answer)
+    assert [file.size for file in listing.files] == [size]
+    assert listing.total_bytes == size
+
+
+@pytest.mark.parametrize("sha", [None, "", 5, ["a"], "../x", "a/b"])
+def test_a_listing_without_a_commit_is_odd(sha: Any) -> None:
+    with pytest.raises(HubError) as caught:
+        parse_listing("acme/a", json.dumps({"sha": sha, "siblings": SIBLINGS}).encode())
+    assert caught.value.kind == "odd"

@@ -49,6 +49,22 @@ def test_only_what_the_index_names_counts(tmp_path: Path) -> None:
     assert whole_weights(tmp_path) == read_weights(tmp_path)
 
 
+def test_a_variant_beside_the_weights_is_not_counted_again(tmp_path: Path) -> None:
+    shard(tmp_path / "model.fp16.safetensors", 150, "F16")
+    assert tensor_bytes(tmp_path) == 150, "it is all there is"
+    shard(tmp_path / "model.safetensors", 150)
+    assert tensor_bytes(tmp_path) == 150
+    shard(tmp_path / "model.v2.extra.safetensors", 7)
+    assert tensor_bytes(tmp_path) == 157, "that is another name"
+
+
+def test_a_macs_hidden_files_are_no_weights(tmp_path: Path) -> None:
+    shard(tmp_path / "model.safetensors", 150)
+    (tmp_path / "._model.safetensors").write_bytes(b"\0\5\x16\7" + bytes(4092))
+    assert tensor_bytes(tmp_path) == 150
+    assert whole_weights(tmp_path) is not None
+
+
 def test_consolidated_files_are_the_weights_where_nothing_else_is(tmp_path: Path) -> None:
     shard(tmp_path / "consolidated.safetensors", 150)
     assert tensor_bytes(tmp_path) == 150
@@ -124,6 +140,16 @@ def test_a_few_masks_are_no_quantization(tmp_path: Path) -> None:
     shard(tmp_path / "model-1.safetensors", 16_060_522_496, header_only=True)
     shard(tmp_path / "model-2.safetensors", 4_096, "U8")
     assert load_model(str(tmp_path)).weights_bytes == 16_060_526_592
+
+
+@pytest.mark.parametrize("name", ["model-Q4_K_M.gguf", "UD-Q4_K_XL/model-00001-of-00002.gguf"])
+def test_weights_in_gguf_are_not_computed_as_bf16(tmp_path: Path, name: str) -> None:
+    config = (MODELS / "llama-3.1-8b-instruct.json").read_text(encoding="utf-8")
+    (tmp_path / "config.json").write_text(config, encoding="utf-8")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"GGUF")
+    with pytest.raises(UnknownModelError, match=f"weights are in GGUF .{name}"):
+        load_model(str(tmp_path))
 
 
 @pytest.mark.parametrize("ending", [".aria2", ".incomplete", ".part"])

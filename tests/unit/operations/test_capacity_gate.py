@@ -46,6 +46,24 @@ def test_an_unknown_model_is_not_judged_and_no_gpu_is_asked(
     assert "not checked" in scripted.logged[0]
 
 
+@pytest.mark.parametrize(
+    "wanted", [{"tensor_parallel": 8}, {"extra_args": ["--pipeline-parallel-size", "2"]}]
+)
+def test_an_unknown_model_needs_its_gpus_too(
+    scripted: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wanted: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    scripted.facts[GpuMemory] = (196_288,)
+    with_state: Any = ctx_state.get()
+    with_state.active_hosts = {scripted}
+    assert isinstance(capacity.gate("somebody/unknown", **wanted), DoesNotFit)
+    (failure,) = failures(scripted)
+    assert failure.kind is ExitCode.UNFIT
+    assert with_state.active_hosts == set()
+    scripted.facts[GpuMemory] = (196_288,) * 8
+    assert isinstance(capacity.gate("somebody/unknown", **wanted), NotChecked)
+
+
 def test_a_folder_is_read(scripted: Any, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3_next"}))
     assert isinstance(capacity.gate(str(tmp_path)), NotChecked)

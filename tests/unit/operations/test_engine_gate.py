@@ -10,11 +10,14 @@ from failing import next_of
 
 from rocminfra.facts.docker import Container, DockerContainer
 from rocminfra.facts.file_contents import FileContents
+from rocminfra.facts.fresh_host import FreshHost
 from rocminfra.facts.systemd_unit import SystemdUnit, Unit, UnitCommand, UnitOverrides
 from rocminfra.failure import ExitCode
 from rocminfra.operations.engine_gate import gate
 from rocminfra.operations.host_failures import failures
 from rocminfra.planning.engine_command import CONFIG_LABEL
+from rocminfra.planning.fresh_host import Container as Running
+from rocminfra.planning.fresh_host import Observed
 
 UNIT = Unit("loaded", "active", True, False, "1")
 OURS = Container("c1", False, "", ((CONFIG_LABEL, "a" * 64),), "sha256:1")
@@ -103,3 +106,42 @@ def test_a_drop_in_that_replaces_the_command_is_refused(host: Any) -> None:
     assert failure.kind is ExitCode.REFUSED
     assert failure.why == (DROP_IN,)
     assert DROP_IN in next_of(failure)
+
+
+PORT_COMMAND = ("/usr/bin/docker", "run", f"--label={CONFIG_LABEL}=00", "x", "--port=8000")
+LEFT = Running("vllm", "x", (CONFIG_LABEL,), (), True, True)
+
+
+@pytest.mark.parametrize(
+    ("port", "active", "containers", "is_taken"),
+    [
+        (8000, "active", (LEFT,), False),
+        (8000, "activating", (), False),
+        (8001, "active", (LEFT,), False),
+        (22, "active", (LEFT,), True),
+        (22, "inactive", (), True),
+        (8000, "inactive", (), True),
+        (8000, "failed", (LEFT,), False),
+        (8000, "failed", (replace(LEFT, labels=()),), True),
+    ],
+)
+def test_no_engine_is_stopped_for_one_that_would_find_its_port_taken(
+    port: int, active: str, containers: tuple[Running, ...], is_taken: bool, host: Any
+) -> None:
+    host.facts[SystemdUnit] = replace(UNIT, active_state=active)
+    host.facts[UnitCommand] = PORT_COMMAND
+    host.facts[FreshHost] = Observed(containers=containers, listening=(22, 8000))
+    gate(unit="vllm.service", container="vllm", port=port)
+    assert len(failures(host)) == is_taken
+    for failure in failures(host):
+        assert failure.kind is ExitCode.UNFIT
+        assert next_of(failure).endswith("stop it, or set vllm.port")
+        assert f"port {port}, which the engine needs; nothing was changed" in failure.what
+
+
+def test_a_first_engine_finds_its_port_taken_too(host: Any) -> None:
+    host.facts[SystemdUnit] = replace(UNIT, load_state="not-found", active_state="inactive")
+    host.facts[FreshHost] = Observed(listening=(22, 8000))
+    gate(unit="vllm.service", container="vllm", port=8000)
+    (failure,) = failures(host)
+    assert "another program listens on port 8000" in failure.what

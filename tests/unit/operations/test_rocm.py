@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,8 +88,72 @@ def test_what_is_missing(nodes: tuple[GpuNode, ...], count: int, expected: str |
     assert (found is None) if expected is None else expected in str(found)
 
 
+def card(number: int, **changes: Any) -> Gpu:
+    whole = Gpu(
+        f"renderD{number}",
+        f"/sys/d/{number}",
+        "amdgpu",
+        "0x1002",
+        "0x74b5",
+        196_288 << 20,
+        "SPX",
+        None,
+    )
+    return replace(whole, **changes)
+
+
+def partition(number: int) -> Gpu:
+    path = f"/sys/devices/platform/amdgpu_xcp.{number}"
+    return Gpu(f"renderD{number}", path, "amdgpu", None, None, None, None, None)
+
+
+INTEL = card(129, driver="i915", vendor="0x8086", vram_bytes=None, compute_partition=None)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "rows", "count", "expected"),
+    [
+        ([card(128), card(129)], None, 2, None),
+        ([card(128), INTEL], None, 1, None),
+        (
+            [card(128), INTEL],
+            None,
+            2,
+            "1 render nodes instead of 2: /dev/dri/renderD128 (renderD129",
+        ),
+        (
+            [card(128), card(129, vram_bytes=512 << 20)],
+            None,
+            2,
+            "is none: integrated or of another",
+        ),
+        ([card(128), card(129, vram_bytes=0)], None, 2, "does not say how much memory"),
+        # The nodes of partitions that a GPU in one piece could have.
+        ([card(128), partition(129)], None, 2, "1 render nodes instead of 2: /dev/dri/renderD128"),
+        ([card(128, compute_partition="DPX"), partition(129)], (196_288, None), 2, None),
+        (
+            [card(128, compute_partition="DPX"), partition(129)],
+            (196_288, None),
+            8,
+            "2 GPUs instead",
+        ),
+        ([card(128, compute_partition="DPX"), partition(129)], (), 2, None),
+        # A GPU of the driver's without its node.
+        ([card(128), card(130)], None, 2, "1 render nodes instead of 2: /dev/dri/renderD128"),
+        # As for the container: where the driver knows of none, the engine says what is wrong.
+        ([INTEL], None, 2, None),
+    ],
+)
+def test_only_what_an_engine_may_use_counts(
+    gpus: list[Gpu], rows: tuple[int | None, ...] | None, count: int, expected: str | None
+) -> None:
+    other = GpuNode("/dev/dri/renderD129", 104, "render", 0o660)
+    found = rocm.missing_nodes((KFD, RENDER, other), count, GpuReport(tuple(gpus), rows))
+    assert (found is None) if expected is None else expected in str(found)
+
+
 def test_a_host_without_gpu_is_taken_out_before_its_first_operation(scripted: Any) -> None:
-    scripted.facts[GpuNodes] = ()
+    scripted.facts.update({GpuNodes: (), Gpus: GpuReport()})
     state.active_hosts.add(scripted)
     rocm.gate()
     assert state.failed_hosts == {scripted}
@@ -107,7 +172,7 @@ def test_a_host_without_gpu_is_taken_out_before_its_first_operation(scripted: An
 def test_the_remedy_cures_what_is_missing(
     nodes: tuple[GpuNode, ...], remedy: str, scripted: Any
 ) -> None:
-    scripted.facts[GpuNodes] = nodes
+    scripted.facts.update({GpuNodes: nodes, Gpus: GpuReport()})
     state.active_hosts.add(scripted)
     rocm.gate(gpu_count=8)
     following = failures(scripted)[0].next

@@ -46,6 +46,28 @@ WANTED = Wanted(
 )
 
 
+def test_a_run_that_nobody_knows_is_not_resumed_and_nothing_is_installed_for_it() -> None:
+    failure = refused(resumes=True)
+    assert failure.kind is ExitCode.BENCHMARK
+    assert failure.what == (f"there is no run {RUN} to resume, neither on the host nor in results")
+    assert decide(resumes=False) is None
+    assert decide(home=replace(HOME, has_run=True), resumes=True) is None
+    assert decide(replace(READY, run=Run("none", 0, 0)), resumes=True) is None
+
+
+@pytest.mark.parametrize(
+    ("longest", "template", "fits"),
+    [(9216, None, True), (9216, 19, False), (9234, 19, False), (9235, 19, True)],
+)
+def test_the_chat_template_counts(longest: int, template: int | None, fits: bool) -> None:
+    look = engine(models={MODEL: longest}, template=template)
+    assert (decide(look) is None) is fits
+    if not fits:
+        failure = refused(look)
+        assert "has 9,235 tokens, 19 of them the chat template's" in failure.what
+        assert "max_model_len=9235" in next_of(failure)
+
+
 def decide(look: Look = READY, home: Home = HOME, **wanted: object) -> Failure | None:
     return refusal(look, home, replace(WANTED, **wanted))  # type: ignore[arg-type]
 
@@ -131,6 +153,7 @@ def test_data_that_is_not_on_the_host_is_a_setting() -> None:
     failure = refused(replace(READY, missing_files=("/mnt/models/docvqa.parquet",)))
     assert failure.kind is ExitCode.SETTINGS
     assert failure.why == ("there is no /mnt/models/docvqa.parquet",)
+    assert refused(replace(READY, empty_files=("/srv/a.jsonl",))).why == ("/srv/a.jsonl is empty",)
 
 
 def test_another_benchmark_is_named_and_may_be_followed() -> None:

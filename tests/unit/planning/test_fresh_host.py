@@ -23,7 +23,7 @@ def test_a_settled_machine_is_ready() -> None:
     assert decide(cloud_init="disabled") == Ready()
 
 
-@pytest.mark.parametrize("word", ["running", "not started", "not run"])
+@pytest.mark.parametrize("word", ["running", "not started", "not run", "degraded running"])
 def test_cloud_init_is_waited_for(word: str) -> None:
     found = decide(cloud_init=word)
     assert isinstance(found, Wait)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.local import LocalConnector
@@ -18,6 +19,7 @@ from rocminfra.operations.host_failures import failures
 from rocminfra.runner.hosts import book, logs, removing
 from rocminfra.runner.hosts.asking import Answered
 from rocminfra.runner.run import (
+    bench_runs,
     connection_check,
     connection_trouble,
     host_lock,
@@ -263,3 +265,12 @@ def waiting(name: str, seconds: float) -> float:
     before: float = vars(connection_check)[name]
     setattr(connection_check, name, seconds)
     return before
+
+
+def resumed_run(run: str | None, found: Any, inventory: str) -> Any:
+    """Which run goes on when hosts know these, and its scenario."""
+    with (
+        mock.patch.object(bench_runs, "_session", return_value=nullcontext()),
+        mock.patch.object(bench_runs, "_runs", return_value=found),
+    ):
+        return bench_runs.resumed_run(run, Options(inventory), None)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rocminfra.settings import SettingsError, load_settings
-from rocminfra.settings.extra_args import problems
+from rocminfra.settings.extra_args import problems, value_of
 
 ROOT = Path(__file__).parents[3]
 CASES = ROOT / "tests/cases/hosts"
@@ -72,6 +72,14 @@ def test_what_a_setting_gives_is_refused_with_that_setting(
         (["--seed=1", "--seed", "2"], "--seed is given twice"),
         (["--lora_modules", "a=b", "--lora-modules", "c=d"], "--lora-modules is given twice"),
         (["--api_key", "word"], "--api-key gives the engine a secret"),
+        (["--nnodes=2"], "waits for engines on other hosts"),
+        (["--node_rank", "1"], "waits for engines on other hosts"),
+        (["--runner", "pooling"], "--runner makes an engine that writes no text"),
+        (["--task=embed"], "writes no text"),
+        (["--conver", "reward"], "which vLLM may take for --convert, makes"),
+        (["--api-server-count=0"], "starts no server"),
+        (["-asc", "0"], "starts no server"),
+        (["--skip-tokenizer-init"], "without a tokenizer"),
     ],
 )
 def test_what_no_engine_can_start_with_is_refused(arguments: list[str], words: str) -> None:
@@ -92,12 +100,28 @@ def test_what_no_engine_can_start_with_is_refused(arguments: list[str], words: s
         ["--ssl-ca-certs=x", "-O3", "-O.level=3", "-q", "fp8", "-dp", "2"],
         ["--allowed-media-domains", "a.example", "b.example"],
         ["--max-num-partial-prefills=2"],
+        ["--runner=generate", "--convert", "auto", "--api-server-count", "2", "-pp", "2"],
         ["--mm-processor-kwargs", '{"max_pixels":5,"min_pixels":4}'],
     ],
 )
 def test_other_arguments_are_left_alone(arguments: list[str]) -> None:
     assert problems(arguments) == []
     assert load_settings({"vllm.extra_args": arguments}).vllm.extra_args == arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        (["--seed", "1", "-pp", "2"], "2"),
+        (["--pipeline_parallel_size=4"], "4"),
+        (["-pp=2", "--pipeline-parallel-size", "3"], "3"),
+        (["--seed", "-pp"], ""),
+        (["--pipeline-parallel-size-x", "3"], None),
+        ([], None),
+    ],
+)
+def test_the_value_of_an_option_in_its_spellings(arguments: list[str], value: str | None) -> None:
+    assert value_of(arguments, "--pipeline-parallel-size", "-pp") == value
 
 
 def test_arguments_of_the_processor_do_not_silently_replace_a_setting() -> None:

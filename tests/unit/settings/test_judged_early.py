@@ -78,6 +78,10 @@ def test_an_image_that_docker_does_not_take(image: str, words: str) -> None:
         ("docker.package", "Docker", "must be a package"),
         ("storage.mount_options", ["no atime"], "without blanks, such as noatime"),
         ("storage.mount_options", ["nofail,noatime"], "one option an item: [nofail, noatime]"),
+        ("storage.mount_options", ["nofail", "ro"], "must not be ro, with which nothing can be"),
+        ("storage.mount_options", ["noauto"], "not mounted after a restart of the host"),
+        ("storage.mount_options", ["noexec"], "cannot load what its compilers leave"),
+        ("engine.image", 64 * "a", f"that it is an image's id: {DIGEST}"),
         ("storage.device", "Auto", "must be auto, or a path such as /dev/vdc"),
         ("storage.device", "/dev/../etc", "must be auto, or a path"),
         ("storage.device", "/dev/vdc/", "must be auto, or a path"),
@@ -197,6 +201,16 @@ def test_an_engine_sees_as_many_gpus_as_it_uses() -> None:
     )
     assert visible_gpus({"ROCR_VISIBLE_DEVICES": "GPU-1a,GPU-2b"}) == ("ROCR_VISIBLE_DEVICES", 2)
     assert visible_gpus({"OTHER": "0"}) is None
+    # A list ends where it names no GPU, and HIP numbers what ROCr has left.
+    assert visible_gpus({"ROCR_VISIBLE_DEVICES": "0,-1,1"}) == ("ROCR_VISIBLE_DEVICES", 1)
+    assert visible_gpus({"HIP_VISIBLE_DEVICES": "0,,1"}) == ("HIP_VISIBLE_DEVICES", 1)
+    both = {"ROCR_VISIBLE_DEVICES": "2,3", "HIP_VISIBLE_DEVICES": "2,3"}
+    assert visible_gpus(both) == ("HIP_VISIBLE_DEVICES", 0)
+    # ROCr takes an empty list for none, HIP for nothing said.
+    assert visible_gpus({"ROCR_VISIBLE_DEVICES": " "}) == ("ROCR_VISIBLE_DEVICES", 0)
+    assert visible_gpus({"HIP_VISIBLE_DEVICES": ""}) is None
+    (problem,) = problems({"engine.environment": {"HIP_VISIBLE_DEVICES": "0;1"}})
+    assert problem.startswith("engine.environment: HIP_VISIBLE_DEVICES must name GPUs")
 
 
 def yaml_problem(text: str) -> str:

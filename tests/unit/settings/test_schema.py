@@ -80,6 +80,13 @@ def test_an_empty_section_is_a_section_left_out() -> None:
         ({"ssh_prot": 22}, "ssh_prot: unknown key (did you mean ssh_port?)"),
         ({"_sodu": True}, "_sodu: unknown key (did you mean _sudo?)"),
         ({"zzz": 1}, "zzz: unknown key"),
+        ({"VLLM": {"port": 1}}, "VLLM: unknown key (did you mean vllm?)"),
+        ({"VLLM.PORT": 1}, "VLLM.PORT: unknown key (did you mean vllm.port?)"),
+        (
+            {"vllm": {"Max_Num_Seqs": 1}},
+            "vllm.Max_Num_Seqs: unknown key (did you mean vllm.max_num_seqs?)",
+        ),
+        ({"QQQ": 1}, "QQQ: unknown key"),
         ({"storag.device": "auto"}, "storag.device: unknown key (did you mean storage.device?)"),
     ],
 )

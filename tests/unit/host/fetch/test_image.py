@@ -147,7 +147,13 @@ def test_room_is_looked_for_before_the_first_byte(
     assert daemon.asked == []
 
 
-@pytest.mark.parametrize("manifest", [None, [], {}, {"manifests": []}, {"layers": [{}]}, "x"])
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        *(None, [], {}, {"manifests": []}, {"layers": [{}]}, "x", {"layers": None}),
+        *({"manifests": None}, {"manifests": [None]}, {"manifests": [{"platform": None}]}),
+    ],
+)
 def test_sizes_that_the_registry_does_not_say_are_no_obstacle(
     daemon: Daemon, tmp_path: Path, manifest: object
 ) -> None:
@@ -189,6 +195,10 @@ def test_a_daemon_that_goes_down_in_a_pull_has_not_pulled(daemon: Daemon, tmp_pa
         ("unauthorized: authentication required", "denied"),
         ("manifest for x:v9 not found: manifest unknown", "absent"),
         ("dial tcp: lookup registry.invalid: no such host", "absent"),
+        ("no matching manifest for linux/amd64 in the manifest list entries", "absent"),
+        ("name unknown: repository name not known to registry", "absent"),
+        ("Head https://r.example/v2/x: no basic auth credentials", "denied"),
+        ("error parsing HTTP 403 response body: 403 Forbidden", "denied"),
     ],
 )
 @pytest.mark.parametrize("where", ["answer", "stream"])

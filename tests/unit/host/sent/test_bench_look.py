@@ -65,6 +65,7 @@ def test_an_idle_engine_gives_its_models_and_one_token(tmp_path: Path, engine: F
     assert (seen.engine.running, seen.engine.waiting) == (0, 0)
     assert seen.engine.token == ""
     assert engine.completions == 1
+    assert seen.engine.template == 19
     assert (seen.busy_with, seen.run, seen.environment) == (None, None, None)
     assert seen.runs_space is not None
     assert seen.runs_space.bytes > 0
@@ -144,9 +145,18 @@ def test_a_core_that_is_dead_behind_a_server_that_answers(
     assert seen["token"].startswith("HTTP 500")
 
 
+def test_a_model_without_a_chat_template_is_asked_for_a_completion(engine: FakeEngine) -> None:
+    engine.chats = False
+    seen = bench_look.look_at_engine("127.0.0.1", engine.port, MODEL, False)
+    assert (seen["token"], seen["template"], engine.completions) == ("", None, 2)
+
+
 def test_the_host_is_known_by_what_is_on_it(tmp_path: Path, engine: FakeEngine) -> None:
     run = tmp_path / "runs" / RUN
     run.mkdir(parents=True)
+    (run / "job.json").write_text("{}")
+    assert look(tmp_path, engine.port).run == Run("none", 0, 0), "died before its first status"
+    engine.completions = 0
     points = [{"outcome": "valid"}, {"outcome": "failed"}]
     (run / "status.json").write_text(
         json.dumps({"state": "finished", "planned": 3, "points": points})
@@ -154,15 +164,19 @@ def test_the_host_is_known_by_what_is_on_it(tmp_path: Path, engine: FakeEngine) 
     (tmp_path / "guidellm").mkdir()
     (tmp_path / "guidellm" / ".complete").write_text("guidellm 0.8.1\n")
     here, gone = str(tmp_path), str(tmp_path / "none.parquet")
+    (tmp_path / "none.jsonl").touch()
+    (tmp_path / "pages").mkdir()
+    empty = (str(tmp_path / "none.jsonl"), str(tmp_path / "pages"))
     with (tmp_path / "runs" / "lock").open("w") as lock:
         lock.write("20260513T111111Z")
         lock.flush()
         fcntl.flock(lock, fcntl.LOCK_EX)
-        seen = look(tmp_path, engine.port, files=[here, gone])
+        seen = look(tmp_path, engine.port, files=[here, gone, *empty])
     assert seen.busy_with == "20260513T111111Z"
     assert seen.run == Run("finished", 3, 1)
     assert seen.environment == "guidellm 0.8.1"
     assert seen.missing_files == (gone,)
+    assert seen.empty_files == empty
     assert engine.completions == 0, "a benchmark measures: nothing may disturb it"
 
 

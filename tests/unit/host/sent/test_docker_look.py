@@ -1,4 +1,4 @@
-"""One look at a host's Docker: its unit's command, its flags, its file."""
+"""One look at a host's Docker: its program, its unit, its file."""
 
 from __future__ import annotations
 
@@ -18,81 +18,6 @@ from rocminfra.facts.docker_configuration import DockerConfiguration
 from rocminfra.host.programs import source
 from rocminfra.host.sent import docker_look
 from rocminfra.planning.docker import observation
-
-# As Debian 12 and 13 have it, and Docker's own packages; comments shortened.
-DEBIAN = """\
-# /lib/systemd/system/docker.service
-[Unit]
-Description=Docker Application Container Engine
-Requires=docker.socket
-
-[Service]
-Type=notify
-# the default is not to use systemd for cgroups
-EnvironmentFile=-/etc/default/docker
-ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $DOCKER_OPTS
-ExecReload=/bin/kill -s HUP $MAINPID
-"""
-UPSTREAM = """\
-# /usr/lib/systemd/system/docker.service
-[Service]
-ExecStart=/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock
-"""
-DROP_IN = """
-# /etc/systemd/system/docker.service.d/override.conf
-[Service]
-ExecStart=
-ExecStart=/usr/bin/dockerd -g /srv/docker/ \\
-    --log-driver json-file --log-opt max-size=10m -D
-"""
-
-
-def flags_of(unit: str, files: dict[str, str] | None = None) -> dict[str, list[str]]:
-    return docker_look.flags(docker_look.daemon_words(unit, (files or {}).get))
-
-
-@pytest.mark.parametrize("unit", [DEBIAN, UPSTREAM])
-def test_the_flags_of_a_package(unit: str) -> None:
-    assert flags_of(unit) == {
-        "hosts": ["fd://"],
-        "containerd": ["/run/containerd/containerd.sock"],
-    }
-
-
-def test_a_drop_in_replaces_the_command() -> None:
-    assert flags_of(UPSTREAM + DROP_IN) == {
-        "data-root": ["/srv/docker/"],
-        "log-driver": ["json-file"],
-        "log-opts": ["max-size=10m"],
-        "debug": [""],
-    }
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("DOCKER_OPTS=--data-root=/srv/docker", ["/srv/docker"]),
-        ('DOCKER_OPTS="-g /srv/docker -D"', ["/srv/docker"]),
-        ("# DOCKER_OPTS=-g /srv/docker", None),
-        ("OTHER=1", None),
-    ],
-)
-def test_variables_of_the_environment_file(line: str, expected: list[str] | None) -> None:
-    found = flags_of(DEBIAN, {"/etc/default/docker": f"# a comment\n{line}\n"})
-    assert found.get("data-root") == expected
-
-
-def test_variables_of_the_unit() -> None:
-    unit = (
-        '[Service]\nEnvironment="ROOT=/srv/docker" A=1\n'
-        "ExecStart=/usr/bin/dockerd --data-root=${ROOT}\n"
-    )
-    assert flags_of(unit) == {"data-root": ["/srv/docker"]}
-
-
-@pytest.mark.parametrize("unit", ["", "[Service]\nExecStart=/usr/bin/dockerd 'x\n", "[Unit]\n"])
-def test_what_cannot_be_read_as_words_has_no_flags(unit: str) -> None:
-    assert docker_look.daemon_words(unit, lambda _: None) == []
 
 
 @pytest.fixture
@@ -165,6 +90,8 @@ def test_one_look_has_everything(host: Path, capsys: pytest.CaptureFixture[str])
     (host / "link").symlink_to(host / "disk")
     (host / "daemon.json").write_text(json.dumps({"data-root": f"{host}/link/docker/"}))
     (host / "config.json").write_text('{"currentContext": "rootless"}')
+    with (host / "unit").open("a") as unit:
+        unit.write(f"ExecStart={host}/bin/dockerd -H fd:// --http-proxy http://me:word@proxy\n")
     put(host / "bin/dockerd", "exit 0")
     (host / "disk/docker/volumes/database").mkdir(parents=True)
     (host / "disk/docker/volumes/metadata.db").touch()
@@ -172,7 +99,7 @@ def test_one_look_has_everything(host: Path, capsys: pytest.CaptureFixture[str])
     assert seen.left == ("volume database",)
     assert (seen.program, seen.engine) == (f"{host}/bin/docker", f"{host}/bin/dockerd")
     assert (seen.load_state, seen.context, seen.is_podman) == ("loaded", "rootless", False)
-    assert seen.flags == {"hosts": ()}, "values that are no concern of ours stay there"
+    assert seen.flags == {"hosts": ("fd://",), "http-proxy": ()}, "a password may be in it"
     assert seen.is_same_path(f"{host}/link/docker/", f"{host}/disk/docker")
     assert not seen.is_same_path(f"{host}/link/other", f"{host}/disk/docker")
 

@@ -72,6 +72,10 @@ def test_cloud_init_that_runs_and_is_done(tmp_path: Path, monkeypatch: pytest.Mo
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert fresh_host.cloud_init()["status"] == "running"
+    program.write_text("#!/bin/sh\necho 'WARNING: cloud-config'\necho 'status: not started'\n")
+    assert fresh_host.cloud_init()["status"] == "not started"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    assert fresh_host.cloud_init()["status"] == "unknown"
     result.write_text('{"v1": {"errors": []}}')
     assert fresh_host.cloud_init() == {"status": "done", "errors": []}
     result.write_text('{"v1": {"errors": ["no module"]}}')

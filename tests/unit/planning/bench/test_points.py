@@ -216,3 +216,18 @@ def test_the_parts_of_a_search_are_named_by_what_it_probed() -> None:
 def test_bursts_say_how_many_and_how_often() -> None:
     (point,) = run_all((Stage("bursts", burst_requests=16, every_seconds=10),))
     assert (point.name, point.label) == ("01-bursts-16", "bursts@16/10s")
+
+
+def test_rates_that_are_almost_equal_are_points_of_their_own() -> None:
+    rates = (0.5, 1.0000001, 1.0000002, 1234567.0, 1234568.0)
+    names = planned_names((Stage("constant", rates=rates),))
+    assert len(set(names)) == len(rates)
+    assert names[0] == "01-constant-0.5", "as in runs of earlier versions"
+
+
+@pytest.mark.parametrize(
+    ("rate", "label"),
+    [(0.84371, "0.84"), (86.5, "86.50"), (0.5, "0.50"), (0.001, "0.001"), (0.00512, "0.00512")],
+)
+def test_a_label_says_the_rate_and_not_zero(rate: float, label: str) -> None:
+    assert Point("a", "constant", rate=rate).label == f"constant@{label}"

@@ -159,6 +159,16 @@ def test_a_first_token_comes_before_the_last() -> None:
     assert "a first token came after 63.0 ms, and no request took longer than 62.0 ms" in reason
 
 
+def test_tokens_are_no_further_apart_than_their_request_is_long() -> None:
+    whole = population(0.7, 46)
+    latency = {**distribution(0.7, 46), "successful": {**whole, "max": 0.8}}
+    assert reasons(report(request_latency=latency)) == ()
+    (reason,) = reasons(
+        report(request_latency=latency, inter_token_latency_ms=distribution(801.0, 46))
+    )
+    assert "the time between two tokens was 801.0 ms, and no request took longer than" in reason
+
+
 @settings(max_examples=400)
 @given(
     st.sampled_from(["time_to_first_token_ms", "request_totals", "tokens_per_second"]),
@@ -219,7 +229,9 @@ def test_what_the_engine_says(page: str, named: str) -> None:
     ("figure", "value", "named"),
     [
         ("gfx_activity_percent", 65_535.0, "GPU 0: gfx_activity_percent is 65,535.0, above 100"),
-        ("power_w", 65_535.0, "power_w is 65,535.0, above 10000"),
+        ("power_w", 65_535.0, "power_w is 65,535.0, above 5000"),
+        ("power_w", 6_553.5, "power_w is 6,553.5, above 5000"),
+        ("temperature_mem_c", 655.35, "temperature_mem_c is 655.35, above 200"),
         ("power_w", -3.0, "power_w is -3.0, below 0"),
         ("temperature_hotspot_c", math.nan, "temperature_hotspot_c is nan"),
         ("vram_used_mib", 200_000.0, "vram_used_mib is 200,000.0 of 196,288.0"),
@@ -231,6 +243,23 @@ def test_what_amd_smi_says(figure: str, value: float, named: str) -> None:
     assert gpu_problems(sample) == ()
     (reason,) = gpu_problems({**sample, figure: value})
     assert named in reason
+
+
+def test_a_gpu_that_works_draws_power() -> None:
+    busy = {"gpu": 0, "power_w": 0.0, "gfx_activity_percent": 97.0}
+    assert gpu_problems(busy) == (
+        "impossible figure of GPU 0: power_w is 0, and its gfx_activity_percent 97",
+    )
+    for other in ({"power_w": None}, {"power_w": 140.0}, {"gfx_activity_percent": 0.0}):
+        assert gpu_problems({**busy, **other}) == ()
+
+
+def test_a_series_is_there_twice_whatever_the_order_of_its_labels() -> None:
+    page = 'vllm:num_requests_running{engine="0",model_name="a"} 1\n'
+    again = 'vllm:num_requests_running{model_name="a", engine="0"} 1\n'
+    (reason,) = engine_reasons(page + again)
+    assert reason.endswith("num_requests_running is there twice")
+    assert engine_reasons(page + again.replace('"0"', '"1"')) == []
 
 
 def test_a_reason_that_came_often_is_said_once() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
+from rocminfra.bench.scenario_data import SyntheticText, guidellm_keys
 from rocminfra.planning.bench.points import Point, Stage
 from rocminfra.planning.bench.profiles import (
     BETWEEN_S,
@@ -57,10 +60,36 @@ def test_a_ramp_is_guidellms_own() -> None:
 def test_bursts_are_a_trace_of_requests_at_the_same_time() -> None:
     point = Point("a", "bursts", burst_requests=3, every_seconds=10)
     assert profile(point, [])["kind"] == "replay"
-    rows = [json.loads(line) for line in (trace(point, DATA, 25) or "").splitlines()]
-    assert [row["timestamp"] for row in rows] == [0, 0, 0, 10, 10, 10, 20, 20, 20]
+    rows = traced(point, DATA)
+    assert [row["timestamp"] for row in rows[:-1]] == [0, 0, 0, 10, 10, 10, 20, 20, 20]
     assert {(row["input_length"], row["output_length"]) for row in rows} == {(128, 32)}
-    assert trace(Point("a", "synchronous"), DATA, 25) is None
+    assert trace(Point("a", "synchronous"), DATA, 25, 42) is None
+
+
+def test_a_trace_lasts_longer_than_its_point_so_that_what_follows_the_last_burst_is_measured() -> (
+    None
+):
+    point = Point("a", "bursts", burst_requests=3, every_seconds=10)
+    last = traced(point, DATA)[-1]
+    assert last["timestamp"] > 25 + 180, "also when the point starts late"
+
+
+def test_prompts_of_bursts_are_as_long_as_the_scenario_says() -> None:
+    point = Point("a", "bursts", burst_requests=200, every_seconds=10)
+    asked = {"kind": "synthetic_text", "prompt_tokens": 400, "output_tokens": 8}
+    shared = guidellm_keys(SyntheticText.model_validate({**asked, "prefix_share": 0.5}))
+    assert {row["input_length"] for row in traced(point, shared)} == {400}
+    rows = traced(point, {**DATA, "prompt_tokens_stdev": 20})
+    lengths = [row["input_length"] for row in rows]
+    assert rows == traced(point, {**DATA, "prompt_tokens_stdev": 20}), "the same in every run"
+    assert 100 < sum(lengths) / len(lengths) < 150
+    assert 28 <= min(lengths) < 118
+    assert 138 < max(lengths) <= 228
+    assert {row["output_length"] for row in rows} == {32}
+
+
+def traced(point: Point, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (trace(point, data, 25, 42) or "").splitlines()]
 
 
 def test_a_whole_stage_takes_as_long_as_its_points_and_what_is_between_them() -> None:

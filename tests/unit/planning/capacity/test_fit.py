@@ -15,6 +15,7 @@ from rocminfra.planning.capacity.fit import (
     compared,
     decide_fit,
     gpu_of,
+    too_few_gpus,
 )
 from rocminfra.planning.model.reference import REFERENCE_NAME
 
@@ -64,6 +65,28 @@ def test_more_gpus_than_there_are_are_refused() -> None:
     assert (decision.remedy.argument, decision.remedy.value) == ("tensor_parallel", "1")
 
 
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (["-pp", "2"], "tensor_parallel_size 1 x --pipeline-parallel-size 2 are 2 GPUs, and"),
+        (["--pipeline_parallel_size=2"], "the engine sees 1 of 1"),
+        (["--data-parallel-size", "4", "-pp=2"], "--pipeline-parallel-size 2 x --data-parallel"),
+        (["-dp", "16", "--data-parallel-size-local", "2"], "--data-parallel-size 2 are 2 GPUs"),
+    ],
+)
+def test_copies_of_an_engine_need_their_gpus_too(extra: list[str], words: str) -> None:
+    decision = decide_fit(REFERENCE, [MI300X], Serving(), extra_args=extra)
+    assert isinstance(decision, DoesNotFit)
+    assert words in decision.what
+    assert too_few_gpus([MI300X] * 16, 1, extra) is None
+    assert too_few_gpus([], 1, extra) is None, "nobody knows"
+
+
+@pytest.mark.parametrize("extra", [["-dp", "16", "-dpl", "1"], ["-pp", "two"], ["-dp=1"], ["-pp"]])
+def test_what_multiplies_nothing_needs_no_further_gpus(extra: list[str]) -> None:
+    assert too_few_gpus([MI300X], 1, extra) is None
+
+
 def test_what_depends_on_the_overhead_is_a_doubt_and_no_refusal() -> None:
     spec = model("llama-3.1-70b-instruct")
     # Weights 131.4 GiB; one request of 8,192 tokens 2.5 GiB; overhead 2 to 3 GiB.
@@ -79,6 +102,9 @@ def test_what_depends_on_the_overhead_is_a_doubt_and_no_refusal() -> None:
     [
         ["--quantization", "fp8"],
         ["--quantization=fp8"],
+        ["--quantiz", "fp8"],
+        ["--hf-overrides.max_position_embeddings=9"],
+        ["--speculative_config.model", "x"],
         ["--cpu-offload-gb 20"],
         ["-q", "fp8"],
         # The last of two wins, so these are not what the plan was made of.

@@ -124,7 +124,10 @@ def test_a_file_that_is_none_to_replace_is_refused_only_when_it_has_to_change(pr
 
 def test_the_old_name_of_data_root_makes_room_for_the_new_one() -> None:
     assert written(seen({"graph": "/var/lib/docker"})) == OURS
-    assert "data-root" not in written(seen({"graph": f"{ROOT}/"}))
+    # Docker 23 and later do not start with the old one, whatever it says, and none with both.
+    assert written(seen({"graph": f"{ROOT}/"})) == OURS
+    assert written(seen({"graph": "/srv/docker", "data-root": ROOT})) == OURS
+    assert isinstance(decide(seen({"graph": ROOT}), ROOT, serves=True), Keep), "this one does"
 
 
 def test_a_docker_that_serves_there_is_not_restarted_for_what_can_stay() -> None:
@@ -142,12 +145,32 @@ def test_another_image_store_may_hide_containers() -> None:
     assert (hides.hides, keeps.hides) == (True, False)
 
 
+def test_a_flag_may_turn_containerds_store_off() -> None:
+    docker = seen({}, flags={"features": ("containerd-snapshotter=false", "cdi")})
+    assert written(docker) == {"data-root": ROOT, "log-driver": "local"}
+
+
 def test_other_features_stay() -> None:
     features = written(seen({"features": {"buildkit": True}}))["features"]
     assert features == {"buildkit": True, "containerd-snapshotter": False}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "null", '"x"', "{} {}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "{",
+            "[]",
+            "null",
+            '"x"',
+            "{} {}",
+            '{"debug": true,}',
+            '{"debug": true // ours\n}',
+            "{}\0",
+        ),
+        *('{"mtu": NaN}', '{"mtu": -Infinity}', "[" * 100_000),
+    ],
+)
 def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
     assert "is not a JSON object" in refused(seen(text))
 
@@ -163,6 +186,8 @@ def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
         ([], {"config-file": ("/srv/d.json",)}, "/srv/d.json is not a JSON object"),
         ({"userns-remap": "x"}, {"config-file": ("/srv/d.json",)}, "userns-remap from /srv/d.json"),
         ({"userns-remap": "default"}, {}, "userns-remap"),
+        ({"hosts": ["tcp://127.0.0.1:2375"]}, {}, "listens at tcp://127.0.0.1:2375 alone"),
+        ({}, {"hosts": ("tcp://0.0.0.0:2376", "unix:///srv/d.sock")}, "unix:///srv/d.sock alone"),
         ({}, {"userns-remap": ("default",)}, "userns-remap"),
         ({"storage-driver": "zfs"}, {}, "needs zfs"),
         ({}, {"storage-driver": ("btrfs",)}, "needs btrfs"),
@@ -189,6 +214,14 @@ def test_a_file_that_is_no_json_object_is_refused(text: str) -> None:
             {},
             "in a sandbox",
         ),
+        ({"storage-driver": "aufs"}, {}, "storage driver aufs, which it does not have"),
+        ({}, {"storage-driver": ("Overlay2",)}, "Overlay2, which it does not have"),
+        ({"log-opts": {"max-file": 3}}, {}, "no texts by their names"),
+        ({"log-driver": "gelf", "log-opts": ["max-size=1m"]}, {}, "no texts by their names"),
+        ({"log-driver": "journald", "log-opts": {"max-size": "1m"}}, {}, "have: max-size"),
+        ({"log-opts": {"max-file": "3"}}, {"log-driver": ("syslog",)}, "syslog does not have"),
+        ({}, {"features": ("containerd-snapshotter",)}, "in containerd's store with a flag"),
+        ({}, {"features": ("cdi=true", "containerd-snapshotter=true")}, "on the root disk"),
         ({"storage-opts": ["zfs.fsname=tank/docker"]}, {}, "driver than overlay2, which it uses"),
         ({}, {"storage-opts": ("dm.basesize=20G",)}, ": dm.basesize"),
         ({"log-opts": {"cache-colour": "x"}}, {}, "json-file does not have: cache-colour"),
@@ -244,7 +277,9 @@ def test_the_usual_file_by_another_name_is_ours_to_write() -> None:
     "file",
     [
         {"log-opts": {"max-size": "1m", "tag": "x", "mode": "non-blocking", "env-regex": "^A"}},
-        {"log-driver": "journald", "log-opts": {"whatever": "x"}},
+        {"log-driver": "journald", "log-opts": {"tag": "x", "mode": "non-blocking"}},
+        {"log-driver": "gelf", "log-opts": {"whatever": "x"}},
+        {"storage-driver": "vendor/plugin:1"},
         {"default-runtime": "runc"},
         {"default-runtime": "amd", "runtimes": {"amd": {"path": "/usr/bin/amd-container-runtime"}}},
         {"default-runtime": "io.containerd.runc.v2", "exec-opts": ["native.cgroupdriver=systemd"]},
@@ -349,3 +384,14 @@ def test_a_size_limit_of_containers_needs_project_quotas() -> None:
 @pytest.mark.parametrize("driver", ["overlay2", "fuse-overlayfs", "vfs"])
 def test_a_storage_driver_that_works_on_xfs_stays(driver: str) -> None:
     assert written(seen({"storage-driver": driver}))["storage-driver"] == driver
+
+
+@pytest.mark.parametrize(
+    "hosts", [("fd://",), ("tcp://0.0.0.0:2375", "unix:///var/run/docker.sock"), ("unix://",), ()]
+)
+def test_a_docker_that_listens_at_its_own_socket_may_listen_elsewhere_too(
+    hosts: tuple[str, ...],
+) -> None:
+    by_file = seen({"hosts": list(hosts)}, flags={})
+    assert written(by_file) == {**OURS, "hosts": list(hosts)}
+    assert written(seen({}, flags={"hosts": hosts})) == OURS

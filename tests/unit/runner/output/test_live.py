@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rocminfra.runner.output.live import Shown, activity_lines, activity_words
+from rocminfra.runner.output.live import Shown, activity_lines, activity_words, folded
 from rocminfra.runner.run.activity import Activities
 
 ROOT = Path(__file__).parents[4]
@@ -85,6 +85,17 @@ def test_many_hosts_do_not_fill_the_screen(clock: Clock) -> None:
         activities.begin("Connect", f"gpu-{number}")
     assert len(activity_lines(activities.running)) == 13
     assert activity_lines(activities.running)[-1] == "… and 28 more"
+
+
+def test_a_narrow_terminal_shows_all_of_a_line() -> None:
+    figures = "120 requests, 2,621 tokens/s, KV 93 %, 64 running, 3 waiting"
+    line = f"… [gpu-1] Run benchmark smoke as 20260513T101500Z: 45.0 s, point 3 of 10; {figures}"
+    for width in (40, 80):
+        found = folded([line], width, 24)
+        assert max(len(part) for part in found) <= width
+        assert "".join("".join(found).split()) == "".join(line.split())
+    assert folded([line], 200, 24) == [line]
+    assert folded([line] * 12, 40, 24) == [line] * 12, "no room: each is cut at its end"
 
 
 def test_an_activity_that_raises_is_over(clock: Clock) -> None:

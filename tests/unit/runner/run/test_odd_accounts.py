@@ -188,6 +188,20 @@ def test_a_greeting_and_a_goodbye_are_no_trouble(
     assert planned(Login(startup=startup)).failures == ()
 
 
+def test_what_holds_every_session_open_is_named(
+    planned: Callable[[Login], Any], worker: Any
+) -> None:
+    before = worker("waiting", "TIMEOUT_S", 2.0)
+    try:
+        (failure,) = planned(Login(startup="sleep 4.5 & trap 'echo logout' EXIT")).failures
+    finally:
+        worker("waiting", "TIMEOUT_S", before)
+    assert failure.kind is ExitCode.UNREACHABLE
+    assert "the login shell of ops leaves running holds every session open" in failure.what
+    assert failure.why == ("a command had answered, and its session did not end within 2 s",)
+    assert "</dev/null >/dev/null 2>&1 &" in next_of(failure)
+
+
 @pytest.mark.parametrize("most", [9_000, 60_000])
 def test_a_server_that_takes_no_long_command_is_named_before_anything_else(
     planned: Callable[[Login], Any], most: int

@@ -9,7 +9,7 @@ import pytest
 
 from rocminfra.facts.docker import Container, DockerContainer
 from rocminfra.facts.engine import EngineReadiness, EngineStatus
-from rocminfra.facts.gpu_memory import GpuMemory
+from rocminfra.facts.gpu_memory import GpuReport, Gpus
 from rocminfra.facts.gpu_nodes import GpuNode, GpuNodes
 from rocminfra.facts.running_benchmarks import RunningBenchmarks
 from rocminfra.facts.weights import ModelWeights, Weights
@@ -45,9 +45,11 @@ def host(facts: dict[Any, Any]) -> Any:
 
 
 def test_a_gpu_that_is_gone_is_not_ok() -> None:
-    good = status_parts.gpu(host({GpuNodes: (KFD, RENDER), GpuMemory: (196_288,)}), SETTINGS)
+    good = status_parts.gpu(
+        host({GpuNodes: (KFD, RENDER), Gpus: GpuReport(amd_smi_mib=(196_288,))}), SETTINGS
+    )
     assert (good.good, good.words) == (True, "1, 192 GiB")
-    gone = status_parts.gpu(host({GpuNodes: (KFD,), GpuMemory: ()}), SETTINGS)
+    gone = status_parts.gpu(host({GpuNodes: (KFD,), Gpus: GpuReport()}), SETTINGS)
     assert not gone.good
     assert "0 render nodes instead of 1" in gone.words
 
