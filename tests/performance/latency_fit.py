@@ -100,6 +100,12 @@ UNCALIBRATED: dict[str, float] = {
 CHIPS = {"mi300x": ("mi300x", "mi325x"), "h100-80": ("h100-80", "h200"), "a100-80": ("a100-80",)}
 # Whose constants stand for those that no other source of a chip says anything of.
 SIMILAR = {"mi300x": H100_80, "a100-80": H100_80, "h100-80": A100_80}
+# But not these: an A100 has no matrix units for 8 bits, and unpacks such weights to 16.
+NOT_SIMILAR: dict[str, tuple[str, ...]] = {
+    "mi300x": (),
+    "a100-80": ("fp8_pace",),
+    "h100-80": ("fp8_pace",),
+}
 Errors = dict[str, list[tuple[str, str, float]]]  # by source: run, figure, log(predicted/measured)
 
 
@@ -225,7 +231,7 @@ def begun(gpu: str, seen: Sequence[Recorded]) -> LatencyConstants:
     similar = constants_of(SIMILAR[gpu]).constants
     known = moved(seen)
     neutral = {
-        name: NEUTRAL[name] if name in known else getattr(similar, name)
+        name: NEUTRAL[name] if name in known or name in NOT_SIMILAR[gpu] else getattr(similar, name)
         for name in MOVED
         if name not in CALIBRATED.get(gpu, ())
     }

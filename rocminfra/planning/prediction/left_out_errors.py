@@ -65,9 +65,9 @@ a100-80 1 qwen3 dense bf16 throughput gpustack-performance-lab -0.128 -0.381 -0.
 a100-80 1 qwen3 dense bf16 ttft gpustack-performance-lab -0.035 +0.162 +0.299 +0.158 +0.208 -0.056
 a100-80 1 qwen3 dense bf16 ttft gpustack-performance-lab +0.390 +0.270 +0.323 +0.118
 a100-80 1 qwen3 dense bf16 ttft tt-inference-server-340 -0.075 -0.281 +0.017 +0.420
-a100-80 1 qwen3 dense fp8 itl gpustack-performance-lab -0.373 -0.402 -0.431 -0.486
-a100-80 1 qwen3 dense fp8 throughput gpustack-performance-lab +0.310 +0.338
-a100-80 1 qwen3 dense fp8 ttft gpustack-performance-lab -0.391 -0.376
+a100-80 1 qwen3 dense fp8 itl gpustack-performance-lab -0.216 -0.259 -0.266 -0.333
+a100-80 1 qwen3 dense fp8 throughput gpustack-performance-lab +0.176 +0.191
+a100-80 1 qwen3 dense fp8 ttft gpustack-performance-lab -0.255 -0.221
 a100-80 1 qwen3_moe experts bf16 itl tt-inference-server-340 -0.195 -0.202 -0.209 -0.211 -0.223
 a100-80 1 qwen3_moe experts bf16 itl tt-inference-server-340 -0.235
 a100-80 1 qwen3_moe experts bf16 latency tt-inference-server-340 -0.180 -0.196 -0.175 -0.122 -0.064
@@ -77,11 +77,11 @@ a100-80 2 mixtral experts bf16 latency vllm-performance-benchmark +0.158
 a100-80 2 mixtral experts bf16 throughput vllm-performance-benchmark +0.004
 a100-80 4 llama dense bf16 latency vllm-performance-benchmark -0.085
 a100-80 4 llama dense bf16 throughput vllm-performance-benchmark +0.066
-a100-80 4 qwen3_moe experts fp8 itl gpustack-performance-lab -0.405 -0.551 -0.023 -0.027 -0.314
-a100-80 4 qwen3_moe experts fp8 itl gpustack-performance-lab -0.303 -0.204 -0.214 +0.046 +0.049
-a100-80 4 qwen3_moe experts fp8 throughput gpustack-performance-lab +0.275 +0.006 +0.272 +0.193
-a100-80 4 qwen3_moe experts fp8 throughput gpustack-performance-lab +0.082
-a100-80 4 qwen3_moe experts fp8 ttft gpustack-performance-lab -0.313 +0.003 -0.249 -0.174 -0.119
+a100-80 4 qwen3_moe experts fp8 itl gpustack-performance-lab -0.285 -0.463 +0.076 +0.073 -0.173
+a100-80 4 qwen3_moe experts fp8 itl gpustack-performance-lab -0.153 -0.053 -0.060 +0.208 +0.211
+a100-80 4 qwen3_moe experts fp8 throughput gpustack-performance-lab +0.187 -0.092 +0.133 +0.045
+a100-80 4 qwen3_moe experts fp8 throughput gpustack-performance-lab -0.043
+a100-80 4 qwen3_moe experts fp8 ttft gpustack-performance-lab -0.205 +0.101 -0.108 -0.025 -0.018
 a100-80 8 qwen3_moe experts bf16 itl gpustack-performance-lab -0.451 -0.358 -0.053 -0.053 -0.169
 a100-80 8 qwen3_moe experts bf16 itl gpustack-performance-lab -0.141 -0.022 -0.034 +0.174 +0.183
 a100-80 8 qwen3_moe experts bf16 throughput gpustack-performance-lab +0.206 +0.041 +0.091 +0.019
