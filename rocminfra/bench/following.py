@@ -78,7 +78,7 @@ class Follower:
                 continue
             self._told.add(point.name)
             self.say(
-                f"{number}/{status.planned} {point.label}: {point.outcome} "
+                f"{number}/{max(number, status.planned)} {point.label}: {point.outcome} "
                 f"({point.wall_seconds:.0f} s{_attempts(point)})"
                 + "".join(f"; {reason}" for reason in point.reasons)
             )

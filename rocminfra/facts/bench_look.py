@@ -93,6 +93,7 @@ def parse(seen: Any) -> Look:
         runs_space=_space(seen["disks"]["runs"]),
         environment_space=_space(seen["disks"]["environment"]),
         missing_files=tuple(seen["missing_files"]),
+        empty_files=tuple(seen["empty_files"]),
     )
 
 

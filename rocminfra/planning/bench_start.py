@@ -106,6 +106,7 @@ class Look:
     + run: the wanted run, when the host knows it
     + environment: what the marker of GuideLLM's environment says
     + missing_files: files and folders of the scenario that are not there
+    + empty_files: those that hold nothing
     + problem: why there was no look
     """
 
@@ -117,6 +118,7 @@ class Look:
     runs_space: Space | None = None
     environment_space: Space | None = None
     missing_files: tuple[str, ...] = ()
+    empty_files: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -276,11 +278,12 @@ def _scenario(look: Look, wanted: Wanted) -> Failure | None:
                 verb="apply",
             ),
         )
-    if look.missing_files:
+    if look.missing_files or look.empty_files:
+        missing = [f"there is no {path}" for path in look.missing_files]
         return Failure(
             Fault.SCENARIO_DATA_MISSING,
             "data of this scenario is not on the host",
-            tuple(f"there is no {path}" for path in look.missing_files),
+            (*missing, *(f"{path} is empty" for path in look.empty_files)),
             Again("copy it there, or correct the scenario's path, then"),
         )
     return None

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rocminfra.planning.bench.outcome_records import STAGE, PointRecord
 from rocminfra.planning.bench.records import read
@@ -47,6 +48,30 @@ def noise(points: Sequence[PointRecord]) -> list[str]:
     ]
 
 
+def objectives(points: Sequence[PointRecord], slo: Mapping[str, Any] | None) -> list[str]:
+    """A line for each valid point of a scenario with objectives: how many requests meet them.
+
+    + points: a host's points
+    + slo: the scenario's objectives, in milliseconds
+    """
+    if not slo:
+        return []
+    limits = ", ".join(f"{_OBJECTIVES.get(key, key)} {value:g} ms" for key, value in slo.items())
+    found = []
+    for point in points:
+        figures = point.figures or {}
+        share, rate = figures.get("slo_attainment"), figures.get("goodput_requests_per_second")
+        if point.outcome == "valid" and share is not None:
+            a_second = "" if rate is None else f", {rate:,.2f} a second"
+            found.append(
+                f"{point.label}: {share:.1%} of completed requests meet {limits}{a_second}"
+            )
+    return found
+
+
+_OBJECTIVES = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "e2el_ms": "end to end"}
+
+
 def _conclusion(record: PointRecord) -> str:
     values = record.conclusion or {}
     if record.point.kind == "goodput":
@@ -54,7 +79,8 @@ def _conclusion(record: PointRecord) -> str:
         reason = str(reason).replace("_", " ")
         if best is None:
             return f"no number of streams meets the objectives ({reason})"
-        return f"{best} streams meet the objectives ({reason})"
+        many = "1 stream meets" if best == 1 else f"{best} streams meet"
+        return f"{many} the objectives ({reason})"
     final = values.get("final")
     throughput = final.get("throughput") if isinstance(final, Mapping) else None
     found = throughput if isinstance(throughput, Mapping) else {}

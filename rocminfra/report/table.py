@@ -107,7 +107,9 @@ def read_table(run: Path) -> Table:
                 points.append(point)
         points.sort(key=lambda point: point.started)
         rows.extend(_row(host.name, point, price) for point in points)
-        remarks.extend((*stages.conclusions(host), *stages.noise(points)))
+        slo = None if job is None else job.scenario.slo
+        remarks.extend(stages.conclusions(host))
+        remarks.extend((*stages.objectives(points, slo), *stages.noise(points)))
         if record is not None:
             rows.extend(Row(host.name, name, "never run", ()) for name in record.never_run)
         if problems:

@@ -6,6 +6,7 @@ and line needs both. Values are read by :mod:`.typed_text`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from rocminfra.settings.wanted import Wanted
 KeyPath = tuple[str, ...]
 
 _STR = "tag:yaml.org,2002:str"
+_BARE_TAG = re.compile(r"(&\S+\s+)?!(\s|$)")
 # Far more than settings are; anchors can make a short file mean billions of values.
 _MOST_VALUES = 100_000
 _MOST_DEEP = 50
@@ -214,14 +216,23 @@ class _Reader:
             meant = self._resolver.resolve(  # type: ignore[no-untyped-call]
                 yaml.ScalarNode, text, (True, False)
             )
-        if node.tag == meant:
+        if node.tag == meant and not _has_bare_tag(node):
             return read_typed(text, wanted) if node.style is None else text
-        if node.tag == _STR:
+        if node.tag == _STR and node.tag != meant:
             return text
-        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        tag = "!" if node.tag == meant else node.tag.replace("tag:yaml.org,2002:", "!!")
         what = f"cannot be read: tags ({tag}) are not supported; write the value alone"
         self.problems.append(self.problem(node, ".".join(path), what))
         return None
+
+
+def _has_bare_tag(node: yaml.ScalarNode) -> bool:
+    """Whether ``!`` alone stands before a value, which PyYAML drops without a word."""
+    mark = node.start_mark
+    if node.style is not None or mark.buffer is None:
+        return False
+    written = mark.buffer[mark.pointer : node.end_mark.pointer]
+    return _BARE_TAG.match(written) is not None
 
 
 def _items(node: yaml.SequenceNode) -> Iterator[yaml.Node]:

@@ -52,8 +52,17 @@ def main(request: dict[str, Any]) -> None:
             "environment": free_space(request["environment"]),
         },
         "missing_files": [path for path in request["files"] if not os.path.exists(path)],
+        "empty_files": [path for path in request["files"] if is_empty(path)],
     }
     print(json.dumps(document, sort_keys=True))
+
+
+def is_empty(path: str) -> bool:
+    """Whether a file or folder holds nothing."""
+    try:
+        return not (os.listdir(path) if os.path.isdir(path) else os.path.getsize(path))
+    except OSError:
+        return False
 
 
 def lock_holder(path: str) -> str | None:

@@ -60,6 +60,8 @@ class Figures:
       that ran out
     + warnings: GuideLLM's own doubts
     + impossible: why figures of the report cannot be; such a figure is None here
+    + slo_attainment: part of the completed requests that meet the scenario's objectives, 0 to 1
+    + goodput_requests_per_second: how many of them a second
     """
 
     completed: int
@@ -80,6 +82,8 @@ class Figures:
     ended_by: str | None
     warnings: tuple[str, ...]
     impossible: tuple[str, ...] = ()
+    slo_attainment: float | None = None
+    goodput_requests_per_second: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is impossible is among a point's reasons."""
@@ -120,6 +124,8 @@ def figures(report: Mapping[str, Any]) -> Figures:
         ended_by=_ended_by(benchmark),
         warnings=_warnings(benchmark),
         impossible=report_problems(benchmark),
+        slo_attainment=_share(metrics.get("slo_attainment")),
+        goodput_requests_per_second=_statistic(metrics, "request_goodput", "successful", "mean"),
     )
 
 
@@ -199,6 +205,11 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if number_problem(value) is None else None
+
+
+def _share(value: object) -> float | None:
+    number = _number(value)
+    return None if number is None or number_problem(number, 1.0) is not None else number
 
 
 def _population(

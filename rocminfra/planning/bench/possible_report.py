@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rocminfra.planning.bench.possible import few, figure_problem, numbers, room
+from rocminfra.planning.bench.possible import few, figure_problem, number_problem, numbers, room
 
 # GuideLLM's statistics of a distribution that lie in order, and those that lie somewhere between.
 _IN_ORDER = (
@@ -67,6 +67,9 @@ def report_problems(benchmark: Mapping[str, Any]) -> tuple[str, ...]:
             if problem is not None:
                 reasons.append(f"{title}: {problem}")
         reasons += _time_problems(metrics)
+        problem = number_problem(metrics.get("slo_attainment"), 1.0)
+        if problem is not None:
+            reasons.append(f"slo_attainment is {problem}")
     return few([f"impossible figure of GuideLLM: {reason}" for reason in reasons])
 
 

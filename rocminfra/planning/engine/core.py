@@ -6,7 +6,7 @@ as it can. Standard library only: the engine simulator's image carries this file
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rocminfra.planning.engine.latency import LatencyModel
 from rocminfra.planning.engine.request import Request
@@ -14,8 +14,7 @@ from rocminfra.planning.engine.scheduler import Scheduler, SchedulerConfig
 from rocminfra.planning.engine.steps import Completion, Step
 
 
-@dataclass(frozen=True)
-class RunningStep:
+class RunningStep(NamedTuple):
     """A step under way, from ``start`` to ``end`` (seconds on the virtual clock)."""
 
     step: Step

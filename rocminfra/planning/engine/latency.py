@@ -7,7 +7,7 @@ simulator's image carries this file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rocminfra.planning.engine.gpus import MI300X, Gpu
 from rocminfra.planning.engine.latency_constants import LatencyConstants, constants_of
@@ -22,8 +22,7 @@ _EXCHANGED_BYTES = 2
 _ALL_REDUCES_A_LAYER = 2
 
 
-@dataclass(frozen=True)
-class StepTime:
+class StepTime(NamedTuple):
     """The parts of a step's time, in seconds.
 
     + matrices: the decoder's matrix products: reading the weights once and the FLOPs of all
@@ -121,15 +120,17 @@ class LatencyModel:
         context = 0
         pairs = 0
         sampled = 0
-        for chunk in step.chunks:
-            tokens += chunk.tokens
-            context += chunk.context
-            sampled += chunk.samples
-            if chunk.tokens > 1:
+        for _, count, before, samples in step.chunks:
+            tokens += count
+            context += before
+            sampled += samples
+            if count > 1:
                 # Causal: a token attends to everything computed before it, and on average half of
                 # its chunk.
-                pairs += chunk.tokens * chunk.context + chunk.tokens * (chunk.tokens + 1) // 2
-        vision = sum(self._encode_s(patches) for patches in step.encoded_patches)
+                pairs += count * before + count * (count + 1) // 2
+        vision = 0.0
+        for patches in step.encoded_patches:
+            vision += self._encode_s(patches)
         return self.time_of(tokens, context, pairs, sampled, vision)
 
     def time_of(

@@ -21,7 +21,7 @@ Standard library only: the engine simulator's image contains this file.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from rocminfra import reference_run
 from rocminfra.planning.engine.encoder_cache import EncoderCache
@@ -150,26 +150,26 @@ class Scheduler:
         following = self.schedule()
         if following is None:
             return None
-        return replace(following, preempted=step.preempted + following.preempted)
+        return following._replace(preempted=step.preempted + following.preempted)
 
     def complete(self, step: Step) -> Completion:
         """Record the results of ``step``, ignoring requests that were aborted meanwhile."""
         tokens: list[str] = []
         finished: list[str] = []
-        for chunk in step.chunks:
-            sequence = self._sequences.get(chunk.request_id)
-            if sequence is None or sequence.computed != chunk.context:
+        for request_id, count, before, samples in step.chunks:
+            sequence = self._sequences.get(request_id)
+            if sequence is None or sequence.computed != before:
                 continue
-            sequence.computed += chunk.tokens
+            sequence.computed += count
             if sequence.images:
                 self.encoder_cache.release_passed(sequence)
-            if not chunk.samples:
+            if not samples:
                 continue
             sequence.generated += 1
             sequence.total += 1
-            tokens.append(chunk.request_id)
+            tokens.append(request_id)
             if sequence.generated >= sequence.request.output_tokens:
-                finished.append(chunk.request_id)
+                finished.append(request_id)
         for request_id in finished:
             sequence = self._sequences.pop(request_id)
             self._running.remove(sequence)
@@ -209,13 +209,17 @@ class Scheduler:
 
     def _schedule_running(self, draft: _Draft) -> None:
         index = 0
-        while index < len(self._running) and draft.budget > 0:
-            sequence = self._running[index]
+        running, grow = self._running, self.pool.grow
+        while index < len(running) and draft.budget > 0:
+            sequence = running[index]
             index += 1
             want = min(sequence.total - sequence.computed, draft.budget)
             if sequence.images:
                 want = self.encoder_cache.limit(sequence, want, draft.encoder_budget)
-            if want > 0 and self._make_room(sequence, want, draft):
+            if want > 0 and (
+                grow(sequence.request.id, sequence.computed + want)
+                or self._make_room(sequence, want, draft)
+            ):
                 self._take(sequence, want, draft)
 
     def _make_room(self, sequence: Sequence, want: int, draft: _Draft) -> bool:

@@ -5,11 +5,10 @@ Standard library only: the engine simulator's image contains this file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Tokens of one sequence in one step.
 
     + request_id: id of the request
@@ -24,8 +23,7 @@ class Chunk:
     samples: bool
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One step of the engine.
 
     + chunks: what is computed, running sequences first
@@ -45,8 +43,7 @@ class Step:
         return sum(chunk.tokens for chunk in self.chunks)
 
 
-@dataclass(frozen=True)
-class Completion:
+class Completion(NamedTuple):
     """The results of a step.
 
     + tokens: ids of requests with a new token, one token each

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ COMPLETIONS = ApiServer(CLIENT_S, 0.001, 50e-6, PREPROCESS_S_PER_MEGAPIXEL)
 OFFLINE = ApiServer()
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """Tokens of a request that reach the client together, at a time."""
 
     request_id: str
@@ -54,8 +54,7 @@ class Piece:
     at: float
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """A request that reaches the scheduler, at a time."""
 
     number: int
@@ -79,10 +78,12 @@ class Process:
     @property
     def next_turn(self) -> float | None:
         """When it does something again; None without anything to do."""
-        times = [self._requests[0][0]] if self._requests else []
-        if self._pieces:
-            times.append(self._since)
-        return max(self.free_at, min(times)) if times else None
+        if not self._requests:
+            return max(self.free_at, self._since) if self._pieces else None
+        first = self._requests[0][0]
+        if self._pieces and self._since < first:
+            first = self._since
+        return max(self.free_at, first)
 
     def sent(self, at: float, number: int, pixels: int) -> None:
         """A client sends a request.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rocminfra.planning.engine.core import EngineCore, RunningStep
 from rocminfra.planning.prediction.api_server import ApiServer, Piece, Process, Taken
@@ -70,8 +71,7 @@ class Record:
         return (self.last_token - self.first_token) / (self.generated - 1)
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """The engine's state at the start of a step, valid until the next one.
 
     + at: seconds on the virtual clock

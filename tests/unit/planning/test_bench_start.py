@@ -153,6 +153,7 @@ def test_data_that_is_not_on_the_host_is_a_setting() -> None:
     failure = refused(replace(READY, missing_files=("/mnt/models/docvqa.parquet",)))
     assert failure.kind is ExitCode.SETTINGS
     assert failure.why == ("there is no /mnt/models/docvqa.parquet",)
+    assert refused(replace(READY, empty_files=("/srv/a.jsonl",))).why == ("/srv/a.jsonl is empty",)
 
 
 def test_another_benchmark_is_named_and_may_be_followed() -> None:

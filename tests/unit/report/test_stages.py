@@ -9,7 +9,7 @@ from typing import Any
 from rocminfra.planning.bench.outcome_records import PointRecord
 from rocminfra.planning.bench.points import Point
 from rocminfra.planning.bench.records import as_json
-from rocminfra.report.stages import conclusions, noise
+from rocminfra.report.stages import conclusions, noise, objectives
 
 
 def record(label: str, rate: float | None, outcome: str = "valid", **changes: Any) -> PointRecord:
@@ -44,6 +44,23 @@ def test_two_rates_with_the_same_label_are_no_repeats() -> None:
         record("constant@1.00", rate, point=Point("01-x", "constant", rate=rate)) for rate in rates
     ]
     assert noise(points) == []
+
+
+def test_a_scenario_with_objectives_says_how_many_requests_meet_them() -> None:
+    slo = {"ttft_ms": 20.0, "e2el_ms": 60.0}
+    met = {"slo_attainment": 0.8611, "goodput_requests_per_second": 46.246}
+    points = [
+        record("concurrent@4", None, figures=met),
+        record("concurrent@8", None, "invalid", figures=met),
+        record("concurrent@16", None, figures={"slo_attainment": 0.0}),
+        record("concurrent@32", 1.0),
+    ]
+    assert objectives(points, slo) == [
+        "concurrent@4: 86.1% of completed requests meet TTFT 20 ms, end to end 60 ms, 46.25 a "
+        "second",
+        "concurrent@16: 0.0% of completed requests meet TTFT 20 ms, end to end 60 ms",
+    ]
+    assert objectives(points, None) == []
 
 
 def search(folder: Path, kind: str, conclusion: dict[str, Any] | None) -> None:

@@ -164,15 +164,19 @@ def test_the_host_is_known_by_what_is_on_it(tmp_path: Path, engine: FakeEngine) 
     (tmp_path / "guidellm").mkdir()
     (tmp_path / "guidellm" / ".complete").write_text("guidellm 0.8.1\n")
     here, gone = str(tmp_path), str(tmp_path / "none.parquet")
+    (tmp_path / "none.jsonl").touch()
+    (tmp_path / "pages").mkdir()
+    empty = (str(tmp_path / "none.jsonl"), str(tmp_path / "pages"))
     with (tmp_path / "runs" / "lock").open("w") as lock:
         lock.write("20260513T111111Z")
         lock.flush()
         fcntl.flock(lock, fcntl.LOCK_EX)
-        seen = look(tmp_path, engine.port, files=[here, gone])
+        seen = look(tmp_path, engine.port, files=[here, gone, *empty])
     assert seen.busy_with == "20260513T111111Z"
     assert seen.run == Run("finished", 3, 1)
     assert seen.environment == "guidellm 0.8.1"
     assert seen.missing_files == (gone,)
+    assert seen.empty_files == empty
     assert engine.completions == 0, "a benchmark measures: nothing may disturb it"
 
 

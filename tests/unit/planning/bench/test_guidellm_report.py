@@ -109,3 +109,22 @@ def test_pixels_of_images_are_found() -> None:
     pixels = {"pixels": {"input": distribution(3_740_000.0, 46)}}
     assert figures(report(image=pixels)).image_pixels_mean == 3_740_000.0
     assert figures(report()).image_pixels_mean is None
+
+
+def test_objectives_are_figures_too() -> None:
+    written = report()
+    metrics = written["benchmarks"][0]["metrics"]
+    assert figures(written).slo_attainment is None
+    metrics["slo_attainment"] = 0.75
+    metrics["request_goodput"] = distribution(6.5, count=34)
+    found = figures(written)
+    assert (found.slo_attainment, found.goodput_requests_per_second) == (0.75, 6.5)
+    assert doubts(found, Limits(measured_seconds=5.0)) == ()
+
+
+def test_more_than_all_requests_cannot_meet_the_objectives() -> None:
+    written = report()
+    written["benchmarks"][0]["metrics"]["slo_attainment"] = 1.5
+    found = figures(written)
+    assert found.slo_attainment is None
+    assert "slo_attainment is 1.5, above 1" in doubts(found, Limits())[0]

@@ -150,6 +150,9 @@ _words = st.sampled_from(
     _letters | _words | st.from_regex(r"[-+]?[0-9_:.eE]{1,8}", fullmatch=True),
 )
 @example(key="model.revision", text="~")
+@example(key="storage.expected_size_gib", text="!")
+@example(key="vllm.max_num_seqs", text="! 5")
+@example(key="model.revision", text="&a ! b")
 @example(key="huggingface.token_file", text="'")
 def test_any_value_is_read_alike_or_refused(worker: Any, key: str, text: str) -> None:
     text = text.strip()
