@@ -28,7 +28,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MOST_HEADER_BYTES = 20_000_000
 _LENGTH_BYTES = 8
 _CONFIG = "config.json"
-_PROCESSOR = "preprocessor_config.json"
+# The image processor's own file, and the one of which it is a part (transformers 5).
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
 def cache_folder() -> Path:
@@ -115,7 +116,7 @@ def _fetch(listing: Listing, target: Path, hub: Hub) -> None:
             f"{listing.repository}: its weights are in GGUF ({ggufs[0]}), and what they take is "
             "not known; only safetensors are read"
         )
-    wanted = {INDEX, _PROCESSOR, MISTRAL_FILE, RECIPE, *BESIDE}
+    wanted = {INDEX, *PROCESSOR_FILES, MISTRAL_FILE, RECIPE, *BESIDE}
     wanted |= {name for name in names if re.fullmatch(r"[^/]*quant[^/]*\.json", name)}
     for name in sorted(wanted & names):
         _keep(target / name, hub.file(listing.repository, listing.commit, name))

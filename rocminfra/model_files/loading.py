@@ -13,7 +13,7 @@ from typing import Any
 
 from rocminfra.hub.repository import Hub
 from rocminfra.model_files.hub_cache import cached_snapshot
-from rocminfra.model_files.hub_models import described, kept
+from rocminfra.model_files.hub_models import PROCESSOR_FILES, described, kept
 from rocminfra.model_files.json_files import read_json
 from rocminfra.model_files.weights import read_weights
 from rocminfra.planning.model.config import read_model
@@ -95,16 +95,24 @@ def _of_folder(folder: Path, config: str, name: str, dtype: str) -> ModelSpec:
     weights = read_weights(folder)
     if weights is None:
         _refuse_gguf(folder, name)
-    processor = folder / "preprocessor_config.json"
     return read_model(
         described,
         name,
         weights_bytes=None if weights is None else weights.tensor_bytes,
         dtype=dtype,
-        processor=read_json(processor) if processor.is_file() else None,
+        processor=_processor(folder),
         beside=_beside(folder, config),
         stored_types={} if weights is None else weights.types,
     )
+
+
+def _processor(folder: Path) -> Mapping[str, Any] | None:
+    """What bounds an image's pixels; transformers 5 keeps it in a part of another file."""
+    own, whole = (folder / name for name in PROCESSOR_FILES)
+    if own.is_file():
+        return read_json(own)
+    part = read_json(whole).get("image_processor") if whole.is_file() else None
+    return part if isinstance(part, Mapping) else None
 
 
 def _beside(folder: Path, config: str) -> dict[str, Mapping[str, Any]]:

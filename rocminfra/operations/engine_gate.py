@@ -54,7 +54,11 @@ def _port_problem(found: Unit | None, unit: str, container: str, port: int) -> F
     if port not in seen.listening:
         return None
     if found is not None and found.active_state not in ("inactive", "failed"):
-        is_ours = f"--port={port}" in host.get_fact(UnitCommand, unit=unit)
+        declared = host.get_fact(UnitCommand, unit=unit)
+        # Where it does not listen at its own, as while it loads or after a run that was cut off
+        # between its new unit and its start, the port may be the running engine's.
+        listens = any(f"--port={taken}" in declared for taken in seen.listening)
+        is_ours = f"--port={port}" in declared or not listens
     else:
         # What a killed client has left of it; the unit removes that before it starts.
         is_ours = any(

@@ -18,6 +18,7 @@ from rocminfra.operations import fresh_host, host_job
 from rocminfra.operations.commands import Commands
 from rocminfra.operations.host_failures import fail, record
 from rocminfra.operations.progress import is_heard, tell
+from rocminfra.operations.run_now import ask
 from rocminfra.planning.fresh_host import AptHolder
 
 UNIT = "rocminfra-apt"
@@ -159,7 +160,22 @@ def install(
         # Somebody took a lock after we had looked: the lists' and the archives' are not waited for
         # by apt.
         if not _holders(host, clock) or clock.now() - began >= LOCK_TIMEOUT_S:
-            return _not_installed(names, ended)
+            if ended.code is None or not _are_installed(host, missing):
+                return _not_installed(names, ended)
+            # apt fails as long as any package does, such as a driver that does not build.
+            host_job.forget(host, UNIT)
+            said = " ".join(line.strip() for line in ended.log[-4:])
+            host.log(f"apt installed {names}, and has trouble with others: {said}", logger.warning)
+            return None
+
+
+def _are_installed(host: Host, packages: Sequence[str]) -> bool:
+    """Whether all of them are there now, whatever apt says; no when none is named."""
+    if not packages:
+        return False
+    names = shlex.join(package.partition("=")[0] for package in packages)
+    found = ask(host, f"dpkg-query -W -f '${{db:Status-Status}}\\n' {names}")
+    return found.succeeded and bool(found.out) and set(found.out) == {"installed"}
 
 
 def _earlier(status: str, seconds: float) -> host_job.Shown:

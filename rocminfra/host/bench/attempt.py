@@ -34,7 +34,12 @@ from rocminfra.planning.bench.records import as_json
 from rocminfra.planning.bench.retry import Limits, Patience, Verdict
 
 RECORD = "attempt.json"
-_FRAMES = "Traceback (most recent call last)"
+# Python's own words between the errors of a traceback.
+_FRAMES = (
+    "Traceback (most recent call last)",
+    "The above exception was the direct cause of the following exception",
+    "During handling of the above exception, another exception occurred",
+)
 _LAST_LINES = 5
 
 

@@ -95,6 +95,13 @@ def test_configuration_and_index_are_enough_and_no_weights_come() -> None:
     ]
 
 
+def test_the_processors_file_comes_under_both_names() -> None:
+    hub = sharded(**{"processor_config.json": b'{"image_processor": {}}'})
+    load(hub)
+    folder = next(cache_folder().glob("*/*/config.json")).parent
+    assert (folder / "processor_config.json").is_file()
+
+
 def test_they_are_kept_with_their_revision() -> None:
     hub = sharded()
     load(hub)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rocminfra.model_files import load_model, tensor_bytes
 from rocminfra.model_files.weights import read_weights, whole_weights
+from rocminfra.planning.model.reference import REFERENCE_CONFIG
 from rocminfra.planning.model.spec import UnknownModelError
 
 INDEX = "model.safetensors.index.json"
@@ -140,6 +141,37 @@ def test_a_few_masks_are_no_quantization(tmp_path: Path) -> None:
     shard(tmp_path / "model-1.safetensors", 16_060_522_496, header_only=True)
     shard(tmp_path / "model-2.safetensors", 4_096, "U8")
     assert load_model(str(tmp_path)).weights_bytes == 16_060_526_592
+
+
+@pytest.mark.parametrize(
+    ("files", "most"),
+    [
+        ({"preprocessor_config.json": {"max_pixels": 1_003_520}}, 1_003_520),
+        ({"processor_config.json": {"image_processor": {"max_pixels": 1_003_520}}}, 1_003_520),
+        (
+            {"processor_config.json": {"image_processor": {"size": {"longest_edge": 602_112}}}},
+            602_112,
+        ),
+        (
+            {
+                "preprocessor_config.json": {"max_pixels": 1_003_520},
+                "processor_config.json": {"image_processor": {"max_pixels": 5_000_000}},
+            },
+            1_003_520,
+        ),
+        ({"processor_config.json": {"processor_class": "Qwen2VLProcessor"}}, 12_845_056),
+        ({"processor_config.json": {"image_processor": "x"}}, 12_845_056),
+    ],
+)
+def test_an_images_pixels_are_bounded_by_either_file(
+    tmp_path: Path, files: dict[str, Any], most: int
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(REFERENCE_CONFIG), encoding="utf-8")
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    vision = load_model(str(tmp_path)).vision
+    assert vision is not None
+    assert vision.max_pixels == most
 
 
 @pytest.mark.parametrize("name", ["model-Q4_K_M.gguf", "UD-Q4_K_XL/model-00001-of-00002.gguf"])

@@ -86,7 +86,7 @@ def test_a_lock_that_is_taken_after_the_look_is_waited_for_as_well(scripted: Any
 
 def test_apt_that_fails_with_nobody_at_work_is_a_failure_with_its_words(scripted: Any) -> None:
     failed = (True, ("ended 100", "yes", "docker.io", "", "E: Unable to locate docker.io"), ())
-    scripted.answers = [IDLE, STARTED, failed]
+    scripted.answers = [IDLE, STARTED, failed, (False, (), ())]
     scripted.facts[FreshHost] = Observed()
     failure = install(scripted, Clock())
     assert failure is not None
@@ -104,7 +104,7 @@ def test_a_disk_that_is_full_is_named_and_not_the_package_sources(scripted: Any)
         ("ended 100", "yes", "docker.io", "", "W: GPG error: http://a.example", said),
         (),
     )
-    scripted.answers = [IDLE, STARTED, failed]
+    scripted.answers = [IDLE, STARTED, failed, (False, (), ())]
     scripted.facts[FreshHost] = Observed()
     failure = install(scripted, Clock())
     assert failure is not None
@@ -122,6 +122,28 @@ def test_dead_sources_are_named_after_an_installation_without_them(scripted: Any
     assert scripted.logged == [
         "package sources that did not answer: Err:1 http://repo.invalid jammy"
     ]
+
+
+BROKEN = ("Errors were encountered while processing:", " amdgpu-dkms", "E: Sub-process dpkg failed")
+
+
+@pytest.mark.parametrize(
+    ("packages_now", "is_there"),
+    [
+        (("installed",), True),
+        (("half-configured",), False),
+        (("installed", "unpacked"), False),
+        ((), False),
+    ],
+)
+def test_another_package_that_fails_does_not_stop_one_that_is_installed(
+    scripted: Any, packages_now: tuple[str, ...], is_there: bool
+) -> None:
+    failed = (True, ("ended 100", "yes", "docker.io", "", *BROKEN), ())
+    scripted.answers = [IDLE, STARTED, failed, (True, packages_now, ()), (True, (), ())]
+    scripted.facts[FreshHost] = Observed()
+    assert (install(scripted, Clock()) is None) == is_there
+    assert any("amdgpu-dkms E: Sub-process" in line for line in scripted.logged) == is_there
 
 
 def test_an_installation_of_a_run_that_was_cut_off_is_waited_for(scripted: Any) -> None:

@@ -139,6 +139,14 @@ def test_no_engine_is_stopped_for_one_that_would_find_its_port_taken(
         assert f"port {port}, which the engine needs; nothing was changed" in failure.what
 
 
+def test_an_engine_that_does_not_listen_where_its_unit_says_may_have_the_port(host: Any) -> None:
+    host.facts[SystemdUnit] = replace(UNIT, active_state="active")
+    host.facts[UnitCommand] = (*PORT_COMMAND[:-1], "--port=9000")
+    host.facts[FreshHost] = Observed(containers=(LEFT,), listening=(22, 8000))
+    gate(unit="vllm.service", container="vllm", port=8000)
+    assert failures(host) == ()
+
+
 def test_a_first_engine_finds_its_port_taken_too(host: Any) -> None:
     host.facts[SystemdUnit] = replace(UNIT, load_state="not-found", active_state="inactive")
     host.facts[FreshHost] = Observed(listening=(22, 8000))

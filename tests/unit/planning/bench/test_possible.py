@@ -245,13 +245,9 @@ def test_what_amd_smi_says(figure: str, value: float, named: str) -> None:
     assert named in reason
 
 
-def test_a_gpu_that_works_draws_power() -> None:
+def test_a_sensor_that_a_virtual_gpu_lacks_makes_no_point_invalid() -> None:
     busy = {"gpu": 0, "power_w": 0.0, "gfx_activity_percent": 97.0}
-    assert gpu_problems(busy) == (
-        "impossible figure of GPU 0: power_w is 0, and its gfx_activity_percent 97",
-    )
-    for other in ({"power_w": None}, {"power_w": 140.0}, {"gfx_activity_percent": 0.0}):
-        assert gpu_problems({**busy, **other}) == ()
+    assert gpu_problems(busy) == ()
 
 
 def test_a_series_is_there_twice_whatever_the_order_of_its_labels() -> None:
