@@ -92,8 +92,10 @@ def _count(nodes: Sequence[GpuNode], report: GpuReport) -> int:
     usable = len(_usable_nodes(nodes, report))
     if not partitioned(report.selection.usable):
         return usable
-    # Which node is which partition's the driver does not say; amd-smi says how many there are.
-    return len(report.memory_mib) or len(_render_nodes(nodes))
+    # Which node is which partition's the driver does not say; amd-smi says how many there are, but
+    # for those before ROCm 6.4, which list cards only.
+    listed = len(report.memory_mib)
+    return listed if listed > usable else len(_render_nodes(nodes))
 
 
 def _usable_nodes(nodes: Sequence[GpuNode], report: GpuReport) -> list[str]:

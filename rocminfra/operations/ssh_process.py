@@ -31,6 +31,14 @@ _CONNECT_S = 10
 # The connection, and the login shell until our command begins.
 _BEGIN_S = 20.0
 _BLOCK = 1 << 20
+# OpenSSH's own (ssh_config(5)), with those first that processors have instructions for. Not written
+# as a change to its list, which versions before 8.1 do not know.
+_CIPHERS = ",".join(
+    (
+        *("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"),
+        *("aes128-ctr", "aes192-ctr", "aes256-ctr"),
+    )
+)
 _MOST_CHATTER = 1 << 20
 # `ssh` ends with it for its own failures.
 _SSH_FAILED = 255
@@ -65,8 +73,7 @@ def command_line(connector: SSHConnector, arguments: Mapping[str, Any]) -> list[
     address, port = str(name[0]), int(name[1])
     options = {
         "BatchMode": "yes",
-        # Faster on processors with AES instructions than what OpenSSH prefers.
-        "Ciphers": "^aes128-gcm@openssh.com",
+        "Ciphers": _CIPHERS,
         "ClearAllForwardings": "yes",
         "ConnectTimeout": str(_CONNECT_S),
         "ForwardAgent": "no",

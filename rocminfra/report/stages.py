@@ -54,19 +54,25 @@ def objectives(points: Sequence[PointRecord], slo: Mapping[str, Any] | None) -> 
     + points: a host's points
     + slo: the scenario's objectives, in milliseconds
     """
-    if not slo:
+    wanted = {key: value for key, value in (slo or {}).items() if _is_number(value)}
+    if not wanted:
         return []
-    limits = ", ".join(f"{_OBJECTIVES.get(key, key)} {value:g} ms" for key, value in slo.items())
+    limits = ", ".join(f"{_OBJECTIVES.get(key, key)} {value:g} ms" for key, value in wanted.items())
     found = []
     for point in points:
         figures = point.figures or {}
         share, rate = figures.get("slo_attainment"), figures.get("goodput_requests_per_second")
-        if point.outcome == "valid" and share is not None:
-            a_second = "" if rate is None else f", {rate:,.2f} a second"
+        if point.outcome == "valid" and _is_number(share):
+            a_second = f", {rate:,.2f} a second" if _is_number(rate) else ""
             found.append(
-                f"{point.label}: {share:.1%} of completed requests meet {limits}{a_second}"
+                f"{point.label}: {share:.1%} of completed and failed requests meet {limits}"
+                f"{a_second}"
             )
     return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float))
 
 
 _OBJECTIVES = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "e2el_ms": "end to end"}

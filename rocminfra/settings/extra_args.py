@@ -44,8 +44,6 @@ _NEVER: Mapping[str, str] = {
     "--ssl-certfile": "makes the engine speak TLS, and it is waited for in plain HTTP on the host",
     "--ssl-keyfile": "makes the engine speak TLS, and it is waited for in plain HTTP on the host",
     "--config": "reads options from a file, where no setting sees them",
-    "--nnodes": "waits for engines on other hosts, and there is one engine a host",
-    "--node-rank": "waits for engines on other hosts, and there is one engine a host",
     "--skip-tokenizer-init": "leaves the engine without a tokenizer, and it is ready when it has "
     "completed a text",
     "--help": "prints a text and starts no engine",
@@ -55,7 +53,10 @@ _NEVER: Mapping[str, str] = {
 }
 # Options of which only some values leave an engine that becomes ready, and what the others do.
 _NO_TEXT = "makes an engine that writes no text, and it is ready when it has completed one"
+_ONE_HOST = "waits for engines on other hosts, and there is one engine a host"
 _VALUES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "--nnodes": (("1",), _ONE_HOST),
+    "--node-rank": (("0",), _ONE_HOST),
     "--runner": (("auto", "generate"), _NO_TEXT),
     "--task": (("auto", "generate"), _NO_TEXT),
     "--convert": (("auto", "none"), _NO_TEXT),

@@ -104,7 +104,8 @@ def _pull(reference: str, status: Status, patience: Patience) -> None:
             return
         if not kind:
             kind, said = "failed", "Docker ended the pull without the image"
-        if kind in ("denied", "absent"):
+        # In the middle of a pull it is a signed address that has run out: the next one has another.
+        if kind == "absent" or (kind == "denied" and not max(done, before)):
             raise GivenUpError(kind, f"{reference}: {said}")
         in_vain = 1 if done > before else in_vain + 1
         before = max(before, done)

@@ -60,7 +60,8 @@ class Figures:
       that ran out
     + warnings: GuideLLM's own doubts
     + impossible: why figures of the report cannot be; such a figure is None here
-    + slo_attainment: part of the completed requests that meet the scenario's objectives, 0 to 1
+    + slo_attainment: part of the completed and failed requests that meet the scenario's objectives,
+      0 to 1
     + goodput_requests_per_second: how many of them a second
     """
 

@@ -87,7 +87,7 @@ def decide(
     return Write(
         text,
         hides=before is not False and _feature(merged) is False,
-        moves=merged.get("data-root") != current.get("data-root"),
+        moves="data-root" not in seen.flags and not _is_there(seen, current, data_root),
     )
 
 
@@ -95,13 +95,18 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _is_there(seen: DockerSeen, current: Mapping[str, object], data_root: str) -> bool:
+    """Whether a file puts the data where it is to be, under either name of the key."""
+    there = current.get("data-root", current.get("graph")) or DEFAULT_ROOT
+    return isinstance(there, str) and seen.is_same_path(there, data_root)
+
+
 def _merged(
     seen: DockerSeen, current: Mapping[str, object], data_root: str, serves: bool
 ) -> dict[str, object]:
     """The file with our keys in it, as far as each of them is ours to set."""
     merged = dict(current)
-    there = current.get("data-root", current.get("graph")) or DEFAULT_ROOT
-    is_right = isinstance(there, str) and seen.is_same_path(there, data_root)
+    is_right = _is_there(seen, current, data_root)
     # The old name of the same key, which later Dockers do not take, and none beside the new one.
     if "graph" in current and not (seen.is_proven or serves):
         is_right &= "data-root" in current

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_config, ctx_host
 
-from rocminfra.bench.scenario import scenario_names
+from rocminfra.bench.scenario import load_scenario, scenario_names
 from rocminfra.facts.bench_runs import BenchRuns, HostRun
 from rocminfra.failure import Do, ExitCode, FailedError, Failure, Fault, most_severe
 from rocminfra.host_paths import RUNS
@@ -26,6 +26,7 @@ from rocminfra.runner.run.results import HostState, RunResult
 from rocminfra.runner.run.session import Progress, Request, Session
 from rocminfra.runner.run.targets import inventory_argument, parse_data
 from rocminfra.settings import load_settings
+from rocminfra.settings.problems import SettingsError
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,32 @@ def list_runs(options: Options, progress: Progress) -> Runs:
 
 
 def resumed_run(run: str | None, options: Options, progress: Progress) -> tuple[str, str | None]:
-    """The run that is to go on, and its scenario's name; None where no host says.
+    """The run that is to go on, and its scenario's name; None where the settings name it, or
+    where no host says.
 
     + run: its id; None for the last one of any of the hosts
 
-    Raises :class:`FailedError` when there is no last one, or when its scenario is no file of
-    ``benchmarks/``, which only a person can name.
+    Raises :class:`FailedError` when there is no last one or no host says, or when its scenario is
+    no file of ``benchmarks/`` and not the settings' own, so that only a person can name it.
     """
     with _session("bench", options, progress) as session:
         found = _runs(session)
-    name = _named(found, None, options) if run is None else run
-    known = [one.scenario for runs in found.values() for one in runs if one.run == name]
-    scenario = next((one for one in known if one), None)
-    if scenario is not None and scenario not in scenario_names(playbook_root() / "benchmarks"):
+        if not found and run is None:
+            # Which was the last is not known, and a host that answers later would begin a new one.
+            for failure in (one for result in session.results() for one in result.failures):
+                raise FailedError.of(failure)
+        name = _named(found, None, options) if run is None else run
+        known = {
+            host: one.scenario
+            for host, runs in found.items()
+            for one in runs
+            if one.run == name and one.scenario
+        }
+        declared = _declared_scenarios(session, known)
+    if declared == known:
+        return name, None
+    scenario = next(iter(known.values()))
+    if scenario not in scenario_names(playbook_root() / "benchmarks"):
         raise FailedError(
             Fault.RUN_OF_ANOTHER_SCENARIO,
             f"run {name} was made with scenario {scenario}, which is no file of benchmarks/",
@@ -223,6 +237,21 @@ def _named(found: dict[str, tuple[HostRun, ...]], run: str | None, options: Opti
         what, following = f"no host knows run {run}", options.command("bench list")
     why = [f"known: {', '.join(known[:5])}"] if known else []
     raise FailedError(Fault.RUN_UNKNOWN, what, why, Do(following))
+
+
+def _declared_scenarios(session: Session, hosts: Collection[str]) -> dict[str, str | None]:
+    """Name of the scenario in each host's settings; None where it cannot be read."""
+    found: dict[str, str | None] = {}
+    for host in session.active:
+        if host.name not in hosts:
+            continue
+        try:
+            settings = load_settings(host.data.dict())  # type: ignore[no-untyped-call]
+            folder = playbook_root() / "benchmarks"
+            found[host.name] = load_scenario(settings.bench.scenario, folder).name
+        except SettingsError:
+            found[host.name] = None
+    return found
 
 
 def _knowing(session: Session, found: dict[str, tuple[HostRun, ...]], run: str) -> Sequence[Host]:

@@ -19,14 +19,14 @@ def described(address: str, port: int) -> tuple[str, bool] | None:
     """
     try:
         said = _greeting(address, port)
-    except TimeoutError:
+    except OSError:
+        return None
+    if said is None:
         return (
             "the port is open, and nothing is said there: a firewall or a load balancer that "
             "answers for a machine that is off, or an sshd that is stuck",
             False,
         )
-    except OSError:
-        return None
     if said.startswith(b"SSH-"):
         return None
     if not said:
@@ -45,15 +45,17 @@ def described(address: str, port: int) -> tuple[str, bool] | None:
     return f"what listens on that port speaks {kind}, and not SSH", True
 
 
-def _greeting(address: str, port: int) -> bytes:
-    """Its first bytes, after a greeting of ours; none when it hangs up.
+def _greeting(address: str, port: int) -> bytes | None:
+    """Its first bytes, after a greeting of ours; none when it hangs up, None when it is silent.
 
-    Raises :class:`TimeoutError` when it says nothing, :class:`OSError` when nothing is there.
+    Raises :class:`OSError` when it cannot be connected to.
     """
     with socket.create_connection((address, port), SILENCE_S) as connection:
         connection.settimeout(SILENCE_S)
         try:
             connection.sendall(b"SSH-2.0-rocminfra\r\n")
             return connection.recv(_MOST_BYTES)
+        except TimeoutError:
+            return None
         except (ConnectionResetError, BrokenPipeError):
             return b""

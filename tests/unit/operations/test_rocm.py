@@ -138,6 +138,8 @@ INTEL = card(129, driver="i915", vendor="0x8086", vram_bytes=None, compute_parti
             "2 GPUs instead",
         ),
         ([card(128, compute_partition="DPX"), partition(129)], (), 2, None),
+        # amd-smi before ROCm 6.4 lists cards, and how many parts CPX has no name says.
+        ([card(128, compute_partition="CPX"), partition(129)], (196_288,), 2, None),
         # A GPU of the driver's without its node.
         ([card(128), card(130)], None, 2, "1 render nodes instead of 2: /dev/dri/renderD128"),
         # As for the container: where the driver knows of none, the engine says what is wrong.

@@ -56,11 +56,14 @@ def test_a_scenario_with_objectives_says_how_many_requests_meet_them() -> None:
         record("concurrent@32", 1.0),
     ]
     assert objectives(points, slo) == [
-        "concurrent@4: 86.1% of completed requests meet TTFT 20 ms, end to end 60 ms, 46.25 a "
-        "second",
-        "concurrent@16: 0.0% of completed requests meet TTFT 20 ms, end to end 60 ms",
+        "concurrent@4: 86.1% of completed and failed requests meet TTFT 20 ms, end to end 60 ms, "
+        "46.25 a second",
+        "concurrent@16: 0.0% of completed and failed requests meet TTFT 20 ms, end to end 60 ms",
     ]
     assert objectives(points, None) == []
+    # A folder that somebody has edited.
+    odd = record("concurrent@1", None, figures={"slo_attainment": "1"})
+    assert objectives([odd], slo) == objectives(points, {"ttft_ms": None}) == []
 
 
 def search(folder: Path, kind: str, conclusion: dict[str, Any] | None) -> None:

@@ -14,7 +14,7 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.local import LocalConnector
 from pyinfra_cli.util import PYTHON_CODES, parse_cli_arg
 
-from rocminfra.failure import Failure
+from rocminfra.failure import Failure, Fault
 from rocminfra.operations.host_failures import failures
 from rocminfra.runner.hosts import book, logs, removing
 from rocminfra.runner.hosts.asking import Answered
@@ -267,10 +267,13 @@ def waiting(name: str, seconds: float) -> float:
     return before
 
 
-def resumed_run(run: str | None, found: Any, inventory: str) -> Any:
+def resumed_run(run: str | None, found: Any, inventory: str, declared: Any = None) -> Any:
     """Which run goes on when hosts know these, and its scenario."""
+    silent = Failure(Fault.HOST_UNREACHABLE, "a cannot be reached")
+    session = mock.Mock(results=lambda: (mock.Mock(failures=(silent,)),))
     with (
-        mock.patch.object(bench_runs, "_session", return_value=nullcontext()),
+        mock.patch.object(bench_runs, "_session", return_value=nullcontext(session)),
         mock.patch.object(bench_runs, "_runs", return_value=found),
+        mock.patch.object(bench_runs, "_declared_scenarios", return_value=declared or {}),
     ):
         return bench_runs.resumed_run(run, Options(inventory), None)  # type: ignore[arg-type]

@@ -213,6 +213,16 @@ def test_what_will_not_get_better_is_not_tried_again(
     assert said in str(error.value)
 
 
+def test_a_signed_address_that_runs_out_in_the_middle_is_asked_for_again(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    some = {"id": "a", "status": "Downloading", "progressDetail": {"current": 5, "total": 9}}
+    refused = {"error": "unexpected status: 403 Forbidden"}
+    daemon.pulls = [([some, refused], 0.0, False), WHOLE]
+    fetch(tmp_path)
+    assert len(daemon.asked) == 2
+
+
 def test_other_errors_are_tried_again(daemon: Daemon, tmp_path: Path) -> None:
     broken = ([{"error": "unexpected EOF"}], 0.0, False)
     daemon.pulls = [broken, broken, WHOLE]

@@ -125,7 +125,9 @@ def test_a_file_that_is_none_to_replace_is_refused_only_when_it_has_to_change(pr
 def test_the_old_name_of_data_root_makes_room_for_the_new_one() -> None:
     assert written(seen({"graph": "/var/lib/docker"})) == OURS
     # Docker 23 and later do not start with the old one, whatever it says, and none with both.
-    assert written(seen({"graph": f"{ROOT}/"})) == OURS
+    renamed = decide(seen({"graph": f"{ROOT}/"}, left=("container x",)), ROOT)
+    assert isinstance(renamed, Write)
+    assert (json.loads(renamed.text), renamed.moves) == (OURS, False)
     assert written(seen({"graph": "/srv/docker", "data-root": ROOT})) == OURS
     assert isinstance(decide(seen({"graph": ROOT}), ROOT, serves=True), Keep), "this one does"
 

@@ -26,6 +26,14 @@ def test_a_run_goes_on_with_its_own_scenario(worker: Any) -> None:
     )
 
 
+def test_a_scenario_that_the_settings_name_stays_theirs(worker: Any) -> None:
+    found = {"a": (known(OLD, "mine"),), "b": (known(OLD, "smoke"),)}
+    each = {"a": "mine", "b": "smoke"}
+    assert worker("resumed_run", OLD, found, INVENTORY, each) == (OLD, None)
+    with pytest.raises(FailedError, match="made with scenario mine, which is no file of"):
+        worker("resumed_run", OLD, found, INVENTORY, {"a": None, "b": "smoke"})
+
+
 def test_of_a_run_that_no_host_knows_nothing_is_said_here(worker: Any) -> None:
     found: dict[str, tuple[HostRun, ...]] = {"a": ()}
     assert worker("resumed_run", OLD, found, INVENTORY) == (OLD, None), "its results may be here"
@@ -42,3 +50,9 @@ def test_a_scenario_that_is_a_file_of_ones_own_has_to_be_named(worker: Any) -> N
     assert next_of(failure) == (
         f"rocminfra bench -i inventory/lab.py --resume {OLD} --scenario PATH"
     )
+
+
+def test_hosts_that_do_not_say_which_run_was_the_last_begin_no_new_one(worker: Any) -> None:
+    with pytest.raises(FailedError, match="a cannot be reached"):
+        worker("resumed_run", None, {}, INVENTORY)
+    assert worker("resumed_run", OLD, {}, INVENTORY) == (OLD, None)
