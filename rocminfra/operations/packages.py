@@ -170,10 +170,11 @@ def install(
 
 
 def _are_installed(host: Host, packages: Sequence[str]) -> bool:
-    """Whether all of them are there now, whatever apt says; no when none is named."""
-    if not packages:
+    """Whether all of them are there now, whatever apt says; no when none is named, or one in
+    a version of its own: another one may be there."""
+    if not packages or any("=" in package for package in packages):
         return False
-    names = shlex.join(package.partition("=")[0] for package in packages)
+    names = shlex.join(packages)
     found = ask(host, f"dpkg-query -W -f '${{db:Status-Status}}\\n' {names}")
     return found.succeeded and bool(found.out) and set(found.out) == {"installed"}
 

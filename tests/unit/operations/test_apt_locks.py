@@ -146,6 +146,15 @@ def test_another_package_that_fails_does_not_stop_one_that_is_installed(
     assert any("amdgpu-dkms E: Sub-process" in line for line in scripted.logged) == is_there
 
 
+def test_a_package_in_a_version_of_its_own_may_be_there_in_another(scripted: Any) -> None:
+    failed = (True, ("ended 100", "yes", "docker.io", "", "E: Version '27' was not found"), ())
+    scripted.answers = [IDLE, STARTED, failed]
+    scripted.facts[FreshHost] = Observed()
+    failure = packages.install(scripted, ("docker.io=27",), (), Clock().time())
+    assert failure is not None
+    assert "apt could not install docker.io=27" in failure.what
+
+
 def test_an_installation_of_a_run_that_was_cut_off_is_waited_for(scripted: Any) -> None:
     running = (True, ("running", "yes", "xfsprogs", ""), ())
     scripted.answers = [running] * 8 + [DONE, STARTED, DONE, (True, (), ())]
