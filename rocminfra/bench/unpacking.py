@@ -62,8 +62,7 @@ def unpack(
     invalid or lead out of ``folder``, are not written. A truncated archive yields the files before
     the cut. Raises OSError when the local disk fails, but never because of the archive's contents.
     """
-    begun: set[str] = set()
-    written, problems = _extracted(archive, folder, limit_bytes, wrote, begun)
+    written, problems, begun = _extracted(archive, folder, limit_bytes, wrote)
     manifest = folder / MANIFEST
     expected: dict[str, str] = {}
     if MANIFEST not in written:
@@ -85,17 +84,12 @@ def unpack(
 
 
 def _extracted(
-    archive: Readable,
-    folder: Path,
-    limit_bytes: int,
-    wrote: Callable[[int], None],
-    begun: set[str],
-) -> tuple[dict[str, str], list[str]]:
-    """SHA-256 by path of the written files, and problems with the others.
-
-    + begun: takes the path of every file, also of one that is not whole
-    """
+    archive: Readable, folder: Path, limit_bytes: int, wrote: Callable[[int], None]
+) -> tuple[dict[str, str], list[str], set[str]]:
+    """SHA-256 by path of the written files, problems with the others, and every path that was
+    begun, also of a file that is not whole."""
     written: dict[str, str] = {}
+    begun: set[str] = set()
     folders: set[str] = set()
     problems: list[str] = []
     left = limit_bytes
@@ -127,7 +121,7 @@ def _extracted(
             # The local disk failed, not the archive.
             raise
         problems.append(f"the archive is truncated or damaged: {error}")
-    return written, problems
+    return written, problems, begun
 
 
 def _refusal(member: tarfile.TarInfo, written: Mapping[str, str], folders: set[str]) -> str | None:

@@ -214,16 +214,8 @@ class _AgainError(Exception):
 class _OwnServerOnly(urllib.request.HTTPRedirectHandler):
     """Hands the token on within the endpoint's own server, and to nobody else."""
 
-    def http_error_308(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-    ) -> urllib.request.Request | None:
-        """Follow what mirrors answer; urllib does so since Python 3.11, with the same result."""
-        return self.http_error_302(req, fp, 307, msg, headers)
+    # What mirrors answer; urllib follows it since Python 3.11.
+    http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302
 
     def redirect_request(
         self,
@@ -234,7 +226,8 @@ class _OwnServerOnly(urllib.request.HTTPRedirectHandler):
         headers: HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        known = 307 if code == 308 else code
+        following = super().redirect_request(req, fp, known, msg, headers, newurl)
         token = req.unredirected_hdrs.get("Authorization")
         if following is not None and token is not None:
             before, after = (urllib.parse.urlsplit(url) for url in (req.full_url, newurl))

@@ -62,14 +62,11 @@ def container_devices() -> tuple[str, ...]:
     return report.selection.devices
 
 
-def missing_nodes(
-    nodes: Sequence[GpuNode], gpu_count: int, report: GpuReport | None = None
-) -> str | None:
+def missing_nodes(nodes: Sequence[GpuNode], gpu_count: int, report: GpuReport) -> str | None:
     """What is missing of the GPU's device nodes, or None.
 
-    + report: what the driver says of them; without it every render node counts
+    + report: what the driver says of them; where it knows of none, every render node counts
     """
-    report = report or GpuReport()
     if not _has_driver(nodes):
         return "/dev/kfd is missing: the amdgpu driver is not loaded or there is no Instinct GPU"
     there = _count(nodes, report)

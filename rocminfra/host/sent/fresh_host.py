@@ -71,8 +71,9 @@ def cloud_init() -> dict[str, Any]:
     if code is None:
         return {"status": "unknown", "errors": []}
     # Newer ones may warn before it.
-    words = [line[len("status:") :].strip() for line in said.splitlines() if "status:" in line[:7]]
-    return {"status": (words or [""])[0] or "unknown", "errors": []}
+    found = [line for line in said.splitlines() if line.startswith("status:")]
+    status = found[0][len("status:") :].strip() if found else ""
+    return {"status": status or "unknown", "errors": []}
 
 
 def apt_holders() -> list[dict[str, Any]]:

@@ -46,10 +46,7 @@ _UNMODELLED = (
     "--mm-processor-kwargs",
 )
 # Options that multiply the GPUs of an engine, with their short forms.
-_COPIES = {
-    "--pipeline-parallel-size": ("--pipeline-parallel-size", "-pp"),
-    "--data-parallel-size": ("--data-parallel-size", "-dp"),
-}
+_COPIES = {"--pipeline-parallel-size": "-pp", "--data-parallel-size": "-dp"}
 # The driver's figure and the table's differ by a few hundred MiB between guests and bare metal.
 _SAME_MEMORY = 0.02
 
@@ -136,7 +133,7 @@ def gpus_needed(tensor_parallel: int, extra_args: Sequence[str] = ()) -> tuple[i
 
     + extra_args: further arguments of the engine, of which some multiply it
     """
-    copies = {name: _count(value_of(extra_args, *names)) for name, names in _COPIES.items()}
+    copies = {name: _count(value_of(extra_args, name, short)) for name, short in _COPIES.items()}
     # Those on this host, where there are others.
     local = _count(value_of(extra_args, "--data-parallel-size-local", "-dpl"))
     copies["--data-parallel-size"] = local or copies["--data-parallel-size"]

@@ -34,17 +34,15 @@ _LOG_OPTIONS = frozenset(
         *("cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"),
     }
 )
+_FILE_OPTIONS = frozenset({"max-size", "max-file", "compress"})
 _LOG_OPTIONS_OF: Mapping[str, frozenset[str]] = {
-    "json-file": frozenset(
-        {"max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"}
-    ),
-    "local": frozenset({"max-size", "max-file", "compress"}),
+    "json-file": _FILE_OPTIONS | {"labels", "labels-regex", "env", "env-regex", "tag"},
+    "local": _FILE_OPTIONS,
 }
-# Drivers that keep no files, and what they take for no option of theirs.
+# Drivers that keep no files, and take none of those options.
 _OTHER_DRIVERS = frozenset(
     {"awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "splunk", "syslog"}
 )
-_FILE_OPTIONS = frozenset({"max-size", "max-file", "compress"})
 # Sandboxes and virtual machines, by words in names of runtimes and programs: no GPU of the host is
 # in them.
 _SANDBOXES = frozenset({"runsc", "gvisor", "kata"})
@@ -150,9 +148,8 @@ def _about_logs(seen: DockerSeen, merged: Mapping[str, object]) -> Failure | Non
         )
     if not isinstance(options, dict) or (known is None and driver not in _OTHER_DRIVERS):
         return None
-    others = sorted(set(options) & _FILE_OPTIONS)
-    if known is not None:
-        others = sorted(set(options) - known - _LOG_OPTIONS)
+    given = set(options)
+    others = sorted(given & _FILE_OPTIONS if known is None else given - known - _LOG_OPTIONS)
     if not others:
         return None
     return _remove(

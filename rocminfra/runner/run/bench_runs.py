@@ -87,8 +87,9 @@ def resumed_run(run: str | None, options: Options, progress: Progress) -> tuple[
         found = _runs(session)
         if not found and run is None:
             # Which was the last is not known, and a host that answers later would begin a new one.
-            for failure in (one for result in session.results() for one in result.failures):
-                raise FailedError.of(failure)
+            failures = [one for result in session.results() for one in result.failures]
+            if failures:
+                raise FailedError.of(failures[0])
         name = _named(found, None, options) if run is None else run
         known = {
             host: one.scenario

@@ -31,6 +31,10 @@ _SERVERS = (
 
 
 def too_few_sessions(host: Host, sessions: int) -> Failure:
+    """The failure of a host whose server opens fewer sessions than a run needs.
+
+    + sessions: that it needs at once
+    """
     return Failure(
         Fault.LOGIN_UNUSABLE,
         f"{host.name}: sshd opens fewer than {sessions} sessions at once over one connection "
@@ -41,7 +45,11 @@ def too_few_sessions(host: Host, sessions: int) -> Failure:
 
 
 def talks_in_between(host: Host, said: list[str]) -> Failure:
-    user = host.data.get("ssh_user") or "the login"
+    """The failure of a host on which something else writes into answers.
+
+    + said: what it wrote, a line each
+    """
+    user = _user(host)
     what = f"{host.name}: what the login shell of {user} leaves running writes into answers"
     return Failure(Fault.LOGIN_UNUSABLE, what, tuple(said[-5:]), _QUIET)
 
@@ -51,7 +59,7 @@ def held_open(host: Host, seconds: float) -> Failure:
 
     + seconds: for how long that was waited for
     """
-    user = host.data.get("ssh_user") or "the login"
+    user = _user(host)
     return Failure(
         Fault.LOGIN_UNUSABLE,
         f"{host.name}: what the login shell of {user} leaves running holds every session open",
@@ -65,7 +73,7 @@ def held_open(host: Host, seconds: float) -> Failure:
 
 def other_shell(host: Host, shell: str | None, why: tuple[str, ...]) -> Failure:
     """The failure of a login shell that does not read quotes as sh does."""
-    user = host.data.get("ssh_user") or "the login"
+    user = _user(host)
     named = f"is {shell}, which" if shell else "is not like sh: it"
     return Failure(
         Fault.LOGIN_UNUSABLE,
@@ -85,7 +93,7 @@ def judged(
     + version: what the server calls itself, such as ``SSH-2.0-OpenSSH_9.2p1``
     + arguments: with which the command was to run
     """
-    user = host.data.get("ssh_user") or "the login"
+    user = _user(host)
     text = "\n".join(said).lower()
     why = tuple(said[-5:])
     code = "no exit status" if status < 0 else f"exit status {status}"
@@ -93,7 +101,7 @@ def judged(
         return other_server(host, version, (*why, f"a command of sh ended with {code}"))
     following: Next | None
     if arguments.get("_sudo") and "sudo" in text and status != 0:
-        what, following = _sudo(host, str(user), text)
+        what, following = _sudo(host, user, text)
     elif (shell := _shell(said)) is not None:
         return other_shell(host, shell, why)
     elif status == 0:
@@ -134,19 +142,27 @@ def other_server(host: Host, version: str, why: tuple[str, ...]) -> Failure:
     """
     kind = _kind(version)
     server = f"the SSH server is {kind}" if kind else "the SSH server is not OpenSSH"
-    following = "name the host itself, by the address and port of its OpenSSH (ssh_hostname, "
-    following += "ssh_port); then"
+    following = (
+        "name the host itself, by the address and port of its OpenSSH (ssh_hostname, ssh_port); "
+        "then"
+    )
     if "dropbear" in version.lower():
         # MAX_CMD_LEN in sysoptions.h of Dropbear 2022.83.
         why = (*why, "Dropbear takes commands of up to 9,000 bytes, and ours carry programs")
-        following = "on the host, once it has booted: apt-get install openssh-server, and let it "
-        following += "have Dropbear's port, or set ssh_port; then"
+        following = (
+            "on the host, once it has booted: apt-get install openssh-server, and let it have "
+            "Dropbear's port, or set ssh_port; then"
+        )
     return Failure(
         Fault.LOGIN_UNUSABLE,
         f"{host.name}: {server}, and our commands do not run there",
         (*why, f"the server calls itself {version}; only OpenSSH was tried"),
         Again(following),
     )
+
+
+def _user(host: Host) -> str:
+    return str(host.data.get("ssh_user") or "the login")
 
 
 def _kind(version: str) -> str | None:
@@ -179,5 +195,6 @@ def _sudo(host: Host, user: str, text: str) -> tuple[str, Next]:
 
 
 def look(host: Host) -> Do | None:
+    """The login that shows the same by hand; None where there is no such command."""
     by_hand = login(host)
     return None if by_hand is None else Do(by_hand)

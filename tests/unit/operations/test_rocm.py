@@ -84,7 +84,7 @@ def test_a_missing_group_is_made(converged: Any, run: Callable[..., Any]) -> Non
     ],
 )
 def test_what_is_missing(nodes: tuple[GpuNode, ...], count: int, expected: str | None) -> None:
-    found = rocm.missing_nodes(nodes, count)
+    found = rocm.missing_nodes(nodes, count, GpuReport())
     assert (found is None) if expected is None else expected in str(found)
 
 
